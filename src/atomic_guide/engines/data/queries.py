@@ -1,0 +1,98 @@
+"""SQL by name: every statement lives in a `queries.sql` beside the code that runs it.
+
+A block of such a file:
+
+    -- name: post_message
+    -- purpose: Store one message under the next sequence number.
+    INSERT INTO ... VALUES (:bucket, :tenant, ...)
+
+Parameters are written `:name`. A block may carry `-- dialect: sqlite` or `-- dialect: postgresql`; then the
+same name may stand once for each dialect.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from importlib import resources
+from typing import NamedTuple
+
+# A colon that is neither part of a cast (`::text`) nor inside a word starts a parameter.
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+_HEADER = re.compile(r"^-- (name|purpose|dialect):\s*(.+?)\s*$")
+
+
+class Positional(NamedTuple):
+    """A statement with `$1`-style parameters and the names that fill them, in order."""
+
+    sql: str
+    names: tuple[str, ...]
+
+
+class Query:
+    """One named statement, with a text for each dialect."""
+
+    def __init__(self, name: str, purpose: str, texts: dict[str | None, str]) -> None:
+        self.name = name
+        self.purpose = purpose
+        self._texts = texts
+
+    def __repr__(self) -> str:
+        return f"Query({self.name!r})"
+
+    @cached_property
+    def sqlite(self) -> str:
+        """The text for SQLite, with `:name` parameters."""
+        return self.text("sqlite")
+
+    @cached_property
+    def postgresql(self) -> Positional:
+        """The text for PostgreSQL with numbered parameters, as asyncpg takes it."""
+        names: list[str] = []
+
+        def number(match: re.Match[str]) -> str:
+            if match[1] not in names:
+                names.append(match[1])
+            return f"${names.index(match[1]) + 1}"
+
+        return Positional(_PARAMETER.sub(number, self.text("postgresql")), tuple(names))
+
+    def text(self, dialect: str) -> str:
+        """The statement for `dialect`; KeyError where it was written for another one only."""
+        return self._texts.get(dialect) or self._texts[None]
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names that the statement takes."""
+        return frozenset(name for text in self._texts.values() for name in _PARAMETER.findall(text))
+
+
+def parse_queries(text: str, source: str) -> dict[str, Query]:
+    """Read the blocks of a `queries.sql`. Raises ValueError for a block without name or purpose, or a name twice."""
+    texts: dict[str, dict[str | None, str]] = {}
+    purposes: dict[str, str] = {}
+    for block in re.split(r"(?m)^(?=-- name:)", text):
+        lines = block.strip().splitlines()
+        if not lines or not lines[0].startswith("-- name:"):
+            if any(line.strip() and not line.startswith("--") for line in lines):
+                message = f"{source}: a statement stands before the first name"
+                raise ValueError(message)
+            continue
+        header = {match[1]: match[2] for match in map(_HEADER.match, lines) if match}
+        name, dialect = header["name"], header.get("dialect")
+        body = "\n".join(line for line in lines if not _HEADER.match(line)).strip().rstrip(";")
+        if not body or dialect in texts.setdefault(name, {}):
+            message = f"{source}: the query {name} is empty or stands twice"
+            raise ValueError(message)
+        texts[name][dialect] = body
+        purposes[name] = header.get("purpose") or purposes.get(name, "")
+        if not purposes[name]:
+            message = f"{source}: the query {name} has no purpose"
+            raise ValueError(message)
+    return {name: Query(name, purposes[name], variants) for name, variants in texts.items()}
+
+
+def load_queries(package: str, filename: str = "queries.sql") -> dict[str, Query]:
+    """Read the `queries.sql` of a package, such as `load_queries(__package__)`."""
+    text = resources.files(package).joinpath(filename).read_text(encoding="utf-8")
+    return parse_queries(text, f"{package}/{filename}")

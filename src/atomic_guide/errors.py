@@ -1,0 +1,164 @@
+"""Errors that cross a layer: each carries a code, a status, a message for people, and details.
+
+Two families. `GuideError` answers a request: the web layer turns it into one JSON shape, the command line
+into one line on stderr. `RetryLater` and `Permanent` answer a worker: try the job again, or never.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class GuideError(Exception):
+    """A failure with a stable `code`, an HTTP `status` and a message that names the thing and the remedy.
+
+    `details` is JSON-ready; `retry_after` is in seconds and becomes the header `Retry-After`.
+    """
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self, message: str, *, details: dict[str, Any] | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details or {}
+        self.retry_after = retry_after
+
+
+class Invalid(GuideError):
+    """The request is not what the call takes."""
+
+    code = "VALIDATION_ERROR"
+    status = 400
+
+
+class Unauthenticated(GuideError):
+    """No session, or one that has ended."""
+
+    code = "UNAUTHENTICATED"
+    status = 401
+
+
+class Forbidden(GuideError):
+    """The session may not do this."""
+
+    code = "FORBIDDEN"
+    status = 403
+
+
+class NotFound(GuideError):
+    """There is no such thing in this course, or the caller may not know of it."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+
+class MethodNotAllowed(GuideError):
+    """The path exists, with other methods."""
+
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+
+
+class Conflict(GuideError):
+    """The state of the thing forbids the call, or a unique key is taken."""
+
+    code = "CONFLICT"
+    status = 409
+
+
+class Gone(GuideError):
+    """It was here and has been removed or used up."""
+
+    code = "GONE"
+    status = 410
+
+
+class PreconditionFailed(GuideError):
+    """A header names a version that is not the current one."""
+
+    code = "PRECONDITION_FAILED"
+    status = 412
+
+
+class TooLarge(GuideError):
+    """The body or a part of it is over its limit."""
+
+    code = "TOO_LARGE"
+    status = 413
+
+
+class UnsupportedMedia(GuideError):
+    """The body is of a kind that the call does not take."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+
+class RangeUnsatisfiable(GuideError):
+    """The asked range lies outside the object."""
+
+    code = "RANGE_NOT_SATISFIABLE"
+    status = 416
+
+
+class UpgradeRequired(GuideError):
+    """The path speaks WebSocket only."""
+
+    code = "UPGRADE_REQUIRED"
+    status = 426
+
+
+class RateLimited(GuideError):
+    """Too many calls; `retry_after` says when the next one is welcome."""
+
+    code = "RATE_LIMITED"
+    status = 429
+
+
+class Unavailable(GuideError):
+    """An engine that the call needs is away or overloaded; trying again later may work."""
+
+    code = "UNAVAILABLE"
+    status = 503
+
+
+class DataUnavailable(Unavailable):
+    """A database cannot be reached, is corrupt, or did not answer in time."""
+
+    code = "DATA_UNAVAILABLE"
+
+
+class OutOfSpace(GuideError):
+    """The disk, the course's quota or the store is full."""
+
+    code = "OUT_OF_SPACE"
+    status = 507
+
+
+class ConfigurationError(GuideError):
+    """A setting is unknown or impossible; raised at start, never while serving."""
+
+    code = "CONFIGURATION_ERROR"
+
+
+class WorkerError(Exception):
+    """A job's failure, for the queue to act on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class RetryLater(WorkerError):
+    """The job may succeed later; `delay` in seconds overrides the queue's own back-off."""
+
+    def __init__(self, message: str, delay: float | None = None) -> None:
+        super().__init__(message)
+        self.delay = delay
+
+
+class Permanent(WorkerError):
+    """The job can never succeed; it goes to the dead letters with this message."""

@@ -1,0 +1,227 @@
+"""The route table: each call is declared once, which serves it and describes it in /openapi.json.
+
+    calls = Calls()
+
+    @calls.add("POST", "/api/chat/message", access="course", body=PostMessage, reply=Posted, status=201)
+    async def post_message(call: Call[PostMessage]) -> Answer | Posted: ...
+
+A handler gets a `Call` (tool, session, decoded body, raw request) and returns a msgspec-encodable value (sent
+with the declared status), an `Answer` (another status or headers), or a Starlette response. It raises
+`GuideError`s. Before it runs, the table has checked the session and the role, bounded the body's size, and
+decoded it strictly into its type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from atomic_guide import errors
+
+if TYPE_CHECKING:
+    from atomic_guide.web.sessions import Session
+    from atomic_guide.web.tool import Tool
+
+Access = Literal["none", "course", "instructor", "operator"]
+B = TypeVar("B")
+
+JSON_LIMIT = 64 * 1024
+"""Bytes of a JSON body unless the call says otherwise; a chat message is at most 16 KiB of UTF-8."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class Answer(NamedTuple):
+    """A reply with a status or headers other than the declared ones."""
+
+    value: Any
+    status: int = 200
+    headers: dict[str, str] | None = None
+
+
+class Parameter(NamedTuple):
+    """A query or header parameter, for the description of the call."""
+
+    name: str
+    schema: dict[str, Any]
+    description: str
+    required: bool = False
+    place: Literal["query", "header"] = "query"
+
+
+class Declared(NamedTuple):
+    """One call as declared: what the description and the server are made from."""
+
+    method: str
+    path: str
+    summary: str
+    access: Access
+    body: Any
+    body_kinds: tuple[str, ...]
+    reply: Any
+    status: int
+    errors: tuple[int, ...]
+    parameters: tuple[Parameter, ...]
+    handler: Handler
+
+
+class Call(Generic[B]):
+    """What a handler works on."""
+
+    __slots__ = ("_session", "body", "request", "tool")
+
+    def __init__(self, request: Request, tool: Tool, session: Session | None, body: B) -> None:
+        self.request = request
+        self.tool = tool
+        self.body = body
+        self._session = session
+
+    @property
+    def session(self) -> Session:
+        """The caller's session; `Unauthenticated` where the call has none."""
+        if self._session is None:
+            message = "this call needs a session"
+            raise errors.Unauthenticated(message)
+        return self._session
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The header Idempotency-Key, 1 to 255 visible characters; `Invalid` otherwise."""
+        return checked_idempotency_key(self.request)
+
+    def whole_number(
+        self, name: str, *, default: int | None = None, least: int = 0, most: int = 2**53 - 1
+    ) -> int | None:
+        """A query parameter as a whole number within bounds; `Invalid` naming it otherwise."""
+        text = self.request.query_params.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,16}", text) or not least <= int(text) <= most:
+            message = f"{name} must be a whole number from {least} to {most}"
+            raise errors.Invalid(message, details={"parameter": name})
+        return int(text)
+
+
+Handler = Callable[[Call[Any]], Awaitable[Any]]
+
+
+class Calls:
+    """A part of the route table; `web.server` joins them."""
+
+    def __init__(self) -> None:
+        self.declared: list[Declared] = []
+
+    def add(  # noqa: PLR0913 - a declaration is a table row: every column has a name and most a default
+        self,
+        method: str,
+        path: str,
+        *,
+        access: Access,
+        body: Any = None,
+        body_kinds: tuple[str, ...] = ("application/json",),
+        body_limit: int = JSON_LIMIT,
+        reply: Any = None,
+        status: int = 200,
+        failures: tuple[int, ...] = (),
+        parameters: tuple[Parameter, ...] = (),
+    ) -> Callable[[Handler], Handler]:
+        """Declare a call. `body=None` leaves the body to the handler (uploads, forms)."""
+        decoder = msgspec.json.Decoder(body) if body is not None else None
+
+        def declare(handler: Handler) -> Handler:
+            summary = (handler.__doc__ or "").strip().split("\n")[0].rstrip(".")
+
+            async def serve(call: Call[Any]) -> Any:
+                if decoder is not None:
+                    call.body = _decode(decoder, await read_body(call.request, body_limit, body_kinds))
+                return await handler(call)
+
+            row = Declared(method, path, summary, access, body, body_kinds, reply, status, failures, parameters, serve)
+            self.declared.append(row)
+            return handler
+
+        return declare
+
+
+async def read_body(request: Request, limit: int, kinds: tuple[str, ...]) -> bytes:
+    """The whole body. Raises `UnsupportedMedia` or `TooLarge` before it is held, `Invalid` where it breaks off."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in kinds:
+        message = f"send {' or '.join(kinds)}, not {kind or 'a body without a Content-Type'}"
+        raise errors.UnsupportedMedia(message)
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        message = f"the body is {declared} bytes, at most {limit} are taken"
+        raise errors.TooLarge(message)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                message = f"the body is over {limit} bytes"
+                raise errors.TooLarge(message)
+            parts.append(part)
+    except ClientDisconnect as error:
+        message = "the body ended before its declared length"
+        raise errors.Invalid(message) from error
+    return b"".join(parts)
+
+
+def checked_idempotency_key(request: Request) -> str | None:
+    """The header Idempotency-Key; `Invalid` unless it is 1 to 255 visible ASCII characters."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        message = "Idempotency-Key must be 1 to 255 visible ASCII characters"
+        raise errors.Invalid(message, details={"header": "Idempotency-Key"})
+    return key
+
+
+def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A value as a JSON response."""
+    return Response(_encoder.encode(value), status, headers, "application/json")
+
+
+def routes(declared: list[Declared]) -> list[Route]:
+    """Starlette routes, one for each path, so that a wrong method on a known path is 405 with `Allow`."""
+    by_path: dict[str, dict[str, Declared]] = {}
+    for row in declared:
+        methods = by_path.setdefault(row.path, {})
+        if row.method in methods:
+            message = f"{row.method} {row.path} is declared twice"
+            raise ValueError(message)
+        methods[row.method] = row
+    return [Route(path, _endpoint(methods), methods=sorted(methods)) for path, methods in by_path.items()]
+
+
+def _endpoint(methods: dict[str, Declared]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        # Starlette adds HEAD to every GET route.
+        row = methods.get(request.method) or methods["GET"]
+        tool: Tool = request.app.state.tool
+        session = await tool.sessions.access(request.headers, row.access) if row.access != "none" else None
+        answer = await row.handler(Call(request, tool, session, None))
+        if isinstance(answer, Response):
+            return answer
+        if isinstance(answer, Answer):
+            return json_response(answer.value, answer.status, answer.headers)
+        return json_response(answer, row.status)
+
+    return endpoint
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `")
+        raise errors.Invalid(text, details={"field": path.rstrip("`")} if path else None) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"the body is not JSON in UTF-8: {error}"
+        raise errors.Invalid(message) from error

@@ -1,0 +1,262 @@
+"""Sessions without cookies: one-time codes, short bearer tokens, socket tickets.
+
+A verified launch puts a one-time code into the page; the page's script exchanges it for a token that lives
+15 minutes in memory, and for a one-time resume code that brings the session back after a reload or a night's
+sleep. Codes and tickets are rows of the directory database (their digests only), so exactly one of many
+concurrent uses wins, whichever process it reaches. Tokens are JWTs (HS256) signed with a rotating key of our
+own; nothing is asked of a database to check one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import cachebox
+import msgspec
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from atomic_guide import errors
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.queries import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from atomic_guide.clock import Clock
+    from atomic_guide.engines.data.database import Database, Transaction
+    from atomic_guide.web.routing import Access
+
+QUERIES = load_queries(__package__)
+
+Role = Literal["instructor", "learner", "operator"]
+CodeKind = Literal["launch", "resume", "ticket"]
+
+
+class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long codes and tokens live."""
+
+    code_seconds: Annotated[
+        int,
+        msgspec.Meta(ge=5, le=600, description="Life of the one-time code in a launched page.", extra={"unit": "s"}),
+    ] = 60
+    token_seconds: Annotated[
+        int,
+        msgspec.Meta(
+            ge=60, le=3600, description="Life of a bearer token; it cannot be taken back sooner.", extra={"unit": "s"}
+        ),
+    ] = 900
+    ticket_seconds: Annotated[
+        int, msgspec.Meta(ge=5, le=300, description="Life of a socket ticket.", extra={"unit": "s"})
+    ] = 30
+    session_seconds: Annotated[
+        int,
+        msgspec.Meta(
+            ge=900,
+            le=7 * 86400,
+            description="When a session ends for good and the LMS has to launch again; a long day.",
+            extra={"unit": "s"},
+        ),
+    ] = 12 * 3600
+    key_seconds: Annotated[
+        int,
+        msgspec.Meta(ge=3600, le=90 * 86400, description="How often a new signing key is made.", extra={"unit": "s"}),
+    ] = 86400
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Who calls, and in which course. `ends_at` is when the LMS has to launch again, seconds since the epoch."""
+
+    tenant: str
+    course: str
+    bucket: int
+    user: str
+    name: str
+    role: Role
+    locale: str
+    title: str
+    ends_at: float
+
+    @property
+    def key(self) -> CourseKey:
+        """Where the course's rows are."""
+        return CourseKey(self.tenant, self.course, self.bucket)
+
+    @property
+    def is_instructor(self) -> bool:
+        """Whether the caller teaches the course."""
+        return self.role == "instructor"
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """What a page gets for a code."""
+
+    token: str
+    expires_in: int
+    resume: str
+    session: Session
+
+
+class Sessions:
+    """Issues and checks codes, tokens and tickets."""
+
+    def __init__(self, directory: Database, clock: Clock, settings: SessionSettings, operator_token: str) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._settings = settings
+        self._operator_token = operator_token
+        self._keys: dict[str, OctKey] = {}
+        self._signing = ""
+        self._signing_since = 0.0
+        # Checking a JWT costs about 20 us; a client sends the same token many times in its 15 minutes.
+        self._checked: cachebox.LRUCache[str, tuple[float, Session]] = cachebox.LRUCache(maxsize=20_000)
+
+    async def access(self, headers: Mapping[str, str], access: Access) -> Session | None:
+        """The session of a request that `access` admits. Raises `Unauthenticated` or `Forbidden`."""
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            message = "send the token as 'Authorization: Bearer ...'"
+            raise errors.Unauthenticated(message)
+        if access == "operator":
+            if not hmac.compare_digest(token.encode(), self._operator_token.encode()):
+                message = "this is not the operator token"
+                raise errors.Unauthenticated(message)
+            return None
+        session = await self.verify(token)
+        if access == "instructor" and not session.is_instructor:
+            message = "only instructors of this course may do this"
+            raise errors.Forbidden(message)
+        return session
+
+    async def issue_code(self, session: Session, kind: CodeKind = "launch") -> str:
+        """A one-time code or ticket for a session; what is stored cannot be turned back into it."""
+        code = secrets.token_urlsafe(32)
+        now = self._clock.now()
+        expires_at = {
+            "launch": now + self._settings.code_seconds,
+            "ticket": now + self._settings.ticket_seconds,
+            "resume": session.ends_at,
+        }[kind]
+        row = {
+            "kind": kind,
+            "digest": _digest(code),
+            "payload": msgspec.json.encode(session).decode(),
+            "expires_at": expires_at,
+        }
+
+        async def work(tx: Transaction) -> None:
+            await tx.execute(QUERIES["add_code"], row)
+
+        await self._directory.write(work)
+        return code
+
+    async def exchange(self, code: str, idempotency_key: str | None = None) -> Tokens:
+        """A token for a launch or resume code. Raises `Unauthenticated` for one that is unknown, used or expired."""
+        session = await self._redeem(code, ("launch", "resume"), idempotency_key)
+        return await self._tokens(session)
+
+    async def refresh(self, session: Session) -> Tokens:
+        """A new token for a session that is still valid."""
+        return await self._tokens(session)
+
+    async def redeem_ticket(self, ticket: str) -> Session:
+        """The session of a socket ticket, once. Raises `Unauthenticated`."""
+        return await self._redeem(ticket, ("ticket",), None)
+
+    async def verify(self, token: str) -> Session:
+        """The session of a token. Raises `Unauthenticated` for a forged, foreign or expired one."""
+        now = self._clock.now()
+        known = self._checked.get(token)
+        if known is not None and known[0] > now:
+            return known[1]
+        expires_at, session = await self._decode(token, now)
+        self._checked[token] = (expires_at, session)
+        return session
+
+    async def prune(self) -> None:
+        """Forget expired codes and signing keys that no token can need any more."""
+        now = self._clock.now()
+        keys_before = now - self._settings.key_seconds - self._settings.token_seconds - 3600
+
+        async def work(tx: Transaction) -> None:
+            await tx.execute(QUERIES["drop_expired_codes"], {"now": now})
+            await tx.execute(QUERIES["drop_old_keys"], {"before": keys_before})
+
+        await self._directory.write(work)
+
+    async def _tokens(self, session: Session) -> Tokens:
+        now = self._clock.now()
+        life = min(self._settings.token_seconds, int(session.ends_at - now))
+        if life <= 0:
+            message = "the session has ended; open the course again from your LMS"
+            raise errors.Unauthenticated(message)
+        kid, key = await self._signing_key(now)
+        claims = {"exp": int(now) + life, "iat": int(now), "s": msgspec.to_builtins(session)}
+        token = jwt.encode({"alg": "HS256", "kid": kid}, claims, key)
+        return Tokens(token, life, await self.issue_code(session, "resume"), session)
+
+    async def _redeem(self, code: str, kinds: tuple[CodeKind, ...], idempotency_key: str | None) -> Session:
+        params = {"digest": _digest(code), "now": self._clock.now(), "used_by": idempotency_key or secrets.token_hex(8)}
+
+        async def work(tx: Transaction) -> str | None:
+            for kind in kinds:
+                row = await tx.one(QUERIES["use_code"], {**params, "kind": kind})
+                if row is not None:
+                    return str(row["payload"])
+            return None
+
+        payload = await self._directory.write(work)
+        if payload is None:
+            message = "this code is unknown, used or expired; open the course again from your LMS"
+            raise errors.Unauthenticated(message)
+        return msgspec.json.decode(payload, type=Session)
+
+    async def _decode(self, token: str, now: float) -> tuple[float, Session]:
+        try:
+            kid = msgspec.json.decode(_header(token)).get("kid", "")
+            # A KeyError here is another installation's token, or one whose key has been retired.
+            key = self._keys[kid] if kid in self._keys else (await self._load_keys())[kid]
+            claims: dict[str, Any] = jwt.decode(token, key, algorithms=["HS256"]).claims
+            session = msgspec.convert(claims["s"], Session)
+            expires_at = float(claims["exp"])
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError) as error:
+            message = "the token is not one of ours"
+            raise errors.Unauthenticated(message) from error
+        if expires_at <= now:
+            message = "the token has expired; refresh it or open the course again"
+            raise errors.Unauthenticated(message, details={"expired": True})
+        return expires_at, session
+
+    async def _signing_key(self, now: float) -> tuple[str, OctKey]:
+        if now - self._signing_since >= self._settings.key_seconds:
+            await self._load_keys()
+        if now - self._signing_since >= self._settings.key_seconds:
+            row = {"name": f"session:{secrets.token_hex(6)}", "value": secrets.token_urlsafe(48), "created_at": now}
+
+            async def work(tx: Transaction) -> None:
+                await tx.execute(QUERIES["add_secret"], row)
+
+            await self._directory.write(work)
+            await self._load_keys()
+        return self._signing, self._keys[self._signing]
+
+    async def _load_keys(self) -> dict[str, OctKey]:
+        rows = await self._directory.read(QUERIES["read_session_keys"])
+        self._keys = {row["name"].partition(":")[2]: OctKey.import_key(row["value"]) for row in rows}
+        if rows:
+            self._signing, self._signing_since = rows[-1]["name"].partition(":")[2], rows[-1]["created_at"]
+        return self._keys
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def _header(token: str) -> bytes:
+    head = token.partition(".")[0]
+    return base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))

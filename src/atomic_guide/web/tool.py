@@ -1,0 +1,20 @@
+"""The learning tool's parts as the web layer sees them; `app.build` puts one together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from atomic_guide.clock import Clock
+    from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.web.sessions import Sessions
+
+
+class Tool(msgspec.Struct, kw_only=True):
+    """Everything a handler may use."""
+
+    clock: Clock
+    shards: Shards
+    sessions: Sessions
