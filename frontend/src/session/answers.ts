@@ -1,0 +1,97 @@
+/** What the server answers, as the outer contract names it. Times are ISO 8601 UTC, ids strings. */
+export type Role = 'instructor' | 'learner' | 'operator';
+export type Person = { id: string; name: string; role?: Role };
+
+export type Grant = {
+  token: string;
+  expires_in: number;
+  resume?: string;
+  user?: Person;
+  course?: { id: string; title: string };
+};
+
+export type Course = {
+  id: string;
+  title: string;
+  user: Person;
+  locale?: string | null;
+  return_url?: string | null;
+  space?: { used: number; limit: number } | null;
+  upload?: { max_bytes: number };
+  limits?: { message_characters: number };
+};
+
+export type Message = {
+  id: string;
+  seq: number;
+  author: Person;
+  content: string;
+  created_at: string;
+  deleted?: boolean;
+};
+
+export type Frame = { type: string; id?: string; data?: Record<string, unknown> };
+
+export type VideoStatus = 'queued' | 'processing' | 'playable' | 'ready' | 'failed';
+export type Chapter = { start: number; title: string };
+export type Captions = { lang: string; label: string; url: string };
+export type Rendition = { name: string; height: number; width: number; bandwidth: number };
+export type Step = { name: string; state: string };
+
+export type Video = {
+  id: string;
+  title: string;
+  status: VideoStatus;
+  progress: number;
+  position?: number | null;
+  reason?: string | null;
+  duration?: number | null;
+  renditions?: Rendition[];
+  playback?: string | null;
+  poster?: string | null;
+  captions?: Captions[];
+  chapters?: Chapter[];
+  size?: number | null;
+  filename?: string | null;
+  created_at?: string;
+  steps?: Step[];
+};
+
+export type Percentiles = { p10: number; p25: number; p50: number; p75: number; p90: number };
+export type Bin = { from: number; to: number; count: number };
+export type CourseFigures = {
+  count: number;
+  mean: number | null;
+  percentiles: Percentiles | null;
+  histogram: Bin[];
+  members?: number | null;
+};
+export type StudentRow = {
+  user: string;
+  name?: string;
+  mean: number | null;
+  rank?: number | null;
+  percentile: number | null;
+  trend: number | null;
+  at_risk: boolean;
+  why?: string[];
+  last?: (number | null)[];
+};
+export type Activity = {
+  activity: string;
+  at: string;
+  count: number;
+  median: number | null;
+  q1: number | null;
+  q3: number | null;
+};
+export type Score = { activity: string; score: number | null; max: number | null; share: number | null; at: string };
+export type Performance = {
+  course: CourseFigures | null;
+  students: StudentRow[];
+  activities: Activity[] | null;
+  scores?: Score[];
+  rules?: Record<string, unknown>;
+  updated_at?: string | null;
+};
+export type Ingest = { accepted: number; duplicates: number; rejected: { line: number; reason: string }[] };
