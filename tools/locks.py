@@ -10,7 +10,7 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
@@ -20,18 +20,18 @@ class Lock(NamedTuple):
     """Where a lock's demands stand in `pyproject.toml`, and the lock below it."""
 
     demands: tuple[str, ...]
-    below: str | None = None
+    below: tuple[str, ...] = ()
 
 
 # "" is the project's own dependencies, "build" the build requirements, "extra:X" an extra, "group:X" a group.
 PLAN = {
     "runtime": Lock(("",)),
-    "parquet": Lock(("", "extra:parquet"), "runtime"),
-    "loadtest": Lock(("", "extra:loadtest"), "runtime"),
-    "dev": Lock(("", "group:dev"), "runtime"),
+    "parquet": Lock(("", "extra:parquet"), ("runtime",)),
+    "loadtest": Lock(("", "extra:loadtest"), ("runtime",)),
+    "dev": Lock(("", "group:dev"), ("runtime",)),
     "build": Lock(("build",)),
     "node": Lock(("group:node",)),
-    "audit": Lock(("group:audit",)),
+    "audit": Lock(("group:audit",), ("runtime", "dev")),
     "uv": Lock(("group:uv",)),
 }
 HOST = re.compile(r"://|--(extra-)?index-url|--find-links|^-[if]\b", re.MULTILINE)
@@ -43,7 +43,7 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def demands(plan: Lock, project: dict[str, object]) -> list[str]:
+def demands(plan: Lock, project: dict[str, Any]) -> list[str]:
     """Return the requirement lines of `pyproject.toml` that a lock must satisfy."""
     lines: list[str] = []
     for source in plan.demands:
@@ -52,17 +52,17 @@ def demands(plan: Lock, project: dict[str, object]) -> list[str]:
     return lines
 
 
-def _demanded(kind: str, name: str, project: dict[str, object]) -> list[str]:
+def _demanded(kind: str, name: str, project: dict[str, Any]) -> list[str]:
     if kind == "build":
-        return list(project["build-system"]["requires"])  # type: ignore[index]
+        return list(project["build-system"]["requires"])
     if kind == "extra":
-        return list(project["project"]["optional-dependencies"][name])  # type: ignore[index]
+        return list(project["project"]["optional-dependencies"][name])
     if kind == "group":
         found: list[str] = []
-        for entry in project["dependency-groups"][name]:  # type: ignore[index]
+        for entry in project["dependency-groups"][name]:
             found += [entry] if isinstance(entry, str) else _demanded("group", entry["include-group"], project)
         return found
-    return list(project["project"]["dependencies"])  # type: ignore[index]
+    return list(project["project"]["dependencies"])
 
 
 def blocks(text: str) -> list[str]:
@@ -70,15 +70,20 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"^\S.*(?:\n[ \t]+.*)*", text, re.MULTILINE)
 
 
+def text(name: str) -> str:
+    """Return the content of the lock `name`."""
+    return (LOCKS / f"{name}.txt").read_text("utf-8")
+
+
 def compile_all(uv: str) -> None:
     """Write every lock anew, with the newest versions that fit; needs an index."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     for name, plan in PLAN.items():
         command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]
-        command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-config", "-"]
-        if plan.below:
-            command += ["--constraints", str(LOCKS / f"{plan.below}.txt")]
+        command += ["--no-header", "--no-annotate", "--no-emit-index-url", "-"]
+        for lower in plan.below:
+            command += ["--constraints", str(LOCKS / f"{lower}.txt")]
         lines = "\n".join(demands(plan, project))
-        text = subprocess.run(command, input=lines, text=True, capture_output=True, check=True, cwd=ROOT).stdout
-        known = set(blocks((LOCKS / f"{plan.below}.txt").read_text("utf-8"))) if plan.below else set()
-        (LOCKS / f"{name}.txt").write_text("\n".join(b for b in blocks(text) if b not in known) + "\n", "utf-8")
+        found = subprocess.run(command, input=lines, text=True, stdout=subprocess.PIPE, check=True, cwd=ROOT).stdout
+        known = {block for lower in plan.below for block in blocks(text(lower))}
+        (LOCKS / f"{name}.txt").write_text("".join(f"{b}\n" for b in blocks(found) if b not in known), "utf-8")

@@ -1,0 +1,115 @@
+"""The subcommands of `dev.py`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+
+from tools import browser, environment, frontend, locks
+from tools.environment import PYTHON, VENV, SetupError, say
+from tools.locks import ROOT
+
+
+def _become(*command: str, **variables: str) -> int:
+    """Replace this process, so that signals and the exit status are the command's own."""
+    os.chdir(ROOT)
+    os.execve(command[0], list(command), dict(os.environ, **variables))  # noqa: S606 - no shell is what is wanted
+
+
+def _set_up(*names: str, built: bool = False) -> None:
+    environment.check_venv()
+    with environment.alone():
+        environment.prepare(*names)
+        if built:
+            frontend.build()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Start Atomic Guide with embedded engines; options go to `atomic-guide serve`."""
+    _set_up(built=True)
+    return _become(str(VENV / "bin" / "atomic-guide"), "serve", *arguments)
+
+
+def test(arguments: Sequence[str]) -> int:
+    """Run the whole suite, or what the arguments of pytest choose."""
+    _set_up("dev", built=True)
+    chromium = browser.provide() or ""
+    chosen = arguments or ("-n", "2")
+    return _become(str(PYTHON), "-m", "pytest", *chosen, ATOMIC_GUIDE_TEST_CHROMIUM=chromium)
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Check format, lint, types, imports, locks, migrations, docs and front end; or those named."""
+    _set_up("dev")
+    return _become(str(PYTHON), "-m", "tools.checks", *arguments)
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Run the benchmark NAME with its options, or every one."""
+    known = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if not path.stem.startswith("_"))
+    if arguments and arguments[0] not in known:
+        say(f"no benchmark {arguments[0]!r}; there are: {', '.join(known) or 'none'}")
+        return 2
+    _set_up("dev")
+    if arguments:
+        return _become(str(PYTHON), "-m", f"bench.{arguments[0]}", *arguments[1:])
+    results = [subprocess.run([str(PYTHON), "-m", f"bench.{name}"], cwd=ROOT, check=False).returncode for name in known]
+    return max(results, default=0)
+
+
+def docs(arguments: Sequence[str]) -> int:
+    """Print the reference pages of `docs/` anew from the code."""
+    _set_up()
+    return _become(str(PYTHON), "-m", "tools.reference", *arguments)
+
+
+def audit(arguments: Sequence[str]) -> int:
+    """Look every locked version up in the vulnerability advisories; skipped, visibly, where none can be reached."""
+    _set_up("audit")
+    return _become(str(PYTHON), "-m", "tools.audit", *arguments)
+
+
+def sbom(arguments: Sequence[str]) -> int:
+    """Write a CycloneDX bill of materials: FILE, or sbom.cdx.json."""
+    _set_up()
+    return _become(str(PYTHON), "-m", "tools.sbom", *arguments)
+
+
+def lock(arguments: Sequence[str]) -> int:
+    """Resolve `pyproject.toml` anew into `locks/`, with the newest versions that fit."""
+    if arguments:
+        say("dev.py lock takes no arguments")
+        return 2
+    environment.check_venv()
+    with environment.alone():
+        environment.make()
+        tool = environment.uv()
+        if tool is None:
+            raise SetupError("writing the locks needs uv")
+        locks.compile_all(tool)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    command.__name__: command for command in (run, test, check, bench, docs, audit, sbom, lock)
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one subcommand; returns the exit status, 2 on wrong usage."""
+    parser = argparse.ArgumentParser(prog="dev.py", description="Set up, run, test and check Atomic Guide.")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="options of the command")
+    width = max(map(len, COMMANDS))
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(f"  {name:{width}}  {command.__doc__}" for name, command in COMMANDS.items())
+    chosen = parser.parse_args(list(arguments))
+    try:
+        return COMMANDS[chosen.command](chosen.rest)
+    except SetupError as error:
+        say(f"dev.py: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,109 @@
+"""The pages of `docs/` that are printed from the code: commands, settings, HTTP calls. Runs in `.venv`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from tools.environment import VENV
+from tools.locks import ROOT
+
+PRINTED = "<!-- Printed from the code by `python3 dev.py docs`. -->\n"
+LIMIT_SECONDS = 60
+
+
+def command_group() -> click.Group | None:
+    """Return the command line as click knows it, or None before it exists."""
+    if importlib.util.find_spec("atomic_guide.cli") is None:
+        return None
+    main = getattr(importlib.import_module("atomic_guide.cli"), "main", None)
+    return main if isinstance(main, click.Group) else None
+
+
+def _commands(command: click.Command, path: str) -> Iterator[str]:
+    context = click.Context(command, info_name=path)
+    yield f"\n## {path}\n\n{(command.help or '').strip()}\n" if " " in path else ""
+    options = [record for parameter in command.params if (record := parameter.get_help_record(context))]
+    if " " in path and not isinstance(command, click.Group):
+        yield f"\n```\n{path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
+    if options:
+        rows = (f"| `{name}` | {text.replace('|', chr(92) + '|')} |" for name, text in options)
+        yield "\n| option | |\n|---|---|\n" + "\n".join(rows) + "\n"
+    if isinstance(command, click.Group):
+        for name in sorted(command.list_commands(context)):
+            found = command.get_command(context, name)
+            if found is not None and not found.hidden:
+                yield from _commands(found, f"{path} {name}")
+
+
+def commands_page(group: click.Group) -> str:
+    """Return the page of every command with its options."""
+    intro = (group.help or "").strip()
+    return f"{PRINTED}\n# Commands\n\n{intro}\n" + "".join(_commands(group, "atomic-guide"))
+
+
+def settings_page() -> str:
+    """Return the page of every setting, which the command itself prints."""
+    command = [str(VENV / "bin" / "atomic-guide"), "settings", "--markdown"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS)
+    return f"{PRINTED}\n# Settings\n\n{done.stdout.strip()}\n"
+
+
+def _shape(schema: Any) -> str:
+    if not isinstance(schema, dict):
+        return ""
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rpartition('/')[2]}`"
+    return f"`{schema.get('type', json.dumps(schema))}`"
+
+
+def _contents(part: dict[str, Any]) -> str:
+    return ", ".join(f"{kind} {_shape(body.get('schema'))}".strip() for kind, body in part.get("content", {}).items())
+
+
+def http_page(document: dict[str, Any]) -> str:
+    """Return the page of every HTTP call, from the description the server serves as /openapi.json."""
+    rows = []
+    for path, calls in sorted(document["paths"].items()):
+        for method, call in calls.items():
+            good = [(status, reply) for status, reply in call["responses"].items() if status < "4"]
+            bad = ", ".join(sorted(status for status in call["responses"] if status >= "4"))
+            reply = "; ".join(f"{status} {_contents(part)}".strip() for status, part in good)
+            body = _contents(call.get("requestBody", {}))
+            rows.append(f"| `{method.upper()} {path}` | {call.get('summary', '')} | {body} | {reply} | {bad} |")
+    table = "| call | does | takes | answers | refuses |\n|---|---|---|---|---|\n" + "\n".join(rows)
+    return f"{PRINTED}\n# HTTP calls\n\nShapes and fields are in `GET /openapi.json`.\n\n{table}\n"
+
+
+def pages() -> dict[str, str]:
+    """Return each printed page by its name in `docs/`; those whose code does not exist yet are left out."""
+    found: dict[str, str] = {}
+    group = command_group()
+    if group is not None:
+        found["commands.md"] = commands_page(group)
+        if "settings" in group.commands:
+            found["settings.md"] = settings_page()
+    if importlib.util.find_spec("atomic_guide.web.openapi") is not None:
+        describe = importlib.import_module("atomic_guide.web.openapi")
+        found["http.md"] = http_page(describe.document())
+    return found
+
+
+def main() -> int:
+    """Write the pages."""
+    (ROOT / "docs").mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (ROOT / "docs" / name).write_text(text, "utf-8")
+        print(f"docs/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
