@@ -21,7 +21,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tools.locks import LOCKS, ROOT
+from tools.locks import LOCKS, PLAN, ROOT
 
 VENV = ROOT / ".venv"
 STAMPS = VENV / "stamps"
@@ -173,12 +173,14 @@ def install(arguments: list[str]) -> None:
 
 
 def install_locks(*names: str) -> None:
-    """Bring `.venv` up to the locks `names`; every file's hash is checked."""
+    """Bring `.venv` up to the locks `names` and those below them; every file's hash is checked."""
+    names = tuple(dict.fromkeys(lock for name in names for lock in (*PLAN[name].below, name)))
     stale = [name for name in names if not stamped(name, digest([LOCKS / f"{name}.txt"]))]
     if not stale:
         return
     say(f"installing {', '.join(stale)}")
-    install(["--require-hashes", *(word for name in stale for word in ("-r", str(LOCKS / f"{name}.txt")))])
+    # All of them, as checking hashes asks for one of every dependency, installed or not.
+    install(["--require-hashes", *(word for name in names for word in ("-r", str(LOCKS / f"{name}.txt")))])
     for name in stale:
         stamp(name, digest([LOCKS / f"{name}.txt"]))
 
