@@ -147,7 +147,7 @@ def _uv_environment() -> dict[str, str]:
 def uv() -> str | None:
     """Return uv's path: the installed one, else one installed into `.venv` from its lock, else None."""
     found = shutil.which("uv") or shutil.which("uv", path=str(VENV / "bin"))
-    if found or os.environ.get("ATOMIC_GUIDE_DEV_PIP"):
+    if found:
         return found
     try:
         run([str(PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCKS / "uv.txt")])
