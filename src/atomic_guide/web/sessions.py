@@ -171,7 +171,7 @@ class Sessions:
     async def verify(self, token: str) -> Session:
         """The session of a token. Raises `Unauthenticated` for a forged, foreign or expired one."""
         now = self._clock.now()
-        known = self._checked.get(token)
+        known = self._checked.get(token, None)
         if known is not None and known[0] > now:
             return known[1]
         expires_at, session = await self._decode(token, now)

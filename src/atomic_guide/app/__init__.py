@@ -1,0 +1,1 @@
+"""Composition: builds a tool, runs it, supervises its processes."""

@@ -1,0 +1,164 @@
+"""Owns the data directory and the child processes.
+
+The supervisor is the process that `serve` starts. It holds an exclusive lock on the data directory; a second
+server is refused with a clear error. Its children inherit the very file descriptor of that lock: a child proves
+by it that it was admitted, and as long as any of them lives nobody else can take the directory. Children ask the
+kernel to end them when the supervisor dies, so that the lock never outlives it by more than a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import fcntl
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from atomic_guide.errors import ConfigurationError
+
+_log = structlog.get_logger(__name__)
+
+_PR_SET_PDEATHSIG = 1
+_RESTARTS_BEFORE_GIVING_UP = 20
+
+
+class DataLock:
+    """The exclusive hold on a data directory."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    @classmethod
+    def acquire(cls, directory: Path) -> DataLock:
+        """Take the directory, made with mode 0700 where it is new. Raises `ConfigurationError` naming who has it."""
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = (directory / "lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(
+                f"the data directory {directory} cannot be used ({error.strerror}); choose another with --data"
+            ) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read(200).strip() or "another process"
+            file.close()
+            raise ConfigurationError(
+                f"the data directory {directory} is in use by {holder}; stop that server or choose another with --data"
+            ) from error
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        return cls(file)
+
+    @classmethod
+    def admitted(cls, directory: Path, descriptor: int) -> DataLock:
+        """A child's share in its supervisor's hold. Raises `ConfigurationError` for any other descriptor."""
+        try:
+            mine, theirs = os.fstat(descriptor), (directory / "lock").stat()
+        except OSError as error:
+            raise ConfigurationError(
+                "this process was not admitted by a supervisor; use `atomic-guide serve`"
+            ) from error
+        if (mine.st_dev, mine.st_ino) != (theirs.st_dev, theirs.st_ino):
+            raise ConfigurationError(f"this process was admitted to another data directory than {directory}")
+        return cls(os.fdopen(descriptor, "a+", encoding="utf-8"))
+
+    def fileno(self) -> int:
+        """The descriptor that children inherit."""
+        return self._file.fileno()
+
+    def note(self, text: str) -> None:
+        """Leave a line for people who look at the lock."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(text)
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go; the kernel does the same when the process dies."""
+        self._file.close()
+
+
+def holder(directory: Path) -> str | None:
+    """Who holds a data directory, or None where nobody does."""
+    try:
+        with (directory / "lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                return file.read(200).strip() or "another process"
+    except OSError:
+        return None
+    return None
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to terminate this process when its parent dies (Linux; elsewhere the parent's pipe closes)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Children:
+    """The processes that a supervisor started, each started again when it dies."""
+
+    def __init__(self, lock: DataLock, listener: socket.socket, arguments: list[str]) -> None:
+        self._lock = lock
+        self._listener = listener
+        self._arguments = arguments
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._stopping = False
+
+    async def keep(self, role: str, number: int) -> None:
+        """Keep one child of a role alive until `stop`."""
+        name = f"{role}-{number}"
+        restarts = 0
+        while not self._stopping and restarts < _RESTARTS_BEFORE_GIVING_UP:
+            began = time.monotonic()
+            process = await self._start(role, number)
+            self._running[name] = process
+            code = await process.wait()
+            self._running.pop(name, None)
+            if self._stopping:
+                return
+            # A child that ran for a minute has shown that it can: its count starts again.
+            restarts = 0 if time.monotonic() - began > 60 else restarts + 1  # noqa: PLR2004 - a minute
+            delay = min(30.0, 0.2 * 2**restarts) * random.uniform(0.5, 1.0)
+            _log.warning("a child process ended", child=name, code=code, restarts_in=round(delay, 1))
+            await asyncio.sleep(delay)
+
+    async def stop(self, limit: float) -> None:
+        """Ask every child to finish, and end those that do not within `limit` seconds."""
+        self._stopping = True
+        for process in self._running.values():
+            process.terminate()
+        waiting = [asyncio.ensure_future(process.wait()) for process in self._running.values()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=limit)
+        for process in self._running.values():
+            if process.returncode is None:
+                process.kill()
+
+    async def _start(self, role: str, number: int) -> asyncio.subprocess.Process:
+        descriptors = (self._lock.fileno(), self._listener.fileno())
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "atomic_guide.cli",
+            "serve",
+            *("--role", role, "--child", str(number)),
+            *("--lock-descriptor", str(descriptors[0]), "--socket-descriptor", str(descriptors[1])),
+            *self._arguments,
+            pass_fds=descriptors,
+        )

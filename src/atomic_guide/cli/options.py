@@ -1,0 +1,65 @@
+"""Options that every command takes, and what a command works on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from atomic_guide.config import Settings, load_settings
+from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.shards import Shards
+
+
+class Context:
+    """The settings of one call, and how it prints."""
+
+    def __init__(self, settings: Settings, arguments: tuple[str, ...] = (), *, as_json: bool) -> None:
+        self.settings = settings
+        self.as_json = as_json
+        # The options that chose these settings, for a process that starts others like itself.
+        self.arguments = arguments
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return Path(self.settings.data)
+
+    @asynccontextmanager
+    async def open_shards(self) -> AsyncIterator[Shards]:
+        """The databases, migrated where needed; works beside a running server."""
+        shards = await open_embedded(self.data, self.settings.databases)
+        try:
+            yield shards
+        finally:
+            await shards.close()
+
+    def emit(self, value: Any, text: str) -> None:
+        """Print the answer: `value` as one JSON document with --json, else `text`."""
+        if self.as_json:
+            click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        elif text:
+            click.echo(text)
+
+
+def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --data, --config and --json, and pass a `Context` as the first argument."""
+
+    @click.option("--data", metavar="DIR", help="Data directory (ATOMIC_GUIDE_DATA; default ./var).")
+    @click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="Settings file in TOML.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @functools.wraps(function)
+    def wrapped(*, data: str | None, config: Path | None, as_json: bool, **arguments: Any) -> Any:
+        settings = load_settings(
+            file=config, data=data, server__host=arguments.pop("host", None), server__port=arguments.pop("port", None)
+        )
+        chosen = ("--data", settings.data, "--host", settings.server.host, "--port", str(settings.server.port))
+        context = Context(settings, chosen + (("--config", str(config)) if config else ()), as_json=as_json)
+        return function(context, **arguments)
+
+    return wrapped

@@ -1,0 +1,28 @@
+"""`atomic-guide serve`: run the server."""
+
+from __future__ import annotations
+
+import click
+
+from atomic_guide.app.run import Launch, Role, serve
+from atomic_guide.cli.options import Context, data_options
+
+
+@click.command()
+@data_options
+@click.option("--role", type=click.Choice(["all", "web", "worker"]), default="all", help="What this process does.")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8000; 0 takes a free one).")
+@click.option("--child", type=int, hidden=True)
+@click.option("--lock-descriptor", type=int, hidden=True)
+@click.option("--socket-descriptor", type=int, hidden=True)
+def command(context: Context, role: Role, **options: int | None) -> None:
+    """Run the server with everything it needs, until SIGTERM."""
+    launch = Launch(
+        role=role,
+        child=options["child"],
+        lock_descriptor=options["lock_descriptor"],
+        socket_descriptor=options["socket_descriptor"],
+        arguments=context.arguments,
+    )
+    serve(context.settings, launch)

@@ -1,0 +1,188 @@
+"""Settings: composed from every part's own struct, read from one TOML file and the environment, checked at start.
+
+The only reader of the environment. A key `section.name` is written `[section] name = ...` in the file and
+`ATOMIC_GUIDE_SECTION_NAME` in the environment, which wins. Unknown keys and impossible values are refused with
+the key's name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from atomic_guide.engines.data.embedded import DataSettings
+from atomic_guide.errors import ConfigurationError
+from atomic_guide.web.server import ServerSettings
+from atomic_guide.web.sessions import SessionSettings
+
+PREFIX = "ATOMIC_GUIDE_"
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which processes a server runs beside its first one."""
+
+    web: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=64, description="Processes that answer requests; they share one port.", extra={"unit": "processes"}
+        ),
+    ] = 1
+    worker: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=64,
+            description="Processes that only run jobs; the first process runs jobs too.",
+            extra={"unit": "processes"},
+        ),
+    ] = 0
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every setting of the product, by section."""
+
+    data: Annotated[
+        str,
+        msgspec.Meta(min_length=1, description="The data directory: databases, objects, keys.", extra={"unit": "path"}),
+    ] = "./var"
+    operator_token: Annotated[
+        Annotated[str, msgspec.Meta(min_length=16)] | None,
+        msgspec.Meta(
+            description="The operators' bearer token; without it one is made and kept in the data directory.",
+            extra={"unit": "secret"},
+        ),
+    ] = None
+    server: ServerSettings = ServerSettings()
+    processes: ProcessSettings = ProcessSettings()
+    databases: DataSettings = DataSettings()
+    sessions: SessionSettings = SessionSettings()
+
+
+class Described(NamedTuple):
+    """One setting as the reference page and `atomic-guide settings` show it."""
+
+    key: str
+    variable: str
+    kind: str
+    unit: str
+    default: Any
+    reason: str
+
+
+def load_settings(environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: Any) -> Settings:
+    """The settings from a TOML file, the environment and the command line, the last of them winning.
+
+    `overrides` are dotted keys with `__` for the dot, such as `server__port=8000`; None means not given.
+    Raises `ConfigurationError` naming the key.
+    """
+    environment = os.environ if environment is None else environment
+    named = environment.get(f"{PREFIX}CONFIG")
+    path = file or (Path(named) if named else None)
+    tree = _read_file(path) if path else {}
+    keys = {row.variable: row.key for row in describe()}
+    for variable, value in environment.items():
+        if variable.startswith(PREFIX) and variable != f"{PREFIX}CONFIG":
+            if variable not in keys:
+                raise ConfigurationError(_unknown(variable, list(keys)))
+            _put(tree, keys[variable], value)
+    for name, value in overrides.items():
+        if value is not None:
+            _put(tree, name.replace("__", "."), value)
+    _refuse_unknown(tree, Settings, "")
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        key = place.rstrip("`")
+        raise ConfigurationError(f"setting {key or '(top level)'}: {text}", details={"key": key}) from error
+
+
+def describe() -> list[Described]:
+    """Every setting with unit, default and reason, in the order of the sections."""
+    return list(_describe(Settings, Settings(), ""))
+
+
+def as_tree(settings: Settings) -> dict[str, Any]:
+    """The values in force by dotted key, secrets as their presence only."""
+    return {row.key: _secret(row, _get(settings, row.key)) for row in describe()}
+
+
+def _describe(kind: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -> Iterator[Described]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for name in kind.__struct_fields__:
+        hint, value = hints[name], getattr(values, name)
+        if isinstance(value, msgspec.Struct):
+            yield from _describe(type(value), value, f"{prefix}{name}.")
+            continue
+        meta = next((part for part in getattr(hint, "__metadata__", ()) if isinstance(part, msgspec.Meta)), None)
+        plain = typing.get_args(hint)[0] if meta else hint
+        yield Described(
+            key=f"{prefix}{name}",
+            variable=PREFIX + f"{prefix}{name}".replace(".", "_").upper(),
+            kind=plain.__name__ if isinstance(plain, type) else str(plain).replace("typing.", ""),
+            unit=str((meta.extra or {}).get("unit", "")) if meta else "",
+            default=value,
+            reason=(meta.description or "") if meta else "",
+        )
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"the settings file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the settings file {path} is not TOML: {error}") from error
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigurationError(f"setting {section} is a section, not a value")
+    hint = _hint(key)
+    if isinstance(value, str) and typing.get_origin(hint) in {list, tuple}:
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    tree[name] = value
+
+
+def _hint(key: str) -> Any:
+    kind: Any = Settings
+    for name in key.split("."):
+        kind = typing.get_type_hints(kind)[name]
+    return kind
+
+
+def _get(settings: msgspec.Struct, key: str) -> Any:
+    value: Any = settings
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _secret(row: Described, value: Any) -> Any:
+    return "(set)" if row.unit == "secret" and value is not None else value
+
+
+def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:
+    hints = typing.get_type_hints(kind)
+    for name, value in tree.items():
+        if name not in hints:
+            known = [row.key for row in describe()]
+            raise ConfigurationError(_unknown(f"{prefix}{name}", known), details={"key": f"{prefix}{name}"})
+        inner = hints[name]
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, dict):
+            _refuse_unknown(value, inner, f"{prefix}{name}.")
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"unknown setting {name}" + (f"; did you mean {near[0]}?" if near else "; `atomic-guide settings` lists all")

@@ -1,0 +1,100 @@
+"""The ASGI application: every part's calls, the static files, one shape for errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from atomic_guide import errors
+from atomic_guide.web.problems import on_guide_error, on_http_exception, on_unexpected
+from atomic_guide.web.routing import Declared, routes
+
+if TYPE_CHECKING:
+    from atomic_guide.web.tool import Tool
+
+STATIC = Path(__file__).parent / "static"
+
+
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the server listens and how the world reaches it."""
+
+    host: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1, description="Address to listen on; only this computer by default.", extra={"unit": "address"}
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, msgspec.Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.", extra={"unit": "port"})
+    ] = 8000
+    public_url: Annotated[
+        Annotated[str, msgspec.Meta(pattern=r"^https?://[^/?#]+$")] | None,
+        msgspec.Meta(
+            description="The address that browsers and the LMS use, such as https://guide.example.edu."
+            " Without it: the listening one.",
+            extra={"unit": "URL"},
+        ),
+    ] = None
+    development: Annotated[
+        Literal["auto", "on", "off"],
+        msgspec.Meta(
+            description="Practice LMS, loopback key sets, plain http."
+            " auto: on when listening on loopback without a public address.",
+            extra={"unit": "mode"},
+        ),
+    ] = "auto"
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            description="Addresses or networks whose X-Forwarded-* headers count; nobody's by default.",
+            extra={"unit": "addresses"},
+        ),
+    ] = ()
+    tls_certificate: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="PEM file of the certificate chain, to serve https without a proxy.", extra={"unit": "path"}
+        ),
+    ] = None
+    tls_key: Annotated[
+        str | None, msgspec.Meta(description="PEM file of the certificate's key.", extra={"unit": "path"})
+    ] = None
+    drain_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=1, le=25, description="How long running requests may take to finish after SIGTERM.", extra={"unit": "s"}
+        ),
+    ] = 10.0
+
+
+class _ImmutableFiles(StaticFiles):
+    """Front-end files: their names carry a hash of their content, so they never change."""
+
+    def file_response(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def create_app(tool: Tool, declared: list[Declared], extra: list[BaseRoute] | None = None) -> Starlette:
+    """The application over a tool; `declared` are the calls of every part that this process serves."""
+    table: list[BaseRoute] = [*routes(declared), *(extra or [])]
+    if STATIC.is_dir():
+        table.append(Mount("/static", _ImmutableFiles(directory=STATIC)))
+    app = Starlette(
+        routes=table,
+        exception_handlers={
+            errors.GuideError: on_guide_error,
+            HTTPException: on_http_exception,
+            Exception: on_unexpected,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.tool = tool
+    return app
