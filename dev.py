@@ -21,6 +21,9 @@ def main() -> int:
             "Install one (on Debian 12 and Ubuntu 24.04: apt install python3 python3-venv), then run it again.\n"
         )
         return 1
+    if os.name != "posix":
+        sys.stderr.write("Atomic Guide runs on Linux and macOS; on Windows, use it inside WSL.\n")
+        return 1
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - as above
     from tools import commands  # noqa: PLC0415 - only a Python that is new enough may read it
 

@@ -119,20 +119,23 @@ def run(command: list[str], *, cwd: Path = ROOT, env: Mapping[str, str] | None =
         raise SetupError(f"{' '.join(command[:4])} ... failed:\n{tail}")
 
 
-def make() -> None:
-    """Make `.venv` where it is missing, half made, or of another Python or folder."""
+def make() -> bool:
+    """Make `.venv` where it is missing, half made, or of another Python or folder; returns whether it did."""
     value = f"{ROOT} {sys.base_prefix} {sys.version_info[:2]}"
     if stamped("python", value) and PYTHON.exists():
-        return
+        return False
     if VENV.exists():
         shutil.rmtree(VENV)
     say(f"making .venv with Python {sys.version_info[0]}.{sys.version_info[1]}")
+    # This script may be run by the very Python that is being replaced.
+    python = getattr(sys, "_base_executable", sys.executable)
     try:
-        run([sys.executable, "-m", "venv", *(["--without-pip"] if shutil.which("uv") else []), str(VENV)])
+        run([python, "-m", "venv", *(["--without-pip"] if shutil.which("uv") else []), str(VENV)])
     except BaseException:
         shutil.rmtree(VENV, ignore_errors=True)
         raise
     stamp("python", value)
+    return True
 
 
 def _uv_environment() -> dict[str, str]:
@@ -195,8 +198,13 @@ def install_project() -> None:
         stamp("project", value)
 
 
-def prepare(*locks: str) -> None:
-    """Make `.venv` hold the runtime, the project and the further `locks`."""
-    make()
-    install_locks("runtime", "build", *locks)
-    install_project()
+def prepare(*names: str) -> None:
+    """Make `.venv` hold the runtime, the project and the further locks `names`, or leave no new one behind."""
+    made = make()
+    try:
+        install_locks("runtime", "build", *names)
+        install_project()
+    except BaseException:
+        if made:
+            shutil.rmtree(VENV, ignore_errors=True)
+        raise

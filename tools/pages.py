@@ -71,13 +71,13 @@ def _unknown(words: list[str], group: click.Group | None) -> str | None:
     if group is None or not words or Path(words[0]).name != "atomic-guide":
         return None
     command: click.Command = group
-    known = {"--help"}
+    known = {"--help", "--version"}
     for at, word in enumerate(words[1:], 1):
         known |= {name for parameter in command.params for name in parameter.opts + parameter.secondary_opts}
         if word.startswith("-") and word.split("=")[0] not in known:
             return f"{' '.join(words[:at])} {word}"
         if isinstance(command, click.Group) and re.fullmatch(r"[a-z][a-z-]*", word):
-            found = command.commands.get(word)
+            found = reference.subcommands(command).get(word)
             if found is None:
                 return f"{' '.join(words[:at])} {word}"
             command = found

@@ -23,8 +23,15 @@ def command_group() -> click.Group | None:
     """Return the command line as click knows it, or None before it exists."""
     if importlib.util.find_spec("atomic_guide.cli") is None:
         return None
-    main = getattr(importlib.import_module("atomic_guide.cli"), "main", None)
-    return main if isinstance(main, click.Group) else None
+    program = getattr(importlib.import_module("atomic_guide.cli"), "program", None)
+    return program if isinstance(program, click.Group) else None
+
+
+def subcommands(group: click.Group) -> dict[str, click.Command]:
+    """Return a group's visible commands by name, in order."""
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in sorted(group.list_commands(context))}
+    return {name: command for name, command in found.items() if command is not None and not command.hidden}
 
 
 def _commands(command: click.Command, path: str) -> Iterator[str]:
@@ -37,10 +44,8 @@ def _commands(command: click.Command, path: str) -> Iterator[str]:
         rows = (f"| `{name}` | {text.replace('|', chr(92) + '|')} |" for name, text in options)
         yield "\n| option | |\n|---|---|\n" + "\n".join(rows) + "\n"
     if isinstance(command, click.Group):
-        for name in sorted(command.list_commands(context)):
-            found = command.get_command(context, name)
-            if found is not None and not found.hidden:
-                yield from _commands(found, f"{path} {name}")
+        for name, found in subcommands(command).items():
+            yield from _commands(found, f"{path} {name}")
 
 
 def commands_page(group: click.Group) -> str:
@@ -88,7 +93,7 @@ def pages() -> dict[str, str]:
     group = command_group()
     if group is not None:
         found["commands.md"] = commands_page(group)
-        if "settings" in group.commands:
+        if "settings" in subcommands(group):
             found["settings.md"] = settings_page()
     if importlib.util.find_spec("atomic_guide.web.openapi") is not None:
         describe = importlib.import_module("atomic_guide.web.openapi")
