@@ -46,15 +46,13 @@ class DataLock:
             raise ConfigurationError(
                 f"the data directory {directory} cannot be used ({error.strerror}); choose another with --data"
             ) from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _locked(file):
             file.seek(0)
             holder = file.read(200).strip() or "another process"
             file.close()
             raise ConfigurationError(
                 f"the data directory {directory} is in use by {holder}; stop that server or choose another with --data"
-            ) from error
+            )
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()}")
@@ -102,6 +100,19 @@ def holder(directory: Path) -> str | None:
     except OSError:
         return None
     return None
+
+
+def _locked(file: IO[str]) -> bool:
+    # Three tries: `holder` takes the lock for a moment when it looks.
+    for attempt in range(3):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if attempt < 2:  # noqa: PLR2004 - the last try does not wait
+                time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def end_with_parent() -> None:

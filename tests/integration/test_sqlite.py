@@ -1,0 +1,114 @@
+"""SQLite files under trouble: several processes, a full disk, damage, a newer schema."""
+
+import asyncio
+import resource
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from atomic_guide import errors
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.embedded import DataSettings, open_embedded
+from atomic_guide.engines.data.migrations import upgrade_file
+from atomic_guide.engines.data.queries import parse_queries
+from atomic_guide.engines.data.sqlite import SqliteDatabase
+
+QUERIES = parse_queries(
+    """
+-- name: add
+-- purpose: Store a secret.
+INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, 1)
+-- name: count
+-- purpose: Count what is stored.
+SELECT count(*) AS n FROM secrets
+""",
+    "here",
+)
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from atomic_guide.engines.data.queries import parse_queries
+from atomic_guide.engines.data.sqlite import SqliteDatabase
+sql = "-- name: add\\n-- purpose: p\\nINSERT INTO secrets (name, value, created_at) VALUES (:name, 'v', 1)"
+add = parse_queries(sql, "here")["add"]
+async def main():
+    database = SqliteDatabase(Path(sys.argv[1]))
+    async def one(i):
+        async def work(tx):
+            await tx.execute(add, {"name": f"{sys.argv[2]}-{i}"})
+        await database.write(work)
+    for start in range(0, 400, 20):
+        await asyncio.gather(*(one(i) for i in range(start, start + 20)))
+    await database.close()
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def file_size_limit(limit: int) -> Iterator[None]:
+    """A disk that takes no file over `limit` bytes, enforced by the kernel."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_several_processes_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "directory.sqlite"
+    upgrade_file(path, "directory")
+    commands = [[sys.executable, "-c", WRITER, str(path), f"p{i}"] for i in range(3)]
+    processes = [await asyncio.create_subprocess_exec(*command) for command in commands]
+    assert [await process.wait() for process in processes] == [0, 0, 0]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM secrets").fetchone() == (1200,)
+
+
+async def test_a_write_that_does_not_fit_fails_alone(tmp_path: Path) -> None:
+    path = tmp_path / "directory.sqlite"
+    upgrade_file(path, "directory")
+    database = SqliteDatabase(path)
+
+    async def add(name: str, size: int) -> None:
+        async def work(tx: Transaction) -> None:
+            await tx.execute(QUERIES["add"], {"name": name, "value": "x" * size})
+
+        await database.write(work)
+
+    with file_size_limit(4 * 1024 * 1024):
+        outcomes = await asyncio.gather(
+            add("small-1", 10), add("huge", 64 * 1024 * 1024), add("small-2", 10), return_exceptions=True
+        )
+    assert [outcome is None for outcome in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1], errors.GuideError)
+    await add("afterwards", 10)
+    row = await database.one(QUERIES["count"])
+    assert row is not None
+    assert row["n"] == 3
+    await database.close()
+
+
+@pytest.mark.parametrize("damage", [b"this is no database" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
+async def test_a_damaged_file_is_named_with_its_remedy(tmp_path: Path, damage: bytes) -> None:
+    shards = await open_embedded(tmp_path, DataSettings(shards=2))
+    await shards.close()
+    victim = tmp_path / "databases" / "shard-1.sqlite"
+    victim.write_bytes(damage)
+    with pytest.raises(errors.DataUnavailable, match=r"shard-1\.sqlite.*damaged.*backup"):
+        await open_embedded(tmp_path, DataSettings(shards=2))
+    assert victim.read_bytes() == damage
+
+
+async def test_a_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+    shards = await open_embedded(tmp_path)
+    await shards.close()
+    with sqlite3.connect(tmp_path / "databases" / "directory.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(errors.DataUnavailable, match=r"directory\.sqlite was written by a newer version"):
+        await open_embedded(tmp_path)

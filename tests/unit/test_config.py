@@ -1,0 +1,62 @@
+"""Settings: sources, their order, and refusals that name the key."""
+
+from pathlib import Path
+
+import pytest
+
+from atomic_guide.config import as_tree, describe, load_settings
+from atomic_guide.errors import ConfigurationError
+
+
+def test_defaults_need_nothing() -> None:
+    settings = load_settings({})
+    assert (settings.server.host, settings.server.port, settings.data) == ("127.0.0.1", 8000, "./var")
+
+
+def test_the_command_line_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "guide.toml"
+    file.write_text("[server]\nport = 1\nhost = '::1'\n[databases.sqlite]\nbusy_timeout = 2.5\n")
+    settings = load_settings({"ATOMIC_GUIDE_SERVER_PORT": "2"}, file)
+    assert (settings.server.port, settings.server.host, settings.databases.sqlite.busy_timeout) == (2, "::1", 2.5)
+    assert load_settings({"ATOMIC_GUIDE_SERVER_PORT": "2"}, file, server__port=3).server.port == 3
+
+
+def test_the_file_can_be_named_in_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "guide.toml"
+    file.write_text("data = 'elsewhere'")
+    assert load_settings({"ATOMIC_GUIDE_CONFIG": str(file)}).data == "elsewhere"
+
+
+def test_lists_are_comma_separated_in_the_environment() -> None:
+    settings = load_settings({"ATOMIC_GUIDE_SERVER_TRUSTED_PROXIES": "10.0.0.1, 10.0.0.2"})
+    assert settings.server.trusted_proxies == ("10.0.0.1", "10.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("environment", "text", "what"),
+    [
+        ({"ATOMIC_GUIDE_SERVER_PROT": "1"}, "", "ATOMIC_GUIDE_SERVER_PROT; did you mean ATOMIC_GUIDE_SERVER_PORT"),
+        ({"ATOMIC_GUIDE_SERVER_PORT": "99999"}, "", "setting server.port"),
+        ({"ATOMIC_GUIDE_SERVER_PORT": "many"}, "", "setting server.port"),
+        ({"ATOMIC_GUIDE_SERVER_PUBLIC_URL": "ftp://x"}, "", "setting server.public_url"),
+        ({"ATOMIC_GUIDE_OPERATOR_TOKEN": "short"}, "", "setting operator_token"),
+        ({}, "[server]\nprot = 1", "unknown setting server.prot; did you mean server.port"),
+        ({}, "[nothing]\na = 1", "unknown setting nothing"),
+        ({}, "server = 1", "setting server"),
+        ({}, "[server", "is not TOML"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(environment: dict[str, str], text: str, what: str, tmp_path: Path) -> None:
+    file = tmp_path / "guide.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=what):
+        load_settings(environment, file)
+
+
+def test_every_setting_says_why_it_exists() -> None:
+    assert [row.key for row in describe() if not row.reason or not row.unit] == []
+
+
+def test_secrets_are_shown_as_their_presence_only() -> None:
+    settings = load_settings({"ATOMIC_GUIDE_OPERATOR_TOKEN": "a-token-of-some-length"})
+    assert as_tree(settings)["operator_token"] == "(set)"
