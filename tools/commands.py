@@ -6,15 +6,16 @@ import argparse
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tools import browser, environment, frontend, locks
 from tools.environment import PYTHON, VENV, SetupError, say
 from tools.locks import ROOT
 
 
-def _become(*command: str, **variables: str) -> int:
+def _become(*command: str, folder: Path = ROOT, **variables: str) -> int:
     """Replace this process, so that signals and the exit status are the command's own."""
-    os.chdir(ROOT)
+    os.chdir(folder)
     os.execve(command[0], list(command), dict(os.environ, **variables))  # noqa: S606 - no shell is what is wanted
 
 
@@ -29,7 +30,7 @@ def _set_up(*names: str, built: bool = False) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Start Atomic Guide with embedded engines; options go to `atomic-guide serve`."""
     _set_up(built=True)
-    return _become(str(VENV / "bin" / "atomic-guide"), "serve", *arguments)
+    return _become(str(VENV / "bin" / "atomic-guide"), "serve", *arguments, folder=Path.cwd())
 
 
 def test(arguments: Sequence[str]) -> int:

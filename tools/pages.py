@@ -63,7 +63,7 @@ def shown_commands(text: str) -> Iterator[list[str]]:
                 continue
 
 
-def _unknown(words: list[str], group: click.Group | None) -> str | None:
+def unknown(words: list[str], group: click.Group | None) -> str | None:
     """Return what a command line names that does not exist, or None."""
     if "dev.py" in words:
         rest = words[words.index("dev.py") + 1 :]
@@ -90,8 +90,8 @@ def problems() -> Iterator[str]:
     for path in markdown():
         yield from broken_links(path)
         for words in shown_commands(path.read_text("utf-8")):
-            if unknown := _unknown(words, group):
-                yield f"{path.relative_to(ROOT)}: there is no `{unknown}`"
+            if missing := unknown(words, group):
+                yield f"{path.relative_to(ROOT)}: there is no `{missing}`"
     for name, text in reference.pages().items():
         path = ROOT / "docs" / name
         if not path.is_file() or path.read_text("utf-8") != text:

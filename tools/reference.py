@@ -41,7 +41,7 @@ def _commands(command: click.Command, path: str) -> Iterator[str]:
     if " " in path and not isinstance(command, click.Group):
         yield f"\n```\n{path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
     if options:
-        rows = (f"| `{name}` | {text.replace('|', chr(92) + '|')} |" for name, text in options)
+        rows = ("| `{}` | {} |".format(*(cell.replace("|", r"\|") for cell in record)) for record in options)
         yield "\n| option | |\n|---|---|\n" + "\n".join(rows) + "\n"
     if isinstance(command, click.Group):
         for name, found in subcommands(command).items():
