@@ -57,6 +57,69 @@ Table(
 
 # --- directory: LTI (owner: course/lti) ------------------------------------------------------------
 
+Table(
+    "lti_platforms",
+    directory_metadata,
+    Column("id", Text, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("auth_url", Text, nullable=False),
+    Column("token_url", Text, nullable=False),
+    Column("keyset_url", Text, nullable=False),
+    # The audience of client assertions where it is not the token URL.
+    Column("auth_audience", Text),
+    # More origins whose pages may frame the tool, separated by spaces.
+    Column("origins", Text, nullable=False, server_default=""),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("issuer", "client_id"),
+)
+
+Table(
+    "lti_deployments",
+    directory_metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("deployment_id", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("platform", "deployment_id"),
+)
+
+Table(
+    "lti_changes",
+    directory_metadata,
+    # One row, counted up with every change of a registration, so that processes notice it with one cheap read.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+
+Table(
+    "lti_logins",
+    directory_metadata,
+    # Counts up: the newest rows are kept when there are too many.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # Only digests of what must not be guessed are kept.
+    Column("state", Text, nullable=False, unique=True),
+    Column("nonce", Text, nullable=False),
+    Column("binding", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    # The parameters of the login request as JSON, to begin it again in another window.
+    Column("request", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("used_at", Double),
+    Index("lti_logins_nonce", "nonce"),
+    Index("lti_logins_expiry", "expires_at"),
+)
+
+Table(
+    "lti_invitations",
+    directory_metadata,
+    Column("digest", Text, primary_key=True),
+    Column("expires_at", Double, nullable=False),
+    Column("used_at", Double),
+)
+
 # --- shard: course and members ---------------------------------------------------------------------
 
 Table(
@@ -86,6 +149,19 @@ Table(
 )
 
 Table(
+    "course_services",
+    shard_metadata,
+    # What the LMS offered for the course at its last launch; an empty text where it offered nothing.
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, primary_key=True),
+    Column("course", Text, primary_key=True),
+    Column("roster_url", Text, nullable=False),
+    Column("line_items_url", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+Table(
     "idempotency",
     shard_metadata,
     # The answer to a POST that carried an Idempotency-Key, kept for a day.
@@ -106,7 +182,88 @@ Table(
 
 # --- shard: jobs (owner: engines/queues) -----------------------------------------------------------
 
+Table(
+    "jobs",
+    shard_metadata,
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, primary_key=True),
+    Column("course", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # What the job is about, such as a video's id: one subject's jobs are found and cancelled by it.
+    Column("subject", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    # queued, running, done, dead or cancelled
+    Column("state", Text, nullable=False),
+    Column("priority", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("run_after", Double, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("lease_owner", Text, nullable=False),
+    # The fence: grows with every claim, so that the result of a worker that lost its lease is refused.
+    Column("token", BigInteger, nullable=False),
+    Column("progress", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("error", Text),
+    # Set while the job is queued or running; NULL afterwards, so that the same work may be asked for again.
+    Column("unique_key", Text),
+    UniqueConstraint("bucket", "tenant", "course", "unique_key", name="jobs_unique"),
+    Index("jobs_next", "queue", "state", "priority", "created_at"),
+    Index("jobs_finished", "state", "finished_at"),
+    Index("jobs_subject", "bucket", "tenant", "course", "subject"),
+)
+
 # --- shard: videos and uploads (owner: course/video) -----------------------------------------------
+
+Table(
+    "videos",
+    shard_metadata,
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, primary_key=True),
+    Column("course", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("uploader", Text, nullable=False),
+    # queued, processing, playable, ready or failed
+    Column("status", Text, nullable=False),
+    Column("progress", Double, nullable=False),
+    Column("reason", Text),
+    Column("size", BigInteger, nullable=False),
+    # Bytes of what was made from the source: renditions, poster, captions.
+    Column("derived", BigInteger, nullable=False),
+    Column("duration", Double),
+    # JSON: the steps, renditions, captions and chapters are small and always read together.
+    Column("steps", Text, nullable=False),
+    Column("renditions", Text, nullable=False),
+    Column("captions", Text, nullable=False),
+    Column("chapters", Text, nullable=False),
+    Column("poster", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ready_at", Double),
+)
+
+Table(
+    "uploads",
+    shard_metadata,
+    # A resumable upload that is not complete; its bytes are in the spool under the same id.
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, primary_key=True),
+    Column("course", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("user", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    # How many bytes are on disk for certain.
+    Column("received", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("uploads_expiry", "expires_at"),
+)
 
 # --- shard: scores (owner: course/analytics) -------------------------------------------------------
 
