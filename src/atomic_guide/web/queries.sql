@@ -50,3 +50,7 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :u
 -- name: drop_old_answers
 -- purpose: Forget answers whose day has passed.
 DELETE FROM idempotency WHERE expires_at <= :now
+
+-- name: find_course
+-- purpose: A course's title and the way back to its LMS.
+SELECT title, return_url FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course
