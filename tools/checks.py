@@ -22,6 +22,8 @@ from tools.locks import ROOT
 BIN = VENV / "bin"
 # A check that takes longer is stuck: the slowest, types on a cold cache, needs about a minute.
 LIMIT_SECONDS = 600
+# Of one part that failed, while all run; a part called by its name prints everything.
+SHOWN_LINES = 40
 DRIFT = "atomic_guide.engines.data.migrations.check"
 
 
@@ -111,7 +113,12 @@ def main(names: list[str]) -> int:
             if outcome.state == "FAILED":
                 failed.append(running[done])
             if outcome.state != "ok":
-                print("\n".join(f"    {line}" for line in outcome.text.splitlines()), flush=True)
+                lines = outcome.text.splitlines()
+                more = [f"(+{len(lines) - SHOWN_LINES} lines; dev.py check {running[done]})"] * (
+                    len(lines) > SHOWN_LINES
+                )
+                shown = lines if names else lines[:SHOWN_LINES] + more
+                print("\n".join(f"    {line}" for line in shown), flush=True)
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed")
     return 1 if failed else 0
 
