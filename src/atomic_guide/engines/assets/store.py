@@ -1,0 +1,218 @@
+"""Objects by name, over obstore; today a local directory.
+
+Guarantees:
+- An object is seen whole or not at all: it is written beside and renamed into place.
+- What has been acknowledged is on disk: the file and the folders on the way to it are fsynced. obstore's
+  local store does not do that by itself.
+- A full disk is `OutOfSpace`, and leaves nothing half written.
+- Names are chosen by the server: lower-case segments of letters, digits, `.`, `-` and `_`. Anything else is refused
+  here, whatever a caller made of a client's text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore
+
+from atomic_guide.errors import NotFound, OutOfSpace, RangeUnsatisfiable, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,11}")
+_CHUNK = 256 * 1024
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where objects are kept."""
+
+    least_free_bytes: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            description="Free disk below which new uploads are refused, so that the databases can go on.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 1_000_000_000
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What is known of an object: bytes, its version as an ETag value, seconds since the epoch."""
+
+    size: int
+    etag: str
+    modified: float
+
+
+class Store:
+    """The objects of an installation."""
+
+    def __init__(self, directory: Path, settings: AssetSettings | None = None) -> None:
+        self._settings = settings or AssetSettings()
+        self._root = directory
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._objects = LocalStore(directory, automatic_cleanup=True)
+
+    def check_space(self, wanted: int = 0) -> None:
+        """Raise `OutOfSpace` unless `wanted` bytes fit and leave the reserve free."""
+        free = shutil.disk_usage(self._root).free
+        if free - wanted < self._settings.least_free_bytes:
+            raise OutOfSpace("the server's disk is full; ask its operator to free some space", retry_after=600)
+
+    async def put(self, name: str, content: bytes) -> None:
+        """Store a small object, replacing one of that name."""
+        name = checked_name(name)
+        try:
+            await obstore.put_async(self._objects, name, content, use_multipart=False)
+            await asyncio.to_thread(self._settle, [name])
+        except (BaseError, OSError) as error:
+            raise _wrap(error) from error
+
+    async def adopt(self, files: Iterable[tuple[Path, str]]) -> None:
+        """Move finished local files in under their names, all durable when this returns.
+
+        On the store's own file system that is a rename and costs nothing for two gigabytes.
+        """
+        pairs = [(path, checked_name(name)) for path, name in files]
+        try:
+            await asyncio.to_thread(self._move, pairs)
+        except OSError as error:
+            raise _wrap(error) from error
+
+    async def head(self, name: str) -> Head:
+        """What is known of an object. Raises `NotFound`."""
+        try:
+            meta = await obstore.head_async(self._objects, checked_name(name))
+        except (BaseError, OSError) as error:
+            raise _wrap(error) from error
+        etag = re.sub(r"[^A-Za-z0-9-]", "", meta["e_tag"] or f"{meta['last_modified'].timestamp():.6f}-{meta['size']}")
+        return Head(meta["size"], f'"{etag}"', meta["last_modified"].timestamp())
+
+    async def read(self, name: str, limit: int = 4 * 1024 * 1024) -> bytes:
+        """A small object whole. Raises `NotFound`, or `RangeUnsatisfiable` where it is over `limit` bytes."""
+        head = await self.head(name)
+        if head.size > limit:
+            raise RangeUnsatisfiable(f"the object has {head.size} bytes, at most {limit} are read at once")
+        return b"".join([chunk async for chunk in self.stream(name, 0, head.size)]) if head.size else b""
+
+    async def stream(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to, not including, `end`, in chunks of bounded size."""
+        name = checked_name(name)
+        try:
+            for offset in range(start, end, _CHUNK):
+                part = await obstore.get_range_async(self._objects, name, start=offset, end=min(offset + _CHUNK, end))
+                yield bytes(part)
+        except (BaseError, OSError) as error:
+            raise _wrap(error) from error
+
+    async def names(self, prefix: str) -> dict[str, int]:
+        """Names below a prefix (a folder) with their sizes."""
+        try:
+            batches = obstore.list(self._objects, f"{checked_name(prefix)}/")
+            return {meta["path"]: meta["size"] async for batch in batches for meta in batch}
+        except (BaseError, OSError) as error:
+            raise _wrap(error) from error
+
+    async def delete(self, name: str) -> None:
+        """Remove an object; one that is not there is as good as removed."""
+        with contextlib.suppress(NotFound):
+            try:
+                await obstore.delete_async(self._objects, checked_name(name))
+            except (BaseError, OSError) as error:
+                raise _wrap(error) from error
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove everything below a folder; how many objects that were. Durable when it returns."""
+        names = list(await self.names(prefix))
+        for name in names:
+            await self.delete(name)
+        folder = self._root / checked_name(prefix)
+        # What obstore would not list: a half written file of a process that was killed, and empty folders.
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(_sync_folder, _nearest(folder.parent))
+        return len(names)
+
+    @contextlib.asynccontextmanager
+    async def local_file(self, name: str) -> AsyncIterator[Path]:
+        """An object as a file to read. Raises `NotFound`."""
+        await self.head(name)
+        yield (self._root / checked_name(name)).resolve()
+
+    def _settle(self, names: list[str]) -> None:
+        folders: set[Path] = set()
+        for name in names:
+            _sync(self._root / name)
+            folders.update(self._root / parent for parent in Path(name).parents)
+        for folder in sorted(folders, reverse=True):
+            _sync_folder(folder)
+
+    def _move(self, pairs: list[tuple[Path, str]]) -> None:
+        for path, name in pairs:
+            target = self._root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sync(path)
+            try:
+                path.replace(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                _copy_whole(path, target)
+        self._settle([name for _, name in pairs])
+
+
+def checked_name(name: str) -> str:
+    """The name of an object or folder. Raises `NotFound` for one that no object of ours can have."""
+    if not _NAME.fullmatch(name):
+        raise NotFound("there is no such object")
+    return name
+
+
+def _copy_whole(path: Path, target: Path) -> None:
+    """Across file systems: copy beside the target, then rename, so that nobody sees half of it."""
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        shutil.copyfile(path, beside)
+        _sync(beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    path.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    # A folder may be gone because a neighbour was deleted; there is nothing left in it to keep then.
+    with contextlib.suppress(FileNotFoundError):
+        _sync(folder)
+
+
+def _nearest(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.is_dir())
+
+
+def _wrap(error: BaseException) -> NotFound | OutOfSpace | Unavailable:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return NotFound("there is no such object")
+    text = str(error)
+    if getattr(error, "errno", None) in _FULL or "os error 28" in text or "os error 122" in text:
+        return OutOfSpace("the server's disk is full; nothing was stored", retry_after=60)
+    return Unavailable("the object store does not answer; try again", retry_after=5)

@@ -1,0 +1,187 @@
+"""What a job is, and how one is published: in the transaction, and so the shard, of the row it is about.
+
+Neither can exist without the other, and a bucket that moves takes its jobs and leases along. Wake-ups are a
+courtesy: a worker that misses one finds the job when it polls.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.queries import load_queries
+
+if TYPE_CHECKING:
+    from atomic_guide.clock import Clock
+    from atomic_guide.engines.data.database import Row, Transaction
+    from atomic_guide.engines.data.shards import Shards
+
+QUERIES = load_queries(__package__)
+
+
+class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How jobs are claimed, retried and kept."""
+
+    lease_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=1,
+            le=3600,
+            description="How long a silent worker keeps its jobs; after that another one takes them over.",
+            extra={"unit": "s"},
+        ),
+    ] = 30.0
+    heartbeat_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.1, le=1200, description="How often a worker extends its leases; a third of one.", extra={"unit": "s"}
+        ),
+    ] = 10.0
+    poll_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.05, le=60, description="How often to look for jobs whose wake-up was missed.", extra={"unit": "s"}
+        ),
+    ] = 1.0
+    max_attempts: Annotated[
+        int, msgspec.Meta(ge=1, le=100, description="Attempts before a dead letter.", extra={"unit": "attempts"})
+    ] = 5
+    retry_first_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.01,
+            le=600,
+            description="Longest wait before the second attempt; doubles each time.",
+            extra={"unit": "s"},
+        ),
+    ] = 2.0
+    retry_most_seconds: Annotated[
+        float,
+        msgspec.Meta(ge=0.01, le=86400, description="Where the doubling of the wait ends.", extra={"unit": "s"}),
+    ] = 600.0
+    handover_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=20,
+            description="How long running jobs may go on after SIGTERM before they are handed back.",
+            extra={"unit": "s"},
+        ),
+    ] = 3.0
+    keep_finished_seconds: Annotated[
+        float,
+        msgspec.Meta(ge=60, le=30 * 86400, description="How long finished jobs stay visible.", extra={"unit": "s"}),
+    ] = 7 * 86400.0
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job to publish. `priority`: higher runs first. `unique_key`: one live job at most carries it in a course."""
+
+    queue: str
+    kind: str
+    subject: str
+    payload: dict[str, Any] = {}
+    priority: float = 0.0
+    delay: float = 0.0
+    unique_key: str | None = None
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A claimed job. `token` is the fence: it grows with every claim."""
+
+    key: CourseKey
+    id: str
+    kind: str
+    subject: str
+    payload: dict[str, Any]
+    attempts: int
+    max_attempts: int
+    token: int
+    created_at: float
+
+    @classmethod
+    def of(cls, row: Row) -> Job:
+        """A job from its row."""
+        return cls(
+            key=CourseKey(row["tenant"], row["course"], row["bucket"]),
+            id=row["id"],
+            kind=row["kind"],
+            subject=row["subject"],
+            payload=msgspec.json.decode(row["payload"]),
+            attempts=row["attempts"],
+            max_attempts=row["max_attempts"],
+            token=row["token"],
+            created_at=row["created_at"],
+        )
+
+    @property
+    def last_attempt(self) -> bool:
+        """Whether a failure now makes it a dead letter."""
+        return self.attempts >= self.max_attempts
+
+
+class Queues:
+    """Where the product publishes jobs and asks about them."""
+
+    def __init__(self, shards: Shards, clock: Clock, settings: QueueSettings) -> None:
+        self._shards = shards
+        self._clock = clock
+        self._settings = settings
+        self._wakers: list[Callable[[str], None]] = []
+
+    async def publish(self, tx: Transaction, key: CourseKey, job: NewJob) -> str | None:
+        """Write a job inside the caller's unit of work; its id, or None where its unique key is held by a live job.
+
+        Call `wake` once the work is committed.
+        """
+        now = self._clock.now()
+        row = {
+            **key.columns,
+            "id": f"j{secrets.token_hex(8)}",
+            "queue": job.queue,
+            "kind": job.kind,
+            "subject": job.subject,
+            "payload": msgspec.json.encode(job.payload).decode(),
+            "priority": job.priority,
+            "max_attempts": self._settings.max_attempts,
+            "run_after": now + job.delay,
+            "created_at": now,
+            "unique_key": job.unique_key,
+        }
+        return str(row["id"]) if await tx.execute(QUERIES["add_job"], row) else None
+
+    async def cancel(self, tx: Transaction, key: CourseKey, subject: str) -> int:
+        """Call off a subject's live jobs inside a unit of work; how many."""
+        params = {**key.columns, "subject": subject, "now": self._clock.now()}
+        return await tx.execute(QUERIES["cancel_jobs"], params)
+
+    async def forget(self, tx: Transaction, key: CourseKey, subject: str) -> None:
+        """Drop a subject's ended jobs, dead letters too, inside the unit of work that erases the subject."""
+        await tx.execute(QUERIES["forget_subject"], {**key.columns, "subject": subject})
+
+    async def replay(self, tx: Transaction, key: CourseKey, subject: str, kind: str) -> int:
+        """Give a subject's dead letters of a kind their attempts back, inside a unit of work; how many."""
+        params = {**key.columns, "subject": subject, "kind": kind, "now": self._clock.now()}
+        return await tx.execute(QUERIES["replay_subject"], params)
+
+    async def position(self, key: CourseKey, subject: str) -> int | None:
+        """How many jobs are claimed before the subject's queued one; None where none is queued."""
+        row = await self._shards.of(key).one(QUERIES["find_waiting"], {**key.columns, "subject": subject})
+        if row is None:
+            return None
+        params = {name: row[name] for name in ("queue", "priority", "created_at", "id")}
+        counts = [await shard.one(QUERIES["count_ahead"], params) for shard in self._shards.all()]
+        return sum(int(count["ahead"]) for count in counts if count is not None)
+
+    def on_wake(self, waker: Callable[[str], None]) -> None:
+        """Have `waker(queue)` called after jobs were published: a worker of this process, or a bus to others."""
+        self._wakers.append(waker)
+
+    def wake(self, queue: str) -> None:
+        """Tell the workers that a queue has something to do; losing this costs one poll interval."""
+        for waker in self._wakers:
+            waker(queue)

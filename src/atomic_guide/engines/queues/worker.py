@@ -1,0 +1,268 @@
+"""Runs jobs: claims what it has room for, one task for each job, one heartbeat for all.
+
+Guarantees:
+- At least once: a job whose worker dies is taken over when its lease ends; a job is never lost.
+- Once in effect: whatever a handler writes through its lease is refused after the lease is lost.
+- A bad job does not hold up its neighbours: each runs in its own task, fails by itself, and after its last
+  attempt becomes a dead letter with the reason. Its handler learns of that in the same transaction.
+- `stop` claims nothing more, gives running jobs a short while, and hands the rest back with their attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from atomic_guide.engines.queues.claim import claim
+from atomic_guide.engines.queues.jobs import QUERIES, Job, QueueSettings
+from atomic_guide.engines.queues.lease import Lease, LeaseLost
+from atomic_guide.engines.queues.retry import backoff
+from atomic_guide.errors import DataUnavailable, GuideError, Permanent, RetryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from atomic_guide.clock import Clock
+    from atomic_guide.engines.data.database import Database, Transaction, Work
+    from atomic_guide.engines.data.shards import Shards
+
+_log = structlog.get_logger(__name__)
+
+_SWEEP_SECONDS = 600.0
+"""How often finished jobs of long ago are forgotten."""
+
+
+class Handler(Protocol):
+    """What runs the jobs of one kind."""
+
+    async def run(self, lease: Lease) -> Work[None] | None:
+        """Do the job. The returned work is run in the transaction that completes it.
+
+        Raises `RetryLater` or `Permanent`; any other error is retried too, and logged. Cancelled where the
+        lease is lost or the worker stops; it may be started again, so every step is safe to repeat.
+        """
+        ...
+
+    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
+        """The job has become a dead letter, in this transaction."""
+        ...
+
+    async def buried(self, job: Job, reason: str) -> None:
+        """That transaction is committed."""
+        ...
+
+
+def owner_name() -> str:
+    """A name for a worker that no other has, beginning with the machine's."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+class Worker:
+    """Runs the jobs of one queue with bounded concurrency."""
+
+    def __init__(
+        self,
+        shards: Shards,
+        queue: str,
+        handlers: Mapping[str, Handler],
+        *,
+        concurrency: int,
+        clock: Clock,
+        settings: QueueSettings,
+    ) -> None:
+        self.owner = owner_name()
+        self._shards = shards
+        self._queue = queue
+        self._handlers = handlers
+        self._concurrency = concurrency
+        self._clock = clock
+        self._settings = settings
+        self._running: dict[asyncio.Task[None], Lease] = {}
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._swept = 0.0
+
+    def wake(self, queue: str | None = None) -> None:
+        """Look for jobs now instead of at the next poll."""
+        if queue in {None, self._queue}:
+            self._woken.set()
+
+    @property
+    def running(self) -> int:
+        """Jobs that run at this moment."""
+        return len(self._running)
+
+    async def run(self) -> None:
+        """Work until `stop`. An unreachable database is waited for; the loop itself never ends by an error."""
+        heart = asyncio.create_task(self._beat(), name=f"heartbeat {self._queue}")
+        try:
+            while not self._stopping:
+                # Cleared before the look, so that a job published during it is not slept over.
+                self._woken.clear()
+                await self._look()
+                try:
+                    await asyncio.wait_for(self._woken.wait(), self._settings.poll_seconds)
+                except TimeoutError:
+                    continue
+            await self._hand_back()
+        finally:
+            heart.cancel()
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(heart, *self._running, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when the running jobs have ended or were handed back."""
+        self._stopping = True
+        self._woken.set()
+
+    async def _look(self) -> None:
+        now = self._clock.now()
+        try:
+            if now - self._swept >= _SWEEP_SECONDS:
+                self._swept = now
+                await self._sweep(now)
+            free = self._concurrency - len(self._running)
+            if free > 0:
+                times = (now, now + self._settings.lease_seconds)
+                for lease in await claim(self._shards.all(), self._queue, self.owner, free, times):
+                    task = asyncio.create_task(self._serve(lease), name=f"job {lease.job.id}")
+                    self._running[task] = lease
+                    task.add_done_callback(self._ended)
+        except GuideError as error:
+            _log.warning("looking for jobs failed", queue=self._queue, code=error.code)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._woken.set()
+        if not task.cancelled() and (error := task.exception()):
+            # The lease runs out and the job is taken again: nothing is lost, but somebody should know.
+            _log.error("a job's end could not be recorded", exc_info=error)
+
+    async def _serve(self, lease: Lease) -> None:
+        job = lease.job
+        handler = self._handlers.get(job.kind)
+        try:
+            if handler is None:
+                raise Permanent(f"no part of this program runs jobs of the kind {job.kind}")  # noqa: TRY301 - as any failure
+            if job.attempts > job.max_attempts:
+                raise Permanent("its worker ended in the middle of it, time and again")  # noqa: TRY301 - as above
+            last = await handler.run(lease)
+            await self._complete(lease, last)
+        except LeaseLost:
+            _log.info("a job was called off or taken over", job=job.id, kind=job.kind)
+        except Permanent as error:
+            await self._bury(lease, error.message)
+        except RetryLater as error:
+            await self._retry(lease, error.message, error.delay)
+        except GuideError as error:
+            _log.warning("a job failed", job=job.id, kind=job.kind, code=error.code, attempt=job.attempts)
+            await self._retry(lease, error.message, error.retry_after)
+        except Exception as error:  # noqa: BLE001 - a defect in one kind of job must not end the worker
+            _log.exception("a job failed", job=job.id, kind=job.kind, attempt=job.attempts)
+            await self._retry(lease, f"something went wrong here ({type(error).__name__})", None)
+
+    async def _complete(self, lease: Lease, last: Work[None] | None) -> None:
+        async def work(tx: Transaction) -> None:
+            await lease.change(tx, "finish_job", state="done", now=self._clock.now(), error=None)
+            if last is not None:
+                await last(tx)
+
+        await self._shards.of(lease.job.key).write(work)
+
+    async def _retry(self, lease: Lease, reason: str, delay: float | None) -> None:
+        job = lease.job
+        if job.last_attempt:
+            await self._bury(lease, reason)
+            return
+        wait = backoff(job.attempts, random.random(), self._settings) if delay is None else delay
+        await self._return(lease, reason, wait, refund=0)
+
+    async def _return(self, lease: Lease, reason: str | None, wait: float, *, refund: int) -> None:
+        async def work(tx: Transaction) -> None:
+            run_after = self._clock.now() + wait
+            await lease.change(tx, "return_job", run_after=run_after, error=reason, refund=refund)
+
+        try:
+            await self._shards.of(lease.job.key).write(work)
+        except LeaseLost:
+            _log.info("a job was called off or taken over", job=lease.job.id)
+
+    async def _bury(self, lease: Lease, reason: str) -> None:
+        job = lease.job
+        handler = self._handlers.get(job.kind)
+
+        async def work(tx: Transaction) -> None:
+            await lease.change(tx, "finish_job", state="dead", now=self._clock.now(), error=reason)
+            if handler is not None:
+                await handler.bury(tx, job, reason)
+
+        try:
+            await self._shards.of(job.key).write(work)
+        except LeaseLost:
+            return
+        _log.warning("a job is a dead letter", job=job.id, kind=job.kind, attempts=job.attempts)
+        if handler is not None:
+            await handler.buried(job, reason)
+
+    async def _beat(self) -> None:
+        """Extend every lease in time; cancel the task of a job that is no longer ours."""
+        while True:
+            await asyncio.sleep(self._settings.heartbeat_seconds)
+            by_shard: dict[Database, list[tuple[asyncio.Task[None], Lease]]] = {}
+            for task, lease in self._running.items():
+                by_shard.setdefault(self._shards.of(lease.job.key), []).append((task, lease))
+            for shard, held in by_shard.items():
+                try:
+                    lost = await shard.write(self._extension([lease for _, lease in held]))
+                except GuideError as error:
+                    # The next beat comes before the lease ends; the fence holds in any case.
+                    _log.warning("a heartbeat failed", queue=self._queue, code=error.code)
+                    continue
+                for task, lease in held:
+                    if lease.job.id in lost:
+                        task.cancel()
+
+    def _extension(self, leases: list[Lease]) -> Work[set[str]]:
+        until = self._clock.now() + self._settings.lease_seconds
+
+        async def work(tx: Transaction) -> set[str]:
+            lost: set[str] = set()
+            for lease in leases:
+                try:
+                    await lease.change(tx, "extend_lease", lease_until=until)
+                except LeaseLost:
+                    lost.add(lease.job.id)
+            return lost
+
+        return work
+
+    async def _hand_back(self) -> None:
+        """Let running jobs end for a moment, then give the rest back for another worker, attempt included."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=self._settings.handover_seconds)
+        held = dict(self._running)
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
+        for task, lease in held.items():
+            if task.cancelled():
+                try:
+                    await self._return(lease, None, 0, refund=1)
+                except DataUnavailable:
+                    _log.warning("a job could not be handed back; its lease will end", job=lease.job.id)
+
+    async def _sweep(self, now: float) -> None:
+        """Forget jobs that ended well some time ago."""
+
+        async def work(tx: Transaction) -> None:
+            await tx.execute(QUERIES["drop_finished"], {"before": now - self._settings.keep_finished_seconds})
+
+        for shard in self._shards.all():
+            await shard.write(work)
