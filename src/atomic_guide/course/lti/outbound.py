@@ -1,0 +1,168 @@
+"""The only way out: calls to an LMS, bounded in time and size, never to machines that are not its own.
+
+A registration names addresses, and some of them come from strangers (dynamic registration). So every name is
+resolved here, every resolved address is checked, and the connection goes to the checked address itself: a name
+that resolves differently a moment later changes nothing. TLS still verifies the name. Connections are not kept:
+a kept one would be chosen by address, and two names on one address need two certificates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+
+import httpx
+import msgspec
+
+from atomic_guide import errors
+from atomic_guide.course.lti.addresses import Reach, origin_of, problem_with
+
+Resolver = Callable[[str, int], Awaitable[list[str]]]
+
+_REDIRECTS = 3
+_CONNECTIONS = 20
+_USER_AGENT = "atomic-guide"
+
+
+class OutboundFailed(errors.Unavailable):
+    """An LMS could not be called, or answered with what cannot be used; the message says which and why."""
+
+    code = "LMS_UNAVAILABLE"
+
+
+class Reply(NamedTuple):
+    """An answer that was read to its end."""
+
+    url: str
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises `OutboundFailed`."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            message = f"{self.url} did not answer with JSON"
+            raise OutboundFailed(message) from error
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The numeric addresses of a name."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+class _Guard(httpx.AsyncBaseTransport):
+    """Sends each request to an address that was checked."""
+
+    def __init__(self, reach: Reach, resolver: Resolver, seconds: float) -> None:
+        self._reach = reach
+        self._resolver = resolver
+        self._seconds = seconds
+        limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=0)
+        self._inner = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        wrong = problem_with(str(request.url), self._reach)
+        if wrong:
+            message = f"{request.url} is not called: {wrong}"
+            raise OutboundFailed(message)
+        host = request.url.host
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        address = await self._checked_address(host, port, str(request.url))
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host=address)
+        return await self._inner.handle_async_request(request)
+
+    async def _checked_address(self, host: str, port: int, url: str) -> str:
+        try:
+            found = await asyncio.wait_for(self._resolver(host, port), self._seconds)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            message = f"{url}: the name {host} is not known"
+            raise OutboundFailed(message) from error
+        for address in found:
+            if not self._reach.allows(ip_address(address.partition("%")[0])):
+                message = (
+                    f"{url} is not called: {host} is {address}, inside a private network;"
+                    " if your LMS stands there, allow it with the setting lti.allow_networks"
+                )
+                raise OutboundFailed(message)
+        if not found:
+            message = f"{url}: the name {host} has no address"
+            raise OutboundFailed(message)
+        return found[0]
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class Outbound:
+    """Calls to platforms. `seconds` bounds each step and four times it the whole call, `limit` bytes the answer."""
+
+    def __init__(self, reach: Reach, seconds: float, limit: int, resolver: Resolver = resolve) -> None:
+        self.reach = reach
+        self._seconds = seconds
+        self._limit = limit
+        self._client = httpx.AsyncClient(
+            transport=_Guard(reach, resolver, seconds),
+            timeout=seconds,
+            follow_redirects=False,
+            trust_env=False,
+            headers={"User-Agent": _USER_AGENT},
+        )
+
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Reply:
+        """GET, following at most three redirects on the same host. Raises `OutboundFailed`."""
+        target = url
+        for _ in range(_REDIRECTS + 1):
+            reply = await self._send("GET", target, headers, None)
+            if reply.status not in {301, 302, 303, 307, 308}:
+                return reply
+            onward = str(httpx.URL(target).join(reply.headers.get("location", "")))
+            try:
+                same = origin_of(onward) == origin_of(target)
+            except ValueError:
+                same = False
+            if not same:
+                message = f"{url} redirects to another host; give the address where it ends"
+                raise OutboundFailed(message)
+            target = onward
+        message = f"{url} redirects in circles"
+        raise OutboundFailed(message)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """POST; a redirect is an answer like any other. Raises `OutboundFailed`."""
+        return await self._send("POST", url, headers, body)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.aclose()
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None) -> Reply:
+        try:
+            async with (
+                asyncio.timeout(4 * self._seconds),
+                self._client.stream(method, url, headers=dict(headers or {}), content=body) as answer,
+            ):
+                return Reply(url, answer.status_code, answer.headers, await self._read(answer, url))
+        except (TimeoutError, httpx.TimeoutException) as error:
+            message = f"{url} did not answer within {self._seconds:g} s"
+            raise OutboundFailed(message) from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            message = f"{url} cannot be reached ({str(error) or type(error).__name__})"
+            raise OutboundFailed(message) from error
+
+    async def _read(self, answer: httpx.Response, url: str) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for part in answer.aiter_bytes():
+            size += len(part)
+            if size > self._limit:
+                message = f"{url} answered with more than {self._limit} bytes"
+                raise OutboundFailed(message)
+            parts.append(part)
+        return b"".join(parts)
