@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
+from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.engines.data.embedded import DataSettings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.server import ServerSettings
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     processes: ProcessSettings = ProcessSettings()
     databases: DataSettings = DataSettings()
     sessions: SessionSettings = SessionSettings()
+    analytics: AnalyticsSettings = AnalyticsSettings()
 
 
 class Described(NamedTuple):

@@ -13,6 +13,8 @@ import msgspec
 
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
+from atomic_guide.course.analytics.ingest import Scores
+from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.errors import ConfigurationError
@@ -71,7 +73,13 @@ def assemble(settings: Settings, where: Address, shards: Shards, clock: SystemCl
     """The parts over open engines."""
     del where
     token = settings.operator_token or operator_token(Path(settings.data))
-    return Tool(clock=clock, shards=shards, sessions=Sessions(shards.directory, clock, settings.sessions, token))
+    return Tool(
+        clock=clock,
+        shards=shards,
+        sessions=Sessions(shards.directory, clock, settings.sessions, token),
+        scores=Scores(shards, clock, settings.analytics),
+        performance=Performance(shards, clock, settings.analytics),
+    )
 
 
 def operator_token(data: Path) -> str:

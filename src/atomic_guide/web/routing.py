@@ -126,13 +126,17 @@ class Calls:
         body: Any = None,
         body_kinds: tuple[str, ...] = ("application/json",),
         body_limit: int = JSON_LIMIT,
+        streamed: bool = False,
         reply: Any = None,
         status: int = 200,
         failures: tuple[int, ...] = (),
         parameters: tuple[Parameter, ...] = (),
     ) -> Callable[[Handler], Handler]:
-        """Declare a call. `body=None` leaves the body to the handler (uploads, forms)."""
-        decoder = msgspec.json.Decoder(body) if body is not None else None
+        """Declare a call. `body=None` leaves the body to the handler (uploads, forms).
+
+        A `streamed` body is read by the handler too; then `body` only describes its JSON form.
+        """
+        decoder = msgspec.json.Decoder(body) if body is not None and not streamed else None
 
         def declare(handler: Handler) -> Handler:
             summary = (handler.__doc__ or "").strip().split("\n")[0].rstrip(".")
@@ -151,7 +155,7 @@ class Calls:
 
 async def read_body(request: Request, limit: int, kinds: tuple[str, ...]) -> bytes:
     """The whole body. Raises `UnsupportedMedia` or `TooLarge` before it is held, `Invalid` where it breaks off."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    kind = media_type(request)
     if kind not in kinds:
         message = f"send {' or '.join(kinds)}, not {kind or 'a body without a Content-Type'}"
         raise errors.UnsupportedMedia(message)
@@ -172,6 +176,11 @@ async def read_body(request: Request, limit: int, kinds: tuple[str, ...]) -> byt
         message = "the body ended before its declared length"
         raise errors.Invalid(message) from error
     return b"".join(parts)
+
+
+def media_type(request: Request) -> str:
+    """The body's declared type without its parameters, in lower case; empty where there is none."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 def checked_idempotency_key(request: Request) -> str | None:

@@ -8,6 +8,8 @@ import msgspec
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
+    from atomic_guide.course.analytics.ingest import Scores
+    from atomic_guide.course.analytics.performance import Performance
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.web.sessions import Sessions
 
@@ -18,3 +20,5 @@ class Tool(msgspec.Struct, kw_only=True):
     clock: Clock
     shards: Shards
     sessions: Sessions
+    scores: Scores
+    performance: Performance

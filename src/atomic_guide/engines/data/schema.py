@@ -7,7 +7,7 @@ map. `shard_metadata` is each shard: everything about a course, every row and pr
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
 directory_metadata = MetaData()
 shard_metadata = MetaData()
@@ -180,6 +180,21 @@ Table(
 
 # --- shard: chat (owner: course/chat) --------------------------------------------------------------
 
+Table(
+    "messages",
+    shard_metadata,
+    # `seq` counts from 1 without gaps within a course; courses.last_seq is its newest.
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, primary_key=True),
+    Column("course", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("author", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("bucket", "tenant", "course", "author", "id", name="messages_once"),
+)
+
 # --- shard: jobs (owner: engines/queues) -----------------------------------------------------------
 
 Table(
@@ -266,5 +281,43 @@ Table(
 )
 
 # --- shard: scores (owner: course/analytics) -------------------------------------------------------
+
+Table(
+    "scores",
+    shard_metadata,
+    # The key's order is the order in which figures read a course: each student's attempts, the latest last.
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, primary_key=True),
+    Column("course", Text, primary_key=True),
+    Column("user", Text, primary_key=True),
+    Column("activity", Text, primary_key=True),
+    Column("at", Double, primary_key=True),
+    # Empty where the sender gave none; then user, activity and time are the identity.
+    Column("id", Text, primary_key=True, server_default=""),
+    Column("score", Double, nullable=False),
+    Column("maximum", Double, nullable=False),
+    Index(
+        "scores_id",
+        "bucket",
+        "tenant",
+        "course",
+        "id",
+        unique=True,
+        sqlite_where=text("id <> ''"),
+        postgresql_where=text("id <> ''"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+Table(
+    "gradebooks",
+    shard_metadata,
+    # Counts the changes of a course's scores, so that every process knows when its figures are old.
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, primary_key=True),
+    Column("course", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
 
 __all__ = ["Boolean", "UniqueConstraint", "directory_metadata", "shard_metadata"]

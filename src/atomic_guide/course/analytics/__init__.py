@@ -1,0 +1,1 @@
+"""Scores of a course and the figures made from them."""

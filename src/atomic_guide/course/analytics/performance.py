@@ -1,0 +1,324 @@
+"""How a course does: figures for its instructors, and for each student what is theirs to see.
+
+A student sees their own row. Figures about the others show only where at least `privacy_threshold` others are in
+them, in the whole course and again in each activity; then percentiles are rounded to whole points, so that a curve
+read before and after one hand-in does not give that score away. Rank and percentile are figures about others, too.
+
+Instructors' own scores are left out of every figure. A course's figures are kept in memory under the version of its
+gradebook, which every stored batch raises in the same transaction, so that no process shows old scores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Sequence
+
+import msgspec
+import numpy as np
+
+from atomic_guide.clock import Clock, iso
+from atomic_guide.course.analytics import figures
+from atomic_guide.course.analytics.ingest import QUERIES
+from atomic_guide.course.analytics.settings import AnalyticsSettings, RuleSettings
+from atomic_guide.engines.data.database import Row
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.shards import Shards
+
+ACTIVITIES_SHOWN = 200
+"""Activities in an answer, the newest; three a week over a year."""
+
+STUDENTS_KEPT = 50_000
+"""Students whose rows are kept in memory over all courses of a process; 0.6 kB each."""
+
+
+class Percentiles(msgspec.Struct, frozen=True):
+    """Percentiles of the students' means, 0..1."""
+
+    p10: float
+    p25: float
+    p50: float
+    p75: float
+    p90: float
+
+
+class Bin(msgspec.Struct, frozen=True, rename={"least": "from", "most": "to"}):
+    """Students whose mean is at least `from` and below `to`; the last bin holds 1 too."""
+
+    least: float
+    most: float
+    count: int
+
+
+class Course(msgspec.Struct, frozen=True):
+    """The curve: students with a score, their means, and how many learners there are."""
+
+    count: int
+    mean: float | None
+    percentiles: Percentiles | None
+    histogram: list[Bin]
+    members: int
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a student is marked, for a page in another language: `rule` is absent, low or fall."""
+
+    rule: str
+    weeks: int | None = None
+    low: int | None = None
+    of: int | None = None
+    share: float | None = None
+    points: int | None = None
+    since: str | None = None
+
+
+class Student(msgspec.Struct, frozen=True):
+    """A student's row. Shares are 0..1, `trend` is a change of share, `last` the course's last six activities."""
+
+    user: str
+    name: str | None
+    mean: float
+    rank: int | None
+    percentile: int | None
+    trend: float | None
+    at_risk: bool
+    why: list[str]
+    reasons: list[Reason]
+    last: list[float | None]
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """An activity's hand-ins and the quartiles of their shares; None where they are too few to be shown."""
+
+    activity: str
+    at: str
+    count: int | None
+    median: float | None
+    q1: float | None
+    q3: float | None
+
+
+class OwnScore(msgspec.Struct, frozen=True):
+    """What a student got in an activity; `score`, `max` and `share` are None where nothing was handed in."""
+
+    activity: str
+    score: float | None
+    max: float | None
+    share: float | None
+    at: str
+    median: float | None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What the performance page shows."""
+
+    course: Course | None
+    students: list[Student]
+    activities: list[Activity] | None
+    rules: RuleSettings
+    updated_at: str | None
+    scores: list[OwnScore] | None = None
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    version: int
+    until: float
+    task: asyncio.Task[Report]
+
+
+class Performance:
+    """Makes reports, and keeps the recent ones."""
+
+    def __init__(self, shards: Shards, clock: Clock, settings: AnalyticsSettings) -> None:
+        self._shards = shards
+        self._clock = clock
+        self._settings = settings
+        self._kept: dict[CourseKey, _Kept] = {}
+
+    async def for_instructor(self, key: CourseKey) -> Report:
+        """Every student's row, the best first, and the whole curve."""
+        return await self._report(key)
+
+    async def for_student(self, key: CourseKey, user: str) -> Report:
+        """The student's own row and scores, and the curve where enough others are in it."""
+        report = await self._report(key)
+        own = [student for student in report.students if student.user == user]
+        rows = await self._shards.of(key).read(QUERIES["read_own_attempts"], {**key.columns, "user": user})
+        return own_view(report, own, rows, self._settings.privacy_threshold)
+
+    async def _report(self, key: CourseKey) -> Report:
+        book = await self._shards.of(key).one(QUERIES["read_gradebook"], key.columns)
+        version, now = int(book["version"]) if book else 0, self._clock.monotonic()
+        kept = self._kept.pop(key, None)
+        if kept is None or kept.version != version or kept.until <= now or kept.task.cancelled():
+            task = asyncio.create_task(self._make(key, iso(book["updated_at"]) if book else None))
+            kept = _Kept(version, now + self._settings.cache_seconds, task)
+            self._forget_oldest()
+        self._kept[key] = kept
+        try:
+            # Shielded: whoever asked first may hang up while others wait for the same figures.
+            return await asyncio.shield(kept.task)
+        except Exception:
+            if self._kept.get(key) is kept:
+                del self._kept[key]
+            raise
+
+    def _forget_oldest(self) -> None:
+        total = sum(_weight(kept) for kept in self._kept.values())
+        while self._kept and total > STUDENTS_KEPT:
+            total -= _weight(self._kept.pop(next(iter(self._kept))))
+
+    async def _make(self, key: CourseKey, updated_at: str | None) -> Report:
+        database = self._shards.of(key)
+        people = await database.scan(QUERIES["read_people"], key.columns)
+        attempts = await database.scan(QUERIES["read_attempts"], key.columns)
+        rules, now = self._settings.rules, self._clock.now()
+        return await asyncio.to_thread(make_report, attempts, people, rules, now, updated_at)
+
+
+def make_report(
+    attempts: Sequence[Row], people: Sequence[Row], rules: RuleSettings, now: float, updated_at: str | None
+) -> Report:
+    """The instructor's report from the rows of `read_attempts` and `read_people`."""
+    teachers = {row["user"] for row in people if row["role"] == "instructor"}
+    names = {row["user"]: row["name"] for row in people if row["user"] not in teachers}
+    attempts = [row for row in attempts if row["user"] not in teachers] if teachers else attempts
+    users, student = _places([row["user"] for row in attempts])
+    members = len(names.keys() | set(users))
+    if not users:
+        return Report(Course(0, None, None, [], members), [], [], rules, updated_at)
+    titles, activity = _places([row["activity"] for row in attempts])
+    score, maximum, at = (np.array([row[column] for row in attempts]) for column in ("score", "maximum", "at"))
+    kept, dates, order = figures.latest(student, activity, score / maximum, at)
+    titles = [titles[place] for place in order]
+    found = figures.student_figures(kept, dates, rules, now)
+    activities = _activities(figures.activity_figures(kept, dates), titles)
+    students = _students(found, users, names, titles, rules.low_share)
+    return Report(_course(found.mean, members), students, activities[-ACTIVITIES_SHOWN:], rules, updated_at)
+
+
+def own_view(report: Report, own: list[Student], rows: Sequence[Row], threshold: int) -> Report:
+    """What one student may see of a report; `rows` are their attempts in order of activity and time."""
+    latest = {row["activity"]: row for row in rows}
+    others = (report.course.count if report.course else 0) - len(own)
+    if others < threshold:
+        hidden = [msgspec.structs.replace(student, rank=None, percentile=None) for student in own]
+        scores = sorted((_own_score(row, None) for row in latest.values()), key=lambda score: score.at)
+        return msgspec.structs.replace(report, course=None, students=hidden, activities=None, scores=scores)
+    activities = [_shielded(activity, latest.keys(), threshold) for activity in report.activities or []]
+    activities = [activity for activity in activities if activity.count is not None or activity.activity in latest]
+    medians = {activity.activity: activity for activity in activities}
+    scores = [_own_score(row, medians.get(title)) for title, row in latest.items()]
+    scores += [_gap(activity) for title, activity in medians.items() if title not in latest]
+    dates = {title: activity.at for title, activity in medians.items()}
+    scores.sort(key=lambda score: dates.get(score.activity, score.at))
+    course = report.course and _rounded(report.course)
+    return msgspec.structs.replace(report, course=course, students=own, activities=activities, scores=scores)
+
+
+def _places(names: list[str]) -> tuple[list[str], figures.Whole]:
+    """The different names in order, and the place of each in it."""
+    distinct = sorted(set(names))
+    places = {name: place for place, name in enumerate(distinct)}
+    return distinct, np.array([places[name] for name in names], np.int64)
+
+
+def _course(mean: figures.Doubles, members: int) -> Course:
+    bins = [
+        Bin(number / figures.BINS, (number + 1) / figures.BINS, count)
+        for number, count in enumerate(figures.histogram(mean))
+    ]
+    return Course(len(mean), float(mean.mean()), Percentiles(*figures.percentiles(mean)), bins, members)
+
+
+def _students(
+    found: figures.Students, users: list[str], names: dict[str, str], titles: list[str], low_share: float
+) -> list[Student]:
+    rows = []
+    for place, user in enumerate(users):
+        reasons = _reasons(found, place, titles, low_share)
+        trend, percentile = float(found.trend[place]), int(found.percentile[place])
+        rows.append(
+            Student(
+                user=user,
+                name=names.get(user),
+                mean=float(found.mean[place]),
+                rank=int(found.rank[place]),
+                percentile=percentile if percentile >= 0 else None,
+                trend=_or_none(trend),
+                at_risk=bool(reasons),
+                why=[_sentence(reason) for reason in reasons],
+                reasons=reasons,
+                last=[_or_none(share) for share in found.last[place].tolist()],
+            )
+        )
+    return sorted(rows, key=lambda row: (row.rank, row.user))
+
+
+def _reasons(found: figures.Students, place: int, titles: list[str], low_share: float) -> list[Reason]:
+    reasons = []
+    if weeks := int(found.absent_weeks[place]):
+        reasons.append(Reason("absent", weeks=weeks))
+    if low := int(found.low[place]):
+        reasons.append(Reason("low", low=low, of=int(found.low_of[place]), share=low_share))
+    since = int(found.fell_since[place])
+    if since >= 0:
+        reasons.append(Reason("fall", points=round(-100 * float(found.trend[place])), since=titles[since]))
+    return reasons
+
+
+def _sentence(reason: Reason) -> str:
+    """A reason in plain words."""
+    if reason.rule == "absent":
+        return f"no hand-in for {reason.weeks} weeks" if reason.weeks != 1 else "no hand-in for a week"
+    if reason.rule == "low":
+        share = f"{100 * (reason.share or 0):.6g}%"
+        return f"below {share} in {'each' if reason.low == reason.of else reason.low} of the last {reason.of}"
+    return f"fell {reason.points} points since {reason.since}"
+
+
+def _activities(found: figures.Activities, titles: list[str]) -> list[Activity]:
+    columns = (column.tolist() for column in (found.at, found.handed_in, found.median, found.q1, found.q3))
+    return [
+        Activity(title, iso(at), count, median, q1, q3)
+        for title, at, count, median, q1, q3 in zip(titles, *columns, strict=True)
+    ]
+
+
+def _shielded(activity: Activity, own: Container[str], threshold: int) -> Activity:
+    """An activity as a student sees it: without figures where fewer than `threshold` others handed in."""
+    others = (activity.count or 0) - (activity.activity in own)
+    if others < threshold:
+        return msgspec.structs.replace(activity, count=None, median=None, q1=None, q3=None)
+    return msgspec.structs.replace(
+        activity, median=_points(activity.median), q1=_points(activity.q1), q3=_points(activity.q3)
+    )
+
+
+def _rounded(course: Course) -> Course:
+    if course.percentiles is None:
+        return course
+    shares = (round(share, 2) for share in msgspec.structs.astuple(course.percentiles))
+    return msgspec.structs.replace(course, percentiles=Percentiles(*shares))
+
+
+def _own_score(row: Row, activity: Activity | None) -> OwnScore:
+    share = row["score"] / row["maximum"]
+    median = activity.median if activity else None
+    return OwnScore(row["activity"], row["score"], row["maximum"], share, iso(row["at"]), median)
+
+
+def _gap(activity: Activity) -> OwnScore:
+    return OwnScore(activity.activity, None, None, None, activity.at, activity.median)
+
+
+def _points(share: float | None) -> float | None:
+    return None if share is None else round(share, 2)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _weight(kept: _Kept) -> int:
+    done = kept.task.done() and not kept.task.cancelled() and kept.task.exception() is None
+    return 50 + (len(kept.task.result().students) if done else 0)

@@ -1,0 +1,91 @@
+"""Scores in, figures out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from atomic_guide import errors
+from atomic_guide.course.analytics.ingest import Taking
+from atomic_guide.course.analytics.performance import Report
+from atomic_guide.course.analytics.scores import TEXT_LIMIT
+from atomic_guide.web.routing import Call, Calls, media_type, read_body
+
+calls = Calls()
+
+JSON = "application/json"
+CSV = "text/csv"
+NDJSON = "application/x-ndjson"
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_LIMIT)]
+
+
+class PostedScore(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One attempt. `user` is the LMS's own id (`sub`), `at` an ISO 8601 time, UTC where it has no offset."""
+
+    user: _Name
+    activity: _Name
+    score: Annotated[float, msgspec.Meta(ge=0)]
+    max: Annotated[float, msgspec.Meta(gt=0)]
+    at: Annotated[str, msgspec.Meta(examples=["2025-11-20T10:00:00Z"])]
+    id: Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT, description="Stored once in the course.")] | None = None
+
+
+class PostedScores(msgspec.Struct, forbid_unknown_fields=True):
+    """Attempts; a row that cannot be taken is rejected alone."""
+
+    scores: list[PostedScore]
+
+
+@calls.add(
+    "POST",
+    "/api/analytics/performance",
+    access="instructor",
+    body=PostedScores,
+    body_kinds=(JSON, CSV, NDJSON),
+    streamed=True,
+    reply=Taking,
+    failures=(413, 415, 507),
+)
+async def post_scores(call: Call[None]) -> Taking:
+    """Take scores into the course; sending rows again is harmless."""
+    scores, key, request = call.tool.scores, call.session.key, call.request
+    kind = media_type(request)
+    if kind == JSON:
+        return await scores.take_json(key, await read_body(request, scores.settings.json_bytes, (JSON,)))
+    if kind not in {CSV, NDJSON}:
+        message = f"send {JSON}, {CSV} or {NDJSON}, not {kind or 'a body without a Content-Type'}"
+        raise errors.UnsupportedMedia(message)
+    pieces = _pieces(request, scores.settings.stall_seconds)
+    return await (scores.take_csv(key, pieces) if kind == CSV else scores.take_ndjson(key, pieces))
+
+
+@calls.add("GET", "/api/analytics/performance", access="course", reply=Report)
+async def performance(call: Call[None]) -> Report:
+    """Show how the course does: to instructors every student, to students what is theirs to see."""
+    session = call.session
+    if session.is_instructor:
+        return await call.tool.performance.for_instructor(session.key)
+    return await call.tool.performance.for_student(session.key, session.user)
+
+
+async def _pieces(request: Request, stall_seconds: float) -> AsyncIterator[bytes]:
+    """The body as it comes in. Raises `Invalid` where it breaks off or stalls."""
+    stream = request.stream()
+    try:
+        while True:
+            async with asyncio.timeout(stall_seconds):
+                piece = await anext(stream, None)
+            if piece is None:
+                return
+            yield piece
+    except ClientDisconnect as error:
+        message = "the body ended before its declared length; send it again, rows that were stored are passed over"
+        raise errors.Invalid(message) from error
+    except TimeoutError as error:
+        message = f"nothing of the body came for {stall_seconds:g} s; send it again"
+        raise errors.Invalid(message) from error
