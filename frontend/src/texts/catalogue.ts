@@ -42,6 +42,8 @@ export function phrase(code: Code, key: Key, values: Values = {}): string {
   });
 }
 
+/** `zero` counts for nothing at all in every language, though English rules do not name it. */
 function form(code: Code, plural: Plural, count: number): string {
+  if (count === 0 && plural.zero !== undefined) return plural.zero;
   return plural[new Intl.PluralRules(code).select(count)] ?? plural.other;
 }

@@ -8,7 +8,7 @@ class Language {
   readonly tag = $derived(tag(this.code));
   readonly direction = $derived(direction(this.code));
   readonly #percent = $derived(new Intl.NumberFormat(this.tag, { style: 'percent' }));
-  readonly #clock = $derived(new Intl.DateTimeFormat(this.tag, { hour: '2-digit', minute: '2-digit' }));
+  readonly #clock = $derived(new Intl.DateTimeFormat(this.tag, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }));
   readonly #moment = $derived(
     new Intl.DateTimeFormat(this.tag, { dateStyle: 'medium', timeStyle: 'long' }),
   );
@@ -23,10 +23,11 @@ class Language {
 
   t = (key: Key, values?: Values): string => phrase(this.code, key, values);
 
-  number(value: number, digits = 0): string {
+  /** A number with `digits` decimals, or with as many as it needs, up to two. */
+  number(value: number, digits?: number): string {
     return new Intl.NumberFormat(this.tag, {
-      minimumFractionDigits: digits,
-      maximumFractionDigits: digits,
+      minimumFractionDigits: digits ?? 0,
+      maximumFractionDigits: digits ?? 2,
     }).format(value);
   }
 

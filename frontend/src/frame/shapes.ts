@@ -1,0 +1,25 @@
+/** Shapes on a 16 px grid. `solid` is filled with the text colour, `mark` is cut out of it. */
+export const shapes = {
+  good: { solid: 'M8 1a7 7 0 1 1 0 14A7 7 0 0 1 8 1Z', mark: 'm4.8 8.2 2.2 2.2 4.2-4.6' },
+  warning: { solid: 'M8 1.6a1 1 0 0 1 .9.5l6 10.8a1 1 0 0 1-.9 1.5H2a1 1 0 0 1-.9-1.5l6-10.8a1 1 0 0 1 .9-.5Z', mark: 'M8 6v4M8 12.2v.1' },
+  bad: { solid: 'M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1Z', mark: 'm5.5 5.5 5 5m0-5-5 5' },
+  unknown: { dashed: 'M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13Z', line: 'M6.3 6.4c.2-1 .9-1.5 1.8-1.5 1 0 1.7.6 1.7 1.5 0 1.2-1.7 1.3-1.7 2.6M8.1 11.2v.1' },
+  paused: { line: 'M5.5 3v10M10.5 3v10' },
+  working: { line: 'M13.5 6.5A5.8 5.8 0 0 0 3.4 5M2.5 9.5A5.8 5.8 0 0 0 12.6 11M3.2 1.8V5.2h3.4M12.8 14.2v-3.4H9.4' },
+  waiting: { line: 'M8 1.7a6.3 6.3 0 1 1 0 12.6A6.3 6.3 0 0 1 8 1.7ZM8 4.5V8l2.5 1.5' },
+  lock: { solid: 'M3 7h10v7.5H3Z', line: 'M5 7V4.8a3 3 0 0 1 6 0V7' },
+  settings: { line: 'M8 5.3a2.7 2.7 0 1 1 0 5.4 2.7 2.7 0 0 1 0-5.4ZM8 1.2v2M8 12.8v2M1.2 8h2M12.8 8h2M3.2 3.2l1.4 1.4M11.4 11.4l1.4 1.4M12.8 3.2l-1.4 1.4M4.6 11.4l-1.4 1.4' },
+  people: { solid: 'M6 2.5a2.6 2.6 0 1 1 0 5.2 2.6 2.6 0 0 1 0-5.2ZM.8 13.5c0-3 2.2-4.8 5.2-4.8s5.2 1.8 5.2 4.8ZM11 3a2.2 2.2 0 0 1 0 4.4c-.4 0-.7-.1-1-.2.9-1.2.9-2.7.1-3.9.3-.2.6-.3.9-.3ZM12.6 13.5c0-2.2-.7-3.8-2-4.9 2.7-.2 4.7 1.6 4.7 4.9Z' },
+  play: { solid: 'M4 2.2v11.6L13.5 8Z' },
+  pause: { solid: 'M3.5 2.5h3v11h-3ZM9.5 2.5h3v11h-3Z' },
+  full: { line: 'M1.5 5.5v-4h4M10.5 1.5h4v4M14.5 10.5v4h-4M5.5 14.5h-4v-4' },
+  smaller: { line: 'M5.5 1.5v4h-4M14.5 5.5h-4v-4M10.5 14.5v-4h4M1.5 10.5h4v4' },
+  sound: { solid: 'M1.5 5.5h3L8.5 2v12l-4-3.5h-3Z', line: 'M11 5.5c1.3 1.4 1.3 3.6 0 5M13 3.5c2.3 2.5 2.3 6.5 0 9' },
+  silent: { solid: 'M1.5 5.5h3L8.5 2v12l-4-3.5h-3Z', line: 'm11 6 4 4m0-4-4 4' },
+  up: { line: 'M8 14V2.5M3.5 7 8 2.5 12.5 7' },
+  down: { line: 'M8 2v11.5M3.5 9 8 13.5 12.5 9' },
+  level: { line: 'M2 8h11.5M9 3.5 13.5 8 9 12.5' },
+  close: { line: 'm3 3 10 10M13 3 3 13' },
+  window: { line: 'M6 2.5H2.5v11h11V10M9.5 2.5h4v4M13.5 2.5 7.5 8.5' },
+} as const;
+export type Shape = keyof typeof shapes;

@@ -1,0 +1,76 @@
+import type { Video } from '../session/answers';
+import { Refused, type Session } from '../session/session';
+
+const AGAIN = 400;
+
+/** The course's lectures, kept up to date by the socket's `video` frames. */
+export class Lectures {
+  videos = $state.raw<Video[]>([]);
+  state = $state<'loading' | 'ready' | 'failed'>('loading');
+  chosen = $state<string | null>(null);
+  readonly watchable = $derived(this.videos.filter(watchable));
+  readonly current = $derived(this.watchable.find((one) => one.id === this.chosen) ?? this.watchable[0]);
+  readonly session: Session;
+  readonly #due = new Map<string, ReturnType<typeof setTimeout>>();
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  async load(): Promise<void> {
+    try {
+      const { videos } = await this.session.call<{ videos: Video[] }>('/api/video');
+      this.videos = newestFirst(videos);
+      this.state = 'ready';
+    } catch {
+      if (this.state === 'loading') this.state = 'failed';
+    }
+  }
+
+  /** Takes a `video` frame: progress at once, the rest by a fetch for several frames together. */
+  hear(data: Record<string, unknown>): void {
+    const id = String(data.id ?? '');
+    const known = this.videos.find((one) => one.id === id);
+    if (known) {
+      const progress = Number(data.progress ?? known.progress);
+      this.#put({ ...known, progress, status: (data.status as Video['status'] | undefined) ?? known.status });
+    }
+    clearTimeout(this.#due.get(id));
+    this.#due.set(
+      id,
+      setTimeout(() => {
+        this.#due.delete(id);
+        void this.fetch(id).catch(() => undefined);
+      }, AGAIN),
+    );
+  }
+
+  async fetch(id: string): Promise<Video | undefined> {
+    try {
+      const video = await this.session.call<Video>(`/api/video/${encodeURIComponent(id)}`);
+      this.#put(video);
+      return video;
+    } catch (error) {
+      if (!(error instanceof Refused) || (error.status !== 404 && error.status !== 410)) throw error;
+      this.drop(id);
+      return undefined;
+    }
+  }
+
+  drop(id: string): void {
+    this.videos = this.videos.filter((one) => one.id !== id);
+  }
+
+  #put(video: Video): void {
+    const others = this.videos.filter((one) => one.id !== video.id);
+    this.videos = newestFirst([...others, video]);
+  }
+}
+
+export function watchable(video: Video): boolean {
+  return (video.status === 'ready' || video.status === 'playable') && Boolean(video.playback);
+}
+
+export function newestFirst(videos: readonly Video[]): Video[] {
+  return [...videos].sort((one, other) => (other.created_at ?? '').localeCompare(one.created_at ?? '') || one.id.localeCompare(other.id));
+}
