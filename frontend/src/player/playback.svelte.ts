@@ -1,3 +1,4 @@
+import { untrack } from 'svelte';
 import type Hls from 'hls.js';
 import type { ErrorData } from 'hls.js';
 import workerUrl from 'hls.js/dist/hls.worker.js?url';
@@ -40,10 +41,13 @@ export class Playback {
 
   attach = (element: HTMLVideoElement): (() => void) => {
     this.#element = element;
-    element.muted = this.muted;
-    if (this.video) void this.#source(this.video, this.time || this.#kept(this.video));
+    // Attachments run again when what they read changes; a new source for each second would be one.
+    untrack(() => {
+      element.muted = this.muted;
+      if (this.video) void this.#source(this.video, this.time || this.#kept(this.video));
+    });
     return () => {
-      this.#save();
+      untrack(() => this.#save());
       this.#detach();
       this.#element = undefined;
       this.paused = true;

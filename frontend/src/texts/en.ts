@@ -250,6 +250,7 @@ export const en = {
   'perf.percentile': 'Percentile in this course',
   'perf.of100': 'of 100',
   'perf.trend': 'Last exercises',
+  'perf.trendOf': plural('Last exercise', 'Last {count} exercises'),
   'perf.up': 'up {points}',
   'perf.down': 'down {points}',
   'perf.level': 'level',
