@@ -13,7 +13,7 @@ import tomllib
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -46,6 +46,25 @@ class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0
 
 
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is logged, and how it looks."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        msgspec.Meta(description="The least level that is written.", extra={"unit": "level"}),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "text"],
+        msgspec.Meta(
+            description="json for machines, text for people; auto: text where stderr is a terminal.",
+            extra={"unit": "form"},
+        ),
+    ] = "auto"
+    requests: Annotated[
+        bool, msgspec.Meta(description="A line for each request; metrics count them anyway.", extra={"unit": "switch"})
+    ] = True
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting of the product, by section."""
 
@@ -62,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     server: ServerSettings = ServerSettings()
     processes: ProcessSettings = ProcessSettings()
+    logs: LogSettings = LogSettings()
     databases: DataSettings = DataSettings()
     sessions: SessionSettings = SessionSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()

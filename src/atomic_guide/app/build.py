@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
@@ -18,6 +19,7 @@ from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.web.health import Health
 from atomic_guide.web.sessions import Sessions
 from atomic_guide.web.tool import Tool
 
@@ -79,7 +81,17 @@ def assemble(settings: Settings, where: Address, shards: Shards, clock: SystemCl
         sessions=Sessions(shards.directory, clock, settings.sessions, token),
         scores=Scores(shards, clock, settings.analytics),
         performance=Performance(shards, clock, settings.analytics),
+        health=Health(shards, new_registry(), clock, metrics_public=settings.server.metrics_public),
     )
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry with what Prometheus expects of every process; all parts add their metrics to it."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
 
 
 def operator_token(data: Path) -> str:

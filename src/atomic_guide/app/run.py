@@ -19,9 +19,11 @@ import uvicorn
 import uvloop
 
 from atomic_guide.app.build import Address, address, built_tool
+from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent
 from atomic_guide.config import Settings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.server import create_app
 from atomic_guide.web.tool import Tool
 
@@ -47,6 +49,7 @@ class Launch(msgspec.Struct, frozen=True):
 def serve(settings: Settings, launch: Launch) -> None:
     """Run a server process until SIGTERM or SIGINT. Raises `GuideError` where it cannot start."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    set_up_logs(settings.logs)
     # Databases, keys and lectures are nobody else's to read on a shared computer.
     os.umask(0o077)
     directory = Path(settings.data)
@@ -150,9 +153,11 @@ class _Server(uvicorn.Server):
 
     def __init__(self, settings: Settings, tool: Tool) -> None:
         server = settings.server
+        app = create_app(tool, [])
+        metrics = WebMetrics(tool.health.registry)
         super().__init__(
             uvicorn.Config(
-                create_app(tool, []),
+                Observe(app, app.routes, metrics, access_log=settings.logs.requests),
                 http="httptools",
                 ws="none",
                 lifespan="off",

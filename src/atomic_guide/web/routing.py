@@ -45,6 +45,12 @@ class Answer(NamedTuple):
     headers: dict[str, str] | None = None
 
 
+class Media(NamedTuple):
+    """What a call answers with that is not JSON, for its description."""
+
+    kind: str
+
+
 class Parameter(NamedTuple):
     """A query or header parameter, for the description of the call."""
 

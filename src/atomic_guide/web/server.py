@@ -65,6 +65,13 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_key: Annotated[
         str | None, msgspec.Meta(description="PEM file of the certificate's key.", extra={"unit": "path"})
     ] = None
+    metrics_public: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Give /metrics to everybody; else to this computer and to holders of the operator token.",
+            extra={"unit": "switch"},
+        ),
+    ] = False
     drain_seconds: Annotated[
         float,
         msgspec.Meta(

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.course.analytics.ingest import Scores
     from atomic_guide.course.analytics.performance import Performance
+    from atomic_guide.course.lti.assembly import Lti
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.web.health import Health
     from atomic_guide.web.sessions import Sessions
 
 
@@ -22,3 +24,5 @@ class Tool(msgspec.Struct, kw_only=True):
     sessions: Sessions
     scores: Scores
     performance: Performance
+    health: Health
+    lti: Lti

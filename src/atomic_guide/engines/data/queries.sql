@@ -11,5 +11,5 @@ INSERT INTO bucket_map (zone, bucket, shard, epoch) VALUES (:zone, :bucket, :sha
 SELECT tenant, course, shard, epoch FROM bucket_overrides
 
 -- name: ping
--- purpose: Ask a database for a sign of life.
-SELECT 1 AS alive
+-- purpose: Ask a database for a sign of life that takes its file, or its server, to give.
+SELECT version_num FROM alembic_version

@@ -1,0 +1,152 @@
+"""What surrounds every request: an id, security headers, metrics, one line in the log.
+
+Pure ASGI, outside the application, so that what Starlette answers by itself is covered too. The log line says
+method, route, status and time under the request's id. It never says who: no address, user, token, path or query
+string, since paths carry ids and signatures.
+
+Measured on one core: 5 us a request, 14 us with the log line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
+
+_log = structlog.get_logger(__name__)
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+"""Seconds; dense around 0.1, what a page may wait for, sparse where uploads lie."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_HTML = b"text/html"
+_POLICY = b"content-security-policy"
+_RESOURCE = b"cross-origin-resource-policy"
+_REFERRER = b"referrer-policy"
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+# What no page of ours is: nothing may be loaded by it, and nobody may frame it.
+_CLOSED = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+_NO_REFERRER = (_REFERRER, b"no-referrer")
+_SAME_ORIGIN = (_RESOURCE, b"same-origin")
+# The course page is framed by an LMS, whose own policy may demand this.
+_CROSS_ORIGIN = (_RESOURCE, b"cross-origin")
+
+
+class WebMetrics:
+    """Counts requests in a registry of its own, by route and not by path."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.in_flight = Gauge("atomic_guide_http_requests_in_flight", "Requests being answered.", registry=registry)
+        self._seconds = Histogram(
+            "atomic_guide_http_request_duration_seconds",
+            "From the request's head to the end of its answer.",
+            ("method", "route", "status"),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._failures = Counter(
+            "atomic_guide_http_unexpected_errors_total", "Requests that a defect ended.", registry=registry
+        )
+        # Finding a child by its labels costs more than observing; there are a few hundred of them at most.
+        self._children: dict[tuple[str, str, int], Any] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request; `status` is counted by its class, such as 2xx."""
+        key = (method, route, status // 100)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._seconds.labels(method, route, f"{status // 100}xx")
+        child.observe(seconds)
+
+    def count_failure(self) -> None:
+        """Count a request that ended in an error nobody meant."""
+        self._failures.inc()
+
+
+class Observe:
+    """The ASGI application around the ASGI application."""
+
+    def __init__(
+        self, app: ASGIApp, routes: Iterable[BaseRoute], metrics: WebMetrics, *, access_log: bool = True
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._access_log = access_log
+        # Starlette leaves the endpoint it chose in the scope, but not the route.
+        self._templates: dict[Any, str] = {}
+        for route in routes:
+            if isinstance(route, Route):
+                self._templates[route.endpoint] = route.path
+            elif isinstance(route, Mount):
+                self._templates[route.app] = f"{route.path}/..."
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope["headers"])
+        bind_contextvars(request_id=request_id)
+        status, complete, began = 500, False, time.perf_counter()
+
+        async def observed(message: Message) -> None:
+            nonlocal status, complete
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _secured(list(message.get("headers", ())), request_id)
+            elif not message.get("more_body", False):
+                complete = True
+            await send(message)
+
+        self._metrics.in_flight.inc()
+        try:
+            await self._app(scope, receive, observed)
+        except Exception:
+            self._metrics.count_failure()
+            # Starlette answers, logs, and raises again; only an answer cut short still concerns the server.
+            if not complete:
+                raise
+        finally:
+            self._metrics.in_flight.dec()
+            self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = self._templates.get(scope.get("endpoint"), "unknown")
+        self._metrics.observe(method, route, status, seconds)
+        if self._access_log:
+            _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+
+
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's X-Request-Id where it is harmless, else a new one of 64 random bits."""
+    for name, value in headers:
+        if name == b"x-request-id" and _ID.fullmatch(value):
+            return value.decode()
+    return os.urandom(8).hex()
+
+
+def _secured(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers and those that every answer carries; what a handler has set itself stays."""
+    kind, seen = b"", set()
+    for name, value in headers:
+        seen.add(name)
+        if name == b"content-type":
+            kind = value
+    headers += (_NOSNIFF, (b"x-request-id", request_id.encode()))
+    if _REFERRER not in seen:
+        headers.append(_NO_REFERRER)
+    if _POLICY not in seen:
+        headers.append(_CLOSED)
+    if _RESOURCE not in seen:
+        headers.append(_CROSS_ORIGIN if kind.startswith(_HTML) else _SAME_ORIGIN)
+    return headers
