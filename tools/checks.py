@@ -5,7 +5,6 @@ All parts run, two at a time, whatever fails. A part is a list of commands or a 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
-from tools import frontend, pages, pins
+from tools import drift, frontend, pages, pins
 from tools.environment import VENV
 from tools.locks import ROOT
 
@@ -24,7 +23,6 @@ BIN = VENV / "bin"
 LIMIT_SECONDS = 600
 # Of one part that failed, while all run; a part called by its name prints everything.
 SHOWN_LINES = 40
-DRIFT = "atomic_guide.engines.data.migrations.check"
 
 
 class Outcome(NamedTuple):
@@ -58,15 +56,6 @@ def types() -> Outcome:
     return _command(str(BIN / "mypy"), *present)
 
 
-def migrations() -> Outcome:
-    """Compare the schema with the sum of the migrations."""
-    try:
-        known = importlib.util.find_spec(DRIFT) is not None
-    except ModuleNotFoundError:
-        known = False
-    return _command(sys.executable, "-m", DRIFT) if known else Outcome("skipped", "there are no migrations yet")
-
-
 def front_end() -> Outcome:
     """Check the front end's types and run its unit tests."""
     if not frontend.exists():
@@ -81,11 +70,11 @@ def front_end() -> Outcome:
 PARTS: dict[str, Callable[[], Outcome]] = {
     "types": types,
     "frontend": front_end,
-    "format": lambda: _command(str(BIN / "ruff"), "format", "--check", "."),
-    "lint": lambda: _command(str(BIN / "ruff"), "check", "."),
+    "format": lambda: _command(str(BIN / "ruff"), "format", "--check", "--output-format", "concise", "."),
+    "lint": lambda: _command(str(BIN / "ruff"), "check", "--output-format", "concise", "."),
     "imports": lambda: _command(str(BIN / "lint-imports"), "--no-cache", "--no-logo"),
     "locks": lambda: _findings(pins.problems()),
-    "migrations": migrations,
+    "migrations": lambda: _findings(drift.problems()),
     "docs": lambda: _findings(pages.problems()),
 }
 

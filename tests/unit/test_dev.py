@@ -1,20 +1,23 @@
 """`dev.py` and `tools/`: what a person meets when set-up cannot go on, and what the checks find."""
 
 import ast
+import contextlib
 import importlib.util
 import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from sqlalchemy import Column, DefaultClause, Integer, MetaData, Table, Text
 
 import dev
-from tools import audit, environment, frontend, locks, pages, pins, sbom
+from tools import audit, drift, environment, frontend, locks, pages, pins, sbom
 
 ROOT = locks.ROOT
 
@@ -158,6 +161,21 @@ def test_a_demand_that_no_pin_answers_is_found(monkeypatch: pytest.MonkeyPatch, 
     kept = [block for block in locks.blocks(lock.read_text("utf-8")) if not block.startswith("httpx==")]
     lock.write_text("\n".join(kept), "utf-8")
     assert any("no one version for httpx" in problem for problem in pins.problems())
+
+
+def test_a_schema_that_the_migrations_do_not_reach_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "one.sqlite3"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE people (id INTEGER NOT NULL PRIMARY KEY, name TEXT DEFAULT ('') NOT NULL)")
+    schema = MetaData()
+    people = Table("people", schema, Column("id", Integer, primary_key=True), Column("name", Text, nullable=False))
+    people.c.name.server_default = DefaultClause("")
+    assert list(drift.differences(path, schema)) == []
+    people.append_column(Column("born", Integer))
+    people.c.name.server_default = DefaultClause("unknown")
+    found = list(drift.differences(path, schema))
+    assert len(found) == 2
+    assert "born" in "".join(found)
 
 
 def test_links_and_commands_of_pages_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
