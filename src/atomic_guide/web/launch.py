@@ -1,4 +1,4 @@
-'''The way in from an LMS: login initiation, launch, proof of the browser, the course page.
+"""The way in from an LMS: login initiation, launch, proof of the browser, the course page.
 
 A launch is let in only in the browser that began its login. Three proofs are tried, in this order:
 
@@ -35,4 +35,300 @@ The script posts `{"subject": "lti.get_data", "message_id", "key"}`, and when `l
 id_token, binding). When nothing came within 1.5 s, it hides `#waiting` and shows `#window`, which holds
 `a#continue` (target=_blank, to /lti/init). Without script `#window` is visible and `#waiting` is hidden: the
 script swaps them first, only where `target` is not null.
-'''
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from starlette.responses import RedirectResponse, Response
+
+from atomic_guide import errors
+from atomic_guide.course.enrolment import enrol
+from atomic_guide.course.lti.addresses import origin_of, with_query
+from atomic_guide.course.lti.claims import one_line, return_url_of
+from atomic_guide.course.lti.launch import Checked, Launch
+from atomic_guide.course.lti.logins import Begun, LoginRequest, binding_name
+from atomic_guide.course.lti.refusals import Refusal, Refused
+from atomic_guide.course.lti.registration import Platform
+from atomic_guide.web import pages
+from atomic_guide.web.deeplinks import choice_page
+from atomic_guide.web.forms import Fields, read_form, read_query
+from atomic_guide.web.pages import Markup, Page, meta, render
+from atomic_guide.web.routing import Call, Calls
+from atomic_guide.web.sessions import Session
+from atomic_guide.web.tool import Tool
+
+calls = Calls()
+
+_COOKIE = "__Host-ag-"
+_COOKIE_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=None; Partitioned"
+_COOKIES = 8
+"""Logins that one browser may have under way; older cookies are dropped, so that headers stay small."""
+
+_FORM_KIND = ("application/x-www-form-urlencoded",)
+_FIELD_LIMIT = 4096
+"""Characters of a field of a login request; Canvas's message hints are JWTs of about 1,200."""
+
+Handler = Callable[[Call[None]], Awaitable[Response]]
+
+
+def as_page(handler: Handler) -> Handler:
+    """Answer an error with the page that says why, instead of JSON."""
+
+    @functools.wraps(handler)
+    async def answered(call: Call[None]) -> Response:
+        try:
+            return await handler(call)
+        except errors.GuideError as error:
+            return pages.refusal(error)
+
+    return answered
+
+
+@calls.add("GET", "/lti/init", access="none", status=302, failures=(400, 403, 429))
+@as_page
+async def begin(call: Call[None]) -> Response:
+    """Begin a login: the LMS, or a new window of ours, sends a browser here."""
+    return await _begin(call, read_query(call.request))
+
+
+@calls.add("POST", "/lti/init", access="none", body_kinds=_FORM_KIND, status=302, failures=(400, 403, 413, 429))
+@as_page
+async def begin_posted(call: Call[None]) -> Response:
+    """Begin a login: the LMS posts a browser here."""
+    return await _begin(call, await read_form(call.request))
+
+
+@calls.add("POST", "/lti/launch", access="none", body_kinds=_FORM_KIND, failures=(400, 403, 413, 503))
+@as_page
+async def launch(call: Call[None]) -> Response:
+    """Check a launch and let it in, or prove the browser first."""
+    fields = await read_form(call.request)
+    checked = await _check(call.tool, fields)
+    secret = call.request.cookies.get(_COOKIE + binding_name(fields["state"]))
+    if secret is None:
+        return _unbound_page(call.tool, checked, fields)
+    return await _enter(call, checked, secret, fields)
+
+
+@calls.add("GET", "/lti/launch", access="none", status=405)
+@as_page
+async def launch_by_get(call: Call[None]) -> Response:
+    """Say that launches are posted; somebody has typed or reloaded the address."""
+    del call
+    answer = pages.refusal(Refused(Refusal.LTI_LAUNCH_BY_GET))
+    answer.headers["Allow"] = "POST"
+    return answer
+
+
+@calls.add("POST", "/lti/launch/continue", access="none", body_kinds=_FORM_KIND, failures=(400, 403, 413, 503))
+@as_page
+async def proven(call: Call[None]) -> Response:
+    """Let a launch in whose browser is proven by the platform's storage."""
+    fields = await read_form(call.request)
+    checked = await _check(call.tool, fields)
+    secret = fields.get("binding") or ""
+    return await _enter(call, checked, secret, fields)
+
+
+@calls.add("GET", "/course", access="none", failures=(503,))
+@as_page
+async def course(call: Call[None]) -> Response:
+    """Show the course page again, after a reload; its script has what it needs to come back in."""
+    platforms = await call.tool.lti.platforms.all()
+    origins = dict.fromkeys(origin for platform in platforms for origin in platform.origins)
+    locale = call.request.headers.get("accept-language", "").partition(",")[0].partition(";")[0].strip()
+    return _course_page((), locale if locale.replace("-", "").isalnum() and locale.isascii() else "en", tuple(origins))
+
+
+async def _begin(call: Call[None], fields: Fields) -> Response:
+    if any(len(value) > _FIELD_LIMIT for value in fields.values()):
+        raise Refused(Refusal.LTI_FORM_TOO_LARGE)
+    request = LoginRequest(
+        iss=fields.get("iss", ""),
+        login_hint=fields.get("login_hint", ""),
+        target_link_uri=fields.get("target_link_uri", ""),
+        lti_message_hint=fields.get("lti_message_hint"),
+        client_id=fields.get("client_id") or None,
+        lti_deployment_id=fields.get("lti_deployment_id") or None,
+        lti_storage_target=_storage_target(fields),
+        in_window="in_window" in fields,
+    )
+    client = call.request.client
+    platform, begun = await call.tool.lti.launches.begin(request, client.host if client else "")
+    onward = _authentication_url(call.tool, platform, request, begun)
+    answer = _storing_page(platform, begun, request.lti_storage_target, onward) if request.lti_storage_target else (
+        RedirectResponse(onward, 302, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    )  # fmt: skip
+    seconds = call.tool.lti.settings.login_seconds
+    answer.headers.append(
+        "Set-Cookie", f"{_COOKIE}{begun.name}={begun.binding}; Max-Age={seconds}; {_COOKIE_ATTRIBUTES}"
+    )
+    # Browsers send the oldest first.
+    mine = [name for name in call.request.cookies if name.startswith(_COOKIE)]
+    for name in mine[: max(0, len(mine) + 1 - _COOKIES)]:
+        answer.headers.append("Set-Cookie", _forgotten(name))
+    return answer
+
+
+def _authentication_url(tool: Tool, platform: Platform, request: LoginRequest, begun: Begun) -> str:
+    parameters = {
+        "scope": "openid",
+        "response_type": "id_token",
+        "response_mode": "form_post",
+        "prompt": "none",
+        "client_id": platform.client_id,
+        "redirect_uri": f"{tool.lti.launches.base_url}/lti/launch",
+        "login_hint": request.login_hint,
+        "state": begun.state,
+        "nonce": begun.nonce,
+    }
+    if request.lti_message_hint is not None:
+        parameters["lti_message_hint"] = request.lti_message_hint
+    return with_query(platform.auth_url, list(parameters.items()))
+
+
+async def _check(tool: Tool, fields: Fields) -> Checked:
+    if "error" in fields:
+        said = one_line(fields.get("error_description") or fields["error"], 200)
+        raise Refused(Refusal.LTI_PLATFORM_ERROR, f"It said: {said}.")
+    return await tool.lti.launches.check(fields.get("state"), fields.get("id_token"))
+
+
+async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields) -> Response:
+    tool = call.tool
+    admitted = await tool.lti.launches.admit(checked, secret)
+    await enrol(tool.shards, tool.clock, admitted.arrival)
+    if admitted.deep_linking is not None:
+        answer = await choice_page(tool, admitted)
+    else:
+        code = await tool.sessions.issue_code(_session(tool, admitted))
+        answer = _course_page((meta("code", code),), admitted.locale, _origins(checked))
+    name = _COOKIE + binding_name(fields["state"])
+    if name in call.request.cookies:
+        answer.headers.append("Set-Cookie", _forgotten(name))
+    return answer
+
+
+def _session(tool: Tool, admitted: Launch) -> Session:
+    return Session(
+        tenant=admitted.key.tenant,
+        course=admitted.key.course,
+        bucket=admitted.key.bucket,
+        user=admitted.user,
+        name=admitted.name,
+        role=admitted.role,
+        locale=admitted.locale,
+        title=admitted.title or "Course",
+        ends_at=tool.sessions.new_end(),
+    )
+
+
+def _origins(checked: Checked) -> tuple[str, ...]:
+    """Who may frame the page: the registration's origins, and the one to which the platform says to return."""
+    back = return_url_of(checked.claims)
+    try:
+        return tuple(dict.fromkeys([*checked.platform.origins, *([origin_of(back)] if back else [])]))
+    except ValueError:
+        return checked.platform.origins
+
+
+_COURSE = """<div id="app"></div>
+<noscript><p>This course needs JavaScript. Switch it on for this site, then open the course again.</p></noscript>"""
+
+
+def _course_page(metas: tuple[Markup, ...], locale: str, origins: tuple[str, ...]) -> Response:
+    entry = pages.asset("src/course.ts")
+    page = Page("Course", Markup(_COURSE), (*metas, meta("locale", locale)), entry, locale, origins)
+    return pages.answer(page)
+
+
+_STORING = """<main class="notice-page"><div class="card notice-card">
+<p>Opening the course&hellip;</p>
+<p><a id="next" href="{onward}" rel="noreferrer">Go on if nothing happens</a></p>
+</div></main>"""
+
+
+def _storing_page(platform: Platform, begun: Begun, target: str, onward: str) -> Response:
+    facts = {
+        "step": "store",
+        "target": target,
+        "origin": platform.auth_origin,
+        "key": f"atomic-guide-{begun.name}",
+        "value": begun.binding,
+        "next": onward,
+    }
+    # Framed by anybody: who frames it is not known yet (each customer of a cloud LMS has a host of its own), and
+    # there is nothing here to be tricked into.
+    return pages.answer(_binding_page("Opening the course", render(_STORING, onward=onward), facts, pages.ANYWHERE))
+
+
+_UNBOUND = """<main class="notice-page"><div class="card notice-card">
+<h1>{title}</h1>
+<p id="waiting" role="status" hidden>Opening the course&hellip;</p>
+<div id="window" class="box">
+<p>{reason}</p>
+<p class="actions"><a id="continue" class="button primary" href="{again}" target="_blank" rel="noopener">{verb}</a></p>
+</div>
+<form id="proof" method="post" action="/lti/launch/continue" hidden>
+<input type="hidden" name="state" value="{state}">
+<input type="hidden" name="id_token" value="{token}">
+<input type="hidden" name="binding" value="">
+</form>
+</div></main>"""
+
+_IN_FRAME = (
+    "This browser keeps nothing for the course inside the LMS's page, so it cannot be seen that it was you who opened "
+    "it. In a window of its own it can."
+)
+_IN_WINDOW = (
+    "This browser keeps no cookies for this site, not even in a window of its own. Allow cookies for it, then try "
+    "again."
+)
+
+
+def _unbound_page(tool: Tool, checked: Checked, fields: Fields) -> Response:
+    request = checked.login.request
+    facts = {
+        "step": "prove",
+        "target": request.lti_storage_target,
+        "origin": checked.platform.auth_origin,
+        "key": f"atomic-guide-{binding_name(fields['state'])}",
+        "field": "binding",
+    }
+    again = msgspec.structs.replace(request, lti_storage_target=None, in_window=False)
+    parameters = [(name, str(value)) for name, value in msgspec.to_builtins(again).items()]
+    body = render(
+        _UNBOUND,
+        title="Open the course in a window" if not request.in_window else "The course needs a cookie",
+        reason=_IN_WINDOW if request.in_window else _IN_FRAME,
+        verb="Try again" if request.in_window else "Continue in a new window",
+        again=with_query(f"{tool.lti.launches.base_url}/lti/init", [*parameters, ("in_window", "1")]),
+        state=fields["state"],
+        token=fields["id_token"],
+    )
+    page = _binding_page("Open the course", body, facts, _origins(checked))
+    return pages.answer(page)
+
+
+def _binding_page(title: str, body: Markup, facts: Mapping[str, str | None], origins: tuple[str, ...]) -> Page:
+    styles = pages.plain_styles()
+    try:
+        built = pages.asset("src/binding.ts")
+        entry = built._replace(styles=tuple(dict.fromkeys([*built.styles, *styles])))
+    except pages.NotBuilt:
+        # The page works without script, by its links.
+        entry = pages.Asset(None, styles)
+    return Page(title, body, (meta("binding", msgspec.json.encode(facts).decode()),), entry, origins=origins)
+
+
+def _storage_target(fields: Fields) -> str | None:
+    target = fields.get("lti_storage_target") or None
+    return target if target and len(target) <= 255 and target.isprintable() else None  # noqa: PLR2004 - as other ids
+
+
+def _forgotten(name: str) -> str:
+    return f"{name}=; Max-Age=0; {_COOKIE_ATTRIBUTES}"

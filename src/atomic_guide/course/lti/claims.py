@@ -132,14 +132,14 @@ def name_of(claims: Claims) -> str:
     return f"Member {int.from_bytes(hashlib.sha256((claims.sub or '').encode()).digest()[:4], 'big') % 9000 + 1000}"
 
 
-def title_of(claims: Claims) -> str:
-    """The course's title, else its label, else the link's title, else "Course"."""
+def title_of(claims: Claims) -> str | None:
+    """The course's title, else its label, else the link's title, if the platform sent any."""
     context, link = claims.context or Context(), claims.resource_link or ResourceLink()
     for text in (context.title, context.label, link.title):
         shown = one_line(text or "", TITLE_LIMIT)
         if shown:
             return shown
-    return "Course"
+    return None
 
 
 def context_of(claims: Claims) -> str:

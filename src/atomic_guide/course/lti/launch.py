@@ -19,6 +19,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from atomic_guide.clock import Clock
+from atomic_guide.course.enrolment import Arrival, Services
 from atomic_guide.course.lti import claims as read
 from atomic_guide.course.lti.addresses import origin_of
 from atomic_guide.course.lti.claims import Claims, DeepLinking
@@ -65,16 +66,28 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     deployment_id: str
     key: CourseKey
     context: str
-    title: str
+    title: str | None
     user: str
     name: str
     role: Literal["instructor", "learner"]
     locale: str
     return_url: str | None
-    roster_url: str
-    line_items_url: str
-    scopes: tuple[str, ...]
+    services: Services
     deep_linking: DeepLinking | None
+
+    @property
+    def arrival(self) -> Arrival:
+        """What the launch says of its course and member."""
+        return Arrival(
+            key=self.key,
+            context=self.context,
+            title=self.title,
+            return_url=self.return_url,
+            user=self.user,
+            name=self.name,
+            role=self.role,
+            services=self.services,
+        )
 
 
 class Launches:
@@ -251,8 +264,10 @@ def _launch(platform: Platform, claims: Claims) -> Launch:
         role=read.role_of(claims.roles or []),
         locale=read.locale_of(claims),
         return_url=read.return_url_of(claims),
-        roster_url=(claims.roster and claims.roster.context_memberships_url) or "",
-        line_items_url=(grades and grades.lineitems) or "",
-        scopes=tuple((grades and grades.scope) or ()),
+        services=Services(
+            roster_url=(claims.roster and claims.roster.context_memberships_url) or "",
+            line_items_url=(grades and grades.lineitems) or "",
+            scopes=tuple((grades and grades.scope) or ()),
+        ),
         deep_linking=claims.deep_linking if claims.message_type == _DEEP_LINKING else None,
     )

@@ -98,6 +98,8 @@ class Refusal(Enum):
     LTI_ROLES_MISSING = (400, "The token has no list of roles, not even an empty one.", _REPORT)
     LTI_DEEP_LINKING_SETTINGS_MISSING = (400, "The LMS wants content chosen but sent no settings for it.", _REPORT)
     LTI_DEEP_LINKING_RETURN_MISSING = (400, "The LMS wants content chosen but did not say where to send it.", _REPORT)
+    LTI_DEEP_LINKING_LEARNER = (403, "Only instructors add content to a course.", "Ask an instructor of the course.")
+    LTI_DEEP_LINKING_NO_LINKS = (400, "The LMS takes no links to a tool at this place.", "Choose another place in it.")
 
     # Registration by the LMS itself.
     LTI_REGISTRATION_CLOSED = (

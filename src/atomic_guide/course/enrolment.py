@@ -1,0 +1,71 @@
+"""Who is in a course: the course and its members as launches tell them, one transaction for each launch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from atomic_guide.clock import Clock
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.queries import load_queries
+from atomic_guide.engines.data.shards import Shards
+
+QUERIES = load_queries(__package__, "enrolment.sql")
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What the LMS offers for a course; an empty address where it offers nothing."""
+
+    roster_url: str = ""
+    line_items_url: str = ""
+    scopes: tuple[str, ...] = ()
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """What one launch says of a course and a member. `title` is None where the LMS sent none."""
+
+    key: CourseKey
+    context: str
+    title: str | None
+    return_url: str | None
+    user: str
+    name: str
+    role: Literal["instructor", "learner"]
+    services: Services
+
+
+async def enrol(shards: Shards, clock: Clock, arrival: Arrival) -> None:
+    """Store the course and the member of a launch."""
+    now = clock.now()
+    place = arrival.key.columns
+    course = {
+        **place,
+        "context": arrival.context,
+        "title": arrival.title or "Course",
+        "titled": int(arrival.title is not None),
+        "return_url": arrival.return_url,
+        "now": now,
+    }
+    member = {**place, "user": arrival.user, "name": arrival.name, "role": arrival.role, "now": now}
+    services = {
+        **place,
+        "roster_url": arrival.services.roster_url,
+        "line_items_url": arrival.services.line_items_url,
+        "scopes": " ".join(arrival.services.scopes),
+        "now": now,
+    }
+
+    async def work(tx: Transaction) -> None:
+        await tx.execute(QUERIES["put_course"], course)
+        await tx.execute(QUERIES["put_member"], member)
+        await tx.execute(QUERIES["put_services"], services)
+
+    await shards.of(arrival.key).write(work)
+
+
+async def services_of(shards: Shards, key: CourseKey) -> Services:
+    """What the LMS offered for a course at its last launch; nothing for a course that was never launched."""
+    row = await shards.of(key).one(QUERIES["read_services"], key.columns)
+    return Services(row["roster_url"], row["line_items_url"], tuple(row["scopes"].split())) if row else Services()

@@ -1,0 +1,29 @@
+-- name: put_course
+-- purpose: Make a course at its first launch, and keep its title and way back as the LMS last sent them.
+INSERT INTO courses (bucket, tenant, course, context, title, return_url, created_at)
+VALUES (:bucket, :tenant, :course, :context, :title, :return_url, :now)
+ON CONFLICT (bucket, tenant, course) DO UPDATE SET
+title = CASE WHEN :titled = 1 THEN excluded.title ELSE courses.title END,
+return_url = COALESCE(excluded.return_url, courses.return_url)
+
+-- name: put_member
+-- purpose: Make a member at the first launch, and keep name and role as the LMS last sent them.
+INSERT INTO members (bucket, tenant, course, "user", name, role, created_at, seen_at)
+VALUES (:bucket, :tenant, :course, :user, :name, :role, :now, :now)
+ON CONFLICT (bucket, tenant, course, "user") DO UPDATE SET
+name = excluded.name, role = excluded.role, seen_at = excluded.seen_at
+
+-- name: put_services
+-- purpose: Keep what the LMS offers for a course.
+INSERT INTO course_services (bucket, tenant, course, roster_url, line_items_url, scopes, updated_at)
+VALUES (:bucket, :tenant, :course, :roster_url, :line_items_url, :scopes, :now)
+ON CONFLICT (bucket, tenant, course) DO UPDATE SET
+roster_url = excluded.roster_url, line_items_url = excluded.line_items_url, scopes = excluded.scopes,
+updated_at = excluded.updated_at
+WHERE course_services.roster_url <> excluded.roster_url
+OR course_services.line_items_url <> excluded.line_items_url OR course_services.scopes <> excluded.scopes
+
+-- name: read_services
+-- purpose: What the LMS offered for a course at its last launch.
+SELECT roster_url, line_items_url, scopes FROM course_services
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course
