@@ -133,6 +133,10 @@ class Sessions:
             raise errors.Forbidden(message)
         return session
 
+    def new_end(self) -> float:
+        """When a session that begins now ends for good, seconds since the epoch."""
+        return self._clock.now() + self._settings.session_seconds
+
     async def issue_code(self, session: Session, kind: CodeKind = "launch") -> str:
         """A one-time code or ticket for a session; what is stored cannot be turned back into it."""
         code = secrets.token_urlsafe(32)
