@@ -55,7 +55,7 @@ from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.course.lti.registration import Platform
 from atomic_guide.web import pages
 from atomic_guide.web.deeplinks import choice_page
-from atomic_guide.web.forms import Fields, read_form, read_query
+from atomic_guide.web.fields import Fields, read_form, read_query
 from atomic_guide.web.pages import Markup, Page, meta, render
 from atomic_guide.web.routing import Call, Calls
 from atomic_guide.web.sessions import Session

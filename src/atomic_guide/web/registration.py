@@ -7,7 +7,7 @@ from starlette.responses import Response
 from atomic_guide.course.lti import configuration, dynamic
 from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.web import pages
-from atomic_guide.web.forms import read_query
+from atomic_guide.web.fields import read_query
 from atomic_guide.web.launch import as_page
 from atomic_guide.web.pages import ANYWHERE, Asset, Page, render
 from atomic_guide.web.routing import Call, Calls, Parameter, json_response
