@@ -95,8 +95,8 @@ def pages() -> dict[str, str]:
         found["commands.md"] = commands_page(group)
         if "settings" in subcommands(group):
             found["settings.md"] = settings_page()
-    if importlib.util.find_spec("atomic_guide.web.openapi") is not None:
-        describe = importlib.import_module("atomic_guide.web.openapi")
+    if importlib.util.find_spec("atomic_guide.web.table") is not None:
+        describe = importlib.import_module("atomic_guide.web.table")
         found["http.md"] = http_page(describe.document())
     return found
 

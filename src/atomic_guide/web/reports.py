@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -13,7 +14,8 @@ from atomic_guide import errors
 from atomic_guide.course.analytics.ingest import Taking
 from atomic_guide.course.analytics.performance import Report
 from atomic_guide.course.analytics.scores import TEXT_LIMIT
-from atomic_guide.web.routing import Call, Calls, media_type, read_body
+from atomic_guide.web.idempotency import idempotent
+from atomic_guide.web.routing import Answer, Call, Calls, checked_idempotency_key, media_type, read_body
 
 calls = Calls()
 
@@ -51,15 +53,17 @@ class PostedScores(msgspec.Struct, forbid_unknown_fields=True):
     reply=Taking,
     failures=(413, 415, 507),
 )
-async def post_scores(call: Call[None]) -> Taking:
+async def post_scores(call: Call[None]) -> Taking | Answer:
     """Take scores into the course; sending rows again is harmless."""
     scores, key, request = call.tool.scores, call.session.key, call.request
     kind = media_type(request)
     if kind == JSON:
-        return await scores.take_json(key, await read_body(request, scores.settings.json_bytes, (JSON,)))
+        return await _post_json(call)
     if kind not in {CSV, NDJSON}:
         message = f"send {JSON}, {CSV} or {NDJSON}, not {kind or 'a body without a Content-Type'}"
         raise errors.UnsupportedMedia(message)
+    # The key is checked and has no effect: a streamed body is not held, and its rows are idempotent by themselves.
+    checked_idempotency_key(request)
     pieces = _pieces(request, scores.settings.stall_seconds)
     return await (scores.take_csv(key, pieces) if kind == CSV else scores.take_ndjson(key, pieces))
 
@@ -71,6 +75,16 @@ async def performance(call: Call[None]) -> Report:
     if session.is_instructor:
         return await call.tool.performance.for_instructor(session.key)
     return await call.tool.performance.for_student(session.key, session.user)
+
+
+async def _post_json(call: Call[None]) -> Answer:
+    scores, key = call.tool.scores, call.session.key
+    body = await read_body(call.request, scores.settings.json_bytes, (JSON,))
+
+    async def take() -> Answer:
+        return Answer(await scores.take_json(key, body))
+
+    return await idempotent(call, "scores", hashlib.sha256(body).hexdigest(), take)
 
 
 async def _pieces(request: Request, stall_seconds: float) -> AsyncIterator[bytes]:

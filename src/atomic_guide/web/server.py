@@ -104,4 +104,5 @@ def create_app(tool: Tool, declared: list[Declared], extra: list[BaseRoute] | No
     )
     app.router.redirect_slashes = False
     app.state.tool = tool
+    app.state.declared = declared
     return app

@@ -49,7 +49,7 @@ class Bin(msgspec.Struct, frozen=True, rename={"least": "from", "most": "to"}):
     count: int
 
 
-class Course(msgspec.Struct, frozen=True):
+class Curve(msgspec.Struct, frozen=True):
     """The curve: students with a score, their means, and how many learners there are."""
 
     count: int
@@ -111,7 +111,7 @@ class OwnScore(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """What the performance page shows."""
 
-    course: Course | None
+    course: Curve | None
     students: list[Student]
     activities: list[Activity] | None
     rules: RuleSettings
@@ -185,7 +185,7 @@ def make_report(
     users, student = _places([row["user"] for row in attempts])
     members = len(names.keys() | set(users))
     if not users:
-        return Report(Course(0, None, None, [], members), [], [], rules, updated_at)
+        return Report(Curve(0, None, None, [], members), [], [], rules, updated_at)
     titles, activity = _places([row["activity"] for row in attempts])
     score, maximum, at = (np.array([row[column] for row in attempts]) for column in ("score", "maximum", "at"))
     kept, dates, order = figures.latest(student, activity, score / maximum, at)
@@ -222,12 +222,12 @@ def _places(names: list[str]) -> tuple[list[str], figures.Whole]:
     return distinct, np.array([places[name] for name in names], np.int64)
 
 
-def _course(mean: figures.Doubles, members: int) -> Course:
+def _course(mean: figures.Doubles, members: int) -> Curve:
     bins = [
         Bin(number / figures.BINS, (number + 1) / figures.BINS, count)
         for number, count in enumerate(figures.histogram(mean))
     ]
-    return Course(len(mean), float(mean.mean()), Percentiles(*figures.percentiles(mean)), bins, members)
+    return Curve(len(mean), float(mean.mean()), Percentiles(*figures.percentiles(mean)), bins, members)
 
 
 def _students(
@@ -294,7 +294,7 @@ def _shielded(activity: Activity, own: Container[str], threshold: int) -> Activi
     )
 
 
-def _rounded(course: Course) -> Course:
+def _rounded(course: Curve) -> Curve:
     if course.percentiles is None:
         return course
     shares = (round(share, 2) for share in msgspec.structs.astuple(course.percentiles))

@@ -1,0 +1,18 @@
+"""Every call of the product: what a web process serves, and what /openapi.json and docs/http.md describe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atomic_guide.web import chat, entry, health, launch, openapi, registration, reports, uploads, video
+from atomic_guide.web.routing import Declared
+
+# Starlette takes the first route that matches: /api/video/upload stands before /api/video/{id}.
+PARTS = (entry, launch, registration, chat, uploads, video, reports, health, openapi)
+
+DECLARED: list[Declared] = [row for part in PARTS for row in part.calls.declared]
+
+
+def document() -> dict[str, Any]:
+    """The description that a server gives at /openapi.json."""
+    return openapi.describe(DECLARED)
