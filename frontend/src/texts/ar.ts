@@ -91,7 +91,7 @@ export const ar: Texts = {
     '{count} شخصًا يكتبون…',
     '{count} شخص يكتبون…',
   ),
-  'room.lecture': 'الفصول والنص',
+  'room.lecture': 'الفصول',
 
   'people.title': 'الحاضرون في الغرفة',
   'people.filter': 'ابحث عن اسم',

@@ -70,7 +70,7 @@ export const en = {
   'room.new': plural('{count} new since you left', '{count} new since you left'),
   'room.below': plural('{count} new message', '{count} new messages'),
   'room.typing': plural('{name} is writing…', '{count} people are writing…'),
-  'room.lecture': 'Chapters, transcript',
+  'room.lecture': 'Chapters',
 
   'people.title': 'People in the room',
   'people.filter': 'Find a name',

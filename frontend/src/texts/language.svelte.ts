@@ -84,3 +84,8 @@ class Language {
 
 export const language = new Language();
 export const t = language.t;
+
+/** Keeps a left-to-right name whole in right-to-left text where no markup is possible. */
+export function isolate(text: string): string {
+  return `\u2068${text}\u2069`;
+}
