@@ -41,8 +41,8 @@ _SWEEP_SECONDS = 600.0
 class Handler(Protocol):
     """What runs the jobs of one kind."""
 
-    async def run(self, lease: Lease) -> Work[None] | None:
-        """Do the job. The returned work is run in the transaction that completes it.
+    async def run(self, lease: Lease) -> None:
+        """Do the job; what it changes in the database it writes through the lease.
 
         Raises `RetryLater` or `Permanent`; any other error is retried too, and logged. Cancelled where the
         lease is lost or the worker stops; it may be started again, so every step is safe to repeat.
@@ -110,12 +110,11 @@ class Worker:
                     await asyncio.wait_for(self._woken.wait(), self._settings.poll_seconds)
                 except TimeoutError:
                     continue
-            await self._hand_back()
         finally:
+            # Also where the root cancels this task instead of calling `stop`.
+            await self._hand_back()
             heart.cancel()
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(heart, *self._running, return_exceptions=True)
+            await asyncio.gather(heart, return_exceptions=True)
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the running jobs have ended or were handed back."""
@@ -153,8 +152,8 @@ class Worker:
                 raise Permanent(f"no part of this program runs jobs of the kind {job.kind}")  # noqa: TRY301 - as any failure
             if job.attempts > job.max_attempts:
                 raise Permanent("its worker ended in the middle of it, time and again")  # noqa: TRY301 - as above
-            last = await handler.run(lease)
-            await self._complete(lease, last)
+            await handler.run(lease)
+            await self._complete(lease)
         except LeaseLost:
             _log.info("a job was called off or taken over", job=job.id, kind=job.kind)
         except Permanent as error:
@@ -168,11 +167,9 @@ class Worker:
             _log.exception("a job failed", job=job.id, kind=job.kind, attempt=job.attempts)
             await self._retry(lease, f"something went wrong here ({type(error).__name__})", None)
 
-    async def _complete(self, lease: Lease, last: Work[None] | None) -> None:
+    async def _complete(self, lease: Lease) -> None:
         async def work(tx: Transaction) -> None:
             await lease.change(tx, "finish_job", state="done", now=self._clock.now(), error=None)
-            if last is not None:
-                await last(tx)
 
         await self._shards.of(lease.job.key).write(work)
 

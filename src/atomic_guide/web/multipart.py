@@ -95,7 +95,9 @@ class FormStream:
             return
         self._text += data[start:end]
         if len(self._text) > FIELD_BYTES:
-            raise errors.Invalid(f"the part {self._name[:40]} is over {FIELD_BYTES} bytes", details={"field": self._name[:40]})
+            raise errors.Invalid(
+                f"the part {self._name[:40]} is over {FIELD_BYTES} bytes", details={"field": self._name[:40]}
+            )
 
     def _end(self) -> None:
         if self._name != "file":

@@ -1,0 +1,89 @@
+"""Puts the parts of lecture videos together."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from atomic_guide.clock import Clock
+from atomic_guide.course.video import jobs
+from atomic_guide.course.video.announce import Announce
+from atomic_guide.course.video.playback import Playback
+from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.course.video.uploads import Uploads
+from atomic_guide.course.video.videos import QUERIES, QUEUE, Parts, Videos
+from atomic_guide.engines.assets.sign import Signer
+from atomic_guide.engines.assets.store import Store
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.queues.claim import release_leases
+from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.worker import Worker
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about videos in one process."""
+
+    settings: VideoSettings
+    store: Store
+    queues: Queues
+    videos: Videos
+    uploads: Uploads
+    playback: Playback
+    parts: Parts
+    announce: Announce
+    directory: Path
+
+    async def recover(self) -> int:
+        """Make good what a crash left: free dead workers' leases, drop half received bytes. How many jobs that frees.
+
+        Only for the process that holds the data directory, before it serves or works.
+        """
+        await asyncio.to_thread(jobs.clear, self.directory / "work")
+        await self.uploads.clear()
+        return await release_leases(self.parts.shards.all())
+
+    def worker(self, settings: QueueSettings) -> Worker:
+        """A worker for the media queue, woken by what this process publishes."""
+        folder = self.directory / "work"
+        worker = Worker(
+            self.parts.shards,
+            QUEUE,
+            jobs.handlers(self.parts, self.announce, folder),
+            concurrency=self.settings.concurrency,
+            clock=self.parts.clock,
+            settings=settings,
+        )
+        self.queues.on_wake(worker.wake)
+        return worker
+
+
+def build_media(directory: Path, parts: Parts, signer: Signer, announce: Announce) -> Media:
+    """The parts over a data directory: `uploads/` and `work/` beside the store, on its file system."""
+    videos = Videos(parts)
+    return Media(
+        settings=parts.settings,
+        store=parts.store,
+        queues=parts.queues,
+        videos=videos,
+        uploads=Uploads(parts, directory / "uploads", announce),
+        playback=Playback(videos, signer),
+        parts=parts,
+        announce=announce,
+        directory=directory,
+    )
+
+
+async def media_key(shards: Shards, clock: Clock) -> bytes:
+    """The installation's key for signed addresses, made at first use and the same in every process."""
+    row = {"name": "media", "value": secrets.token_hex(32), "created_at": clock.now()}
+
+    async def work(tx: Transaction) -> str:
+        await tx.execute(QUERIES["add_media_key"], row)
+        kept = await tx.one(QUERIES["find_media_key"], {"name": row["name"]})
+        return str(kept["value"]) if kept else ""
+
+    return bytes.fromhex(await shards.directory.write(work))

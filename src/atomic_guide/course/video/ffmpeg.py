@@ -1,0 +1,154 @@
+"""Running ffmpeg: confined, watched, and ended with everything it started.
+
+Each run has its own session and process group, limits set by `confine.py`, an empty environment and a private
+working folder. What a file claims is never believed: it is read with a fixed list of protocols (files only),
+formats and decoders, and its name is ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import imageio_ffmpeg
+import msgspec
+
+from atomic_guide.course.video.containers import DEMUXERS
+from atomic_guide.course.video.settings import VideoSettings
+
+Progress = Callable[[float], Awaitable[None]]
+
+DECODERS = (
+    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,msmpeg4v1,msmpeg4v2,msmpeg4,h263,mpeg1video,mpeg2video,"
+    "mpegvideo,theora,flv,vp6,vp6f,wmv1,wmv2,wmv3,vc1,mjpeg,prores,dnxhd,dvvideo,png,rawvideo,"
+    "aac,aac_latm,mp3float,mp3,mp2float,mp2,ac3,eac3,opus,libopus,vorbis,libvorbis,flac,alac,wmav1,wmav2,wmapro,"
+    "amrnb,amrwb,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_u8,"
+    "pcm_s8,pcm_alaw,pcm_mulaw,pcm_bluray,adpcm_ima_wav,adpcm_ima_qt,adpcm_ms"
+)
+"""What recorders, phones, cameras and editors write; each decoder less is one less to attack."""
+
+_LAUNCHER = Path(__file__).with_name("confine.py")
+_HEAD_LIMIT = 64 * 1024
+_TAIL_LIMIT = 16 * 1024
+_NICE = 10
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What one run may take: bytes of address space and of a file, seconds of CPU, of the clock, without progress."""
+
+    memory: int
+    cpu: float
+    file: int
+    wall: float
+    stall: float
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How a run ended: exit status (negative: the signal), the beginning and end of what it said, seconds written."""
+
+    status: int
+    head: str
+    tail: str
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """All that was kept of its words."""
+        return self.head if self.head.endswith(self.tail) else f"{self.head}\n{self.tail}"
+
+
+class Overrun(Exception):
+    """A run was ended by us; `kind` is "wall" or "stall"."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Ffmpeg:
+    """The program and its standing arguments."""
+
+    def __init__(self, settings: VideoSettings) -> None:
+        self._settings = settings
+        self._program = settings.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
+
+    def source(self, path: Path, start: float = 0.0) -> list[str]:
+        """Arguments that open a source file, read from `start` seconds on."""
+        settings = self._settings
+        return [
+            *("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-codec_whitelist", DECODERS),
+            *("-max_streams", str(settings.max_streams), "-max_pixels", str(settings.max_pixels)),
+            *("-threads", str(settings.threads), "-ss", f"{start:.3f}", "-i", f"file:{path}"),
+        ]
+
+    def bounds(self, duration: float) -> Bounds:
+        """What a run over `duration` seconds of media may take."""
+        settings = self._settings
+        cpu = 300 + duration * settings.cpu_seconds_per_second
+        return Bounds(settings.memory_bytes, cpu, 2 * settings.max_bytes, 2 * cpu, settings.stall_seconds)
+
+    async def run(self, arguments: list[str], folder: Path, bounds: Bounds, progress: Progress | None = None) -> Report:
+        """Run it in `folder`; `progress` is told the seconds of media written, about twice a second.
+
+        Raises `Overrun`. However this ends, no process of the run is left.
+        """
+        limits = (os.getpid(), bounds.memory, int(bounds.cpu), bounds.file, _NICE)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, limits), "--"),
+            *(self._program, "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", "-stats_period", "0.5"),
+            *arguments,
+            cwd=folder,
+            env={"LC_ALL": "C", "HOME": str(folder)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stderr is not None  # noqa: S101 - as above
+        words = asyncio.create_task(_listen(process.stderr))
+        try:
+            seconds = await self._watch(process.stdout, bounds, progress)
+            await process.wait()
+            head, tail = await words
+            return Report(process.returncode or 0, head, tail, seconds)
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await asyncio.shield(process.wait())
+            words.cancel()
+
+    async def _watch(self, stdout: asyncio.StreamReader, bounds: Bounds, progress: Progress | None) -> float:
+        """Follow the progress lines to their end; the seconds of media written. Raises `Overrun`."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + bounds.wall
+        moved_at, seconds = loop.time(), 0.0
+        while True:
+            stalls_at = moved_at + bounds.stall
+            try:
+                async with asyncio.timeout_at(min(ends_at, stalls_at)):
+                    line = await stdout.readline()
+            except TimeoutError:
+                raise Overrun("wall" if loop.time() >= ends_at else "stall") from None
+            if not line:
+                return seconds
+            name, _, value = line.decode("ascii", "replace").strip().partition("=")
+            if name == "out_time_us" and value.lstrip("-").isdigit() and int(value) / 1e6 > seconds:
+                seconds, moved_at = int(value) / 1e6, loop.time()
+                if progress is not None:
+                    await progress(seconds)
+
+
+async def _listen(stderr: asyncio.StreamReader) -> tuple[str, str]:
+    """The beginning and the end of a stream of any length."""
+    head, tail = b"", b""
+    while chunk := await stderr.read(8192):
+        if len(head) < _HEAD_LIMIT:
+            head += chunk
+        tail = (tail + chunk)[-_TAIL_LIMIT:]
+    return head[:_HEAD_LIMIT].decode("utf-8", "replace"), tail.decode("utf-8", "replace")

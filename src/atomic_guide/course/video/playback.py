@@ -1,0 +1,88 @@
+"""Signed addresses of a video's files, and what may be had through them.
+
+The signature stands in the path, so relative names in playlists carry it along: whoever may see the master
+playlist may see its segments, until it expires.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from atomic_guide.course.video.videos import Video, prefix_of
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.errors import Forbidden, NotFound
+
+if TYPE_CHECKING:
+    from atomic_guide.course.video.videos import Videos
+    from atomic_guide.engines.assets.sign import Signer
+
+MASTER = "master.m3u8"
+_FILE = re.compile(
+    r"poster\.jpg"
+    r"|(?P<rendition>[a-z0-9-]{1,32})/(index\.m3u8|init\.mp4|[0-9]{5,6}\.m4s)"
+    r"|captions/(?P<captions>[A-Za-z0-9-]{2,40})\.vtt"
+)
+_KINDS = {
+    "m3u8": "application/vnd.apple.mpegurl",
+    "mp4": "video/mp4",
+    "m4s": "video/iso.segment",
+    "jpg": "image/jpeg",
+    "vtt": "text/vtt; charset=utf-8",
+}
+
+
+class Playable(NamedTuple):
+    """A file to serve: its object, or its content where it is made for the request; its kind; whether it can change."""
+
+    name: str
+    content: bytes | None
+    kind: str
+    fixed: bool
+
+
+class Playback:
+    """Makes and opens the addresses."""
+
+    def __init__(self, videos: Videos, signer: Signer) -> None:
+        self._videos = videos
+        self._signer = signer
+
+    def address(self, key: CourseKey, video: Video, path: str = MASTER) -> str:
+        """The path of a file of a video, as signed for this course."""
+        segment = self._signer.sign([key.tenant, key.course, key.bucket, video.id])
+        return f"/api/video/play/{segment}/{video.id}/{path}"
+
+    @property
+    def life(self) -> int:
+        """Seconds that an address lives at least."""
+        return self._signer.life
+
+    async def open(self, segment: str, video_id: str, path: str) -> Playable:
+        """What an address names. Raises `Forbidden` for a wrong or expired one, `NotFound` for a removed video."""
+        tenant, course, bucket, signed = self._signer.check(segment)
+        if signed != video_id:
+            raise Forbidden("this address is not one of ours")
+        key = CourseKey(tenant, course, bucket)
+        video = await self._videos.find(key, video_id)
+        if path == MASTER:
+            if not video.watchable:
+                raise NotFound("the video cannot be played yet")
+            return Playable(path, master_playlist(video).encode(), _KINDS["m3u8"], fixed=False)
+        match = _FILE.fullmatch(path)
+        if not match:
+            raise NotFound("the video has no such file")
+        kind = _KINDS[path.rpartition(".")[2]]
+        return Playable(f"{prefix_of(key, video_id)}/{path}", None, kind, fixed=match["captions"] is None)
+
+
+def master_playlist(video: Video) -> str:
+    """The master playlist over the renditions that are complete, the lowest first (RFC 8216, section 4.3.4.2)."""
+    lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    for one in sorted(video.renditions, key=lambda one: one.bandwidth):
+        size = f",RESOLUTION={one.width}x{one.height}" if one.height else ""
+        lines.append(
+            f'#EXT-X-STREAM-INF:BANDWIDTH={one.bandwidth},AVERAGE-BANDWIDTH={one.average}{size},CODECS="{one.codecs}"'
+        )
+        lines.append(f"{one.name}/index.m3u8")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,95 @@
+-- name: add_video
+-- purpose: A received video, queued for its processing.
+INSERT INTO videos (bucket, tenant, course, id, title, filename, uploader, status, progress, size, derived,
+                    steps, renditions, captions, chapters, poster, created_at)
+VALUES (:bucket, :tenant, :course, :id, :title, :filename, :uploader, 'queued', 0, :size, 0,
+        :steps, '[]', '[]', '[]', :poster, :created_at)
+
+-- name: list_videos
+-- purpose: The videos of a course, the newest first.
+SELECT * FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+ORDER BY created_at DESC, id LIMIT :limit
+
+-- name: find_video
+-- purpose: One video.
+SELECT * FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: note_state
+-- purpose: How far a video's processing is.
+UPDATE videos SET status = :status, progress = :progress, steps = :steps, duration = :duration, poster = :poster,
+                  renditions = :renditions, derived = :derived, reason = NULL, ready_at = :ready_at
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: note_progress
+-- purpose: How far a video's processing is, between two steps.
+UPDATE videos SET progress = :progress WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: fail_video
+-- purpose: A video that cannot be processed, with the reason; one that already plays keeps playing.
+UPDATE videos SET status = CASE WHEN status = 'playable' THEN 'playable' ELSE 'failed' END, reason = :reason,
+                  steps = :steps
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: requeue_video
+-- purpose: A failed video that is tried again.
+UPDATE videos SET status = 'queued', progress = 0, reason = NULL
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND status = 'failed'
+
+-- name: set_captions
+-- purpose: The list of a video's caption files.
+UPDATE videos SET captions = :captions WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: set_chapters
+-- purpose: The chapters of a video.
+UPDATE videos SET chapters = :chapters WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: drop_video
+-- purpose: Remove a video's row.
+DELETE FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: course_space
+-- purpose: Bytes that a course uses, what is still being uploaded included.
+SELECT (SELECT coalesce(sum(size + derived), 0) FROM videos
+        WHERE bucket = :bucket AND tenant = :tenant AND course = :course)
+     + (SELECT coalesce(sum(length), 0) FROM uploads
+        WHERE bucket = :bucket AND tenant = :tenant AND course = :course) AS used
+
+-- name: add_upload
+-- purpose: A resumable upload that begins.
+INSERT INTO uploads (bucket, tenant, course, id, "user", title, filename, length, received, created_at, expires_at)
+VALUES (:bucket, :tenant, :course, :id, :user, :title, :filename, :length, 0, :created_at, :expires_at)
+
+-- name: count_uploads
+-- purpose: Resumable uploads that a course has open.
+SELECT count(*) AS open FROM uploads WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+
+-- name: find_upload
+-- purpose: One resumable upload.
+SELECT id, "user", title, filename, length, received, created_at, expires_at FROM uploads
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: note_received
+-- purpose: More bytes of an upload are on disk for certain.
+UPDATE uploads SET received = :received, expires_at = :expires_at
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: drop_upload
+-- purpose: An upload that is complete, cancelled or expired.
+DELETE FROM uploads WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: list_idle_uploads
+-- purpose: Uploads that stood still for too long, or are whole and were not made a video.
+SELECT bucket, tenant, course, id, "user", title, filename, length, received, created_at, expires_at FROM uploads
+WHERE expires_at <= :now OR received = length LIMIT 100
+
+-- name: upload_ids
+-- purpose: Every open upload of a shard, to tell its spool files from leftovers.
+SELECT id FROM uploads
+
+-- name: add_media_key
+-- purpose: Keep the key of signed addresses in the directory; the first process to do so wins.
+INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, :created_at) ON CONFLICT DO NOTHING
+
+-- name: find_media_key
+-- purpose: The key of signed addresses.
+SELECT value FROM secrets WHERE name = :name

@@ -1,0 +1,105 @@
+"""A file that an upload is gathered in, until it is whole.
+
+Memory stays flat whatever the size: one buffer for each upload. One writer at a time, over all processes of the
+machine, by a lock on the file itself, which the kernel lets go when its holder dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from atomic_guide.course.video.containers import HEAD_BYTES, container_of, describe
+from atomic_guide.errors import Conflict, NotFound, OutOfSpace, TooLarge, UnsupportedMedia
+
+_BUFFER = 1024 * 1024
+"""Bytes gathered before a write: large enough that the hop to a thread (about 60 us) does not show."""
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Spool:
+    """Writes on from `start`, at most up to `limit` bytes in all."""
+
+    def __init__(self, file: BinaryIO, start: int, limit: int) -> None:
+        self._file = file
+        self._limit = limit
+        self._buffer: list[bytes] = []
+        self._waiting = 0
+        self.size = start
+        self._judged = start >= HEAD_BYTES
+
+    async def write(self, chunk: bytes) -> None:
+        """Add bytes. Raises `TooLarge`, `OutOfSpace`, or `UnsupportedMedia` once the beginning shows no media."""
+        if self.size + len(chunk) > self._limit:
+            raise TooLarge(f"the file is over its {self._limit} bytes")
+        self._buffer.append(chunk)
+        self._waiting += len(chunk)
+        self.size += len(chunk)
+        if self._waiting >= _BUFFER or (not self._judged and self.size >= HEAD_BYTES):
+            await self._flush()
+            self._judge(whole=False)
+
+    async def settle(self) -> int:
+        """Put everything on disk; how many bytes that are. Raises `OutOfSpace`."""
+        await self._flush()
+        await self._in_thread(lambda: os.fsync(self._file.fileno()))
+        return self.size
+
+    def finish(self) -> None:
+        """Judge a file that ends here. Raises `UnsupportedMedia`."""
+        self._judge(whole=True)
+
+    def _judge(self, *, whole: bool) -> None:
+        if self._judged or (self.size < HEAD_BYTES and not whole):
+            return
+        head = os.pread(self._file.fileno(), HEAD_BYTES, 0)
+        if container_of(head) is None:
+            raise UnsupportedMedia(f"this is {describe(head)}")
+        self._judged = True
+
+    async def _flush(self) -> None:
+        if self._buffer:
+            parts, self._buffer, self._waiting = self._buffer, [], 0
+            await self._in_thread(lambda: _write_all(self._file, parts))
+
+    async def _in_thread(self, act: Callable[[], None]) -> None:
+        try:
+            await asyncio.to_thread(act)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise OutOfSpace("the server's disk is full; nothing of this was stored", retry_after=60) from error
+            raise
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[BinaryIO]:
+    """A spool file, held by nobody else. Raises `Conflict` where somebody is writing, `NotFound` where it is gone."""
+    try:
+        file = path.open("r+b", buffering=0)
+    except FileNotFoundError as error:
+        raise NotFound("there is no such upload") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Conflict("the upload is being written to by another request", retry_after=1) from error
+        yield file
+
+
+def cut(file: BinaryIO, length: int) -> None:
+    """Continue at `length`: what lies beyond it was never acknowledged."""
+    file.truncate(length)
+    file.seek(length)
+
+
+def _write_all(file: BinaryIO, parts: list[bytes]) -> None:
+    # An unbuffered file may write less than it is given, at a full disk for one.
+    view = memoryview(b"".join(parts))
+    while view:
+        view = view[file.write(view) :]

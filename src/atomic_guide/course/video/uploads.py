@@ -1,0 +1,293 @@
+"""Receiving a video, in one piece or resumably: into a spool file, then the store, then the queue.
+
+Guarantees:
+- An acknowledged byte is on disk: the spool is fsynced before its count is committed. What a crash leaves beyond
+  the committed count is cut off.
+- A video's row and its job are written in one transaction, after its bytes are in the store. Until then the row of
+  the upload stands for it and holds its space, so that nothing is lost or left over whenever a process dies:
+  `tend` completes what was whole, and removes what expired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from atomic_guide.course.video.spool import Spool, cut, locked
+from atomic_guide.course.video.videos import QUERIES, QUEUE, Step, prefix_of, publish_transcode, to_text
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.errors import Conflict, GuideError, Invalid, NotFound, OutOfSpace, TooLarge, UnsupportedMedia
+
+if TYPE_CHECKING:
+    from atomic_guide.course.video.announce import Announce
+    from atomic_guide.course.video.videos import Parts
+    from atomic_guide.engines.data.database import Row, Transaction
+
+_log = structlog.get_logger(__name__)
+
+TITLE_CHARACTERS = 300
+_FILENAME_CHARACTERS = 200
+_CHECKPOINT = 64 * 1024 * 1024
+"""Bytes of one long PATCH after which its count is committed; a crash costs at most these."""
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """An upload: `received` bytes of `length` are on disk for certain. `user` is the uploader's LMS id."""
+
+    id: str
+    user: str
+    title: str
+    filename: str
+    length: int
+    received: int
+    created_at: float
+    expires_at: float
+    finished: bool = False
+
+
+class Receiving:
+    """An upload in one piece, while its bytes arrive."""
+
+    def __init__(self, uploads: Uploads, key: CourseKey, upload: Upload, spool: Spool) -> None:
+        self._uploads = uploads
+        self._key = key
+        self._upload = upload
+        self._spool = spool
+        self.write = spool.write
+
+    async def complete(self, title: str, filename: str) -> str:
+        """Make it a video; its id. Raises `Invalid` for the title, `UnsupportedMedia`, `OutOfSpace`."""
+        name = shown_filename(filename)
+        title = checked_title(title or Path(name).stem)
+        size = await self._spool.settle()
+        self._spool.finish()
+        whole = msgspec.structs.replace(self._upload, title=title, filename=name, length=size, received=size)
+        await self._uploads.finish(self._key, whole)
+        return self._upload.id
+
+
+class Uploads:
+    """The uploads of an installation; `folder` is the spool."""
+
+    def __init__(self, parts: Parts, folder: Path, announce: Announce) -> None:
+        self._parts = parts
+        self._folder = folder
+        self._announce = announce
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    async def create(self, key: CourseKey, user: str, length: int, title: str = "", filename: str = "") -> Upload:
+        """Begin an upload of `length` bytes. Raises `TooLarge`, `OutOfSpace`, `Conflict`, `UnsupportedMedia`."""
+        settings = self._parts.settings
+        if length <= 0:
+            raise UnsupportedMedia("this is an empty file")
+        if length > settings.max_bytes:
+            raise TooLarge(f"the file has {length} bytes, at most {settings.max_bytes} are taken")
+        self._parts.store.check_space(length)
+        now = self._parts.clock.now()
+        expires_at = now + settings.unfinished_seconds
+        upload = Upload(f"v{secrets.token_hex(8)}", user, title, shown_filename(filename), length, 0, now, expires_at)
+
+        async def work(tx: Transaction) -> None:
+            row = await tx.one(QUERIES["count_uploads"], key.columns)
+            if row and row["open"] >= settings.unfinished_uploads:
+                raise Conflict(f"{row['open']} uploads of this course are unfinished; finish or cancel one")
+            await self._check_quota(tx, key, length)
+            await tx.execute(QUERIES["add_upload"], {**key.columns, **msgspec.structs.asdict(upload)})
+
+        (self._folder / upload.id).touch(0o600)
+        try:
+            await self._parts.shards.of(key).write(work)
+        except GuideError:
+            (self._folder / upload.id).unlink(missing_ok=True)
+            raise
+        return upload
+
+    async def find(self, key: CourseKey, upload: str) -> Upload:
+        """An upload of the course, a finished one included. Raises `NotFound`."""
+        row = await self._parts.shards.of(key).one(QUERIES["find_upload"], {**key.columns, "id": upload})
+        if row is None:
+            row = await self._parts.shards.of(key).one(QUERIES["find_video"], {**key.columns, "id": upload})
+            if row is None:
+                raise NotFound("there is no such upload; it was cancelled, or stood still for too long")
+            size, created_at = int(row["size"]), float(row["created_at"])
+            who = (row["id"], row["uploader"], row["title"], row["filename"])
+            return Upload(*who, size, size, created_at, created_at, finished=True)
+        found = _upload(row)
+        if found.received == found.length:
+            # All is here, but the process ended before it was made a video: whoever asks brings it to its end.
+            await self.finish(key, found)
+            return msgspec.structs.replace(found, finished=True)
+        return found
+
+    async def append(self, key: CourseKey, upload: str, offset: int, chunks: AsyncIterator[bytes]) -> Upload:
+        """Add bytes at `offset`; the last ones make it a video. What arrived before a failure is kept.
+
+        Raises `Conflict` for another offset or a second writer, `TooLarge` beyond the length, `OutOfSpace`, and
+        `UnsupportedMedia` as soon as the beginning shows that it is no media; the upload is dropped then.
+        """
+        found = await self.find(key, upload)
+        if found.finished:
+            _check_offset(found, offset)
+            return found
+        with locked(self._folder / upload) as file:
+            # Read again: only what is read under the lock stays true.
+            found = await self.find(key, upload)
+            _check_offset(found, offset)
+            cut(file, offset)
+            spool = Spool(file, offset, found.length)
+            try:
+                await self._gather(key, found, spool, chunks)
+                if spool.size == found.length:
+                    spool.finish()
+            except UnsupportedMedia:
+                await self.drop(key, upload)
+                raise
+        found = msgspec.structs.replace(found, received=spool.size)
+        if found.received == found.length:
+            await self.finish(key, found)
+        return found
+
+    @contextlib.asynccontextmanager
+    async def receive(self, key: CourseKey, user: str, length: int | None) -> AsyncIterator[Receiving]:
+        """Receive a file in one piece; `length` is the size of the request where it is declared.
+
+        Whatever arrived is removed where the block ends with an error.
+        """
+        limit = self._parts.settings.max_bytes
+        upload = await self.create(key, user, min(length or 1, limit))
+        try:
+            with locked(self._folder / upload.id) as file:
+                yield Receiving(self, key, upload, Spool(file, 0, limit))
+        except BaseException:
+            # Should this fail too, `tend` removes it when its time has come.
+            with contextlib.suppress(GuideError):
+                await self.drop(key, upload.id)
+            raise
+
+    async def finish(self, key: CourseKey, upload: Upload) -> None:
+        """Make a whole upload a video: bytes into the store, then its row and its job. Safe to repeat."""
+        parts = self._parts
+        prefix = prefix_of(key, upload.id)
+        path = self._folder / upload.id
+        if path.exists():
+            await parts.store.adopt([(path, f"{prefix}/source")])
+        await parts.store.head(f"{prefix}/source")
+        video: dict[str, Any] = {
+            "id": upload.id,
+            "title": upload.title,
+            "filename": upload.filename,
+            "uploader": upload.user,
+            "size": upload.length,
+            "steps": to_text([Step("received", "done"), Step("checked", "waiting"), Step("poster", "waiting")]),
+            "poster": False,
+            "created_at": parts.clock.now(),
+        }
+
+        async def work(tx: Transaction) -> bool:
+            if not await tx.execute(QUERIES["drop_upload"], {**key.columns, "id": upload.id}):
+                return False
+            await self._check_quota(tx, key, upload.length)
+            await tx.execute(QUERIES["add_video"], {**key.columns, **video})
+            await publish_transcode(parts.queues, tx, key, upload.id)
+            return True
+
+        if await parts.shards.of(key).write(work):
+            parts.queues.wake(QUEUE)
+            told = {"id": upload.id, "status": "queued", "progress": 0.0}
+            await self._announce(key, "video", told, user=upload.user)
+
+    async def drop(self, key: CourseKey, upload: str) -> None:
+        """Cancel an upload and free its space; a finished one is a video and stays. Raises `NotFound`."""
+        prefix = prefix_of(key, upload)
+
+        async def work(tx: Transaction) -> int:
+            return await tx.execute(QUERIES["drop_upload"], {**key.columns, "id": upload})
+
+        if not await self._parts.shards.of(key).write(work):
+            raise NotFound("there is no such upload; it was finished, cancelled, or stood still for too long")
+        (self._folder / upload).unlink(missing_ok=True)
+        await self._parts.store.delete_prefix(prefix)
+
+    async def tend(self) -> None:
+        """Complete what was whole when its process ended, remove what expired; for a root task, every minute."""
+        now = self._parts.clock.now()
+        for shard in self._parts.shards.all():
+            for row in await shard.read(QUERIES["list_idle_uploads"], {"now": now}):
+                key = CourseKey(row["tenant"], row["course"], row["bucket"])
+                upload = _upload(row)
+                try:
+                    if upload.received == upload.length:
+                        await self.finish(key, upload)
+                    else:
+                        await self.drop(key, upload.id)
+                except GuideError as error:
+                    _log.warning("an upload could not be tended", upload=upload.id, code=error.code)
+
+    async def clear(self) -> None:
+        """Remove spool files that no upload stands for; only while no other process receives uploads."""
+        known = {row["id"] for shard in self._parts.shards.all() for row in await shard.scan(QUERIES["upload_ids"])}
+        for path in await asyncio.to_thread(lambda: list(self._folder.iterdir())):
+            if path.name not in known:
+                path.unlink(missing_ok=True)
+
+    async def _gather(self, key: CourseKey, upload: Upload, spool: Spool, chunks: AsyncIterator[bytes]) -> None:
+        noted = spool.size
+        try:
+            async for chunk in chunks:
+                await spool.write(chunk)
+                if spool.size - noted >= _CHECKPOINT:
+                    noted = await self._note(key, upload, spool)
+        finally:
+            await self._note(key, upload, spool)
+
+    async def _note(self, key: CourseKey, upload: Upload, spool: Spool) -> int:
+        received = await spool.settle()
+        expires_at = self._parts.clock.now() + self._parts.settings.unfinished_seconds
+
+        async def work(tx: Transaction) -> None:
+            params = {**key.columns, "id": upload.id, "received": received, "expires_at": expires_at}
+            await tx.execute(QUERIES["note_received"], params)
+
+        await self._parts.shards.of(key).write(work)
+        return received
+
+    async def _check_quota(self, tx: Transaction, key: CourseKey, length: int) -> None:
+        row = await tx.one(QUERIES["course_space"], key.columns)
+        limit = self._parts.settings.course_bytes
+        if row and row["used"] + length > limit:
+            raise OutOfSpace(
+                f"this course may keep {limit} bytes of videos and has {row['used']}; delete a video first",
+                details={"used": int(row["used"]), "limit": limit},
+            )
+
+
+def checked_title(text: str) -> str:
+    """A title for people: one line, 1 to 300 characters. Raises `Invalid`."""
+    title = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split())
+    if not 1 <= len(title) <= TITLE_CHARACTERS:
+        raise Invalid(f"a title has 1 to {TITLE_CHARACTERS} characters", details={"field": "title"})
+    return title
+
+
+def shown_filename(text: str) -> str:
+    """The last part of a client's file name, for showing; no file of ours is ever called so."""
+    name = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.split(r"[/\\]", text)[-1]).strip()
+    return name[-_FILENAME_CHARACTERS:] or "video"
+
+
+def _check_offset(upload: Upload, offset: int) -> None:
+    if offset != upload.received:
+        raise Conflict(f"the upload stands at {upload.received}, not at {offset}", details={"offset": upload.received})
+
+
+def _upload(row: Row) -> Upload:
+    fields = [name for name in Upload.__struct_fields__ if name != "finished"]
+    return msgspec.convert({name: row[name] for name in fields}, Upload)

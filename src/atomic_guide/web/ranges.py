@@ -1,0 +1,65 @@
+"""Serving an object: conditions, one byte range, HEAD (RFC 9110, sections 13 and 14)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response, StreamingResponse
+
+from atomic_guide import errors
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from atomic_guide.engines.assets.store import Store
+
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """The half-open range that a Range header asks of `size` bytes; None for the whole.
+
+    A header that is no single range of bytes is ignored, as the RFC wants. Raises `RangeUnsatisfiable`.
+    """
+    match = _RANGE.fullmatch((header or "").replace(" ", ""))
+    if not match or match[0] == "bytes=-":
+        return None
+    first, last = match[1], match[2]
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= size or start >= end:
+        raise errors.RangeUnsatisfiable(f"the object has {size} bytes")
+    return start, end
+
+
+async def serve_object(request: Request, store: Store, name: str, kind: str, headers: dict[str, str]) -> Response:
+    """An object or a range of it. Raises `NotFound`."""
+    head = await store.head(name)
+    headers = {**headers, "ETag": head.etag, "Accept-Ranges": "bytes", "Content-Type": kind}
+    if same_tag(request, head.etag):
+        return Response(status_code=304, headers=headers)
+    if_range = request.headers.get("if-range")
+    wanted = request.headers.get("range") if if_range in {None, head.etag} else None
+    try:
+        part = byte_range(wanted, head.size)
+    except errors.RangeUnsatisfiable as error:
+        return Response(error.message, 416, headers={"Content-Range": f"bytes */{head.size}"})
+    start, end = part or (0, head.size)
+    headers["Content-Length"] = str(end - start)
+    if part:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{head.size}"
+    status = 206 if part else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(store.stream(name, start, end), status, headers)
+
+
+def same_tag(request: Request, etag: str) -> bool:
+    """Whether If-None-Match names the current version."""
+    named = request.headers.get("if-none-match", "")
+    return named == "*" or etag in [tag.strip().removeprefix("W/") for tag in named.split(",")]

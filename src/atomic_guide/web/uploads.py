@@ -1,0 +1,224 @@
+"""Uploading a video: a form in one request, or tus 1.0 in as many as it takes.
+
+tus (https://tus.io/protocols/resumable-upload): core, creation, creation-with-upload, expiration, termination.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from email.utils import formatdate
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from atomic_guide import errors
+from atomic_guide.course.video.uploads import Upload, checked_title, shown_filename
+from atomic_guide.web.multipart import FormStream
+from atomic_guide.web.idempotency import idempotent
+from atomic_guide.web.routing import Answer, Call, Calls, Parameter
+
+calls = Calls()
+
+TUS = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,expiration,termination"
+PATCH_KIND = "application/offset+octet-stream"
+UPLOAD_SECONDS = 6 * 3600.0
+"""How long an Idempotency-Key is held for one upload: two gigabytes at 0.8 Mbit/s."""
+_DRAINED = 32 * 1024 * 1024
+"""Bytes read and thrown away after a refusal, so that a browser which is still sending can read the answer."""
+_DRAIN_SECONDS = 10.0
+_METADATA_BYTES = 8192
+_IDEMPOTENCY = Parameter(
+    "Idempotency-Key",
+    {"type": "string", "maxLength": 255},
+    "The same key gives the first answer again.",
+    place="header",
+)
+_RESUMABLE = Parameter("Tus-Resumable", {"type": "string"}, "1.0.0 for a resumable upload.", place="header")
+
+
+class Uploaded(msgspec.Struct):
+    """A received video."""
+
+    id: str
+    status: str
+
+
+@calls.add("OPTIONS", "/api/video/upload", access="none", status=204)
+async def discover(call: Call[None]) -> Response:
+    """Tell a tus client what this server speaks."""
+    most = call.tool.media.settings.max_bytes
+    headers = {"Tus-Version": TUS, "Tus-Extension": EXTENSIONS, "Tus-Max-Size": str(most)}
+    return Response(status_code=204, headers={"Tus-Resumable": TUS, **headers})
+
+
+@calls.add(
+    "POST",
+    "/api/video/upload",
+    access="instructor",
+    reply=Uploaded,
+    status=202,
+    failures=(409, 412, 413, 415, 507),
+    parameters=(_IDEMPOTENCY, _RESUMABLE),
+)
+async def upload(call: Call[None]) -> Any:
+    """Upload a video: a form with `file` and `title`, or the creation of a tus upload."""
+    if "tus-resumable" in call.request.headers:
+        return await _create(call)
+    try:
+        return await idempotent(call, "video.upload", "", lambda: _receive(call), UPLOAD_SECONDS)
+    except errors.GuideError:
+        await _drain(call.request)
+        raise
+
+
+@calls.add("HEAD", "/api/video/upload/{id}", access="instructor", failures=(404, 412), parameters=(_RESUMABLE,))
+async def tell_offset(call: Call[None]) -> Response:
+    """Tell how much of a tus upload has arrived."""
+    _check_version(call.request)
+    found = await call.tool.media.uploads.find(call.session.key, call.request.path_params["id"])
+    return Response(headers={**_state(found), "Upload-Length": str(found.length), "Cache-Control": "no-store"})
+
+
+@calls.add(
+    "PATCH",
+    "/api/video/upload/{id}",
+    access="instructor",
+    status=204,
+    failures=(404, 409, 412, 413, 415, 507),
+    parameters=(_RESUMABLE, Parameter("Upload-Offset", {"type": "integer"}, "Where the bytes begin.", place="header")),
+)
+async def append(call: Call[None]) -> Response:
+    """Send the next bytes of a tus upload; the last ones queue the video."""
+    _check_version(call.request)
+    _check_kind(call.request)
+    offset = _number(call.request, "Upload-Offset")
+    found = await _append(call, call.request.path_params["id"], offset)
+    return Response(status_code=204, headers=_state(found))
+
+
+@calls.add(
+    "DELETE", "/api/video/upload/{id}", access="instructor", status=204, failures=(404, 412), parameters=(_RESUMABLE,)
+)
+async def cancel(call: Call[None]) -> Response:
+    """Cancel a tus upload and free its space."""
+    _check_version(call.request)
+    await call.tool.media.uploads.drop(call.session.key, call.request.path_params["id"])
+    return Response(status_code=204, headers={"Tus-Resumable": TUS})
+
+
+async def _receive(call: Call[None]) -> Answer:
+    """A form in one request."""
+    request, session = call.request, call.session
+    form = FormStream(request.headers.get("content-type", ""))
+    declared = request.headers.get("content-length", "")
+    length = int(declared) if re.fullmatch(r"[0-9]{1,15}", declared) else None
+    most = call.tool.media.settings.max_bytes
+    if length is not None and length > most + 65_536:
+        raise errors.TooLarge(f"the request has {length} bytes, a file may have {most}")
+    async with call.tool.media.uploads.receive(session.key, session.user, length) as receiving:
+        async for chunk in form.file(_body(request)):
+            await receiving.write(chunk)
+        video = await receiving.complete(form.fields.get("title", ""), form.filename or "")
+    return Answer(msgspec.to_builtins(Uploaded(video, "queued")), 202)
+
+
+async def _create(call: Call[None]) -> Any:
+    """The creation of a tus upload, with its first bytes where the request has some."""
+    request, session = call.request, call.session
+    _check_version(request)
+    if "upload-defer-length" in request.headers:
+        raise errors.Invalid("send Upload-Length; a length that follows later is not supported")
+    length = _number(request, "Upload-Length")
+    described = request.headers.get("upload-metadata", "")
+    named = _metadata(described)
+    filename = shown_filename(named.get("filename", named.get("name", "")))
+    title = checked_title(named.get("title") or filename.rpartition(".")[0] or filename)
+
+    async def produce() -> Answer:
+        created = await call.tool.media.uploads.create(session.key, session.user, length, title, filename)
+        if request.headers.get("content-type", "").startswith(PATCH_KIND):
+            created = await _append(call, created.id, 0)
+        location = f"/api/video/upload/{created.id}"
+        return Answer(
+            msgspec.to_builtins(Uploaded(created.id, "queued")), 201, {"Location": location, **_state(created)}
+        )
+
+    return await idempotent(call, "video.upload.tus", f"{length} {described}", produce)
+
+
+async def _append(call: Call[None], upload_id: str, offset: int) -> Upload:
+    """Append the request's body. A sender that went away keeps what it sent, and gets no answer."""
+    try:
+        return await call.tool.media.uploads.append(call.session.key, upload_id, offset, call.request.stream())
+    except ClientDisconnect as error:
+        raise errors.Invalid("the request ended before its declared length; ask for the offset and go on") from error
+    except errors.GuideError:
+        await _drain(call.request)
+        raise
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect as error:
+        raise errors.Invalid("the request ended before its declared length") from error
+
+
+async def _drain(request: Request) -> None:
+    """Read on for a while after a refusal: closing at once would reset the connection under the answer."""
+    left = _DRAINED
+    with contextlib.suppress(ClientDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left <= 0:
+                    return
+
+
+def _check_version(request: Request) -> None:
+    if request.headers.get("tus-resumable") != TUS:
+        raise errors.PreconditionFailed(f"send Tus-Resumable: {TUS}", details={"supported": [TUS]})
+
+
+def _check_kind(request: Request) -> None:
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != PATCH_KIND:
+        raise errors.UnsupportedMedia(f"send the bytes as {PATCH_KIND}")
+
+
+def _number(request: Request, header: str) -> int:
+    text = request.headers.get(header, "")
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise errors.Invalid(f"{header} must be a whole number of bytes", details={"header": header})
+    return int(text)
+
+
+def _metadata(text: str) -> dict[str, str]:
+    """Upload-Metadata: pairs of a name and a value in base64, between commas. Raises `Invalid`."""
+    if len(text) > _METADATA_BYTES:
+        raise errors.Invalid("Upload-Metadata is too long", details={"header": "Upload-Metadata"})
+    found: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = pair.partition(" ")
+        try:
+            found[name] = base64.b64decode(value.strip(), validate=True).decode("utf-8")
+        except (binascii.Error, ValueError) as error:
+            raise errors.Invalid(
+                f"Upload-Metadata: {name[:40]} is not base64 of UTF-8", details={"header": "Upload-Metadata"}
+            ) from error
+    return found
+
+
+def _state(upload: Upload) -> dict[str, str]:
+    headers = {"Tus-Resumable": TUS, "Upload-Offset": str(upload.received)}
+    if not upload.finished and upload.received < upload.length:
+        headers["Upload-Expires"] = formatdate(upload.expires_at, usegmt=True)
+    return headers

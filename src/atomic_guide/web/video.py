@@ -1,0 +1,225 @@
+"""The videos of a course: list, one, captions, chapters, removal, and the signed addresses that play them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response
+
+from atomic_guide import errors
+from atomic_guide.clock import iso
+from atomic_guide.course.video.chapters import Chapter
+from atomic_guide.web.ranges import same_tag, serve_object
+from atomic_guide.web.routing import Call, Calls, read_body
+
+if TYPE_CHECKING:
+    from atomic_guide.course.video.videos import Video
+
+calls = Calls()
+
+
+class RenditionView(msgspec.Struct):
+    """One quality of a video; `bandwidth` in bits per second."""
+
+    name: str
+    height: int
+    width: int
+    bandwidth: int
+
+
+class CaptionsView(msgspec.Struct):
+    """One caption file; `url` is signed."""
+
+    lang: str
+    label: str
+    url: str
+
+
+class StepView(msgspec.Struct):
+    """One step of the processing: done, running, waiting or failed."""
+
+    name: str
+    state: str
+
+
+class VideoView(msgspec.Struct):
+    """One video. `duration` in seconds, `size` in bytes, `progress` 0 to 1; the addresses are signed and expire."""
+
+    id: str
+    title: str
+    status: str
+    progress: float
+    position: int | None
+    reason: str | None
+    duration: float | None
+    renditions: list[RenditionView]
+    playback: str | None
+    poster: str | None
+    captions: list[CaptionsView]
+    chapters: list[Chapter]
+    size: int
+    filename: str
+    created_at: str
+    steps: list[StepView]
+
+
+class Space(msgspec.Struct):
+    """Bytes of the course."""
+
+    used: int
+    limit: int
+
+
+class Listed(msgspec.Struct):
+    """The course's videos, the newest first."""
+
+    videos: list[VideoView]
+    space: Space
+
+
+class PutChapters(msgspec.Struct, forbid_unknown_fields=True):
+    """Chapters in any order; `start` in seconds."""
+
+    chapters: list[Chapter]
+
+
+@calls.add("GET", "/api/video", access="course", reply=Listed)
+async def list_videos(call: Call[None]) -> Listed:
+    """List the course's videos; learners see what can be watched."""
+    key = call.session.key
+    shown = [
+        await _view(call, video)
+        for video in await call.tool.media.videos.of_course(key)
+        if call.session.is_instructor or video.watchable
+    ]
+    return Listed(shown, Space(**await call.tool.media.videos.space(key)))
+
+
+@calls.add("GET", "/api/video/{id}", access="course", reply=VideoView, failures=(404,))
+async def show_video(call: Call[None]) -> VideoView:
+    """Show one video."""
+    return await _show(call)
+
+
+async def _show(call: Call[None]) -> VideoView:
+    key, wanted = call.session.key, call.request.path_params["id"]
+    try:
+        video = await call.tool.media.videos.find(key, wanted)
+    except errors.NotFound:
+        if not call.session.is_instructor:
+            raise
+        return await _uploading(call, wanted)
+    if not call.session.is_instructor and not video.watchable:
+        raise errors.NotFound(f"there is no video {wanted[:40]} in this course")
+    return await _view(call, video)
+
+
+@calls.add("DELETE", "/api/video/{id}", access="instructor", status=204, failures=(404,))
+async def delete_video(call: Call[None]) -> Response:
+    """Remove a video with every copy."""
+    await call.tool.media.videos.delete(call.session.key, call.request.path_params["id"])
+    return Response(status_code=204)
+
+
+@calls.add("POST", "/api/video/{id}/retry", access="instructor", reply=VideoView, status=202, failures=(404, 409))
+async def retry_video(call: Call[None]) -> VideoView:
+    """Try a failed video again."""
+    await call.tool.media.videos.retry(call.session.key, call.request.path_params["id"])
+    return await _show(call)
+
+
+@calls.add("PUT", "/api/video/{id}/captions/{lang}", access="instructor", reply=CaptionsView, failures=(404, 413, 415))
+async def put_captions(call: Call[None]) -> CaptionsView:
+    """Store captions as WebVTT for a language."""
+    params, key = call.request.path_params, call.session.key
+    content = await read_body(call.request, call.tool.media.settings.captions_bytes, ("text/vtt",))
+    entry = await call.tool.media.videos.put_captions(key, params["id"], params["lang"], content)
+    return _captions(call, await call.tool.media.videos.find(key, params["id"]), entry.lang)
+
+
+@calls.add("DELETE", "/api/video/{id}/captions/{lang}", access="instructor", status=204, failures=(404,))
+async def delete_captions(call: Call[None]) -> Response:
+    """Remove the captions of a language."""
+    params = call.request.path_params
+    await call.tool.media.videos.delete_captions(call.session.key, params["id"], params["lang"])
+    return Response(status_code=204)
+
+
+@calls.add("PUT", "/api/video/{id}/chapters", access="instructor", body=PutChapters, reply=PutChapters, failures=(404,))
+async def put_chapters(call: Call[PutChapters]) -> PutChapters:
+    """Replace the chapters of a video."""
+    video = call.request.path_params["id"]
+    return PutChapters(await call.tool.media.videos.put_chapters(call.session.key, video, call.body.chapters))
+
+
+@calls.add("GET", "/api/video/play/{signed}/{id}/{path:path}", access="none", failures=(403, 404, 416))
+async def play(call: Call[None]) -> Response:
+    """Serve a playlist, segment, poster or caption file of a signed address."""
+    params = call.request.path_params
+    playable = await call.tool.media.playback.open(params["signed"], params["id"], params["path"])
+    # What cannot change may stay in this browser as long as its address works; nobody else may keep it.
+    kept = f"private, max-age={call.tool.media.playback.life}, immutable" if playable.fixed else "private, no-cache"
+    headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
+    if playable.content is None:
+        return await serve_object(call.request, call.tool.media.store, playable.name, playable.kind, headers)
+    etag = f'"{hashlib.sha256(playable.content).hexdigest()[:32]}"'
+    headers |= {"ETag": etag}
+    if same_tag(call.request, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(playable.content, headers=headers, media_type=playable.kind)
+
+
+async def _view(call: Call[Any], video: Video) -> VideoView:
+    key, playback = call.session.key, call.tool.media.playback
+    teaches = call.session.is_instructor
+    steps = [StepView(step.name, step.state) for step in video.steps]
+    return VideoView(
+        id=video.id,
+        title=video.title,
+        status=video.status,
+        progress=round(video.progress, 3),
+        position=await call.tool.media.videos.position(key, video) if teaches else None,
+        reason=video.reason,
+        duration=video.duration,
+        renditions=[RenditionView(one.name, one.height, one.width, one.bandwidth) for one in video.renditions],
+        playback=playback.address(key, video) if video.watchable else None,
+        poster=playback.address(key, video, "poster.jpg") if video.poster else None,
+        captions=[_captions(call, video, one.lang) for one in video.captions],
+        chapters=video.chapters,
+        size=video.size,
+        filename=video.filename,
+        created_at=iso(video.created_at),
+        steps=[*steps, StepView("captions", "done" if video.captions else "waiting")],
+    )
+
+
+def _captions(call: Call[Any], video: Video, language: str) -> CaptionsView:
+    one = next(found for found in video.captions if found.lang == language)
+    address = call.tool.media.playback.address(call.session.key, video, f"captions/{language}.vtt")
+    # The version changes the address, so that a page which shows the old file asks for the new one.
+    return CaptionsView(one.lang, one.label, f"{address}?v={one.version}")
+
+
+async def _uploading(call: Call[None], wanted: str) -> VideoView:
+    """A video whose bytes are still arriving, for those who may upload."""
+    upload = await call.tool.media.uploads.find(call.session.key, wanted)
+    return VideoView(
+        id=upload.id,
+        title=upload.title,
+        status="queued",
+        progress=0.0,
+        position=None,
+        reason=None,
+        duration=None,
+        renditions=[],
+        playback=None,
+        poster=None,
+        captions=[],
+        chapters=[],
+        size=upload.length,
+        filename=upload.filename,
+        created_at=iso(upload.created_at),
+        steps=[StepView("received", "running")],
+    )
