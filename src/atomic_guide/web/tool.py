@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from atomic_guide.course.analytics.ingest import Scores
     from atomic_guide.course.analytics.performance import Performance
     from atomic_guide.course.lti.assembly import Lti
+    from atomic_guide.course.video.assembly import Media
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.web.chat import Chat
     from atomic_guide.web.health import Health
     from atomic_guide.web.sessions import Sessions
 
@@ -26,3 +28,5 @@ class Tool(msgspec.Struct, kw_only=True):
     performance: Performance
     health: Health
     lti: Lti
+    media: Media
+    chat: Chat

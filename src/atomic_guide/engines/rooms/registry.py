@@ -1,0 +1,311 @@
+"""All rooms of a process: opened when somebody enters, kept a while when empty, swept, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Coroutine
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import structlog
+from websockets.frames import CloseCode
+
+from atomic_guide import errors
+from atomic_guide.clock import Clock
+from atomic_guide.engines.rooms import wire
+from atomic_guide.engines.rooms.bus import Bus, Notice, RoomKey, encode, subject
+from atomic_guide.engines.rooms.placement import Refusal, admit
+from atomic_guide.engines.rooms.presence import Person
+from atomic_guide.engines.rooms.room import Room
+from atomic_guide.engines.rooms.settings import RoomSettings
+from atomic_guide.engines.rooms.socket import OPEN, Socket
+
+_log = structlog.get_logger(__name__)
+
+_SWEEP_SECONDS = 1.0
+_ANSWER_SECONDS = 30.0
+_DRAIN_SECONDS = 5.0
+_PAGE_DEFAULT = 50
+
+_REFUSALS: dict[Refusal, tuple[CloseCode, float]] = {
+    "restart": (CloseCode.SERVICE_RESTART, 1.0),
+    "full": (CloseCode.TRY_AGAIN_LATER, 2.0),
+    "tabs": (CloseCode.TRY_AGAIN_LATER, 30.0),
+}
+"""How a refused socket is closed, and the least seconds until its next attempt: another process may have room at
+once, while a tab more will not fit until one of the others is closed or given up."""
+
+RECONNECTS_PER_SECOND = 200
+"""How fast the sockets of a draining process may come back elsewhere; a join costs about 1 ms."""
+
+
+class History(Protocol):
+    """The numbered messages of rooms, from where they are kept for good. `key` is what `join` was given."""
+
+    async def last_seq(self, key: Any) -> int:
+        """The newest message's number."""
+        ...
+
+    async def frames(self, key: Any, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Up to `limit` messages that follow `after` as (seq, frame), in order."""
+        ...
+
+
+class Receipt(NamedTuple):
+    """What a sender gets for a message: the sender's own id of it and its number in the room."""
+
+    id: str
+    seq: int
+
+
+class Conversation(Protocol):
+    """What members may ask for. Its `GuideError`s go to the asking socket."""
+
+    async def post(self, key: Any, person: Person, content: str, identifier: str | None) -> Receipt:
+        """Store a message; returns once it is durable."""
+        ...
+
+    async def page(self, key: Any, after: int | None, before: int | None, limit: int) -> Any:
+        """Messages for a `history` frame, JSON-ready."""
+        ...
+
+
+class _MessageData(msgspec.Struct):
+    content: str
+
+
+class _HistoryData(msgspec.Struct):
+    after: int | None = None
+    before: int | None = None
+    limit: int = _PAGE_DEFAULT
+
+
+class Rooms:
+    """The rooms and sockets of this process.
+
+    `run` has to be running. `sockets` are all that are connected; the counters `delivered` (frames times
+    sockets), `dropped` (presence and typing), `slow_closed`, `refused` and `repairs` only grow.
+    """
+
+    def __init__(
+        self,
+        settings: RoomSettings,
+        clock: Clock,
+        bus: Bus,
+        history: History,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.bus = bus
+        self.history = history
+        self.origin = secrets.token_hex(6)
+        self.sockets: set[Socket] = set()
+        self.delivered = self.dropped = self.slow_closed = self.refused = self.repairs = 0
+        self._conversation: Conversation | None = None
+        self._rooms: dict[RoomKey, Room] = {}
+        self._starting: dict[RoomKey, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining: asyncio.Task[None] | None = None
+        self._emptied: asyncio.Event | None = None
+        bus.watch(self._on_bus)
+
+    @property
+    def rooms(self) -> int:
+        """Rooms in memory."""
+        return len(self._rooms)
+
+    def converse(self, conversation: Conversation) -> None:
+        """Set what answers the members; before that, they can only listen."""
+        self._conversation = conversation
+
+    # --- what other parts call
+
+    def deliver(self, key: RoomKey, seq: int, frame: bytes) -> None:
+        """Announce a stored message to every member, here and in the other processes."""
+        room = self._rooms.get(key)
+        if room is not None:
+            room.take(seq, frame)
+        self.bus.publish(subject(key), encode(Notice(self.origin, "message", seq, None, frame)))
+
+    def announce(self, key: RoomKey, frame_type: str, data: Any, *, user: str | None = None) -> None:
+        """Tell everybody in a course, or one person's sockets, something that is no message; at most once."""
+        frame = wire.text_frame(frame_type, data)
+        room = self._rooms.get(key)
+        if room is not None:
+            room.announce(frame, user)
+        self.bus.publish(subject(key), encode(Notice(self.origin, "announce", 0, user, frame)))
+
+    async def join(self, key: RoomKey, socket: Socket, after: int | None) -> None:
+        """Bring a socket into its room, or say goodbye to it; it must not be read before this has returned."""
+        try:
+            async with asyncio.timeout(self.settings.join_seconds):
+                room = await self._room(key)
+                if self._admitted(room, socket):
+                    room.enter(socket)
+                    await room.join(socket, after)
+        except (errors.GuideError, TimeoutError) as error:
+            _log.warning("a socket could not join", error=repr(error))
+            socket.bye("unavailable", CloseCode.TRY_AGAIN_LATER, 2.0)
+        except Exception:  # noqa: BLE001 - logged; the socket must learn of it, and be read again
+            _log.exception("a socket could not join")
+            socket.close(CloseCode.INTERNAL_ERROR)
+        socket.read()
+
+    async def run(self) -> None:
+        """Keep time for all rooms and sockets, until cancelled."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                await self.sweep()
+            except Exception:  # noqa: BLE001 - logged; without the sweep dead sockets would stay for ever
+                _log.exception("sweeping the rooms failed")
+
+    async def sweep(self) -> None:
+        """Ping the silent, cut the dead, compare rooms with the database, close rooms that have long been empty."""
+        now, epoch = self.clock.monotonic(), self.clock.now()
+        for socket in list(self.sockets):
+            socket.keep_alive(now, epoch)
+        settings = self.settings
+        pause = settings.check_connected_seconds if self.bus.connected else settings.check_seconds
+        for key, room in list(self._rooms.items()):
+            if not room.started:
+                continue
+            if room.size:
+                if now - room.checked_at >= pause:
+                    self._spawn(self._check(room))
+                if now - room.told_at >= settings.presence_seconds:
+                    room.tell_here()
+                room.expire(now - 3 * settings.presence_seconds)
+            elif now - room.empty_since >= settings.linger_seconds:
+                del self._rooms[key]
+                await room.end()
+
+    async def drain(self) -> None:
+        """Let messages on their way arrive, then say a resumable goodbye to every socket; bounded."""
+        self.begin_drain()
+        if self._draining is not None:
+            await self._draining
+
+    def begin_drain(self) -> None:
+        """The same without waiting for its end."""
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+
+    # --- what rooms and sockets call
+
+    def answer(self, room: Room, socket: Socket, incoming: wire.Incoming) -> None:
+        """Serve a frame that needs the conversation."""
+        socket.message_began()
+        self._spawn(self._answer(room, socket, incoming))
+
+    def lost(self, socket: Socket) -> None:
+        """A connection has ended."""
+        self.sockets.discard(socket)
+        if self._emptied is not None and not self.sockets:
+            self._emptied.set()
+
+    # --- inside
+
+    async def _room(self, key: RoomKey) -> Room:
+        """The room, started. Raises what its start raised."""
+        room = self._rooms.get(key)
+        if room is None:
+            room = self._rooms[key] = Room(self, key)
+            self._starting[key] = asyncio.create_task(self._start(key, room))
+        starting = self._starting.get(key)
+        if starting is not None:
+            # Shielded: one socket that gives up must not take the room from those that wait with it.
+            await asyncio.shield(starting)
+        return room
+
+    async def _start(self, key: RoomKey, room: Room) -> None:
+        try:
+            await asyncio.wait_for(room.start(), self.settings.join_seconds)
+        except BaseException:
+            self._rooms.pop(key, None)
+            await room.end()
+            raise
+        finally:
+            self._starting.pop(key, None)
+
+    def _admitted(self, room: Room, socket: Socket) -> bool:
+        seat = room.presence.seats.get(socket.person.id)
+        refusal = admit(room.size, seat.sockets if seat else 0, self.settings, draining=self._draining is not None)
+        if refusal is None:
+            return socket.state == OPEN
+        self.refused += 1
+        code, least = _REFUSALS[refusal]
+        socket.bye(refusal, code, least)
+        return False
+
+    async def _answer(self, room: Room, socket: Socket, incoming: wire.Incoming) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                frame = await self._answered(room, socket, incoming)
+        except errors.GuideError as error:
+            socket.error(error, incoming.id)
+        except msgspec.DecodeError as error:
+            socket.error(errors.Invalid(f"data of {incoming.type}: {error}"), incoming.id)
+        except TimeoutError:
+            socket.error(errors.Unavailable("the database did not answer in time", retry_after=5), incoming.id)
+        except Exception:  # noqa: BLE001 - logged; the sender must get an answer
+            _log.exception("a member's frame failed", type=incoming.type)
+            socket.error(errors.GuideError("something went wrong here"), incoming.id)
+        else:
+            if socket.state == OPEN:
+                socket.send(frame)
+        finally:
+            socket.message_ended()
+
+    async def _answered(self, room: Room, socket: Socket, incoming: wire.Incoming) -> bytes:
+        if self._conversation is None:
+            raise errors.Unavailable("this server only announces")
+        if incoming.type == "history":
+            wanted = msgspec.json.decode(incoming.data, type=_HistoryData)
+            page = await self._conversation.page(room.key, wanted.after, wanted.before, wanted.limit)
+            return wire.text_frame("history", page, incoming.id)
+        content = msgspec.json.decode(incoming.data, type=_MessageData).content
+        receipt = await self._conversation.post(room.key, socket.person, content, incoming.id)
+        return wire.text_frame("ack", {"id": receipt.id, "seq": receipt.seq}, incoming.id)
+
+    async def _check(self, room: Room) -> None:
+        try:
+            await asyncio.wait_for(room.check(), self.settings.join_seconds)
+        except (errors.GuideError, TimeoutError) as error:
+            _log.warning("a room cannot be compared with the database", error=repr(error))
+
+    def _on_bus(self, connected: bool) -> None:  # noqa: FBT001 - the bus calls it with the one thing it says
+        """What was said while the bus was away is in the database; who is here must be told again."""
+        for room in self._rooms.values():
+            if connected and room.started:
+                self._spawn(self._check(room))
+                room.tell("who")
+                room.tell_here()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self) -> None:
+        for socket in list(self.sockets):
+            socket.stop_reading()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_DRAIN_SECONDS)
+        spread = max(1.0, len(self.sockets) / RECONNECTS_PER_SECOND)
+        for socket in list(self.sockets):
+            socket.bye("restart", CloseCode.SERVICE_RESTART, 0.5, spread)
+            socket.read()
+        self._emptied = asyncio.Event()
+        if self.sockets:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), self.settings.close_seconds)
+        for socket in list(self.sockets):
+            socket.abort()
+        for task in self._tasks:
+            task.cancel()
+        for room in list(self._rooms.values()):
+            await room.end()
+        self._rooms.clear()

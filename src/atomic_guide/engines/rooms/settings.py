@@ -1,0 +1,187 @@
+"""The limits of rooms and sockets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+
+class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many may be in a room, and how much each may send and leave unread."""
+
+    room_sockets: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=100_000,
+            description="Sockets of one room in one process; the next one is sent to another process.",
+            extra={"unit": "sockets"},
+        ),
+    ] = 1000
+    person_sockets: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1000,
+            description="Sockets of one person in one room and process: a few tabs, a phone and a tablet.",
+            extra={"unit": "sockets"},
+        ),
+    ] = 5
+    frame_limit: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1024,
+            le=1 << 20,
+            description="Size of a message that a client sends; a text of 4,000 characters is at most 24 KiB of JSON.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 64 * 1024
+    frames_per_minute: Annotated[
+        int,
+        msgspec.Meta(
+            ge=60,
+            le=1_000_000,
+            description="Frames of one socket, of whatever type; twice what an instructor may post.",
+            extra={"unit": "frames/min"},
+        ),
+    ] = 2400
+    faults_per_minute: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=10_000,
+            description="Bad or refused frames of one socket before it is closed with 1008.",
+            extra={"unit": "frames/min"},
+        ),
+    ] = 60
+    waiting_messages: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=10_000,
+            description="Messages of one socket on their way to the database; beyond, it is not read.",
+            extra={"unit": "messages"},
+        ),
+    ] = 64
+    soft_buffer: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1024,
+            description="Unsent bytes of a socket from which on it gets no typing and presence frames.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 64 * 1024
+    hard_buffer: Annotated[
+        int,
+        msgspec.Meta(
+            ge=4096,
+            description="Unsent bytes of a socket at which it is closed with 1013, to resume later.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 1 << 20
+    ping_seconds: Annotated[
+        float,
+        msgspec.Meta(ge=1, le=600, description="Silence after which a socket is pinged.", extra={"unit": "s"}),
+    ] = 25.0
+    silence_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=2,
+            le=3600,
+            description="Silence after which a socket is given up: a ping and its answer have had their time.",
+            extra={"unit": "s"},
+        ),
+    ] = 60.0
+    close_seconds: Annotated[
+        float,
+        msgspec.Meta(ge=0.1, le=60, description="How long a closing handshake may take.", extra={"unit": "s"}),
+    ] = 5.0
+    join_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.5, le=60, description="How long joining may take, missed messages included.", extra={"unit": "s"}
+        ),
+    ] = 15.0
+    ring_messages: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=100_000,
+            description="Newest messages of a room kept in memory, so that a reconnect reads no database.",
+            extra={"unit": "messages"},
+        ),
+    ] = 512
+    ring_bytes: Annotated[
+        int,
+        msgspec.Meta(ge=0, description="Most memory for them.", extra={"unit": "bytes"}),
+    ] = 1 << 20
+    resume_limit: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=100_000,
+            description="Missed messages that are sent one by one; who missed more gets `behind` and the newest page.",
+            extra={"unit": "messages"},
+        ),
+    ] = 1000
+    resume_page: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=1000, description="Messages read from the database at a time.", extra={"unit": "messages"}
+        ),
+    ] = 200
+    linger_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=3600,
+            description="How long an empty room is kept, for those who reconnect.",
+            extra={"unit": "s"},
+        ),
+    ] = 60.0
+    leave_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0, le=60, description="How long a person may be gone without having left: a reload.", extra={"unit": "s"}
+        ),
+    ] = 1.0
+    presence_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=1,
+            le=300,
+            description="How often a process tells the others who is in its rooms; after three times that silence its"
+            " people have left.",
+            extra={"unit": "s"},
+        ),
+    ] = 10.0
+    check_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.5,
+            le=300,
+            description="How often a room compares itself with the database while NATS is away.",
+            extra={"unit": "s"},
+        ),
+    ] = 2.0
+    check_connected_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=1,
+            le=3600,
+            description="The same while NATS is there: it delivers at most once, and a process may die between"
+            " storing a message and announcing it.",
+            extra={"unit": "s"},
+        ),
+    ] = 10.0
+
+
+MEMBERS_SHOWN = 200
+"""People listed in `welcome`; the count covers everybody."""
+
+LATE_SECONDS = 0.1
+"""Presence and typing frames are collected this long, so that a class that enters together costs one write each."""
+
+LATE_LIMIT = 1000
+"""Presence and typing frames that wait at most; they carry no truth and those beyond are dropped."""

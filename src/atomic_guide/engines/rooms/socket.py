@@ -1,0 +1,266 @@
+"""One WebSocket after its handshake: an asyncio protocol without task, queue or timer of its own.
+
+Reading is parsed in place and handed to the room. Writing goes straight to the transport; how much of it is
+unsent decides what a slow reader still gets. Time is kept by `Rooms.sweep`, once for all sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, MutableSet
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from websockets.frames import CloseCode
+
+from atomic_guide import errors
+from atomic_guide.engines.rooms import wire
+from atomic_guide.engines.rooms.budget import Rate
+
+if TYPE_CHECKING:
+    from atomic_guide.engines.rooms.presence import Person
+    from atomic_guide.engines.rooms.registry import Rooms
+    from atomic_guide.engines.rooms.room import Room
+
+OPEN, CLOSING, LOST = "open", "closing", "lost"
+
+_PING = wire.frame(wire.PING, b"")
+
+
+class Socket(asyncio.Protocol):
+    """A person's connection to a room.
+
+    `ends_at` is when the session behind it ends (seconds since the epoch). `connections` is a web server's set
+    of what it has to end when it stops, with `shutdown()`; the socket is in it while it is connected.
+    """
+
+    __slots__ = (
+        "connections",
+        "deadline",
+        "ends_at",
+        "faults",
+        "frames",
+        "heard_at",
+        "person",
+        "pinged",
+        "reader",
+        "room",
+        "rooms",
+        "send",
+        "slow",
+        "state",
+        "transport",
+        "waiting",
+        "writable",
+    )
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        transport: asyncio.Transport,
+        person: Person,
+        ends_at: float,
+        connections: MutableSet[Any],
+    ) -> None:
+        self.rooms = rooms
+        self.transport = transport
+        self.person = person
+        self.ends_at = ends_at
+        self.connections = connections
+        self.send: Callable[[bytes], None] = transport.write
+        self.reader: wire.FrameReader | None = wire.FrameReader(rooms.settings.frame_limit)
+        self.room: Room | None = None
+        self.state = OPEN
+        self.heard_at = rooms.clock.monotonic()
+        self.pinged = False
+        self.deadline = 0.0
+        self.slow = False
+        self.writable: asyncio.Event | None = None
+        self.waiting = 0
+        self.frames = 0.0
+        self.faults = 0.0
+        transport.set_write_buffer_limits(high=rooms.settings.soft_buffer)
+        connections.add(self)
+        rooms.sockets.add(self)
+
+    # --- what the transport calls
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come and act on each frame."""
+        self.heard_at = self.rooms.clock.monotonic()
+        self.pinged = False
+        if self.reader is None:
+            return
+        try:
+            for opcode, payload in self.reader.feed(data):
+                if opcode == wire.CLOSE:
+                    self._answer_close(wire.read_close(payload))
+                    return
+                if self.state == OPEN:
+                    self._on_frame(opcode, payload)
+        except wire.WireError as error:
+            self._give_up(error)
+
+    def pause_writing(self) -> None:
+        """The peer reads more slowly than we write."""
+        self.slow = True
+        if self.room is not None:
+            self.room.slow.add(self)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self.slow = False
+        if self.room is not None:
+            self.room.slow.discard(self)
+        if self.writable is not None:
+            self.writable.set()
+
+    def eof_received(self) -> bool:
+        """The peer closed its side; so do we."""
+        return False
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget the socket."""
+        self.state = LOST
+        self.connections.discard(self)
+        self.rooms.lost(self)
+        self._leave()
+        if self.writable is not None:
+            self.writable.set()
+
+    def shutdown(self) -> None:
+        """The web server stops: say a resumable goodbye."""
+        self.rooms.begin_drain()
+
+    # --- what rooms call
+
+    def error(self, failure: errors.GuideError, identifier: str | None) -> None:
+        """Tell the client what it may not do; too many faults in a minute close the socket."""
+        data: dict[str, str | float] = {"code": failure.code, "message": failure.message}
+        if identifier is not None:
+            data["id"] = identifier
+        if failure.retry_after is not None:
+            data["retry_after"] = max(round(failure.retry_after, 3), 0.001)
+        if self.state == OPEN:
+            self.send(wire.text_frame("error", data, identifier))
+            self._count_fault()
+
+    def bye(self, reason: str, code: int, least: float, spread: float = 1.0) -> None:
+        """Close with a goodbye that says when to come again: `least` to `least + spread` seconds, not all at once."""
+        data = {"reason": reason, "retry_after": round(least + random.uniform(0.0, spread), 3)}
+        self.close(code, reason, first=wire.text_frame("bye", data))
+
+    def close(self, code: int, reason: str = "", first: bytes = b"") -> None:
+        """Begin the closing handshake; `Rooms.sweep` ends it where the peer does not answer."""
+        if self.state != OPEN:
+            return
+        self._closing()
+        self.send(first + wire.close_frame(code, reason))
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._leave()
+        self.state = LOST
+        self.transport.abort()
+
+    async def drained(self, limit: float) -> bool:
+        """Wait until the peer has read most of what was sent; False where it has not within `limit` seconds."""
+        if not self.slow:
+            return True
+        self.writable = asyncio.Event()
+        try:
+            await asyncio.wait_for(self.writable.wait(), limit)
+        except TimeoutError:
+            return False
+        finally:
+            self.writable = None
+        return self.state == OPEN
+
+    def message_began(self) -> None:
+        """A message is on its way to the database; with too many of them the socket is not read."""
+        self.waiting += 1
+        if self.waiting == self.rooms.settings.waiting_messages:
+            self.stop_reading()
+
+    def message_ended(self) -> None:
+        """It has arrived there, or failed."""
+        self.waiting -= 1
+        if self.waiting == self.rooms.settings.waiting_messages - 1:
+            self.read()
+
+    def stop_reading(self) -> None:
+        """Leave what the peer sends in the kernel's buffers, which slows it down."""
+        if self.state != LOST and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def read(self) -> None:
+        """Read again."""
+        if self.state != LOST and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def keep_alive(self, now: float, epoch: float) -> None:
+        """What time asks for: a ping, the end of a silent or unfinished connection, the end of the session."""
+        settings = self.rooms.settings
+        if self.state == CLOSING:
+            if now >= self.deadline:
+                self.abort()
+        elif now - self.heard_at >= settings.silence_seconds:
+            self.abort()
+        elif epoch >= self.ends_at:
+            self.close(CloseCode.POLICY_VIOLATION, "the session has ended; open the course again")
+        elif not self.pinged and now - self.heard_at >= settings.ping_seconds:
+            self.pinged = True
+            self.send(_PING)
+
+    # --- inside
+
+    def _on_frame(self, opcode: int, payload: bytes) -> None:
+        now = self.rooms.clock.monotonic()
+        self.frames, wait = Rate(self.rooms.settings.frames_per_minute).spend(self.frames, now)
+        if wait:
+            self.error(errors.RateLimited("too many frames; send fewer", retry_after=wait), None)
+        elif opcode == wire.PING:
+            if not self.slow:
+                self.send(wire.frame(wire.PONG, payload))
+        elif opcode == wire.TEXT and self.room is not None:
+            try:
+                incoming = wire.read_envelope(payload)
+            except msgspec.DecodeError as error:
+                self.error(errors.Invalid(f"a frame is JSON with type, id and data: {error}"), None)
+                return
+            self.room.receive(self, incoming)
+
+    def _count_fault(self) -> None:
+        now = self.rooms.clock.monotonic()
+        self.faults, wait = Rate(self.rooms.settings.faults_per_minute).spend(self.faults, now)
+        if wait:
+            self.bye("policy", CloseCode.POLICY_VIOLATION, wait)
+
+    def _answer_close(self, code: int) -> None:
+        if self.state == OPEN:
+            self._closing()
+            self.send(wire.close_frame(code) if code != CloseCode.NO_STATUS_RCVD else wire.frame(wire.CLOSE, b""))
+        # The server closes first (RFC 6455, 7.1.1); what is unsent still goes out, within the sweep's deadline.
+        self.transport.close()
+
+    def _give_up(self, error: wire.WireError) -> None:
+        """Close because of bytes after which nothing can be parsed: all that follows is read and thrown away.
+
+        Not reading it would make the kernel answer with a reset, which can overtake the closing frame. Our side
+        is shut at once, so that a peer that waits for the end of the connection sees it.
+        """
+        self.reader = None
+        self.close(error.code, error.reason)
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def _closing(self) -> None:
+        self.state = CLOSING
+        self.deadline = self.rooms.clock.monotonic() + self.rooms.settings.close_seconds
+        self._leave()
+
+    def _leave(self) -> None:
+        room, self.room = self.room, None
+        if room is not None:
+            room.leave(self)

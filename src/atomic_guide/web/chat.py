@@ -1,0 +1,161 @@
+"""The conversation over HTTP, and what sockets ask for: both end in the same two methods of `Chat`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from atomic_guide import errors
+from atomic_guide.clock import Clock
+from atomic_guide.course.chat.announce import announcer
+from atomic_guide.course.chat.history import PAGE_DEFAULT, PAGE_LIMIT, MessageHistory
+from atomic_guide.course.chat.message import Author, Message, Page
+from atomic_guide.course.chat.store import Messages, Posted
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.nats.connection import Connection
+from atomic_guide.engines.rooms.bus import Bus, LocalBus, NatsBus
+from atomic_guide.engines.rooms.presence import Person
+from atomic_guide.engines.rooms.registry import Receipt, Rooms
+from atomic_guide.engines.rooms.settings import RoomSettings
+from atomic_guide.web.limits import Limits, LimitSettings
+from atomic_guide.web.problems import problem
+from atomic_guide.web.routing import Answer, Call, Calls, Parameter
+
+calls = Calls()
+
+
+class PostMessage(msgspec.Struct):
+    """A message to post; `id` is the client's own, and makes a repeated post harmless."""
+
+    content: str
+    id: str | None = None
+
+
+class Ticket(msgspec.Struct):
+    """A ticket for the socket."""
+
+    ticket: str
+
+
+class Chat:
+    """The conversation as callers from outside may use it: limited, stored, announced."""
+
+    def __init__(self, messages: Messages, history: MessageHistory, limits: Limits, rooms: Rooms) -> None:
+        self._messages = messages
+        self._history = history
+        self.limits = limits
+        self.rooms = rooms
+        rooms.converse(self)
+
+    async def say(self, key: CourseKey, author: Author, content: str, identifier: str | None) -> Posted:
+        """Count, check and store a message. Raises `RateLimited`, `Invalid`, or what the database raises."""
+        self.limits.check_message(key, author.id, author.role)
+        return await self._messages.post(key, author, content, identifier)
+
+    async def post(self, key: CourseKey, person: Person, content: str, identifier: str | None) -> Receipt:
+        """The same for a member of a room."""
+        posted = await self.say(key, Author(person.id, person.name, person.role), content, identifier)
+        return Receipt(posted.message.id, posted.message.seq)
+
+    async def page(self, key: CourseKey, after: int | None, before: int | None, limit: int = PAGE_DEFAULT) -> Page:
+        """Messages after or before a number, in order."""
+        return await self._history.page(key, after=after, before=before, limit=limit)
+
+    async def close(self) -> None:
+        """Say goodbye to the sockets, then finish what was accepted."""
+        await self.rooms.drain()
+        await self._messages.close()
+
+
+def assemble_chat(
+    shards: Shards,
+    clock: Clock,
+    connection: Connection | None,
+    rooms: RoomSettings | None = None,
+    limits: LimitSettings | None = None,
+) -> Chat:
+    """The chat over open engines; without a connection, rooms live in this process only."""
+    bus: Bus = NatsBus(connection) if connection is not None else LocalBus()
+    history = MessageHistory(shards)
+    hall = Rooms(rooms or RoomSettings(), clock, bus, history)
+    messages = Messages(shards, clock, announcer(hall))
+    return Chat(messages, history, Limits(limits or LimitSettings(), clock), hall)
+
+
+_SEQ: dict[str, Any] = {"type": "integer", "minimum": 0}
+
+
+@calls.add(
+    "POST",
+    "/api/chat/message",
+    access="course",
+    body=PostMessage,
+    reply=Message,
+    status=201,
+    failures=(400, 401, 413, 415, 429, 503, 507),
+    parameters=(
+        Parameter("Idempotency-Key", {"type": "string"}, "Stands for `id` where the body has none.", place="header"),
+    ),
+)
+async def post_message(call: Call[PostMessage]) -> Answer:
+    """Post a message; the same id again gives 200 and the first message."""
+    session = call.session
+    identifier, key = call.body.id, call.idempotency_key
+    if identifier is not None and key is not None and identifier != key:
+        message = "id and Idempotency-Key differ; give one of them, or the same"
+        raise errors.Invalid(message, details={"field": "id"})
+    author = Author(session.user, session.name, session.role)
+    posted = await call.tool.chat.say(
+        session.key, author, call.body.content, identifier if identifier is not None else key
+    )
+    return Answer(posted.message, 201 if posted.fresh else 200)
+
+
+@calls.add(
+    "GET",
+    "/api/chat/messages",
+    access="course",
+    reply=Page,
+    failures=(400, 401, 503),
+    parameters=(
+        Parameter("after", _SEQ, "The first messages with a greater `seq`."),
+        Parameter("before", _SEQ, "The last messages with a smaller `seq`; without both, the newest."),
+        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT}, "Most messages to return."),
+    ),
+)
+async def read_messages(call: Call[None]) -> Page:
+    """Read the messages of the course in order."""
+    limit = call.whole_number("limit", default=PAGE_DEFAULT, least=1, most=PAGE_LIMIT)
+    after, before = call.whole_number("after"), call.whole_number("before")
+    return await call.tool.chat.page(call.session.key, after, before, limit or PAGE_DEFAULT)
+
+
+@calls.add(
+    "POST",
+    "/api/chat/ticket",
+    access="course",
+    reply=Ticket,
+    failures=(401, 503),
+    parameters=(Parameter("Idempotency-Key", {"type": "string"}, "Taken, and without effect.", place="header"),),
+)
+async def issue_ticket(call: Call[None]) -> Ticket:
+    """Get a ticket for the socket: usable once, for 30 seconds."""
+    return Ticket(await call.tool.sessions.issue_code(call.session, "ticket"))
+
+
+@calls.add(
+    "GET",
+    "/api/chat/ws",
+    access="none",
+    failures=(400, 401, 403, 426, 429, 503),
+    parameters=(
+        Parameter("ticket", {"type": "string"}, "From `POST /api/chat/ticket`."),
+        Parameter("after", _SEQ, "The newest `seq` that the client has; what follows is sent first."),
+    ),
+)
+async def open_socket(_call: Call[None]) -> Any:
+    """Open the course's room as a WebSocket; a plain request is told to upgrade."""
+    message = "this address speaks WebSocket only; send the headers of an upgrade"
+    return problem(errors.UpgradeRequired(message), {"Upgrade": "websocket", "Connection": "Upgrade"})

@@ -1,0 +1,139 @@
+"""Rate limits: messages by person and room, refused socket tickets by address.
+
+Each budget is one number in a bounded table; the least recently used ones are forgotten first, which can only
+be in a caller's favour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Annotated
+
+import cachebox
+import msgspec
+
+from atomic_guide import errors
+from atomic_guide.clock import Clock
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.rooms.budget import Rate
+
+Network = IPv4Network | IPv6Network
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often somebody may do something."""
+
+    person_messages: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=1_000_000, description="Messages of one person in one course.", extra={"unit": "messages/min"}
+        ),
+    ] = 100
+    instructor_messages: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=1_000_000, description="Messages of one instructor in one course.", extra={"unit": "messages/min"}
+        ),
+    ] = 1200
+    room_messages: Annotated[
+        int,
+        msgspec.Meta(ge=1, le=10_000_000, description="Messages of one course.", extra={"unit": "messages/min"}),
+    ] = 6000
+    refused_tickets: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1_000_000,
+            description="Socket attempts of one address without a valid ticket; valid ones are not counted, because"
+            " a whole lecture hall may share an address.",
+            extra={"unit": "attempts/min"},
+        ),
+    ] = 10
+    remembered: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1000,
+            le=10_000_000,
+            description="Budgets kept of each kind, about 200 bytes each.",
+            extra={"unit": "budgets"},
+        ),
+    ] = 50_000
+
+
+class Limits:
+    """The budgets of this process."""
+
+    def __init__(self, settings: LimitSettings, clock: Clock) -> None:
+        self._clock = clock
+        self._learner = Rate(settings.person_messages)
+        self._instructor = Rate(settings.instructor_messages)
+        self._room = Rate(settings.room_messages)
+        self._refused = Rate(settings.refused_tickets)
+        self._people: cachebox.LRUCache[tuple[CourseKey, str], float] = cachebox.LRUCache(settings.remembered)
+        self._rooms: cachebox.LRUCache[CourseKey, float] = cachebox.LRUCache(settings.remembered)
+        self._addresses: cachebox.LRUCache[str, float] = cachebox.LRUCache(settings.remembered)
+
+    def check_message(self, key: CourseKey, user: str, role: str) -> None:
+        """Count a message. Raises `RateLimited` with the time until the next one is welcome."""
+        now = self._clock.monotonic()
+        rate = self._instructor if role == "instructor" else self._learner
+        person, wait = rate.spend(self._people.get((key, user), 0.0), now)
+        if wait:
+            message = f"at most {rate.per_minute} messages a minute from one person"
+            raise errors.RateLimited(message, details={"limit": "person"}, retry_after=wait)
+        room, wait = self._room.spend(self._rooms.get(key, 0.0), now)
+        if wait:
+            message = f"at most {self._room.per_minute} messages a minute in one course"
+            raise errors.RateLimited(message, details={"limit": "room"}, retry_after=wait)
+        self._people[key, user] = person
+        self._rooms[key] = room
+
+    def check_refused(self, address: str) -> None:
+        """Count a socket attempt without a valid ticket. Raises `RateLimited` from the eleventh in a minute on."""
+        name = _household(address)
+        mark, wait = self._refused.spend(self._addresses.get(name, 0.0), self._clock.monotonic())
+        if wait:
+            message = "too many attempts without a valid ticket from your address"
+            raise errors.RateLimited(message, details={"limit": "address"}, retry_after=wait)
+        self._addresses[name] = mark
+
+
+def _household(address: str) -> str:
+    """An IPv6 address by its first 64 bits: one subscriber has all addresses behind them."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    return str(parsed.ipv4_mapped or IPv6Network((int(parsed) >> 64 << 64, 64)))
+
+
+def networks(trusted: Iterable[str]) -> tuple[Network, ...]:
+    """The networks of a setting such as `trusted_proxies`; `*` is everything. Raises ValueError for anything else."""
+    return tuple(
+        network
+        for text in trusted
+        for network in (
+            (IPv4Network("0.0.0.0/0"), IPv6Network("::/0")) if text == "*" else (ip_network(text, strict=False),)
+        )
+    )
+
+
+def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> str:
+    """Who is asking: the peer, or behind trusted proxies the last address of X-Forwarded-For that is not theirs."""
+    address = peer
+    for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
+        if not _is_in(address, trusted):
+            break
+        address = hop
+    return address
+
+
+def _is_in(address: str, trusted: Sequence[Network]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in trusted if network.version == parsed.version)
