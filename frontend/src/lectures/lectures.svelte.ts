@@ -1,4 +1,4 @@
-import type { Video } from '../session/answers';
+import type { Space, Video } from '../session/answers';
 import { Refused, type Session } from '../session/session';
 
 const AGAIN = 400;
@@ -8,6 +8,7 @@ export class Lectures {
   videos = $state.raw<Video[]>([]);
   state = $state<'loading' | 'ready' | 'failed'>('loading');
   chosen = $state<string | null>(null);
+  space = $state.raw<Space>();
   readonly watchable = $derived(this.videos.filter(watchable));
   readonly current = $derived(this.watchable.find((one) => one.id === this.chosen) ?? this.watchable[0]);
   readonly session: Session;
@@ -19,8 +20,9 @@ export class Lectures {
 
   async load(): Promise<void> {
     try {
-      const { videos } = await this.session.call<{ videos: Video[] }>('/api/video');
-      this.videos = newestFirst(videos);
+      const answer = await this.session.call<{ videos: Video[]; space?: Space }>('/api/video');
+      this.videos = newestFirst(answer.videos);
+      this.space = answer.space;
       this.state = 'ready';
     } catch {
       if (this.state === 'loading') this.state = 'failed';
@@ -55,6 +57,12 @@ export class Lectures {
       this.drop(id);
       return undefined;
     }
+  }
+
+  /** Asks the server to prepare a failed lecture once more. */
+  async again(id: string): Promise<void> {
+    await this.session.send(`/api/video/${encodeURIComponent(id)}/retry`, { method: 'POST' }).catch(() => undefined);
+    await this.fetch(id).catch(() => undefined);
   }
 
   drop(id: string): void {

@@ -31,7 +31,7 @@ function exercise(course: Activity | null, score: Score | undefined): Exercise {
     share: score?.share ?? null,
     score: score?.score ?? null,
     max: score?.max ?? null,
-    median: course?.median ?? null,
+    median: course?.median ?? score?.median ?? null,
     q1: course?.q1 ?? null,
     q3: course?.q3 ?? null,
   };

@@ -1,5 +1,5 @@
 import { keep, recall } from '../frame/preferences.svelte';
-import type { Video } from '../session/answers';
+import type { Captions, Video } from '../session/answers';
 import type { Session } from '../session/session';
 import { type Cue, cueAt, cuesOf } from './vtt';
 
@@ -11,7 +11,7 @@ export class CaptionTrack {
   on = $state(recall(KEY) !== 'off');
   cues = $state.raw<Cue[]>([]);
   state = $state<'none' | 'loading' | 'ready' | 'failed'>('none');
-  #url = '';
+  #file = '';
 
   constructor(readonly session: Session) {}
 
@@ -21,16 +21,15 @@ export class CaptionTrack {
     const wanted =
       list.find((one) => one.lang === this.lang) ?? list.find((one) => one.lang.startsWith(preferred)) ?? list[0];
     if (!wanted) {
-      this.#url = '';
+      this.#file = '';
       this.lang = null;
       this.cues = [];
       this.state = 'none';
       return;
     }
     this.lang = wanted.lang;
-    // Signatures change with each answer; the same file must not be fetched again for that.
-    const file = wanted.url.split('?')[0] ?? wanted.url;
-    if (file !== this.#url || this.state === 'failed') void this.#load(file, wanted.url);
+    const file = fileOf(video.id, wanted);
+    if (file !== this.#file || this.state === 'failed') void this.#load(file, wanted.url);
   }
 
   choose(video: Video, lang: string | null): void {
@@ -52,24 +51,24 @@ export class CaptionTrack {
     return this.on && cue && cue.end > time ? cue.text : '';
   }
 
-  /** Forgets the file, so that a changed one is fetched. */
-  forget(): void {
-    this.#url = '';
-  }
-
   async #load(file: string, url: string): Promise<void> {
-    this.#url = file;
+    this.#file = file;
     this.state = 'loading';
     try {
       const answer = await this.session.send(url);
       const text = await answer.text();
-      if (this.#url !== file) return;
+      if (this.#file !== file) return;
       this.cues = cuesOf(text);
       this.state = 'ready';
     } catch {
-      if (this.#url !== file) return;
+      if (this.#file !== file) return;
       this.cues = [];
       this.state = 'failed';
     }
   }
+}
+
+/** Which file it is: signatures change with each answer, only the version in the query says "new". */
+function fileOf(video: string, captions: Captions): string {
+  return `${video}/${captions.lang}?${captions.url.split('?')[1] ?? ''}`;
 }

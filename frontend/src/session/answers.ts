@@ -10,13 +10,15 @@ export type Grant = {
   course?: { id: string; title: string };
 };
 
+export type Space = { used: number; limit: number };
+
 export type Course = {
   id: string;
   title: string;
   user: Person;
   locale?: string | null;
   return_url?: string | null;
-  space?: { used: number; limit: number } | null;
+  space?: Space | null;
   upload?: { max_bytes: number };
   limits?: { message_characters: number };
 };
@@ -66,31 +68,49 @@ export type CourseFigures = {
   histogram: Bin[];
   members?: number | null;
 };
+/** Why a student is marked, in parts, so that the page can say it in its language. */
+export type Reason = {
+  rule: string;
+  weeks?: number;
+  low?: number;
+  of?: number;
+  share?: number;
+  points?: number;
+  since?: string;
+};
 export type StudentRow = {
   user: string;
-  name?: string;
+  name?: string | null;
   mean: number | null;
   rank?: number | null;
   percentile: number | null;
   trend: number | null;
   at_risk: boolean;
   why?: string[];
+  reasons?: Reason[];
   last?: (number | null)[];
 };
 export type Activity = {
   activity: string;
   at: string;
-  count: number;
+  count: number | null;
   median: number | null;
   q1: number | null;
   q3: number | null;
 };
-export type Score = { activity: string; score: number | null; max: number | null; share: number | null; at: string };
+export type Score = {
+  activity: string;
+  score: number | null;
+  max: number | null;
+  share: number | null;
+  at: string;
+  median?: number | null;
+};
 export type Performance = {
   course: CourseFigures | null;
   students: StudentRow[];
   activities: Activity[] | null;
-  scores?: Score[];
+  scores?: Score[] | null;
   rules?: Record<string, unknown>;
   updated_at?: string | null;
 };

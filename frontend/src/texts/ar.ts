@@ -158,6 +158,7 @@ export const ar: Texts = {
   'chapters.edit': 'فصول «{title}»',
   'chapters.help': 'فصل واحد في كل سطر: وقته ثم اسمه.',
   'chapters.wrong': 'السطر {line}، «{text}»: ابدأه بوقت خاص به قبل {most} ثم الاسم.',
+  'chapters.wrongStart': 'السطر {line}، «{text}»: ابدأه بوقت خاص به، مثل 6:36، ثم الاسم.',
   'chapters.save': plural('احفظ الفصل', 'احفظ الفصلين', 'احفظ {count} فصول', 'احفظ {count} فصلًا', 'احفظ {count} فصل'),
 
   'lectures.loading': 'جارٍ تحميل المحاضرات…',
@@ -205,6 +206,7 @@ export const ar: Texts = {
   'video.position': same('رقم {count} في الانتظار'),
   'video.noReason': 'تعذّر تجهيز الفيديو.',
   'video.replace': 'اختر ملفًا آخر',
+  'video.again': 'حاول مرة أخرى',
   'video.addCaptions': 'أضف ترجمة نصية',
   'video.editChapters': 'حرّر الفصول',
   'video.watch': 'مشاهدة',
@@ -350,6 +352,14 @@ export const ar: Texts = {
     'هبوط {points} نقطة في {count} تمارين',
     'هبوط {points} نقطة في {count} تمرينًا',
     'هبوط {points} نقطة في {count} تمرين',
+  ),
+  'why.low': same('أقل من {share} في {count} من آخر {of}'),
+  'why.fall': plural(
+    'هبوط نقطة منذ {since}',
+    'هبوط نقطتين منذ {since}',
+    'هبوط {count} نقاط منذ {since}',
+    'هبوط {count} نقطة منذ {since}',
+    'هبوط {count} نقطة منذ {since}',
   ),
   'rule.all': 'القواعد: {list}.',
 

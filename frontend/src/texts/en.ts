@@ -129,6 +129,7 @@ export const en = {
   'chapters.edit': 'Chapters of “{title}”',
   'chapters.help': 'One chapter a line: its time, then its name.',
   'chapters.wrong': 'Line {line}, “{text}”: begin it with a time of its own before {most}, then the name.',
+  'chapters.wrongStart': 'Line {line}, “{text}”: begin it with a time of its own, such as 6:36, then the name.',
   'chapters.save': plural('Save {count} chapter', 'Save {count} chapters'),
 
   'lectures.loading': 'Loading the lectures…',
@@ -176,6 +177,7 @@ export const en = {
   'video.position': plural('number {count} in the queue', 'number {count} in the queue'),
   'video.noReason': 'The video could not be prepared.',
   'video.replace': 'Choose another file',
+  'video.again': 'Try again',
   'video.addCaptions': 'Add captions',
   'video.editChapters': 'Edit chapters',
   'video.watch': 'Watch',
@@ -292,6 +294,8 @@ export const en = {
   'rule.absent': plural('no hand-in for {count} week', 'no hand-in for {count} weeks'),
   'rule.low': plural('below {share} in {count} of {of}', 'below {share} in {count} of {of}'),
   'rule.fall': plural('{points} points down in {count} exercise', '{points} points down in {count} exercises'),
+  'why.low': plural('below {share} in {count} of the last {of}', 'below {share} in {count} of the last {of}'),
+  'why.fall': plural('fell {count} point since {since}', 'fell {count} points since {since}'),
   'rule.all': 'Rules: {list}.',
 
   'add.title': 'Add scores',
