@@ -1,7 +1,8 @@
 import './tokens.css';
 import { mount } from 'svelte';
 import App from './frame/App.svelte';
-import { preferences, recall } from './frame/preferences.svelte';
+import { preferences } from './frame/preferences.svelte';
+import { ownStore } from './session/storage';
 import { language } from './texts/language.svelte';
 
 const meta = (name: string): string | null => document.querySelector<HTMLMetaElement>(`meta[name="atomic-guide-${name}"]`)?.content || null;
@@ -12,7 +13,7 @@ document.querySelector('meta[name="atomic-guide-code"]')?.remove();
 history.replaceState(null, '', '/course');
 
 preferences.load();
-language.use(recall('atomic-guide.language') ?? meta('locale'));
+language.use(ownStore.get('atomic-guide.language') ?? meta('locale'));
 
 const target = document.getElementById('app');
 if (!target) throw new Error('the page has no #app');

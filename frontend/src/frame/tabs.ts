@@ -1,14 +1,16 @@
+import { tabStore } from '../session/storage';
+
 export type Tab = 'lecture' | 'performance' | 'lectures' | 'upload';
 const KEY = 'atomic-guide.tab';
 
 /** The part that was open before a reload, else the first. */
 export function firstTab(tabs: readonly Tab[]): Tab {
-  const kept = sessionStorage.getItem(KEY);
+  const kept = tabStore.get(KEY);
   return tabs.find((tab) => tab === kept) ?? tabs[0] ?? 'lecture';
 }
 
 export function keepTab(tab: Tab): void {
-  sessionStorage.setItem(KEY, tab);
+  tabStore.set(KEY, tab);
 }
 
 /** The tab an arrow, Home or End leads to; `rtl` turns the arrows round. */

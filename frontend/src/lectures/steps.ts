@@ -22,9 +22,3 @@ export function stepName(step: Step, video: Video): string {
 export function stepIcon(state: string): Shape {
   return ICONS[state] ?? 'waiting';
 }
-
-/** The cause (first sentence) and the remedy (the rest) of a failure. */
-export function cause(reason: string): [string, string] {
-  const match = /^(.*?[.!?؟])\s+(.*)$/s.exec(reason);
-  return match ? [match[1] ?? '', match[2] ?? ''] : [reason, ''];
-}

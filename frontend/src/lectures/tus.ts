@@ -3,7 +3,7 @@
  * to go on. The address is kept under the file's fingerprint, so that choosing the same file
  * another day goes on where it stopped.
  */
-import { keep, recall } from '../frame/preferences.svelte';
+import { ownStore } from '../session/storage';
 import { Refused, type Session } from '../session/session';
 
 export type Phase = 'starting' | 'sending' | 'paused' | 'waiting' | 'done' | 'failed' | 'cancelled';
@@ -61,7 +61,7 @@ export class TusUpload {
   async cancel(): Promise<void> {
     this.#stop();
     this.#become({ phase: 'cancelled' });
-    keep(this.#key, '');
+    ownStore.set(this.#key, '');
     if (this.#address) {
       await this.session
         .send(this.#address, { method: 'DELETE', headers: { 'Tus-Resumable': VERSION } })
@@ -88,7 +88,7 @@ export class TusUpload {
       this.#become({ sent: answer.offset ?? Math.min(sent + CHUNK, this.file.size) });
     }
     if (this.progress.sent < this.file.size) return false;
-    keep(this.#key, '');
+    ownStore.set(this.#key, '');
     this.#become({ phase: 'done' });
     return true;
   }
@@ -110,7 +110,7 @@ export class TusUpload {
     });
     const { id } = (await answer.json()) as { id: string };
     this.#address = new URL(answer.headers.get('Location') ?? `/api/video/upload/${id}`, location.href).pathname;
-    keep(this.#key, JSON.stringify({ address: this.#address, id } satisfies Kept));
+    ownStore.set(this.#key, JSON.stringify({ address: this.#address, id } satisfies Kept));
     this.#become({ id, phase: 'sending', sent: 0 });
   }
 
@@ -121,7 +121,7 @@ export class TusUpload {
     } catch (error) {
       // The server has forgotten it: begin anew with the next step.
       if (error instanceof Refused && [403, 404, 410].includes(error.status)) {
-        keep(this.#key, '');
+        ownStore.set(this.#key, '');
         this.#address = '';
         this.#become({ id: null, sent: 0 });
       }
@@ -177,7 +177,7 @@ export class TusUpload {
 
   #recalled(): Kept | null {
     try {
-      return JSON.parse(recall(this.#key) ?? '') as Kept;
+      return JSON.parse(ownStore.get(this.#key) ?? '') as Kept;
     } catch {
       return null;
     }

@@ -1,4 +1,4 @@
-import { keep, recall } from '../frame/preferences.svelte';
+import { ownStore } from '../session/storage';
 import type { Captions, Video } from '../session/answers';
 import type { Session } from '../session/session';
 import { type Cue, cueAt, cuesOf } from './vtt';
@@ -8,7 +8,7 @@ const KEY = 'atomic-guide.captions';
 /** The captions of the shown lecture: the transcript always, the lines on the picture when on. */
 export class CaptionTrack {
   lang = $state<string | null>(null);
-  on = $state(recall(KEY) !== 'off');
+  on = $state(ownStore.get(KEY) !== 'off');
   cues = $state.raw<Cue[]>([]);
   state = $state<'none' | 'loading' | 'ready' | 'failed'>('none');
   #file = '';
@@ -34,7 +34,7 @@ export class CaptionTrack {
 
   choose(video: Video, lang: string | null): void {
     this.on = lang !== null;
-    keep(KEY, this.on ? 'on' : 'off');
+    ownStore.set(KEY, this.on ? 'on' : 'off');
     if (lang !== null) {
       this.lang = lang;
       this.show(video, lang);

@@ -2,7 +2,7 @@ import { untrack } from 'svelte';
 import type Hls from 'hls.js';
 import type { ErrorData } from 'hls.js';
 import workerUrl from 'hls.js/dist/hls.worker.js?url';
-import { keep, recall } from '../frame/preferences.svelte';
+import { ownStore } from '../session/storage';
 import type { Video } from '../session/answers';
 
 export type Level = { index: number; label: string };
@@ -206,14 +206,14 @@ export class Playback {
   }
 
   #kept(video: Video): number {
-    const at = Number(recall(`atomic-guide.at.${video.id}`) ?? 0);
+    const at = Number(ownStore.get(`atomic-guide.at.${video.id}`) ?? 0);
     return at > 10 && at < (video.duration ?? 0) - 15 ? at : 0;
   }
 
   #save(): void {
     if (!this.video || this.time === 0) return;
     this.#saved = this.time;
-    keep(`atomic-guide.at.${this.video.id}`, String(Math.floor(this.time)));
+    ownStore.set(`atomic-guide.at.${this.video.id}`, String(Math.floor(this.time)));
   }
 }
 

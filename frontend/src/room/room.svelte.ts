@@ -1,5 +1,6 @@
 import type { Frame, Message, Person } from '../session/answers';
 import { identity, type Session } from '../session/session';
+import { ownStore } from '../session/storage';
 import { Link, type State } from './link';
 import { Timeline, unread } from './timeline';
 
@@ -277,10 +278,10 @@ export class Room {
   }
 
   #stored(): string | null {
-    return localStorage.getItem(this.#key);
+    return ownStore.get(this.#key);
   }
 
   #store(): void {
-    localStorage.setItem(this.#key, String(this.timeline.cursor));
+    ownStore.set(this.#key, String(this.timeline.cursor));
   }
 }

@@ -6,6 +6,7 @@
  * the page that opened it for a code. When no way is left, `onEnd` is called once.
  */
 import type { Course, Grant, Person } from './answers';
+import { tabStore } from './storage';
 
 const RESUME = 'atomic-guide.resume';
 const RETURN = 'atomic-guide.return';
@@ -46,7 +47,7 @@ export class Session {
 
   /** Exchanges the page's one-time code, or after a reload the resume code. Rejects when both fail. */
   async start(code: string | null): Promise<void> {
-    const proof = code ?? sessionStorage.getItem(RESUME) ?? (await askOpener());
+    const proof = code ?? tabStore.get(RESUME) ?? (await askOpener());
     if (!proof) throw new Refused(401, 'UNAUTHENTICATED', 'no code');
     await this.#exchange(proof);
     document.addEventListener('visibilitychange', () => {
@@ -60,12 +61,12 @@ export class Session {
   }
 
   get returnUrl(): string | null {
-    return sessionStorage.getItem(RETURN);
+    return tabStore.get(RETURN);
   }
 
   /** Remembers the way back to the LMS for the time after the session. */
   remember(course: Course): void {
-    if (course.return_url && /^https?:/.test(course.return_url)) sessionStorage.setItem(RETURN, course.return_url);
+    if (course.return_url && /^https?:/.test(course.return_url)) tabStore.set(RETURN, course.return_url);
   }
 
   /** JSON in, JSON out. Waits for Retry-After twice at most, renews the token once after a 401. */
@@ -118,20 +119,20 @@ export class Session {
   /** A resume code to give away, and a fresh one for this page. */
   async #spare(): Promise<string | null> {
     await this.#renew();
-    const code = sessionStorage.getItem(RESUME);
+    const code = tabStore.get(RESUME);
     await this.#renew();
     return code;
   }
 
   async #resume(): Promise<void> {
-    const code = sessionStorage.getItem(RESUME);
-    sessionStorage.removeItem(RESUME);
+    const code = tabStore.get(RESUME);
+    tabStore.remove(RESUME);
     try {
       if (!code) throw new Refused(401, 'UNAUTHENTICATED', 'no resume code');
       await this.#exchange(code);
     } catch (error) {
       if (error instanceof Refused) this.#end();
-      else if (code) sessionStorage.setItem(RESUME, code); // the network failed, not the code
+      else if (code) tabStore.set(RESUME, code); // the network failed, not the code
       throw error;
     }
   }
@@ -153,7 +154,7 @@ export class Session {
     this.#token = grant.token;
     if (grant.user) this.user = grant.user;
     if (grant.course) this.course = grant.course;
-    if (grant.resume) sessionStorage.setItem(RESUME, grant.resume);
+    if (grant.resume) tabStore.set(RESUME, grant.resume);
     const life = grant.expires_in * 1000;
     this.#expires = Date.now() + life;
     clearTimeout(this.#timer);

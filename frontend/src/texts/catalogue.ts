@@ -16,7 +16,7 @@ const rightToLeft: ReadonlySet<Code> = new Set<Code>(['ar']);
 /** The nearest language we have: `ar-EG` is Arabic, an unknown one is English. */
 export function nearest(tag: string | null | undefined): Code {
   const base = (tag ?? '').toLowerCase().split(/[-_]/)[0];
-  return base !== undefined && base in catalogues ? (base as Code) : 'en';
+  return base !== undefined && Object.hasOwn(catalogues, base) ? (base as Code) : 'en';
 }
 
 export function direction(code: Code): 'rtl' | 'ltr' {
