@@ -187,8 +187,8 @@ def make_report(
     if not users:
         return Report(Curve(0, None, None, [], members), [], [], rules, updated_at)
     titles, activity = _places([row["activity"] for row in attempts])
-    score, maximum, at = (np.array([row[column] for row in attempts]) for column in ("score", "maximum", "at"))
-    kept, dates, order = figures.latest(student, activity, score / maximum, at)
+    share, at = (np.array([row[column] for row in attempts]) for column in ("share", "at"))
+    kept, dates, order = figures.latest(student, activity, share, at)
     titles = [titles[place] for place in order]
     found = figures.student_figures(kept, dates, rules, now)
     activities = _activities(figures.activity_figures(kept, dates), titles)

@@ -24,7 +24,7 @@ SELECT version, updated_at FROM gradebooks WHERE bucket = :bucket AND tenant = :
 
 -- name: read_attempts
 -- purpose: Every attempt of a course, each student's in order of activity and time.
-SELECT "user", activity, at, score, maximum FROM scores
+SELECT "user", activity, at, score / maximum AS share FROM scores
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 ORDER BY "user", activity, at, id
 

@@ -93,15 +93,12 @@ def _text(name: str, value: Any) -> str:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, str):
-        text = value.strip()
-        if not _NUMBER.fullmatch(text):
-            raise Unacceptable(f"{name} {_show(value)} is not a number; write it like 16.5")
-        value = float(text)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    written = value.strip() if isinstance(value, str) else value
+    is_number = isinstance(written, int | float) and not isinstance(written, bool)
+    if not is_number and not (isinstance(written, str) and _NUMBER.fullmatch(written)):
         raise Unacceptable(f"{name} {_show(value)} is not a number; write it like 16.5")
     try:
-        number = float(value)
+        number = float(written)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
