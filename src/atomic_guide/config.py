@@ -18,11 +18,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from atomic_guide.course.analytics.settings import AnalyticsSettings
+from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.engines.assets.sign import SigningSettings
 from atomic_guide.engines.assets.store import AssetSettings
 from atomic_guide.engines.data.embedded import DataSettings
 from atomic_guide.engines.nats.settings import NatsSettings
+from atomic_guide.engines.queues.jobs import QueueSettings
+from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import SessionSettings
 
@@ -87,8 +92,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: LogSettings = LogSettings()
     databases: DataSettings = DataSettings()
     nats: NatsSettings = NatsSettings()
+    rooms: RoomSettings = RoomSettings()
+    queues: QueueSettings = QueueSettings()
     assets: AssetSettings = AssetSettings()
+    playback: SigningSettings = SigningSettings()
     sessions: SessionSettings = SessionSettings()
+    limits: LimitSettings = LimitSettings()
+    lti: LtiSettings = LtiSettings()
     video: VideoSettings = VideoSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
 

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
 from atomic_guide.course.analytics.ingest import Scores
 from atomic_guide.course.analytics.performance import Performance
+from atomic_guide.course.lti.assembly import build_lti
+from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.course.video.announce import Announce
+from atomic_guide.course.video.assembly import build_media, media_key
+from atomic_guide.course.video.videos import Parts
+from atomic_guide.engines.assets.sign import Signer
+from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.errors import ConfigurationError
-from atomic_guide.web.health import Health
+from atomic_guide.engines.nats.connection import Connection
+from atomic_guide.engines.nats.server import NatsServer
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.rooms.registry import Rooms
+from atomic_guide.errors import ConfigurationError, Unavailable
+from atomic_guide.web.chat import assemble_chat
+from atomic_guide.web.health import Check, Health
 from atomic_guide.web.sessions import Sessions
 from atomic_guide.web.tool import Tool
+
+_log = structlog.get_logger(__name__)
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -59,30 +77,103 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+class Built(NamedTuple):
+    """A tool and what keeps it running; `nats` is None where another server is used."""
+
+    tool: Tool
+    connection: Connection
+    nats: NatsServer | None
+
+
 @asynccontextmanager
-async def built_tool(settings: Settings, where: Address) -> AsyncIterator[Tool]:
-    """A tool with its engines open; they are closed in reverse order."""
+async def built_tool(settings: Settings, where: Address, *, supervisor: bool) -> AsyncIterator[Built]:
+    """A tool over its engines; they are closed in reverse order. Only a supervisor starts servers and cleans up."""
     data = Path(settings.data)
     clock = SystemClock()
-    shards = await open_embedded(data, settings.databases)
+    async with AsyncExitStack() as stack:
+        shards = await open_embedded(data, settings.databases)
+        stack.push_async_callback(shards.close)
+        nats = await _started_nats(data, settings, stack) if supervisor and not settings.nats.url else None
+        connection = Connection(data, settings.nats)
+        await connection.open()
+        stack.push_async_callback(connection.close)
+        tool = await _assembled(settings, where, Engines(data, shards, connection), clock)
+        stack.push_async_callback(tool.lti.close)
+        stack.push_async_callback(tool.chat.close)
+        if supervisor:
+            await tool.media.recover()
+        yield Built(tool, connection, nats)
+
+
+class Engines(NamedTuple):
+    """What the parts stand on."""
+
+    data: Path
+    shards: Shards
+    connection: Connection
+
+
+async def _started_nats(data: Path, settings: Settings, stack: AsyncExitStack) -> NatsServer:
+    server = NatsServer(data, settings.nats)
+    stack.push_async_callback(server.stop)
     try:
-        yield assemble(settings, where, shards, clock)
-    finally:
-        await shards.close()
+        await server.start()
+    except Unavailable as error:
+        # One process needs no NATS, and `keep` goes on trying.
+        _log.warning("nats-server does not start; rooms work within this process", error=error.message)
+    return server
 
 
-def assemble(settings: Settings, where: Address, shards: Shards, clock: SystemClock) -> Tool:
+async def _assembled(settings: Settings, where: Address, engines: Engines, clock: SystemClock) -> Tool:
     """The parts over open engines."""
-    del where
-    token = settings.operator_token or operator_token(Path(settings.data))
+    data, shards, connection = engines
+    token = settings.operator_token or operator_token(data)
+    health = Health(shards, new_registry(), clock, metrics_public=settings.server.metrics_public)
+    chat = assemble_chat(shards, clock, connection, settings.rooms, settings.limits)
+    store = Store(data / "objects", settings.assets)
+    parts = Parts(shards, store, Queues(shards, clock, settings.queues), settings.video, clock)
+    health.checks["nats"] = Check(_connected(connection), needed=False)
+    health.checks["store"] = Check(_has_space(store))
     return Tool(
         clock=clock,
         shards=shards,
         sessions=Sessions(shards.directory, clock, settings.sessions, token),
         scores=Scores(shards, clock, settings.analytics),
         performance=Performance(shards, clock, settings.analytics),
-        health=Health(shards, new_registry(), clock, metrics_public=settings.server.metrics_public),
+        health=health,
+        lti=build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where)),
+        media=build_media(
+            data, parts, Signer(await media_key(shards, clock), clock, settings.playback), _announcer(chat.rooms)
+        ),
+        chat=chat,
     )
+
+
+def lti_settings(settings: Settings, where: Address) -> LtiSettings:
+    """The LTI settings in force: a development server also talks to platforms on this computer."""
+    return msgspec.structs.replace(settings.lti, allow_loopback=settings.lti.allow_loopback or where.development)
+
+
+def _announcer(rooms: Rooms) -> Announce:
+    async def announce(key: CourseKey, kind: str, data: dict[str, Any], user: str | None = None) -> None:
+        rooms.announce(key, kind, data, user=user)
+
+    return announce
+
+
+def _connected(connection: Connection) -> Callable[[], Awaitable[None]]:
+    async def probe() -> None:
+        if not connection.connected:
+            raise Unavailable("not connected; rooms work within each process until it is back")
+
+    return probe
+
+
+def _has_space(store: Store) -> Callable[[], Awaitable[None]]:
+    async def probe() -> None:
+        await asyncio.to_thread(store.check_space)
+
+    return probe
 
 
 def new_registry() -> CollectorRegistry:

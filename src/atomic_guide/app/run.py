@@ -11,29 +11,35 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 import structlog
 import uvicorn
 import uvloop
 
-from atomic_guide.app.build import Address, address, built_tool
+from atomic_guide.app.build import Address, Built, address, built_tool
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent
 from atomic_guide.config import Settings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.web.idempotency import prune_answers
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.server import create_app
+from atomic_guide.web.socket import SocketDoor, own_origins
+from atomic_guide.web.table import DECLARED
 from atomic_guide.web.tool import Tool
 
-Role = Literal["all", "web", "worker"]
+Role = Literal["all", "web", "worker", "control"]
 
 _log = structlog.get_logger(__name__)
 
 # Seconds between switches of Python's threads. The default of 5 ms makes a database's writer thread wait that
 # long, after each statement, for a busy event loop; 0.5 ms costs the loop nothing measurable.
 _SWITCH_INTERVAL = 0.0005
+
+# Children drain like their supervisor; together they stay within the 30 s of SIGTERM's contract.
+_CHILDREN_SECONDS = 20.0
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -75,30 +81,88 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
     supervisor = launch.child is None
     if supervisor:
         lock.note(f"process {os.getpid()} at {where.public_url}")
-    async with built_tool(settings, where) as tool:
-        server = _Server(settings, tool)
+    async with built_tool(settings, where, supervisor=supervisor) as built:
+        process = _Process(settings, launch.role, built, where)
         children = Children(lock, listener, list(launch.arguments))
-        tasks = [asyncio.create_task(task) for task in _root_tasks(settings, tool, children, supervisor=supervisor)]
-        tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
-        await server.ready()
+        tasks = [asyncio.create_task(task) for task in process.root_tasks(listener)]
         if supervisor:
+            tasks += [asyncio.create_task(task) for task in _children(settings, children)]
+        await process.ready()
+        if supervisor and not stop.is_set():
             announce(settings, where)
         ended = asyncio.create_task(stop.wait())
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        await _drain(settings, server, children, tasks)
+        ended.cancel()
+        failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
+        await asyncio.gather(children.stop(_CHILDREN_SECONDS), process.drain())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in failed:
+            task.result()
 
 
-async def _drain(settings: Settings, server: _Server, children: Children, tasks: list[asyncio.Task[None]]) -> None:
-    """Stop taking work, let what runs finish, then end the root tasks. Raises what ended one of them early."""
-    failed = [task for task in tasks if task.done() and task.exception() is not None]
-    await children.stop(settings.server.drain_seconds + 5)
-    server.should_exit = True
-    _done, late = await asyncio.wait(tasks[-1:], timeout=settings.server.drain_seconds + 5)
-    for task in [*tasks[:-1], *late]:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for task in failed:
-        task.result()
+def _children(settings: Settings, children: Children) -> list[Coroutine[Any, Any, None]]:
+    web = [children.keep("web", number) for number in range(1, settings.processes.web)]
+    return web + [children.keep("worker", number) for number in range(settings.processes.worker)]
+
+
+class _Process:
+    """What one process runs, by its role."""
+
+    def __init__(self, settings: Settings, role: Role, built: Built, where: Address) -> None:
+        self._settings = settings
+        self._built = built
+        self._server = _Server(settings, built.tool, where) if role in {"all", "web"} else None
+        self._worker = built.tool.media.worker(settings.queues) if role in {"all", "worker"} else None
+        self._working: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    def root_tasks(self, listener: socket.socket) -> list[Coroutine[Any, Any, None]]:
+        """Everything that runs until the end; the process ends when one of them does."""
+        tool = self._built.tool
+        tasks = [
+            _every(30, "prune sessions", tool.sessions.prune),
+            _every(30, "prune logins", tool.lti.prune),
+            _every(60, "prune answers", lambda: prune_answers(tool)),
+            _every(60, "tend uploads", tool.media.uploads.tend),
+            tool.chat.rooms.run(),
+        ]
+        if self._built.nats is not None:
+            tasks.append(self._built.nats.keep())
+        if self._worker is not None:
+            self._working = asyncio.create_task(self._worker.run())
+            tasks.append(_until(self._working))
+        if self._server is not None:
+            self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+            tasks.append(_until(self._serving))
+        return tasks
+
+    async def ready(self) -> None:
+        """Wait until requests are answered; ends early where the server has failed."""
+        for _ in range(1000):
+            if self._server is None or self._server.started or self._server.should_exit:
+                return
+            await asyncio.sleep(0.01)
+
+    async def drain(self) -> None:
+        """Take no new work, say goodbye to sockets, hand jobs back, let requests finish; bounded."""
+        if self._worker is not None:
+            self._worker.stop()
+        if self._server is not None:
+            self._server.stop_listening()
+            await self._built.tool.chat.rooms.drain()
+            self._server.should_exit = True
+        running = [task for task in (self._serving, self._working) if task is not None]
+        if running:
+            _done, late = await asyncio.wait(running, timeout=self._settings.server.drain_seconds + 2)
+            for task in late:
+                task.cancel()
+
+
+async def _until(task: asyncio.Task[None]) -> None:
+    """Wait for a task that is drained, not cancelled, when the others are."""
+    await asyncio.shield(task)
 
 
 def announce(settings: Settings, where: Address) -> None:
@@ -111,16 +175,6 @@ def announce(settings: Settings, where: Address) -> None:
         lines.append(f"operator token in {Path(settings.data) / 'operator-token'}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-
-
-def _root_tasks(
-    settings: Settings, tool: Tool, children: Children, *, supervisor: bool
-) -> list[Coroutine[Any, Any, None]]:
-    tasks: list[Coroutine[Any, Any, None]] = [_every(30, "prune sessions", tool.sessions.prune)]
-    if supervisor:
-        tasks += [children.keep("web", number) for number in range(1, settings.processes.web)]
-        tasks += [children.keep("worker", number) for number in range(settings.processes.worker)]
-    return tasks
 
 
 async def _every(seconds: float, what: str, action: Callable[[], Awaitable[None]]) -> None:
@@ -151,15 +205,16 @@ def _listen(settings: Settings, launch: Launch) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: the root decides when to drain."""
 
-    def __init__(self, settings: Settings, tool: Tool) -> None:
+    def __init__(self, settings: Settings, tool: Tool, where: Address) -> None:
         server = settings.server
-        app = create_app(tool, [])
+        app = create_app(tool, DECLARED)
         metrics = WebMetrics(tool.health.registry)
+        door = SocketDoor(tool.sessions, tool.chat, own_origins(where.public_url), server.trusted_proxies)
         super().__init__(
             uvicorn.Config(
                 Observe(app, app.routes, metrics, access_log=settings.logs.requests),
                 http="httptools",
-                ws="none",
+                ws=cast("Any", door.protocol),
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -178,9 +233,7 @@ class _Server(uvicorn.Server):
         """Leave the signals to the root."""
         yield
 
-    async def ready(self) -> None:
-        """Wait until requests are answered; ends early where the server has failed."""
-        for _ in range(1000):
-            if self.started or self.should_exit:
-                return
-            await asyncio.sleep(0.01)
+    def stop_listening(self) -> None:
+        """Take no new connection, while those that are open go on."""
+        for listener in getattr(self, "servers", []):
+            listener.close()

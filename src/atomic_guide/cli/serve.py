@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
 from atomic_guide.app.run import Launch, Role, serve
@@ -10,7 +12,7 @@ from atomic_guide.cli.options import Context, data_options
 
 @click.command()
 @data_options
-@click.option("--role", type=click.Choice(["all", "web", "worker"]), default="all", help="What this process does.")
+@click.option("--role", type=click.Choice(get_args(Role)), default="all", help="What this process does.")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8000; 0 takes a free one).")
 @click.option("--child", type=int, hidden=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from atomic_guide.course.chat.check import CONTENT_LIMIT
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.web.routing import Call, Calls
 from atomic_guide.web.sessions import Session, Tokens
@@ -95,17 +96,16 @@ async def course(call: Call[None]) -> Course:
     """Describe the session's course to its page."""
     session = call.session
     row = await call.tool.shards.of(session.key).one(QUERIES["find_course"], session.key.columns)
-    videos = call.tool.videos
-    space = await videos.space(session.key)
+    space = await call.tool.media.videos.space(session.key)
     return Course(
         id=session.course,
         title=row["title"] if row else session.title,
         user=_user(session),
         locale=session.locale,
         return_url=row["return_url"] if row else None,
-        space=Space(space.used, space.limit),
-        upload=UploadLimit(space.max_bytes),
-        limits=Limits(call.tool.chat.message_characters),
+        space=Space(space["used"], space["limit"]),
+        upload=UploadLimit(call.tool.media.settings.max_bytes),
+        limits=Limits(CONTENT_LIMIT),
     )
 
 

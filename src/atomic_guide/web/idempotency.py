@@ -18,6 +18,7 @@ from atomic_guide.web.routing import Answer, Call
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Row, Transaction
+    from atomic_guide.web.tool import Tool
 
 QUERIES = load_queries(__package__)
 
@@ -64,6 +65,12 @@ async def idempotent(
     values = {**claim, "status": answer.status, "answer": text, "expires_at": clock.now() + _KEPT_SECONDS}
     await database.write(_run("keep_answer", values))
     return answer
+
+
+async def prune_answers(tool: Tool) -> None:
+    """Forget answers whose day has passed; for a root task."""
+    for shard in tool.shards.all():
+        await shard.write(_run("drop_old_answers", {"now": tool.clock.now()}))
 
 
 def _repeated(kept: Row, fingerprint: str) -> Answer:
