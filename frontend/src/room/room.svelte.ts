@@ -81,7 +81,8 @@ export class Room {
   write(content: string): boolean {
     if (this.pending.length >= MOST_PENDING) return false;
     this.pending.push({ id: identity(), content, written: Date.now(), sent: false, refusal: null });
-    this.mark = null;
+    // Who writes has read what is there; what arrives while offline is still to be read.
+    if (this.link.name === 'live') this.mark = null;
     this.#drain();
     return true;
   }

@@ -44,12 +44,14 @@ export class Session {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #renewing: Promise<void> | undefined;
   #ended = false;
+  readonly #siblings = new BroadcastChannel('atomic-guide');
 
   /** Exchanges the page's one-time code, or after a reload the resume code. Rejects when both fail. */
   async start(code: string | null): Promise<void> {
     const proof = code ?? tabStore.get(RESUME) ?? (await askOpener());
     if (!proof) throw new Refused(401, 'UNAUTHENTICATED', 'no code');
     await this.#exchange(proof);
+    this.#listen();
     document.addEventListener('visibilitychange', () => {
       // Timers stand still while a laptop sleeps, so the token may have run out meanwhile.
       if (!document.hidden && Date.now() > this.#expires - REFRESH_BEFORE) void this.#renew().catch(() => this.#end());
@@ -139,6 +141,17 @@ export class Session {
 
   async #exchange(code: string): Promise<void> {
     this.#accept(await post<Grant>('/api/session', { code }));
+    this.#siblings.postMessage(code);
+  }
+
+  /**
+   * A duplicated tab, or a window opened from here, gets a copy of this tab's storage and with it the
+   * same one-time code. Whoever uses it says so, and the others get themselves another.
+   */
+  #listen(): void {
+    this.#siblings.onmessage = (event: MessageEvent<unknown>) => {
+      if (event.data === tabStore.get(RESUME)) void this.#renew().catch(() => undefined);
+    };
   }
 
   async #renew(): Promise<void> {
