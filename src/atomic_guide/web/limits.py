@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated
 
-import cachebox
 import msgspec
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock
+from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.rooms.budget import Rate
 
@@ -70,9 +70,9 @@ class Limits:
         self._instructor = Rate(settings.instructor_messages)
         self._room = Rate(settings.room_messages)
         self._refused = Rate(settings.refused_tickets)
-        self._people: cachebox.LRUCache[tuple[CourseKey, str], float] = cachebox.LRUCache(settings.remembered)
-        self._rooms: cachebox.LRUCache[CourseKey, float] = cachebox.LRUCache(settings.remembered)
-        self._addresses: cachebox.LRUCache[str, float] = cachebox.LRUCache(settings.remembered)
+        self._people: Memory[tuple[CourseKey, str], float] = Memory(settings.remembered)
+        self._rooms: Memory[CourseKey, float] = Memory(settings.remembered)
+        self._addresses: Memory[str, float] = Memory(settings.remembered)
 
     def check_message(self, key: CourseKey, user: str, role: str) -> None:
         """Count a message. Raises `RateLimited` with the time until the next one is welcome."""

@@ -15,13 +15,13 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import cachebox
 import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from atomic_guide import errors
+from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 
@@ -114,7 +114,7 @@ class Sessions:
         self._signing = ""
         self._signing_since = 0.0
         # Checking a JWT costs about 20 us; a client sends the same token many times in its 15 minutes.
-        self._checked: cachebox.LRUCache[str, tuple[float, Session]] = cachebox.LRUCache(maxsize=20_000)
+        self._checked: Memory[str, tuple[float, Session]] = Memory(maxsize=20_000)
 
     async def access(self, headers: Mapping[str, str], access: Access) -> Session | None:
         """The session of a request that `access` admits. Raises `Unauthenticated` or `Forbidden`."""

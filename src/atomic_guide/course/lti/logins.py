@@ -12,13 +12,13 @@ import hmac
 import secrets
 from typing import NamedTuple
 
-import cachebox
 import msgspec
 
 from atomic_guide.clock import Clock
 from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.course.lti.registration import QUERIES, Platform
 from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.database import Database, Transaction
 
 _KEPT_AFTER_EXPIRY = 300.0
@@ -69,7 +69,7 @@ class Logins:
         self._settings = settings
         self._decoder = msgspec.json.Decoder(LoginRequest)
         # Tokens of a bucket and when they were counted, by address.
-        self._rates: cachebox.LRUCache[str, tuple[float, float]] = cachebox.LRUCache(maxsize=_ADDRESSES)
+        self._rates: Memory[str, tuple[float, float]] = Memory(maxsize=_ADDRESSES)
 
     def check_rate(self, address: str) -> None:
         """Count a login of an address. Raises `Refused` with `retry_after` where it has begun too many."""

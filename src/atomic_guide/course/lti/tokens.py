@@ -7,7 +7,6 @@ import secrets
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-import cachebox
 import msgspec
 
 from atomic_guide import errors
@@ -15,6 +14,7 @@ from atomic_guide.clock import Clock
 from atomic_guide.course.lti.outbound import Outbound, OutboundFailed
 from atomic_guide.course.lti.registration import Platform
 from atomic_guide.course.lti.signing import SigningKeys
+from atomic_guide.engines.cache.memory import Memory
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_SECONDS = 300
@@ -54,7 +54,7 @@ class ServiceTokens:
         self._outbound = outbound
         self._signing = signing
         self._clock = clock
-        self._kept: cachebox.LRUCache[tuple[str, str], _Kept] = cachebox.LRUCache(maxsize=_CACHED)
+        self._kept: Memory[tuple[str, str], _Kept] = Memory(maxsize=_CACHED)
         self._fetching: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def token(self, platform: Platform, scopes: tuple[str, ...]) -> str:

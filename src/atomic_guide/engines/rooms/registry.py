@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
-from websockets.frames import CloseCode
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock
@@ -21,6 +20,7 @@ from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.room import Room
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.engines.rooms.socket import OPEN, Socket
+from atomic_guide.engines.rooms.wire import CloseCode
 
 _log = structlog.get_logger(__name__)
 

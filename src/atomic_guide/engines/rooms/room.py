@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
-from websockets.frames import CloseCode
 
 from atomic_guide import errors
 from atomic_guide.engines.rooms import bus, wire
 from atomic_guide.engines.rooms.order import Order
 from atomic_guide.engines.rooms.presence import Person, Presence
 from atomic_guide.engines.rooms.settings import LATE_LIMIT, LATE_SECONDS, MEMBERS_SHOWN
+from atomic_guide.engines.rooms.wire import CloseCode
 
 if TYPE_CHECKING:
     from atomic_guide.engines.rooms.bus import Interest, Notice, RoomKey

@@ -12,11 +12,11 @@ from collections.abc import Callable, MutableSet
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from websockets.frames import CloseCode
 
 from atomic_guide import errors
 from atomic_guide.engines.rooms import wire
 from atomic_guide.engines.rooms.budget import Rate
+from atomic_guide.engines.rooms.wire import CloseCode
 
 if TYPE_CHECKING:
     from atomic_guide.engines.rooms.presence import Person

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-from websockets.frames import EXTERNAL_CLOSE_CODES, CloseCode, Opcode
+from websockets.frames import EXTERNAL_CLOSE_CODES, Opcode
+from websockets.frames import CloseCode as CloseCode  # noqa: PLC0414 - the rest of rooms takes it from here
 
 try:
     from websockets.speedups import apply_mask as _apply_mask

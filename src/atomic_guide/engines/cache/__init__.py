@@ -1,0 +1,1 @@
+"""What is remembered for speed, and may be forgotten at any moment."""
