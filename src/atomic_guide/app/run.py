@@ -58,6 +58,8 @@ def serve(settings: Settings, launch: Launch) -> None:
     set_up_logs(settings.logs)
     # Databases, keys and lectures are nobody else's to read on a shared computer.
     os.umask(0o077)
+    # Refused before anything is made: an open practice LMS on the network.
+    address(settings, settings.server.port)
     directory = Path(settings.data)
     if launch.lock_descriptor is None:
         lock = DataLock.acquire(directory)
