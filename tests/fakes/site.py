@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import re
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +22,7 @@ from atomic_guide.clock import Clock, SystemClock
 from atomic_guide.course.lti.assembly import Lti, build_lti
 from atomic_guide.course.lti.registration import Draft
 from atomic_guide.course.lti.settings import LtiSettings
-from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.embedded import DataSettings, migrate_embedded, open_embedded
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.web import launch, registration
 from atomic_guide.web.server import create_app
@@ -89,12 +93,22 @@ def error_of(answer: httpx.Response) -> str | None:
     return found[1] if found else None
 
 
+@functools.cache
+def _migrated() -> Path:
+    """Databases with the schema and nothing in them, made once for all tests of a run."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    migrate_embedded(folder, DataSettings())
+    return folder
+
+
 @contextlib.asynccontextmanager
 async def launch_site(
     folder: Path, platform: FakePlatform, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[Site]:
     """The launch pages with the platform registered."""
     clock = clock or SystemClock()
+    shutil.copytree(_migrated(), folder, dirs_exist_ok=True)
     shards = await open_embedded(folder)
     chosen = msgspec.structs.replace(LtiSettings(allow_loopback=True), **settings)
     lti = build_lti(BASE, shards.directory, clock, chosen)
@@ -102,7 +116,9 @@ async def launch_site(
     tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=sessions, lti=lti))
     try:
         await lti.platforms.add(draft_of(platform))
-        yield Site(create_app(tool, [*launch.calls.declared, *registration.calls.declared]), lti, shards, sessions, platform)
+        yield Site(
+            create_app(tool, [*launch.calls.declared, *registration.calls.declared]), lti, shards, sessions, platform
+        )
     finally:
         await lti.close()
         await shards.close()

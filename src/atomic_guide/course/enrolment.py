@@ -14,6 +14,9 @@ from atomic_guide.engines.data.shards import Shards
 
 QUERIES = load_queries(__package__, "enrolment.sql")
 
+UNTITLED = "Course"
+"""The title of a course that the LMS never named."""
+
 
 class Services(msgspec.Struct, frozen=True):
     """What the LMS offers for a course; an empty address where it offers nothing."""
@@ -36,14 +39,14 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     services: Services
 
 
-async def enrol(shards: Shards, clock: Clock, arrival: Arrival) -> None:
-    """Store the course and the member of a launch."""
+async def enrol(shards: Shards, clock: Clock, arrival: Arrival) -> str:
+    """Store the course and the member of a launch; returns the course's title, also where this launch had none."""
     now = clock.now()
     place = arrival.key.columns
     course = {
         **place,
         "context": arrival.context,
-        "title": arrival.title or "Course",
+        "title": arrival.title or UNTITLED,
         "titled": int(arrival.title is not None),
         "return_url": arrival.return_url,
         "now": now,
@@ -57,12 +60,13 @@ async def enrol(shards: Shards, clock: Clock, arrival: Arrival) -> None:
         "now": now,
     }
 
-    async def work(tx: Transaction) -> None:
-        await tx.execute(QUERIES["put_course"], course)
+    async def work(tx: Transaction) -> str:
+        stored = await tx.one(QUERIES["put_course"], course)
         await tx.execute(QUERIES["put_member"], member)
         await tx.execute(QUERIES["put_services"], services)
+        return str(stored["title"]) if stored else UNTITLED
 
-    await shards.of(arrival.key).write(work)
+    return await shards.of(arrival.key).write(work)
 
 
 async def services_of(shards: Shards, key: CourseKey) -> Services:

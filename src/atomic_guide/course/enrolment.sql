@@ -5,6 +5,7 @@ VALUES (:bucket, :tenant, :course, :context, :title, :return_url, :now)
 ON CONFLICT (bucket, tenant, course) DO UPDATE SET
 title = CASE WHEN :titled = 1 THEN excluded.title ELSE courses.title END,
 return_url = COALESCE(excluded.return_url, courses.return_url)
+RETURNING title
 
 -- name: put_member
 -- purpose: Make a member at the first launch, and keep name and role as the LMS last sent them.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from atomic_guide.course.lti.launch import Launch
     from atomic_guide.web.tool import Tool
 
+ROOM = "Course room"
+"""What the added link is called in the LMS."""
+
 _CHOICE = """<main class="notice-page"><div class="card notice-card">
 <h1>Add the course room to {course}</h1>
 <p>A link to the live room, the lectures and the performance figures of this course is added at the place that you
@@ -30,14 +33,14 @@ came from. Every link of a course leads to the same room.</p>
 </div></main>"""
 
 
-async def choice_page(tool: Tool, launch: Launch) -> Response:
+async def choice_page(tool: Tool, launch: Launch, title: str) -> Response:
     """The page of a deep linking launch. Raises `Refused` for learners and where no links are taken."""
     check_choice(launch)
-    lti, title = tool.lti, "Course room"
-    room = await chosen(launch, [title], lti.launches.base_url, lti.signing, tool.clock)
+    lti = tool.lti
+    room = await chosen(launch, [ROOM], lti.launches.base_url, lti.signing, tool.clock)
     nothing = await chosen(launch, [], lti.launches.base_url, lti.signing, tool.clock)
     body = render(
-        _CHOICE, course=launch.title or "the course", url=room.url, room=room.token, nothing=nothing.token
+        _CHOICE, course=title, url=room.url, room=room.token, nothing=nothing.token
     )  # fmt: skip
     # Browsers hold the redirects after a form to the same policy, and an LMS redirects among its own hosts.
     origins = tuple(dict.fromkeys([origin_of(room.url), *launch.platform.origins]))

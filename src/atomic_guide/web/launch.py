@@ -201,11 +201,11 @@ async def _check(tool: Tool, fields: Fields) -> Checked:
 async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields) -> Response:
     tool = call.tool
     admitted = await tool.lti.launches.admit(checked, secret)
-    await enrol(tool.shards, tool.clock, admitted.arrival)
+    title = await enrol(tool.shards, tool.clock, admitted.arrival)
     if admitted.deep_linking is not None:
-        answer = await choice_page(tool, admitted)
+        answer = await choice_page(tool, admitted, title)
     else:
-        code = await tool.sessions.issue_code(_session(tool, admitted))
+        code = await tool.sessions.issue_code(_session(tool, admitted, title))
         answer = _course_page((meta("code", code),), admitted.locale, _origins(checked))
     name = _COOKIE + binding_name(fields["state"])
     if name in call.request.cookies:
@@ -213,7 +213,7 @@ async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields
     return answer
 
 
-def _session(tool: Tool, admitted: Launch) -> Session:
+def _session(tool: Tool, admitted: Launch, title: str) -> Session:
     return Session(
         tenant=admitted.key.tenant,
         course=admitted.key.course,
@@ -222,7 +222,7 @@ def _session(tool: Tool, admitted: Launch) -> Session:
         name=admitted.name,
         role=admitted.role,
         locale=admitted.locale,
-        title=admitted.title or "Course",
+        title=title,
         ends_at=tool.sessions.new_end(),
     )
 

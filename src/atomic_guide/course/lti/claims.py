@@ -133,9 +133,9 @@ def name_of(claims: Claims) -> str:
 
 
 def title_of(claims: Claims) -> str | None:
-    """The course's title, else its label, else the link's title, if the platform sent any."""
-    context, link = claims.context or Context(), claims.resource_link or ResourceLink()
-    for text in (context.title, context.label, link.title):
+    """The course's title, else its label, if the platform sent one."""
+    context = claims.context or Context()
+    for text in (context.title, context.label):
         shown = one_line(text or "", TITLE_LIMIT)
         if shown:
             return shown
