@@ -130,7 +130,14 @@ async def retry_video(call: Call[None]) -> VideoView:
     return await _show(call)
 
 
-@calls.add("PUT", "/api/video/{id}/captions/{lang}", access="instructor", reply=CaptionsView, failures=(404, 413, 415))
+@calls.add(
+    "PUT",
+    "/api/video/{id}/captions/{lang}",
+    access="instructor",
+    body_kinds=("text/vtt",),
+    reply=CaptionsView,
+    failures=(400, 404, 413, 415),
+)
 async def put_captions(call: Call[None]) -> CaptionsView:
     """Store captions as WebVTT for a language."""
     params, key = call.request.path_params, call.session.key
@@ -139,7 +146,7 @@ async def put_captions(call: Call[None]) -> CaptionsView:
     return _captions(call, await call.tool.media.videos.find(key, params["id"]), entry.lang)
 
 
-@calls.add("DELETE", "/api/video/{id}/captions/{lang}", access="instructor", status=204, failures=(404,))
+@calls.add("DELETE", "/api/video/{id}/captions/{lang}", access="instructor", status=204, failures=(400, 404))
 async def delete_captions(call: Call[None]) -> Response:
     """Remove the captions of a language."""
     params = call.request.path_params

@@ -31,8 +31,13 @@ class Spool:
         self._limit = limit
         self._buffer: list[bytes] = []
         self._waiting = 0
-        self.size = start
+        self._written = start
         self._judged = start >= HEAD_BYTES
+
+    @property
+    def size(self) -> int:
+        """Bytes that the file has, those in the buffer included."""
+        return self._written + self._waiting
 
     async def write(self, chunk: bytes) -> None:
         """Add bytes. Raises `TooLarge`, `OutOfSpace`, or `UnsupportedMedia` once the beginning shows no media."""
@@ -40,7 +45,6 @@ class Spool:
             raise TooLarge(f"the file is over its {self._limit} bytes")
         self._buffer.append(chunk)
         self._waiting += len(chunk)
-        self.size += len(chunk)
         if self._waiting >= _BUFFER or (not self._judged and self.size >= HEAD_BYTES):
             await self._flush()
             self._judge(whole=False)
@@ -49,7 +53,7 @@ class Spool:
         """Put everything on disk; how many bytes that are. Raises `OutOfSpace`."""
         await self._flush()
         await self._in_thread(lambda: os.fsync(self._file.fileno()))
-        return self.size
+        return self._written
 
     def finish(self) -> None:
         """Judge a file that ends here. Raises `UnsupportedMedia`."""
@@ -66,7 +70,11 @@ class Spool:
     async def _flush(self) -> None:
         if self._buffer:
             parts, self._buffer, self._waiting = self._buffer, [], 0
-            await self._in_thread(lambda: _write_all(self._file, parts))
+            try:
+                await self._in_thread(lambda: _write_all(self._file, parts))
+            finally:
+                # A write that failed half way has stored its first half, and that is what counts from now on.
+                self._written = self._file.tell()
 
     async def _in_thread(self, act: Callable[[], None]) -> None:
         try:

@@ -16,9 +16,10 @@ from atomic_guide.errors import Permanent, RetryLater
 
 _UNKNOWN_DURATION = 3600.0
 """Seconds that the check of a file without a duration is bounded for; it copies packets a thousand times faster."""
-_CUT_OFF_SHARE = 0.9
-_CUT_OFF_SECONDS = 2.0
-"""A file that ends this much before its announced end was cut off; less than that is a muxer's rounding."""
+_CUT_OFF_SIGNS = re.compile(r"partial file|ended prematurely")
+_ROUNDING_SECONDS = 0.5
+_MISSING_SHARE = 0.1
+"""How much a file may lack of its announced length: muxers round, and a subtitle may outlast the picture."""
 _POSTER_HEIGHT = 720
 _POSTER_AT = 10.0
 _SOUND_RATE = 128_000
@@ -63,7 +64,7 @@ class Transcoder:
         if source.picture and source.picture.width * source.picture.height > settings.max_pixels:
             raise Permanent(reasons.reason_for("exceeds specified max pixel count"))
         there = report.seconds
-        if there < duration * _CUT_OFF_SHARE and duration - there > min(_CUT_OFF_SECONDS, duration / 2):
+        if _is_cut_off(report, duration):
             raise Permanent(reasons.cut_off(there, duration))
         return msgspec.structs.replace(source, duration=there or duration)
 
@@ -123,6 +124,13 @@ class Transcoder:
                 # A machine that is overloaded stalls too: another attempt tells.
                 raise RetryLater(reasons.STALLED) from error
             raise Permanent(reasons.TOO_SLOW) from error
+
+
+def _is_cut_off(report: Report, duration: float) -> bool:
+    """Whether a file ends before its announced `duration`; the demuxer's own words count most."""
+    missing = duration - report.seconds
+    allowed = 0.0 if _CUT_OFF_SIGNS.search(report.text) else max(2.0, duration * _MISSING_SHARE)
+    return missing > max(_ROUNDING_SECONDS, allowed)
 
 
 def measured(folder: Path, rung: Rung, *, with_sound: bool) -> Rendition:

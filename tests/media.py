@@ -1,0 +1,148 @@
+"""Lecture videos in tests: real clips from the real ffmpeg, and the real parts over a data directory."""
+
+import asyncio
+import contextlib
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import imageio_ffmpeg
+import pytest
+
+from atomic_guide.clock import Clock, SystemClock
+from atomic_guide.course.video.announce import Announce
+from atomic_guide.course.video.assembly import Media, build_media, media_key
+from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.course.video.videos import Parts
+from atomic_guide.engines.assets.sign import Signer, SigningSettings
+from atomic_guide.engines.assets.store import AssetSettings, Store
+from atomic_guide.engines.data.embedded import DataSettings, open_embedded
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.worker import Worker
+from atomic_guide.web.server import create_app
+from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
+from atomic_guide.web.tool import Tool
+from atomic_guide.web.uploads import calls as upload_calls
+from atomic_guide.web.video import calls as video_calls
+
+QUICK = QueueSettings(
+    lease_seconds=5, heartbeat_seconds=0.5, poll_seconds=0.1, retry_first_seconds=0.05, handover_seconds=0
+)
+OPERATOR = "operator-token-of-a-test"
+
+
+def ffmpeg(*arguments: str) -> None:
+    """Run the bundled ffmpeg over trusted arguments."""
+    program = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run([program, "-v", "error", "-nostdin", "-y", *arguments], check=True, timeout=60)
+
+
+def clip(
+    path: Path, *, size: str = "640x360", seconds: float = 2, sound: bool = True, extra: tuple[str, ...] = ()
+) -> Path:
+    """A small MP4 with a test picture and a tone."""
+    tone = ["-f", "lavfi", "-i", f"sine=d={seconds}"] if sound else []
+    picture = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=25:d={seconds}"]
+    ffmpeg(*picture, *tone, "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", *extra, str(path))
+    return path
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    data: Path,
+    *,
+    settings: VideoSettings | None = None,
+    assets: AssetSettings | None = None,
+    signing: SigningSettings | None = None,
+    clock: Clock | None = None,
+    announce: Announce | None = None,
+) -> AsyncIterator["Studio"]:
+    """The video parts over a data directory, and an application with their calls."""
+    clock = clock or SystemClock()
+    shards = await open_embedded(data, DataSettings(shards=2))
+    try:
+        store = Store(data / "objects", assets or AssetSettings(least_free_bytes=0))
+        queues = Queues(shards, clock, QUICK)
+        parts = Parts(shards, store, queues, settings or VideoSettings(), clock)
+        signer = Signer(await media_key(shards, clock), clock, signing)
+        heard = Heard()
+        yield Studio(build_media(data, parts, signer, announce or heard), shards, clock, heard)
+    finally:
+        await shards.close()
+
+
+class Heard:
+    """An `Announce` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+
+    async def __call__(self, key: CourseKey, kind: str, data: dict[str, Any], user: str | None = None) -> None:
+        self.frames.append({"course": key.course, "type": kind, "user": user, **data})
+
+
+class Studio:
+    """A small installation."""
+
+    def __init__(self, media: Media, shards: Shards, clock: Clock, heard: Heard) -> None:
+        self.media = media
+        self.shards = shards
+        self.heard = heard
+        self.sessions = Sessions(shards.directory, clock, SessionSettings(), OPERATOR)
+        self.clock = clock
+        tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=self.sessions, media=media))
+        self.app = create_app(tool, [*upload_calls.declared, *video_calls.declared])
+
+    def key(self, context: str = "course-1", tenant: str = "t-test") -> CourseKey:
+        """A course."""
+        return CourseKey.of(tenant, context)
+
+    async def enter(
+        self, role: Role = "instructor", user: str = "teacher", context: str = "course-1", tenant: str = "t-test"
+    ) -> httpx.AsyncClient:
+        """A client with the session of somebody in a course."""
+        key = self.key(context, tenant)
+        session = Session(
+            key.tenant, key.course, key.bucket, user, "Somebody", role, "en", "Waves", self.clock.now() + 9000
+        )
+        tokens = await self.sessions.refresh(session)
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url="http://tool.test",
+            headers={"Authorization": f"Bearer {tokens.token}"},
+        )
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[Worker]:
+        """A media worker that runs meanwhile."""
+        worker = self.media.worker(QUICK)
+        task = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            await asyncio.wait_for(task, 20)
+
+
+async def upload(client: httpx.AsyncClient, content: bytes, title: str = "Lecture 7", name: str = "a.mp4") -> str:
+    """Upload a file as a form; the video's id."""
+    answer = await client.post("/api/video/upload", files={"file": (name, content)}, data={"title": title})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["status"] == "queued"
+    return str(answer.json()["id"])
+
+
+async def until(client: httpx.AsyncClient, video: str, *states: str) -> dict[str, Any]:
+    """Wait for a video to be in one of some states; the video."""
+    shown: dict[str, Any] = {}
+    for _ in range(600):
+        shown = (await client.get(f"/api/video/{video}")).json()
+        if shown.get("status") in states:
+            return shown
+        await asyncio.sleep(0.05)
+    pytest.fail(f"the video stays so: {shown}")
