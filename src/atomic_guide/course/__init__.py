@@ -1,0 +1,1 @@
+"""The learning tool: who came from which LMS, what was said, watched and scored."""

@@ -1,0 +1,1 @@
+"""Engines that know nothing of courses; each can be used in another program."""

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: requests become calls of `course`, errors become answers."""

@@ -175,9 +175,9 @@ class Sessions:
     async def verify(self, token: str) -> Session:
         """The session of a token. Raises `Unauthenticated` for a forged, foreign or expired one."""
         now = self._clock.now()
-        known = self._checked.get(token, None)
-        if known is not None and known[0] > now:
-            return known[1]
+        expires_at, known = self._checked.get(token, (0.0, None))
+        if known is not None and expires_at > now:
+            return known
         expires_at, session = await self._decode(token, now)
         self._checked[token] = (expires_at, session)
         return session
