@@ -154,7 +154,6 @@ def answer(page: Page, status: int = 200, headers: dict[str, str] | None = None)
         "Content-Security-Policy": policy(page),
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
         **(headers or {}),
     }
     return Response(text.encode("utf-8", "replace"), status, sent, "text/html; charset=utf-8")

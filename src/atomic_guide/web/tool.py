@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from atomic_guide.course.analytics.ingest import Scores
     from atomic_guide.course.analytics.performance import Performance
     from atomic_guide.course.lti.assembly import Lti
+    from atomic_guide.course.lti.practice.platform import PracticePlatform
     from atomic_guide.course.video.assembly import Media
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.web.chat import Chat
@@ -30,3 +31,4 @@ class Tool(msgspec.Struct, kw_only=True):
     lti: Lti
     media: Media
     chat: Chat
+    practice: PracticePlatform | None = None

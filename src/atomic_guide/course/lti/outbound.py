@@ -24,6 +24,7 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 _REDIRECTS = 3
 _CONNECTIONS = 20
+_ADDRESSES = 3
 _USER_AGENT = "atomic-guide"
 
 
@@ -73,12 +74,20 @@ class _Guard(httpx.AsyncBaseTransport):
             raise OutboundFailed(message)
         host = request.url.host
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        address = await self._checked_address(host, port, str(request.url))
+        addresses = await self._checked_addresses(host, port, str(request.url))
+        named = request.url
         request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=address)
+        for address in addresses[:-1]:
+            request.url = named.copy_with(host=address)
+            try:
+                return await self._inner.handle_async_request(request)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                # A name often has an IPv6 address that cannot be reached from here.
+                continue
+        request.url = named.copy_with(host=addresses[-1])
         return await self._inner.handle_async_request(request)
 
-    async def _checked_address(self, host: str, port: int, url: str) -> str:
+    async def _checked_addresses(self, host: str, port: int, url: str) -> list[str]:
         try:
             found = await asyncio.wait_for(self._resolver(host, port), self._seconds)
         except (OSError, UnicodeError, TimeoutError) as error:
@@ -94,7 +103,7 @@ class _Guard(httpx.AsyncBaseTransport):
         if not found:
             message = f"{url}: the name {host} has no address"
             raise OutboundFailed(message)
-        return found[0]
+        return found[:_ADDRESSES]
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -100,3 +100,12 @@ INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, :created_at
 -- name: drop_signing_keys
 -- purpose: Forget private keys that have not signed for long.
 DELETE FROM secrets WHERE name LIKE 'lti:%' AND created_at < :before
+
+-- name: read_practice_key
+-- purpose: The private key of the practice LMS.
+SELECT value FROM secrets WHERE name = 'practice'
+
+-- name: keep_practice_key
+-- purpose: Store the practice LMS's private key, unless another process was quicker.
+INSERT INTO secrets (name, value, created_at) VALUES ('practice', :value, :now)
+ON CONFLICT (name) DO NOTHING

@@ -153,6 +153,11 @@ class Platforms:
         await self._probe()
         return [self._by_client[key] for key in sorted(self._by_client)]
 
+    async def get_client(self, issuer: str, client_id: str) -> Platform | None:
+        """The registration of an issuer and client id, if there is one."""
+        await self._probe()
+        return self._by_client.get((issuer, client_id))
+
     def known(self, issuer: str, client_id: str) -> bool:
         """Whether some registration has this issuer and client id, as of the last look."""
         return (issuer, client_id) in self._by_client
