@@ -51,7 +51,7 @@ class PostedScores(msgspec.Struct, forbid_unknown_fields=True):
     body_kinds=(JSON, CSV, NDJSON),
     streamed=True,
     reply=Taking,
-    failures=(413, 415, 507),
+    failures=(409, 413, 415, 507),
 )
 async def post_scores(call: Call[None]) -> Taking | Answer:
     """Take scores into the course; sending rows again is harmless."""
