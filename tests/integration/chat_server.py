@@ -1,10 +1,13 @@
 """A small server with only the room in it, in this process or as `python -m tests.integration.chat_server DATA`."""
 
 import asyncio
+import atexit
 import contextlib
-import os
+import functools
 import secrets
+import shutil
 import sys
+import tempfile
 import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -16,7 +19,7 @@ import uvicorn
 import uvloop
 
 from atomic_guide.clock import Clock, SystemClock
-from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.embedded import DataSettings, migrate_embedded, open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.settings import NatsSettings
@@ -83,6 +86,15 @@ def session(user: str, *, role: Any = "learner", context: str = "algebra") -> Se
     )
 
 
+@functools.cache
+def _migrated() -> Path:
+    """Databases of the newest schema, made once: every test begins with a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="atomic-guide-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    migrate_embedded(folder, DataSettings())
+    return folder
+
+
 @asynccontextmanager
 async def running(
     data: Path,
@@ -94,6 +106,8 @@ async def running(
 ) -> AsyncIterator[Course]:
     """Serve from a data directory on a free port until the block ends."""
     clock = clock or SystemClock()
+    if not (data / "databases").exists():
+        shutil.copytree(_migrated() / "databases", data / "databases")
     shards = await open_embedded(data)
     connection = Connection(data, NatsSettings()) if nats else None
     if connection is not None:
@@ -139,8 +153,7 @@ async def main(data: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(15, stop.set)
     async with running(data, nats="--nats" in sys.argv) as course:
         tokens = {user: await course.token(user, role="instructor") for user in ("ada", "ben")}
-        line = msgspec.json.encode({"port": course.port, "pid": os.getpid(), "tokens": tokens})
-        sys.stdout.write(line.decode() + "\n")
+        sys.stdout.write(f"ready {course.url}\n{msgspec.json.encode(tokens).decode()}\n")
         sys.stdout.flush()
         await stop.wait()
 
