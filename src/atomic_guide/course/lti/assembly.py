@@ -8,6 +8,7 @@ import msgspec
 
 from atomic_guide.clock import Clock
 from atomic_guide.course.lti.addresses import Reach
+from atomic_guide.course.lti.diagnosis import Diagnosis
 from atomic_guide.course.lti.grades import Grades
 from atomic_guide.course.lti.invitations import Invitations
 from atomic_guide.course.lti.keysets import KeySets
@@ -36,6 +37,7 @@ class Lti(msgspec.Struct, frozen=True, kw_only=True):
     invitations: Invitations
     roster: Roster
     grades: Grades
+    diagnosis: Diagnosis
 
     async def prune(self) -> None:
         """Forget what has expired, and make a new signing key when it is time; called every half minute or so."""
@@ -67,6 +69,7 @@ def build_lti(base_url: str, directory: Database, clock: Clock, settings: LtiSet
         invitations=Invitations(directory, clock),
         roster=Roster(outbound, tokens),
         grades=Grades(outbound, tokens),
+        diagnosis=Diagnosis(outbound, tokens, clock, base_url.rstrip("/")),
     )
 
 

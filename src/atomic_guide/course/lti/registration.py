@@ -8,6 +8,7 @@ directory database, read at most every half second.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -95,8 +96,10 @@ def check_draft(draft: Draft, reach: Reach) -> None:
         if not text or len(text) > _ID_LIMIT or not text.isprintable():
             message = f"{field} must be 1 to {_ID_LIMIT} visible characters"
             raise errors.Invalid(message, details={"field": field})
-    addresses = {option: getattr(draft, field) for field, option in _ADDRESS_FIELDS.items()}
-    for field, url in {"--issuer": draft.issuer, **addresses}.items():
+    if not _is_address(draft.issuer) or len(draft.issuer) > _ID_LIMIT:
+        message = f"--issuer {draft.issuer!r} is not a web address such as https://lms.example.edu"
+        raise errors.Invalid(message, details={"field": "--issuer"})
+    for field, url in {option: getattr(draft, field) for field, option in _ADDRESS_FIELDS.items()}.items():
         wrong = problem_with(url, reach)
         if wrong:
             message = f"{field} {url!r} cannot be used: {wrong}"
@@ -131,7 +134,9 @@ class Platforms:
         if client_id:
             known = [platform for platform in known if platform.client_id == client_id]
         if not known:
-            raise Refused(Refusal.LTI_PLATFORM_UNKNOWN)
+            alike = next((one for one in self._by_issuer if near(one, issuer)), None)
+            note = f"It calls itself {issuer}; registered is {alike}." if alike else ""
+            raise Refused(Refusal.LTI_PLATFORM_UNKNOWN, note)
         if deployment_id:
             fitting = [platform for platform in known if deployment_id in platform.deployments]
             if not fitting:
@@ -259,6 +264,19 @@ def _platform(row: Row, deployments: dict[str, str]) -> Platform:
         deployments=deployments,
         origins=tuple(origins),
     )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return bool(origin_of(url)) and url.isprintable() and " " not in url
+    except ValueError:
+        return False
+
+
+def near(first: str, second: str) -> bool:
+    """Whether two issuers differ only where people slip: http for https, capitals, a slash at the end."""
+    one, other = (re.sub(r"^http://", "https://", text.lower()).rstrip("/") for text in (first, second))
+    return one == other and first != second
 
 
 def _digest(*parts: str) -> str:
