@@ -127,7 +127,9 @@ def session(user: str, role: Any = "learner") -> Session:
 @asynccontextmanager
 async def started(command: list[str]) -> AsyncIterator[tuple[str, int]]:
     """A server process, its address and its process id."""
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=HERE.parent)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, cwd=HERE.parent
+    )
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), 60)
