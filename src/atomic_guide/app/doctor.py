@@ -67,8 +67,11 @@ async def examine(settings: Settings, tell: Callable[[Finding], None]) -> list[F
                 findings = await look()
         except TimeoutError:
             findings = [Finding(name, "failed", f"no answer within {LIMIT_SECONDS:g} s", "see whether the disk works")]
-        except (OSError, GuideError) as error:
-            findings = [Finding(name, "failed", str(error), "see the message")]
+        except GuideError as error:
+            findings = [Finding(name, "failed", error.message, "put that right, then look again")]
+        except Exception as error:  # noqa: BLE001 - whatever is broken here must not hide the other parts
+            text = f"cannot be examined: {type(error).__name__}: {error}"
+            findings = [Finding(name, "failed", text, "put that right, then look again")]
         for finding in findings:
             tell(finding)
             found.append(finding)
@@ -87,6 +90,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         "ffmpeg": lambda: _ffmpeg(settings),
         "nats-server": lambda: _nats(settings),
         "address": in_thread(_address),
+        "certificate": in_thread(_certificate),
         "port": in_thread(_port),
         "clock": in_thread(_clock),
     }
@@ -165,8 +169,11 @@ def _database(path: Path, kind: Kind) -> Finding:
 
 async def _ffmpeg(settings: Settings) -> list[Finding]:
     ffmpeg = Ffmpeg(settings.video)
-    with tempfile.TemporaryDirectory(prefix="atomic-guide-doctor-") as folder:
-        report = await asyncio.wait_for(ffmpeg.run(["-version"], Path(folder), ffmpeg.bounds(0)), PROGRAM_SECONDS)
+    with tempfile.TemporaryDirectory(prefix="atomic-guide-doctor-") as name:
+        folder = Path(name)
+        source = folder / "source"
+        source.touch()
+        report = await asyncio.wait_for(ffmpeg.run(["-version"], source, folder, ffmpeg.bounds(0)), PROGRAM_SECONDS)
     if report.status != 0:
         remedy = "install imageio-ffmpeg again, or set video.ffmpeg to a program that runs"
         return [Finding("ffmpeg", "failed", f"ended with {report.status}: {report.tail.strip()[-200:]}", remedy)]
@@ -201,10 +208,6 @@ async def _nats(settings: Settings) -> list[Finding]:
 
 def _address(settings: Settings) -> Findings:
     server = settings.server
-    for what in ("tls_certificate", "tls_key"):
-        path = getattr(server, what)
-        if path and not os.access(path, os.R_OK):
-            yield Finding("address", "failed", f"server.{what} {path} cannot be read", "correct the path or its mode")
     if server.public_url is None:
         if not is_loopback(server.host):
             text = f"listens on {server.host} without server.public_url"
@@ -221,6 +224,19 @@ def _address(settings: Settings) -> Findings:
         yield Finding("address", "warning", text, "set server.tls_certificate and tls_key, or server.trusted_proxies")
     else:
         yield Finding("address", "ok", server.public_url)
+
+
+def _certificate(settings: Settings) -> Findings:
+    server = settings.server
+    given = [path for path in (server.tls_certificate, server.tls_key) if path]
+    unreadable = [path for path in given if not os.access(path, os.R_OK)]
+    if unreadable:
+        text = f"{' and '.join(unreadable)} cannot be read"
+        yield Finding("certificate", "failed", text, "correct server.tls_certificate and tls_key, or their mode")
+    elif len(given) == 1:
+        yield Finding("certificate", "failed", "only one of certificate and key is set", "set both, or none")
+    elif given:
+        yield Finding("certificate", "ok", f"{given[0]} can be read")
 
 
 def _port(settings: Settings) -> Findings:

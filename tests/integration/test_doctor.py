@@ -1,0 +1,141 @@
+"""`atomic-guide doctor` and `atomic-guide settings` as people run them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atomic_guide.engines.data.embedded import DataSettings, migrate_embedded
+from tests.running import RunningServer, running_server
+
+SECONDS = 50
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
+    environment |= {f"ATOMIC_GUIDE_{name}": value for name, value in variables.items()}
+    command = [sys.executable, "-m", "atomic_guide.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment)
+
+
+def doctor(data: Path, **variables: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    variables = {"SERVER_PORT": "0", **variables}
+    done = run("doctor", "--data", str(data), "--json", **variables)
+    findings = json.loads(done.stdout)["findings"]
+    return done.returncode, {finding["part"]: finding for finding in findings}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(tmp_path_factory.mktemp("doctor") / "data") as found:
+        yield found
+
+
+def test_a_new_installation_is_well_and_nothing_is_made(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path / "data")
+    assert code == 0, found
+    assert {finding["status"] for finding in found.values()} == {"ok"}
+    assert found["nats-server"]["text"].startswith("nats-server: v2")
+    assert found["ffmpeg"]["text"] == "runs under its limits"
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_running_server_is_seen_and_not_disturbed(server: RunningServer) -> None:
+    code, found = doctor(server.data, SERVER_PORT=server.url.rpartition(":")[2])
+    assert code == 0, found
+    assert f"at {server.url}" in found["data directory"]["text"]
+    assert found["port"]["text"] == "a server answers there and is ready"
+    assert found["shard-0"]["text"].endswith("no damage")
+    with server.enter() as client:
+        assert client.get("/readyz").json()["status"] == "ready"
+
+
+def test_a_damaged_database_is_named_with_a_remedy(tmp_path: Path) -> None:
+    migrate_embedded(tmp_path, DataSettings())
+    (tmp_path / "databases" / "shard-2.sqlite").write_bytes(b"not a database, whatever it says" * 100)
+    page = tmp_path / "databases" / "shard-1.sqlite"
+    content = bytearray(page.read_bytes())
+    content[8192:12288] = b"\xff" * 4096
+    page.write_bytes(content)
+    tmp_path.chmod(0o700)
+    done = run("doctor", "--data", str(tmp_path), SERVER_PORT="0")
+    assert done.returncode == 1
+    assert "FAILED   shard-1: damaged" in done.stdout
+    assert "FAILED   shard-2: damaged: file is not a database" in done.stdout
+    assert "put back a backup" in done.stdout
+    assert done.stderr.strip().endswith("checks failed: shard-1, shard-2")
+
+
+def test_a_directory_that_others_read_is_a_warning(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    code, found = doctor(tmp_path)
+    assert code == 0
+    assert found["data directory"]["status"] in {"warning", "ok"}
+    assert "chmod 700" in run("doctor", "--data", str(tmp_path), SERVER_PORT="0").stdout
+
+
+def test_a_shard_that_the_settings_leave_out_is_a_failure(tmp_path: Path) -> None:
+    migrate_embedded(tmp_path, DataSettings(shards=3))
+    code, found = doctor(tmp_path, DATABASES_SHARDS="2")
+    assert code == 1
+    assert found["shard-2"]["remedy"] == "raise databases.shards"
+
+
+@pytest.mark.parametrize(
+    ("variables", "part", "status"),
+    [
+        ({"SERVER_PUBLIC_URL": "http://guide.invalid"}, "address", "failed"),
+        ({"SERVER_PUBLIC_URL": "https://guide.invalid"}, "address", "warning"),
+        ({"SERVER_PUBLIC_URL": "https://guide.invalid", "SERVER_TRUSTED_PROXIES": "10.0.0.1"}, "address", "ok"),
+        ({"SERVER_HOST": "0.0.0.0"}, "address", "failed"),  # noqa: S104 - refused
+        ({"SERVER_TLS_CERTIFICATE": "/nowhere.pem"}, "certificate", "failed"),
+        ({"NATS_BINARY": "/nowhere/nats-server"}, "nats-server", "failed"),
+        ({"NATS_URL": "nats://127.0.0.1:1"}, "nats-server", "warning"),
+        ({"VIDEO_FFMPEG": "/nowhere/ffmpeg"}, "ffmpeg", "failed"),
+        ({"ASSETS_LEAST_FREE_BYTES": str(2**62)}, "disk", "failed"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, variables: dict[str, str], part: str, status: str) -> None:
+    code, found = doctor(tmp_path / "data", **variables)
+    finding = found[part]
+    assert finding["status"] == status, finding
+    assert bool(finding.get("remedy")) == (status != "ok")
+    assert code == (status == "failed")
+
+
+def test_settings_say_unit_default_and_reason() -> None:
+    done = run("settings", "--json", ANALYTICS_PRIVACY_THRESHOLD="8", OPERATOR_TOKEN="a-token-that-stays-secret")
+    rows = {row["key"]: row for row in json.loads(done.stdout)["settings"]}
+    assert all(row["unit"] and row["reason"] for row in rows.values()), [
+        row for row in rows.values() if not (row["unit"] and row["reason"])
+    ]
+    assert rows["analytics.privacy_threshold"]["value"] == 8
+    assert rows["analytics.privacy_threshold"]["default"] == 5
+    assert rows["operator_token"]["value"] == "(set)"
+    assert "stays-secret" not in done.stdout
+
+
+def test_settings_print_what_was_changed_and_the_reference_page() -> None:
+    changed = run("settings", "--changed", DATABASES_SHARDS="2").stdout
+    assert changed.startswith("databases.shards = 2 files (default 4)\n")
+    assert "sessions" not in changed
+    page = run("settings", "--markdown").stdout
+    assert "| `databases.shards`<br>`ATOMIC_GUIDE_DATABASES_SHARDS` | `4` | files |" in page
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"ANALYTICS_PRIVACY_THRESHOLD": "4"}, "analytics.privacy_threshold"),
+        ({"ANALYTICS_PRIVACI_THRESHOLD": "5"}, "did you mean ATOMIC_GUIDE_ANALYTICS_PRIVACY_THRESHOLD?"),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(variables: dict[str, str], said: str) -> None:
+    done = run("settings", **variables)
+    assert done.returncode == 1
+    assert said in done.stderr
