@@ -20,8 +20,8 @@ from starlette.responses import Response
 
 from atomic_guide import errors
 from atomic_guide.course.video.uploads import Upload, checked_title, shown_filename
-from atomic_guide.web.multipart import FormStream
 from atomic_guide.web.idempotency import idempotent
+from atomic_guide.web.multipart import FormStream
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter
 
 calls = Calls()
@@ -34,6 +34,8 @@ UPLOAD_SECONDS = 6 * 3600.0
 _DRAINED = 32 * 1024 * 1024
 """Bytes read and thrown away after a refusal, so that a browser which is still sending can read the answer."""
 _DRAIN_SECONDS = 10.0
+_SILENCE_SECONDS = 60.0
+"""How long a sender may send nothing; phones change networks in less."""
 _METADATA_BYTES = 8192
 _IDEMPOTENCY = Parameter(
     "Idempotency-Key",
@@ -157,20 +159,26 @@ async def _create(call: Call[None]) -> Any:
 async def _append(call: Call[None], upload_id: str, offset: int) -> Upload:
     """Append the request's body. A sender that went away keeps what it sent, and gets no answer."""
     try:
-        return await call.tool.media.uploads.append(call.session.key, upload_id, offset, call.request.stream())
-    except ClientDisconnect as error:
-        raise errors.Invalid("the request ended before its declared length; ask for the offset and go on") from error
+        return await call.tool.media.uploads.append(call.session.key, upload_id, offset, _body(call.request))
     except errors.GuideError:
         await _drain(call.request)
         raise
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect as error:
-        raise errors.Invalid("the request ended before its declared length") from error
+    """The request's bytes. Raises `Invalid` where the sender goes away or falls silent."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(_SILENCE_SECONDS):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise errors.Invalid(f"no bytes came for {_SILENCE_SECONDS:.0f} s") from error
+        except ClientDisconnect as error:
+            raise errors.Invalid("the request ended before its declared length") from error
+        yield chunk
 
 
 async def _drain(request: Request) -> None:

@@ -2,7 +2,7 @@
 
 Each run has its own session and process group, limits set by `confine.py`, an empty environment and a private
 working folder. What a file claims is never believed: it is read with a fixed list of protocols (files only),
-formats and decoders, and its name is ours.
+formats and decoders, its name is ours, and where the kernel can the run sees no other file.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ Progress = Callable[[float], Awaitable[None]]
 DECODERS = (
     "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,msmpeg4v1,msmpeg4v2,msmpeg4,h263,mpeg1video,mpeg2video,"
     "mpegvideo,theora,flv,vp6,vp6f,wmv1,wmv2,wmv3,vc1,mjpeg,prores,dnxhd,dvvideo,png,rawvideo,"
+    "tscc,tscc2,g2m,mss1,mss2,qtrle,cinepak,svq3,ffv1,huffyuv,utvideo,"
     "aac,aac_latm,mp3float,mp3,mp2float,mp2,ac3,eac3,opus,libopus,vorbis,libvorbis,flac,alac,wmav1,wmav2,wmapro,"
     "amrnb,amrwb,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_u8,"
     "pcm_s8,pcm_alaw,pcm_mulaw,pcm_bluray,adpcm_ima_wav,adpcm_ima_qt,adpcm_ms"
 )
-"""What recorders, phones, cameras and editors write; each decoder less is one less to attack."""
+"""What phones, cameras, editors and screen recorders write; each decoder less is one less to attack."""
 
 _LAUNCHER = Path(__file__).with_name("confine.py")
 _HEAD_LIMIT = 64 * 1024
 _TAIL_LIMIT = 16 * 1024
 _NICE = 10
+_ENDING_SECONDS = 30.0
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -92,12 +94,14 @@ class Ffmpeg:
         cpu = 300 + duration * settings.cpu_seconds_per_second
         return Bounds(settings.memory_bytes, cpu, 2 * settings.max_bytes, 2 * cpu, settings.stall_seconds)
 
-    async def run(self, arguments: list[str], folder: Path, bounds: Bounds, progress: Progress | None = None) -> Report:
-        """Run it in `folder`; `progress` is told the seconds of media written, about twice a second.
+    async def run(
+        self, arguments: list[str], source: Path, folder: Path, bounds: Bounds, progress: Progress | None = None
+    ) -> Report:
+        """Run it over `source` in `folder`; `progress` is told the seconds of media written, about twice a second.
 
         Raises `Overrun`. However this ends, no process of the run is left.
         """
-        limits = (os.getpid(), bounds.memory, int(bounds.cpu), bounds.file, _NICE)
+        limits = (os.getpid(), bounds.memory, int(bounds.cpu), bounds.file, _NICE, source)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, limits), "--"),
             *(self._program, "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", "-stats_period", "0.5"),
@@ -114,9 +118,13 @@ class Ffmpeg:
         words = asyncio.create_task(_listen(process.stderr))
         try:
             seconds = await self._watch(process.stdout, bounds, progress)
-            await process.wait()
-            head, tail = await words
+            # It has closed its output, so it is at its end; one that is not has lost its way.
+            async with asyncio.timeout(_ENDING_SECONDS):
+                await process.wait()
+                head, tail = await words
             return Report(process.returncode or 0, head, tail, seconds)
+        except TimeoutError as error:
+            raise Overrun("stall") from error
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)

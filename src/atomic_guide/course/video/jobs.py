@@ -202,6 +202,7 @@ class Transcode:
     ) -> None:
         """Make one rendition; `shares` are where its part of the whole work begins and ends, 0 to 1."""
         path, folder = where[0], where[1] / rung.name
+        self._parts.store.check_space()
         folder.mkdir(mode=0o700)
         begin, end = (_POSTER_SHARE + (1 - _POSTER_SHARE) * share for share in shares)
 

@@ -26,16 +26,22 @@ _SIGNS: tuple[tuple[str, str], ...] = (
         "There is neither picture nor sound in the file. Choose another one.",
     ),
     (
-        r"No space left on device|File too large",
+        r"File too large",
         "The file unpacks to more than what is accepted here. Export it at a lower quality.",
     ),
-    (r"Cannot allocate memory|Killed", f"The file needs more memory than what is given here. {_EXPORT}"),
+    (r"Cannot allocate memory", f"The file needs more memory than what is given here. {_EXPORT}"),
     (r"EBML header parsing failed|Invalid data found|Invalid argument|End of file", f"The file is damaged. {_CUT_OFF}"),
 )
+
+_SIGXCPU = 24
 
 NOTHING = "There is neither picture nor sound in the file. Choose another one."
 STALLED = f"The file makes the converter stand still. {_EXPORT}"
 TOO_SLOW = f"Converting the file takes longer than what is given here. {_EXPORT}"
+
+
+NO_SPACE = "The server's disk is full. Ask its operator to free some space, then try again."
+NO_MEMORY = "The server ran out of memory over this file. Try again at another time, or export it smaller."
 
 
 def reason_for(words: str, status: int = 1) -> str:
@@ -43,7 +49,7 @@ def reason_for(words: str, status: int = 1) -> str:
     for pattern, reason in _SIGNS:
         if re.search(pattern, words, re.IGNORECASE | re.DOTALL):
             return reason
-    if status in {-9, -24, 137, 152}:
+    if status == -_SIGXCPU or f"received signal {_SIGXCPU}" in words:
         return TOO_SLOW
     return f"The file cannot be converted. {_EXPORT}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,8 @@ _CUT_OFF_SIGNS = re.compile(r"partial file|ended prematurely")
 _ROUNDING_SECONDS = 0.5
 _MISSING_SHARE = 0.1
 """How much a file may lack of its announced length: muxers round, and a subtitle may outlast the picture."""
+_LEAST_SHARE = 0.8
+"""How much of the source must come out of the encoder; less means that most of it could not be decoded."""
 _POSTER_HEIGHT = 720
 _POSTER_AT = 10.0
 _SOUND_RATE = 128_000
@@ -52,7 +55,7 @@ class Transcoder:
             *self._ffmpeg.source(path),
             *("-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-f", "null", "-"),
         ]
-        report = await self._run(arguments, folder, settings.max_duration, progress)
+        report = await self._run(arguments, path, folder, settings.max_duration, progress)
         source = read_report(report.head)
         if source.picture is None and source.sound is None:
             raise Permanent(reasons.NOTHING if report.status == 0 else reasons.reason_for(report.text, report.status))
@@ -78,7 +81,7 @@ class Transcoder:
             else:
                 scale = f"thumbnail=25,scale=-2:'min({_POSTER_HEIGHT},ih)',setsar=1,format=yuvj420p"
                 arguments = [*self._ffmpeg.source(path, start), "-map", "0:V:0", "-an", "-vf", scale, *still]
-            await self._run(arguments, folder, 60.0, None)
+            await self._run(arguments, path, folder, 60.0, None)
             if target.exists() and target.stat().st_size:
                 return target
         return None
@@ -92,10 +95,13 @@ class Transcoder:
             *("-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", "init.mp4", "-hls_list_size", "0"),
             *("-hls_flags", "independent_segments", "-hls_segment_filename", "%05d.m4s", "index.m3u8"),
         ]
-        report = await self._run(arguments, folder, source.duration or _UNKNOWN_DURATION, progress)
+        report = await self._run(arguments, path, folder, source.duration or _UNKNOWN_DURATION, progress)
         if report.status != 0 or not (folder / "index.m3u8").exists():
             raise Permanent(reasons.reason_for(report.text, report.status))
-        return measured(folder, rung, with_sound=source.sound is not None)
+        made, length = measured(folder, rung, with_sound=source.sound is not None)
+        if length < (source.duration or length) * _LEAST_SHARE:
+            raise Permanent(reasons.cut_off(length, source.duration or length))
+        return made
 
     def _picture(self, picture: Picture | None, rung: Rung) -> list[str]:
         if picture is None:
@@ -116,14 +122,22 @@ class Transcoder:
         rate = _SOUND_RATE if source.picture else rung.rate
         return ["-map", "0:a:0", "-c:a", "aac", "-b:a", str(rate), "-ac", "2", "-ar", "48000"]
 
-    async def _run(self, arguments: list[str], folder: Path, duration: float, progress: Progress | None) -> Report:
+    async def _run(
+        self, arguments: list[str], path: Path, folder: Path, duration: float, progress: Progress | None
+    ) -> Report:
         try:
-            return await self._ffmpeg.run(arguments, folder, self._ffmpeg.bounds(duration), progress)
+            report = await self._ffmpeg.run(arguments, path, folder, self._ffmpeg.bounds(duration), progress)
         except Overrun as error:
             if error.kind == "stall":
                 # A machine that is overloaded stalls too: another attempt tells.
                 raise RetryLater(reasons.STALLED) from error
             raise Permanent(reasons.TOO_SLOW) from error
+        # The machine's troubles, not the file's.
+        if "No space left on device" in report.text:
+            raise RetryLater(reasons.NO_SPACE, delay=60.0)
+        if report.status == -signal.SIGKILL:
+            raise RetryLater(reasons.NO_MEMORY)
+        return report
 
 
 def _is_cut_off(report: Report, duration: float) -> bool:
@@ -133,13 +147,13 @@ def _is_cut_off(report: Report, duration: float) -> bool:
     return missing > max(_ROUNDING_SECONDS, allowed)
 
 
-def measured(folder: Path, rung: Rung, *, with_sound: bool) -> Rendition:
-    """The rendition in a folder, by what was really written there."""
+def measured(folder: Path, rung: Rung, *, with_sound: bool) -> tuple[Rendition, float]:
+    """The rendition in a folder and its length in seconds, by what was really written there."""
     segments = _SEGMENT.findall((folder / "index.m3u8").read_text(encoding="utf-8"))
     sizes = [(float(seconds), (folder / name).stat().st_size) for seconds, name in segments]
     total = sum(size for _, size in sizes)
     length = sum(seconds for seconds, _ in sizes) or 1.0
-    return Rendition(
+    made = Rendition(
         name=rung.name,
         height=rung.height,
         width=rung.width,
@@ -149,6 +163,7 @@ def measured(folder: Path, rung: Rung, *, with_sound: bool) -> Rendition:
         codecs=",".join(_codecs(folder / "init.mp4", with_sound=with_sound)),
         bytes=sum(file.stat().st_size for file in folder.iterdir()),
     )
+    return made, length
 
 
 def _codecs(init: Path, *, with_sound: bool) -> list[str]:

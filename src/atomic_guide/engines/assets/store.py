@@ -76,7 +76,7 @@ class Store:
         name = checked_name(name)
         try:
             await obstore.put_async(self._objects, name, content, use_multipart=False)
-            await asyncio.to_thread(self._settle, [name])
+            await asyncio.to_thread(self._settle, name)
         except (BaseError, OSError) as error:
             raise _wrap(error) from error
 
@@ -150,13 +150,13 @@ class Store:
         await self.head(name)
         yield (self._root / checked_name(name)).resolve()
 
-    def _settle(self, names: list[str]) -> None:
-        folders: set[Path] = set()
-        for name in names:
-            _sync(self._root / name)
-            folders.update(self._root / parent for parent in Path(name).parents)
-        for folder in sorted(folders, reverse=True):
-            _sync_folder(folder)
+    def _settle(self, name: str) -> None:
+        _sync(self._root / name)
+        self._sync_folders([name])
+
+    def _sync_folders(self, names: list[str]) -> None:
+        for folder in sorted({parent for name in names for parent in Path(name).parents}, reverse=True):
+            _sync_folder(self._root / folder)
 
     def _move(self, pairs: list[tuple[Path, str]]) -> None:
         for path, name in pairs:
@@ -169,7 +169,7 @@ class Store:
                 if error.errno != errno.EXDEV:
                     raise
                 _copy_whole(path, target)
-        self._settle([name for _, name in pairs])
+        self._sync_folders([name for _, name in pairs])
 
 
 def checked_name(name: str) -> str:
