@@ -44,6 +44,7 @@ export class Session {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #renewing: Promise<void> | undefined;
   #ended = false;
+  #proof = { code: '', key: '' };
   readonly #siblings = new BroadcastChannel('atomic-guide');
 
   /** Exchanges the page's one-time code, or after a reload the resume code. Rejects when both fail. */
@@ -140,7 +141,9 @@ export class Session {
   }
 
   async #exchange(code: string): Promise<void> {
-    this.#accept(await post<Grant>('/api/session', { code }));
+    // An answer may be lost after the code was used; the same key then gets the same session again.
+    if (this.#proof.code !== code) this.#proof = { code, key: identity() };
+    this.#accept(await post<Grant>('/api/session', { code }, { 'Idempotency-Key': this.#proof.key }));
     this.#siblings.postMessage(code);
   }
 
@@ -156,7 +159,7 @@ export class Session {
 
   async #renew(): Promise<void> {
     try {
-      this.#accept(await post<Grant>('/api/session/refresh', {}, this.#token));
+      this.#accept(await post<Grant>('/api/session/refresh', {}, { Authorization: `Bearer ${this.#token}` }));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       await this.renew();
@@ -216,9 +219,8 @@ export async function refusalOf(answer: Response): Promise<Refused> {
   return new Refused(answer.status, code, message, Number.isFinite(after) ? after : undefined);
 }
 
-async function post<T>(path: string, json: unknown, token?: string): Promise<T> {
-  const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Idempotency-Key': identity() };
-  if (token) headers.Authorization = `Bearer ${token}`;
+async function post<T>(path: string, json: unknown, extra: Record<string, string>): Promise<T> {
+  const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': identity(), ...extra };
   const answer = await fetch(path, {
     method: 'POST',
     headers,

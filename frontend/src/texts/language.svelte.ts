@@ -68,8 +68,8 @@ class Language {
     return this.#relative.format(0, 'minute');
   }
 
-  /** Bytes in decimal units, as file managers print them. */
-  bytes(value: number): string {
+  /** Bytes in decimal units, as file managers print them; a limit is round. */
+  bytes(value: number, round = false): string {
     const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
     const step = value < 1 ? 0 : Math.min(Math.floor(Math.log(value) / Math.log(KB)), units.length - 1);
     const scaled = value / KB ** step;
@@ -77,7 +77,7 @@ class Language {
       style: 'unit',
       unit: units[step] ?? 'byte',
       unitDisplay: 'short',
-      maximumFractionDigits: scaled < 10 && step > 1 ? 2 : scaled < 100 && step > 1 ? 1 : 0,
+      maximumFractionDigits: round ? 0 : scaled < 10 && step > 1 ? 2 : scaled < 100 && step > 1 ? 1 : 0,
     }).format(scaled);
   }
 }
