@@ -37,7 +37,7 @@ def test(arguments: Sequence[str]) -> int:
     """Run the whole suite, or what the arguments of pytest choose."""
     _set_up("dev", built=True)
     chromium = browser.provide() or ""
-    chosen = arguments or ("-n", "2")
+    chosen = arguments or ("-n", "2", "--dist", "loadgroup")
     return _become(str(PYTHON), "-m", "pytest", *chosen, ATOMIC_GUIDE_TEST_CHROMIUM=chromium)
 
 

@@ -1,0 +1,44 @@
+"""A browser, a server and people for the end-to-end tests. Chromium absent: they are skipped, and say so."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.people import Meet, find_browser, meeting, start_browser
+from tests.running import RunningServer, running_server
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All in one worker: two browsers at once would be slower than one after the other."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+# Not for the whole session: while it runs, Playwright's loop keeps any other from running in this thread.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = find_browser(os.environ.get("ATOMIC_GUIDE_TEST_CHROMIUM"))
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with sync_playwright() as playwright:
+        found = start_browser(playwright, path)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(tmp_path_factory.mktemp("e2e") / "data") as found:
+        yield found
+
+
+@pytest.fixture
+def meet(browser: Browser, server: RunningServer) -> Iterator[Meet]:
+    with meeting(browser, server) as found:
+        yield found
