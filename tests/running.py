@@ -74,11 +74,11 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def running_server(data: Path, **settings: str) -> Iterator[RunningServer]:
-    """Start a server on a free port; `settings` are environment variables without their prefix."""
+def running_server(data: Path, *, port: int = 0, **settings: str) -> Iterator[RunningServer]:
+    """Start a server, on a free port if none is given; `settings` are environment variables without their prefix."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
     environment |= {f"ATOMIC_GUIDE_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "atomic_guide.cli", "serve", "--data", str(data), "--port", "0"]
+    command = [sys.executable, "-m", "atomic_guide.cli", "serve", "--data", str(data), "--port", str(port)]
     log = (data.parent / f"{data.name}.log").open("a", encoding="utf-8")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     try:
