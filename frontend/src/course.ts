@@ -10,7 +10,7 @@ const meta = (name: string): string | null => document.querySelector<HTMLMetaEle
 const code = meta('code');
 // A reload must not post the launch again, and the code must not stay where scripts can find it.
 document.querySelector('meta[name="atomic-guide-code"]')?.remove();
-history.replaceState(null, '', '/course');
+history.replaceState(history.state, '', '/course');
 
 preferences.load();
 language.use(ownStore.get('atomic-guide.language') ?? meta('locale'));

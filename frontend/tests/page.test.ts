@@ -5,7 +5,7 @@ import { cause } from '../src/lectures/cause';
 import { base64, fingerprint } from '../src/lectures/tus';
 import { titleOf } from '../src/lectures/uploads.svelte';
 import { initials } from '../src/room/initials';
-import { Store } from '../src/session/storage';
+import { memory, Store } from '../src/session/storage';
 import { identity, refusalOf } from '../src/session/session';
 
 describe('tabs', () => {
@@ -72,10 +72,10 @@ test('identities are 128 random bits', () => {
   expect(identity()).not.toBe(identity());
 });
 
-test('a frame that is refused storage keeps things in memory', () => {
+test('a frame that is refused storage keeps things in the spare', () => {
   const store = new Store(() => {
     throw new DOMException('denied', 'SecurityError');
-  });
+  }, memory());
   store.set('a', '1');
   expect(store.get('a')).toBe('1');
   store.remove('a');

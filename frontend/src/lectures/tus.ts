@@ -7,7 +7,8 @@ import { ownStore } from '../session/storage';
 import { Refused, type Session } from '../session/session';
 
 export type Phase = 'starting' | 'sending' | 'paused' | 'waiting' | 'done' | 'failed' | 'cancelled';
-export type Progress = { phase: Phase; sent: number; id: string | null; reason: string | null };
+/** `again` says whether a failed upload may be tried again as it is. */
+export type Progress = { phase: Phase; sent: number; id: string | null; reason: string | null; again: boolean };
 
 const VERSION = '1.0.0';
 const CHUNK = 8 * 1024 * 1024;
@@ -19,7 +20,7 @@ type Answer = { status: number; offset: number | null; retryAfter: number; messa
 type Kept = { address: string; id: string };
 
 export class TusUpload {
-  progress: Progress = { phase: 'starting', sent: 0, id: null, reason: null };
+  progress: Progress = { phase: 'starting', sent: 0, id: null, reason: null, again: true };
   #address = '';
   #request: XMLHttpRequest | undefined;
   #round = 0;
@@ -167,7 +168,9 @@ export class TusUpload {
 
   #fail(error: unknown): void {
     this.#stop();
-    this.#become({ phase: 'failed', reason: error instanceof Refused ? error.message : null });
+    const refused = error instanceof Refused ? error : null;
+    const again = refused === null || refused.status >= 500;
+    this.#become({ phase: 'failed', reason: refused?.message ?? null, again });
   }
 
   #stop(): void {

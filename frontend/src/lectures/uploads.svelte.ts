@@ -7,7 +7,7 @@ import { type Progress, TusUpload } from './tus';
 /** One file on its way, as the page shows it. */
 export class Upload {
   readonly key = identity();
-  progress = $state.raw<Progress>({ phase: 'starting', sent: 0, id: null, reason: null });
+  progress = $state.raw<Progress>({ phase: 'starting', sent: 0, id: null, reason: null, again: true });
   rate = $state(0);
   left = $state<number | null>(null);
   readonly #tus: TusUpload;

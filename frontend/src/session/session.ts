@@ -2,7 +2,7 @@
  * The page's right to talk to the server.
  *
  * The token lives in memory only; a reload gets a new one for the one-time resume code in
- * sessionStorage. A new window has its own, empty storage (the frame's is partitioned), so it asks
+ * the tab's storage. A new window has its own, empty storage (the frame's is partitioned), so it asks
  * the page that opened it for a code. When no way is left, `onEnd` is called once.
  */
 import type { Course, Grant, Person } from './answers';
