@@ -1,6 +1,7 @@
 """Lecture videos in tests: real clips from the real ffmpeg, and the real parts over a data directory."""
 
 import asyncio
+import base64
 import contextlib
 import subprocess
 from collections.abc import AsyncIterator
@@ -34,6 +35,8 @@ QUICK = QueueSettings(
     lease_seconds=5, heartbeat_seconds=0.5, poll_seconds=0.1, retry_first_seconds=0.05, handover_seconds=0
 )
 OPERATOR = "operator-token-of-a-test"
+TUS = {"Tus-Resumable": "1.0.0"}
+BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 
 def ffmpeg(*arguments: str) -> None:
@@ -146,3 +149,29 @@ async def until(client: httpx.AsyncClient, video: str, *states: str) -> dict[str
             return shown
         await asyncio.sleep(0.05)
     pytest.fail(f"the video stays so: {shown}")
+
+
+def metadata(**values: str) -> str:
+    """Upload-Metadata of some values."""
+    return ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in values.items())
+
+
+async def create(client: httpx.AsyncClient, length: int, **headers: str) -> httpx.Response:
+    """Create a tus upload of `length` bytes."""
+    named = {"Upload-Metadata": metadata(title="Größen & Wellen", filename="lecture.mp4")}
+    return await client.post("/api/video/upload", headers={**TUS, "Upload-Length": str(length), **named, **headers})
+
+
+async def patch(client: httpx.AsyncClient, address: str, offset: int, content: Any) -> httpx.Response:
+    """Send bytes of a tus upload."""
+    return await client.patch(address, headers={**BYTES, "Upload-Offset": str(offset)}, content=content)
+
+
+def files(folder: Path) -> list[Path]:
+    """Everything that uploads have left in a data directory."""
+    return [path for name in ("uploads", "objects") for path in (folder / name).rglob("*") if path.is_file()]
+
+
+def code(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of a refusal."""
+    return answer.status_code, answer.json()["error"]["code"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.course.video.settings import VideoSettings
     from atomic_guide.engines.assets.store import Store
-    from atomic_guide.engines.data.database import Database, Row, Transaction
+    from atomic_guide.engines.data.database import Row, Transaction
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.engines.queues.jobs import Queues
@@ -204,7 +204,7 @@ class Videos:
                 tx, key, NewJob(queue=QUEUE, kind=ERASE, subject=f"erase {video}", payload={"video": video}, delay=60.0)
             )
 
-        await self._database(key).write(work)
+        await self._shards.of(key).write(work)
         await self._store.delete_prefix(prefix)
         self._queues.wake(QUEUE)
 
@@ -215,10 +215,7 @@ class Videos:
             captions = sorted([*others, *([entry] if entry else [])], key=lambda one: one.lang)
             await tx.execute(QUERIES["set_captions"], {**key.columns, "id": video, "captions": to_text(captions)})
 
-        await self._database(key).write(work)
-
-    def _database(self, key: CourseKey) -> Database:
-        return self._shards.of(key)
+        await self._shards.of(key).write(work)
 
 
 async def publish_transcode(queues: Queues, tx: Transaction, key: CourseKey, video: str) -> None:
