@@ -12,6 +12,7 @@ Guarantees:
 from __future__ import annotations
 
 import asyncio
+import collections
 import queue
 import sqlite3
 import threading
@@ -146,6 +147,7 @@ class SqliteDatabase:
         self._reader = connect(path, self._settings, read_only=True)
         self._writer = connect(path, self._settings)
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._gathered: collections.deque[_Pending] = collections.deque()
         self._closed = False
         self._broken = False
         self._thread = threading.Thread(target=self._write_until_closed, name=f"sqlite-{path.stem}", daemon=True)
@@ -159,7 +161,7 @@ class SqliteDatabase:
     @property
     def backlog(self) -> int:
         """Works that wait for the writer."""
-        return self._queue.qsize()
+        return self._queue.qsize() + len(self._gathered)
 
     async def read(self, query: Query, params: Params | None = None) -> list[Row]:
         """A short read, inline: it costs about 20 us, a thread hop would cost three times that."""
@@ -182,22 +184,35 @@ class SqliteDatabase:
         if self._closed:
             message = f"database {self.name} is closed"
             raise errors.DataUnavailable(message, retry_after=5)
-        if self._queue.qsize() >= self._settings.pending_limit:
+        if self.backlog >= self._settings.pending_limit:
             message = f"database {self.name} has too many writes waiting"
             raise errors.DataUnavailable(message, retry_after=1)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._queue.put(_Pending(work, future, loop))
+        self._gathered.append(_Pending(work, future, loop))
+        if len(self._gathered) == 1:
+            # At the end of this turn of the loop: the writer gets all works of the turn as one group. Given to it
+            # one by one, they cost 60% more (bench.launch: 4,300 against 6,900 launches per second), because
+            # the writer and a busy loop then take the interpreter from each other at every statement.
+            loop.call_soon(self._hand_over)
         return await future
 
     async def close(self) -> None:
         """Finish what was accepted, then close the file."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join, 30)
             self._writer.close()
             self._reader.close()
+
+    def _hand_over(self) -> None:
+        while True:
+            try:
+                self._queue.put(self._gathered.popleft())
+            except IndexError:
+                return
 
     def _scan(self, query: Query, params: Params) -> list[Row]:
         connection = connect(self._path, self._settings, read_only=True)
