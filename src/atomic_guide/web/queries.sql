@@ -37,6 +37,11 @@ ON CONFLICT (bucket, tenant, course, "user", call, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, status = 0, answer = '', expires_at = excluded.expires_at
 WHERE idempotency.expires_at <= :now
 
+-- name: renew_claim
+-- purpose: Hold a claimed Idempotency-Key while its work goes on.
+UPDATE idempotency SET expires_at = :expires_at
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user AND call = :call AND key = :key AND status = 0
+
 -- name: keep_answer
 -- purpose: Keep the answer for repetitions of the request.
 UPDATE idempotency SET status = :status, answer = :answer, expires_at = :expires_at

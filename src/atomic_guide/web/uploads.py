@@ -29,8 +29,6 @@ calls = Calls()
 TUS = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,expiration,termination"
 PATCH_KIND = "application/offset+octet-stream"
-UPLOAD_SECONDS = 6 * 3600.0
-"""How long an Idempotency-Key is held for one upload: two gigabytes at 0.8 Mbit/s."""
 _DRAINED = 32 * 1024 * 1024
 """Bytes read and thrown away after a refusal, so that a browser which is still sending can read the answer."""
 _DRAIN_SECONDS = 10.0
@@ -75,7 +73,7 @@ async def upload(call: Call[None]) -> Any:
     if "tus-resumable" in call.request.headers:
         return await _create(call)
     try:
-        return await idempotent(call, "video.upload", "", lambda: _receive(call), UPLOAD_SECONDS)
+        return await idempotent(call, "video.upload", "", lambda: _receive(call))
     except errors.GuideError:
         await _drain(call.request)
         raise
