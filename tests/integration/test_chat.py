@@ -399,6 +399,25 @@ async def test_two_hundred_members_get_everything_once_in_order(tmp_path: Path) 
         assert course.chat.rooms.delivered >= 200 * 50
 
 
+async def test_who_asks_and_does_not_read_costs_bounded_memory(tmp_path: Path) -> None:
+    """Pages of history for a peer that never reads: refused beyond a few, and no more requests are read."""
+    rooms = RoomSettings(frames_per_minute=100_000, faults_per_minute=10_000)
+    async with running(tmp_path, rooms=rooms) as course, caller(course, "teacher", role="instructor") as teacher:
+        answers = await asyncio.gather(*(post(teacher, "x" * 4000) for _ in range(200)))
+        assert {answer.status_code for answer in answers} == {201}
+        transport, peer = await _silent_member(course)
+        transport.pause_reading()
+        ask = Frame(Opcode.TEXT, b'{"type": "history", "data": {"limit": 200}}').serialize(mask=True)
+        for _ in range(200):
+            transport.write(ask * 20)
+            await asyncio.sleep(0.001)
+        socket = next(iter(course.chat.rooms.sockets))
+        assert socket.transport.get_write_buffer_size() < 8 * 1024 * 1024
+        transport.resume_reading()
+        transport.abort()
+        await asyncio.wait_for(peer.ended.wait(), SECONDS)
+
+
 class _Peer(asyncio.Protocol):
     """A client that never answers."""
 

@@ -29,6 +29,9 @@ _ANSWER_SECONDS = 30.0
 _DRAIN_SECONDS = 5.0
 _PAGE_DEFAULT = 50
 
+_PAGES_AT_A_TIME = 4
+"""Pages of history on their way to one socket. Each may be 3 MB; a peer that asks and does not read gets no more."""
+
 _REFUSALS: dict[Refusal, tuple[CloseCode, float]] = {
     "restart": (CloseCode.SERVICE_RESTART, 1.0),
     "full": (CloseCode.TRY_AGAIN_LATER, 2.0),
@@ -197,6 +200,12 @@ class Rooms:
 
     def answer(self, room: Room, socket: Socket, incoming: wire.Incoming) -> None:
         """Serve a frame that needs the conversation."""
+        if incoming.type == "history":
+            if socket.pages >= _PAGES_AT_A_TIME:
+                failure = errors.RateLimited("ask for one page of history after another", retry_after=1)
+                socket.error(failure, incoming.id)
+                return
+            socket.pages += 1
         socket.message_began()
         self._spawn(self._answer(room, socket, incoming))
 
@@ -213,7 +222,9 @@ class Rooms:
         room = self._rooms.get(key)
         if room is None:
             room = self._rooms[key] = Room(self, key)
-            self._starting[key] = asyncio.create_task(self._start(key, room))
+            task = self._starting[key] = asyncio.create_task(self._start(key, room))
+            # Those who waited may all have given up; the error is theirs, and there is nobody else to tell.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
         starting = self._starting.get(key)
         if starting is not None:
             # Shielded: one socket that gives up must not take the room from those that wait with it.
@@ -257,6 +268,7 @@ class Rooms:
             if socket.state == OPEN:
                 socket.send(frame)
         finally:
+            socket.pages -= incoming.type == "history"
             socket.message_ended()
 
     async def _answered(self, room: Room, socket: Socket, incoming: wire.Incoming) -> bytes:

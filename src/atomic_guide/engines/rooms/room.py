@@ -50,6 +50,8 @@ class Room:
         self.presence = Presence()
         self.live: set[Socket] = set()
         self.joining: set[Socket] = set()
+        self.greeted: set[Socket] = set()
+        """Those of `joining` that have had their welcome, which comes before anything else."""
         self.slow: set[Socket] = set()
         self.started = False
         self.empty_since = rooms.clock.monotonic()
@@ -94,6 +96,8 @@ class Room:
         """Bring a socket to the present and make it a member. It is in `joining` already."""
         await self.check()
         await self._caught_up()
+        if socket.room is not self:
+            return  # gone meanwhile
         resumed = after is not None and 0 <= self.order.last - after <= self.rooms.settings.resume_limit
         position = after if resumed and after is not None else self.order.last
         self._welcome(socket, resumed=resumed)
@@ -108,6 +112,7 @@ class Room:
                 self._flush()
                 socket.send(b"".join(frames))
                 self.joining.discard(socket)
+                self.greeted.discard(socket)
                 self.live.add(socket)
                 return
             position = await self._send_page(socket, position)
@@ -133,6 +138,7 @@ class Room:
             "role": person.role,
         }
         socket.send(wire.text_frame("welcome", data))
+        self.greeted.add(socket)
 
     def enter(self, socket: Socket) -> None:
         """Take a place for a socket; from now on it counts."""
@@ -146,6 +152,7 @@ class Room:
         """Give up a socket's place."""
         self.live.discard(socket)
         self.joining.discard(socket)
+        self.greeted.discard(socket)
         self.slow.discard(socket)
         delay = self.rooms.settings.leave_seconds
         self.presence.leave(socket.person.id, self.rooms.clock.monotonic() + delay)
@@ -310,7 +317,7 @@ class Room:
         self._moves, self._late = [], []
         everything = b"".join(frame for frame, _ in late)
         themselves = {but for _, but in late}
-        for socket in [*self.live, *self.joining]:
+        for socket in [*self.live, *self.greeted]:
             if socket.slow:
                 self.rooms.dropped += len(late)
             elif socket.person.id in themselves:

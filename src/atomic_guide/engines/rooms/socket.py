@@ -42,6 +42,7 @@ class Socket(asyncio.Protocol):
         "faults",
         "frames",
         "heard_at",
+        "pages",
         "person",
         "pinged",
         "reader",
@@ -78,6 +79,7 @@ class Socket(asyncio.Protocol):
         self.slow = False
         self.writable: asyncio.Event | None = None
         self.waiting = 0
+        self.pages = 0
         self.frames = 0.0
         self.faults = 0.0
         transport.set_write_buffer_limits(high=rooms.settings.soft_buffer)
@@ -103,14 +105,16 @@ class Socket(asyncio.Protocol):
             self._give_up(error)
 
     def pause_writing(self) -> None:
-        """The peer reads more slowly than we write."""
+        """The peer reads more slowly than we write: who does not take answers is not asked for more."""
         self.slow = True
+        self.stop_reading()
         if self.room is not None:
             self.room.slow.add(self)
 
     def resume_writing(self) -> None:
         """It has caught up."""
         self.slow = False
+        self.read()
         if self.room is not None:
             self.room.slow.discard(self)
         if self.writable is not None:
@@ -180,14 +184,13 @@ class Socket(asyncio.Protocol):
     def message_began(self) -> None:
         """A message is on its way to the database; with too many of them the socket is not read."""
         self.waiting += 1
-        if self.waiting == self.rooms.settings.waiting_messages:
+        if self.waiting >= self.rooms.settings.waiting_messages:
             self.stop_reading()
 
     def message_ended(self) -> None:
         """It has arrived there, or failed."""
         self.waiting -= 1
-        if self.waiting == self.rooms.settings.waiting_messages - 1:
-            self.read()
+        self.read()
 
     def stop_reading(self) -> None:
         """Leave what the peer sends in the kernel's buffers, which slows it down."""
@@ -195,8 +198,11 @@ class Socket(asyncio.Protocol):
             self.transport.pause_reading()
 
     def read(self) -> None:
-        """Read again."""
-        if self.state != LOST and not self.transport.is_closing():
+        """Read again, where nothing speaks against it; a closing socket is read for the peer's closing frame."""
+        if self.state == LOST or self.transport.is_closing():
+            return
+        busy = self.slow or self.room is None or self.waiting >= self.rooms.settings.waiting_messages
+        if not busy or self.state == CLOSING:
             self.transport.resume_reading()
 
     def keep_alive(self, now: float, epoch: float) -> None:
