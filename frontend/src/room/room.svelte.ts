@@ -32,6 +32,8 @@ export class Room {
   open = $state(true);
   muted = $state(false);
   notice = $state<string | null>(null);
+  /** Whether the newest message is in view; older ones are let go only then. */
+  atEnd = true;
   /** The last seq that was read; newer ones come below the line "N new since you left". */
   mark = $state<number | null>(null);
 
@@ -97,6 +99,11 @@ export class Room {
 
   discard(id: string): void {
     this.pending = this.pending.filter((entry) => entry.id !== id);
+  }
+
+  /** Opens the course in its own window, or says that the browser did not allow it. */
+  leaveFrame(blocked: string): void {
+    if (!this.session.open()) this.notice = blocked;
   }
 
   hint(): void {
@@ -211,7 +218,10 @@ export class Room {
   }
 
   #take(messages: Message[]): void {
-    this.timeline = this.timeline.add(messages);
+    const added = this.timeline.add(messages);
+    const kept = this.atEnd ? added.trimmed() : added;
+    if (kept !== added) this.complete = false;
+    this.timeline = kept;
     const ids = new Set(messages.map((message) => message.id));
     if (this.pending.some((entry) => ids.has(entry.id))) this.pending = this.pending.filter((entry) => !ids.has(entry.id));
   }

@@ -105,9 +105,10 @@ export class Session {
     return this.#renewing;
   }
 
-  /** Opens the course in a window of its own, and gives it a code when it asks. */
-  open(): void {
+  /** Opens the course in a window of its own, and gives it a code when it asks. False when that is blocked. */
+  open(): boolean {
     const opened = window.open('/course', '_blank');
+    if (!opened) return false;
     const give = (event: MessageEvent): void => {
       if (event.source !== opened || event.origin !== location.origin || event.data !== RESUME) return;
       window.removeEventListener('message', give);
@@ -115,6 +116,7 @@ export class Session {
     };
     window.addEventListener('message', give);
     setTimeout(() => window.removeEventListener('message', give), TIMEOUT);
+    return true;
   }
 
   #expires = 0;

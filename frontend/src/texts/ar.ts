@@ -26,6 +26,7 @@ export const ar: Texts = {
   'page.upload': 'الرفع',
   'page.settings': 'اللغة والمظهر',
   'page.window': 'فتح في نافذة جديدة',
+  'page.blocked': 'لم يسمح المتصفح بنافذة جديدة. اسمح بالنوافذ المنبثقة لهذا الموقع ثم حاول مرة أخرى.',
   'page.live': 'متصل',
   'page.connecting': 'جارٍ الاتصال',
   'page.reconnecting': 'إعادة الاتصال',
@@ -75,6 +76,7 @@ export const ar: Texts = {
   'room.closed': 'الغرفة مغلقة. يستطيع مدرّس فتحها.',
   'room.emptyTitle': 'لا رسائل بعد',
   'room.emptyText': 'اطرح السؤال الأول: يراه كل من في هذا المقرر.',
+  'room.loading': 'جارٍ تحميل الرسائل…',
   'room.older': 'جارٍ تحميل رسائل أقدم…',
   'room.new': plural(
     'رسالة جديدة منذ غيابك',
