@@ -284,7 +284,7 @@ are the real ones.</p>
 </details>
 </div>
 <iframe class="card" name="course" id="course" title="The course, inside the LMS's page" hidden
-allow="autoplay; fullscreen; clipboard-write"></iframe>
+allow="autoplay *; fullscreen *; clipboard-write *"></iframe>
 </main>"""
 
 _POST = """<main class="notice-page"><div class="card notice-card">
