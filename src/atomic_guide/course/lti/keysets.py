@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from joserfc.util import urlsafe_b64decode
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock
@@ -36,11 +37,10 @@ _MOST_KEYS = 100
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A published key: usable, or why not (`weak`)."""
+    """A published key; None where it is too weak to be used."""
 
     kid: str
     key: RSAKey | None
-    weak: bool = False
 
 
 class _KeySet:
@@ -65,13 +65,14 @@ class KeySets:
         """The key `kid` of the set at `url`. Raises `Refused`."""
         known = self._sets.setdefault(url, _KeySet())
         now = self._clock.monotonic()
-        if now - known.fetched_at >= STALE_SECONDS:
+        stale = now - known.fetched_at >= STALE_SECONDS
+        if stale:
             await self._fetched(url, known)
         elif now - known.fetched_at >= self._seconds:
             # Served stale; whoever comes next finds the new set.
             self._begin(url, known)
         found = known.keys.get(kid)
-        if found is None and known.fetched_at < now and self._may_refetch(known, now):
+        if found is None and not stale and self._may_refetch(known, now):
             await self._fetched(url, known)
             found = known.keys.get(kid)
         if found is None:
@@ -153,13 +154,14 @@ def _parse_key(jwk: Any) -> Key | None:
     if jwk.get("use", "sig") != "sig" or jwk.get("alg", "RS256") != "RS256":
         return None
     try:
+        modulus = urlsafe_b64decode(jwk["n"].encode())
+        if int.from_bytes(modulus, "big").bit_length() < LEAST_BITS:
+            return Key(jwk["kid"], None)
         # Only the public half: a platform that publishes its private key by mistake must not hand it to us.
         key = RSAKey.import_key({"kty": "RSA", "n": jwk["n"], "e": jwk["e"]})
-        public = key.public_key
-    except (JoseError, ValueError, TypeError, KeyError):
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    strong = public.key_size >= LEAST_BITS
-    return Key(jwk["kid"], key if strong else None, weak=not strong)
+    return Key(jwk["kid"], key)
 
 
 def _observed(task: asyncio.Task[None]) -> None:
