@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
@@ -18,7 +19,7 @@ from atomic_guide.engines.rooms.bus import Notice, encode
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.settings import RoomSettings
 from tests.integration.chat_server import Course, key, running
-from tests.integration.members import SECONDS, caller, member
+from tests.integration.members import SECONDS, Member, caller, member
 from tests.running import RunningServer, running_server
 
 QUICK = RoomSettings(check_seconds=0.5, leave_seconds=0.05, presence_seconds=1)
@@ -169,3 +170,27 @@ def entered(server: RunningServer, user: str) -> httpx.AsyncClient:
     """An instructor of a running server's course."""
     with server.enter(user, role="instructor") as client:
         return httpx.AsyncClient(base_url=server.url, headers=client.headers, timeout=20)
+
+
+async def test_one_room_over_the_processes_of_one_server(tmp_path: Path) -> None:
+    """`serve` with two web processes on one port: whoever a member is connected to, all of it in order."""
+    with running_server(tmp_path / "data", PROCESSES_WEB="2") as server:
+        async with AsyncExitStack() as stack:
+            teacher = await stack.enter_async_context(await asyncio.to_thread(entered, server, "teacher"))
+            sockets = []
+            for number in range(8):
+                client = await stack.enter_async_context(await asyncio.to_thread(entered, server, f"user {number}"))
+                ticket = (await client.post("/api/chat/ticket")).json()["ticket"]
+                url = f"{server.url.replace('http', 'ws')}/api/chat/ws?ticket={ticket}"
+                sockets.append(Member(await stack.enter_async_context(connect(url, compression=None, max_queue=None))))
+                assert (await sockets[-1].next())["type"] == "welcome"
+            for number in range(40):
+                await say(teacher, str(number))
+            for each in sockets:
+                assert [message["content"] for message in await each.messages(40)] == [str(n) for n in range(40)]
+            # Asked to stop, every process says goodbye to its own.
+            server.process.send_signal(signal.SIGTERM)
+            for each in sockets:
+                assert (await each.next("bye"))["data"]["reason"] == "restart"
+                assert await each.closed() == 1012
+        assert await asyncio.to_thread(server.process.wait, 30) == 0
