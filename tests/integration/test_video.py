@@ -336,6 +336,19 @@ async def test_chapters_are_kept_in_order(studio: Studio, lecture: bytes) -> Non
     assert (wrong.status_code, wrong.json()["error"]["details"]) == (400, {"chapter": 1})
 
 
+async def test_the_room_hears_of_captions_chapters_and_removal(studio: Studio, lecture: bytes) -> None:
+    teacher = await studio.enter()
+    video = (await ready(studio, teacher, lecture))["id"]
+    studio.heard.frames.clear()
+    address, kind = f"/api/video/{video}", {"Content-Type": "text/vtt"}
+    await teacher.put(f"{address}/captions/en", content=VTT.encode(), headers=kind)
+    await teacher.put(f"{address}/chapters", json={"chapters": [{"start": 0, "title": "Start"}]})
+    await teacher.delete(f"{address}/captions/en")
+    await teacher.delete(address)
+    told = [(frame["id"], frame["status"], frame["user"]) for frame in studio.heard.frames]
+    assert told == [(video, "ready", None)] * 3 + [(video, "deleted", None)]
+
+
 async def test_a_deleted_video_leaves_nothing(studio: Studio, lecture: bytes, tmp_path: Path) -> None:
     teacher = await studio.enter()
     shown = await ready(studio, teacher, lecture)

@@ -32,6 +32,7 @@ export class Lectures {
   /** Takes a `video` frame: progress at once, the rest by a fetch for several frames together. */
   hear(data: Record<string, unknown>): void {
     const id = String(data.id ?? '');
+    if (data.status === 'deleted') return this.drop(id);
     const known = this.videos.find((one) => one.id === id);
     if (known) {
       const progress = Number(data.progress ?? known.progress);
@@ -69,6 +70,8 @@ export class Lectures {
   }
 
   drop(id: string): void {
+    clearTimeout(this.#due.get(id));
+    this.#due.delete(id);
     this.videos = this.videos.filter((one) => one.id !== id);
   }
 

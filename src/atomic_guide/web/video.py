@@ -11,6 +11,7 @@ from starlette.responses import Response
 from atomic_guide import errors
 from atomic_guide.clock import iso
 from atomic_guide.course.video.chapters import Chapter
+from atomic_guide.course.video.videos import announcement
 from atomic_guide.web.ranges import same_tag, serve_object
 from atomic_guide.web.routing import Call, Calls, read_body
 
@@ -119,7 +120,9 @@ async def _show(call: Call[None]) -> VideoView:
 @calls.add("DELETE", "/api/video/{id}", access="instructor", status=204, failures=(404,))
 async def delete_video(call: Call[None]) -> Response:
     """Remove a video with every copy."""
-    await call.tool.media.videos.delete(call.session.key, call.request.path_params["id"])
+    key, video = call.session.key, call.request.path_params["id"]
+    await call.tool.media.videos.delete(key, video)
+    await call.tool.media.announce(key, "video", {"id": video, "status": "deleted", "progress": 0})
     return Response(status_code=204)
 
 
@@ -143,7 +146,7 @@ async def put_captions(call: Call[None]) -> CaptionsView:
     params, key = call.request.path_params, call.session.key
     content = await read_body(call.request, call.tool.media.settings.captions_bytes, ("text/vtt",))
     entry = await call.tool.media.videos.put_captions(key, params["id"], params["lang"], content)
-    return _captions(call, await call.tool.media.videos.find(key, params["id"]), entry.lang)
+    return _captions(call, await _tell(call), entry.lang)
 
 
 @calls.add("DELETE", "/api/video/{id}/captions/{lang}", access="instructor", status=204, failures=(400, 404))
@@ -151,6 +154,7 @@ async def delete_captions(call: Call[None]) -> Response:
     """Remove the captions of a language."""
     params = call.request.path_params
     await call.tool.media.videos.delete_captions(call.session.key, params["id"], params["lang"])
+    await _tell(call)
     return Response(status_code=204)
 
 
@@ -158,7 +162,9 @@ async def delete_captions(call: Call[None]) -> Response:
 async def put_chapters(call: Call[PutChapters]) -> PutChapters:
     """Replace the chapters of a video."""
     video = call.request.path_params["id"]
-    return PutChapters(await call.tool.media.videos.put_chapters(call.session.key, video, call.body.chapters))
+    chapters = await call.tool.media.videos.put_chapters(call.session.key, video, call.body.chapters)
+    await _tell(call)
+    return PutChapters(chapters)
 
 
 @calls.add("GET", "/api/video/play/{signed}/{id}/{path:path}", access="none", failures=(403, 404, 416))
@@ -176,6 +182,14 @@ async def play(call: Call[None]) -> Response:
     if same_tag(call.request, etag):
         return Response(status_code=304, headers=headers)
     return Response(playable.content, headers=headers, media_type=playable.kind)
+
+
+async def _tell(call: Call[Any]) -> Video:
+    """Tell those who see a video that it changed, so that their pages fetch it again."""
+    key = call.session.key
+    video = await call.tool.media.videos.find(key, call.request.path_params["id"])
+    await call.tool.media.announce(key, "video", announcement(video), user=None if video.watchable else video.uploader)
+    return video
 
 
 async def _view(call: Call[Any], video: Video) -> VideoView:
