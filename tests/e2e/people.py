@@ -157,3 +157,13 @@ def tab(course: Frame | Page, name: str) -> Locator:
     """Open a part of the course; its panel."""
     course.get_by_role("tab", name=name).click()
     return course.get_by_role("tabpanel", name=name)
+
+
+def play(course: Frame | Page, title: str, length: str) -> None:
+    """Start a lecture; returns when its clock runs and its picture is there."""
+    player = course.get_by_role("region", name=f"Player: {title}")
+    player.get_by_role("button", name="Play", exact=True).click()
+    expect(player.get_by_text(re.compile(rf"^0:0[1-9] / {length}$"))).to_be_visible(timeout=20_000)
+    video = "document.querySelector('video')"
+    assert course.evaluate(f"{video}.currentTime") >= 1
+    assert course.evaluate(f"{video}.videoHeight") > 0

@@ -1,0 +1,167 @@
+"""Lectures: uploaded with progress, prepared, watched by a student without a reload, with captions and transcript."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import FilePayload, Frame, Locator, Page, Route, expect
+
+from tests.e2e.people import Meet, live, play, tab
+from tests.media import clip
+
+PREPARED = 45_000
+"""Milliseconds for ffmpeg to prepare some seconds of video on two busy cores."""
+CAPTIONS = """WEBVTT
+
+00:00.000 --> 00:02.000
+Light is a wave.
+
+00:02.000 --> 00:08.000
+Two slits make a pattern of fringes.
+"""
+# Steps can pass faster than a test looks; what was on the page at any time is what a person had a chance to see.
+_WATCH = """() => {
+  window.seen = new Set();
+  const note = () => {
+    for (const card of document.querySelectorAll('#panel-upload article')) window.seen.add(card.innerText);
+    for (const bar of document.querySelectorAll('#panel-upload article [role=progressbar]'))
+      window.seen.add(`at ${bar.getAttribute('aria-valuenow')}`);
+  };
+  new MutationObserver(note).observe(document.body, {childList: true, subtree: true, attributes: true,
+    characterData: true});
+}"""
+
+
+@pytest.fixture(scope="module")
+def lecture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight seconds, about 3 MB."""
+    return clip(tmp_path_factory.mktemp("clips") / "slits.mp4", size="640x480", seconds=8, extra=("-g", "25"))
+
+
+class Gate:
+    """Holds requests until it is opened."""
+
+    def __init__(self) -> None:
+        self._held: list[Route] = []
+        self._opened = False
+
+    def pass_on(self, route: Route) -> None:
+        if self._opened:
+            route.continue_()
+        else:
+            self._held.append(route)
+
+    def open(self) -> None:
+        self._opened = True
+        while self._held:
+            self._held.pop().continue_()
+
+
+def seen(course: Frame | Page) -> str:
+    """Everything the upload page has shown since it was watched."""
+    return str(course.evaluate("[...window.seen].join('\\n')"))
+
+
+def choose(panel: Locator, title: str, *files: Path | FilePayload) -> None:
+    """Give a lecture a title and its file, as with the file chooser."""
+    panel.get_by_role("textbox", name="Title").fill(title)
+    with panel.page.expect_file_chooser() as chooser:
+        panel.get_by_role("button", name="Choose a video").click()
+    chooser.value.set_files(list(files))
+
+
+@pytest.mark.timeout(150)
+def test_an_upload_is_followed_by_its_steps_and_a_student_watches_it_without_a_reload(
+    meet: Meet, lecture: Path
+) -> None:
+    teacher, student = meet().in_window("Instructor"), meet().in_frame("Student 4")
+    expect(student.get_by_text("No lectures yet")).to_be_visible()
+    expect(live(student)).to_be_visible()
+    panel = tab(teacher, "Upload")
+    teacher.evaluate(_WATCH)
+    gate = Gate()
+    teacher.route("**/api/video/upload/*", gate.pass_on)
+    choose(panel, "The two slits", lecture)
+    card = panel.get_by_role("article").filter(has_text="The two slits")
+    expect(card.get_by_text("Uploading", exact=True)).to_be_visible()
+    expect(card).to_contain_text("slits.mp4")
+    expect(card).to_contain_text(re.compile(r"\d (kB|byte) of [\d.]+ MB|0 .* of [\d.]+ [kM]B"))
+    expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "0")
+    gate.open()
+    row = panel.get_by_role("region", name="Ready").get_by_role("row").filter(has_text="The two slits")
+    expect(row).to_contain_text("480p", timeout=PREPARED)
+    expect(row).to_contain_text("0:08")
+    shown = seen(teacher)
+    assert "Processing" in shown
+    for step in ("Received", "Checked", "Poster", "240p", "480p"):
+        assert step in shown, shown
+    assert len(set(re.findall(r"at (\d+)", shown))) >= 3, shown
+    expect(student.get_by_role("heading", name="The two slits")).to_be_visible()
+    play(student, "The two slits", "0:08")
+
+
+@pytest.mark.timeout(90)
+def test_captions_become_text_on_the_picture_and_a_transcript_to_jump_by(meet: Meet, lecture: Path) -> None:
+    teacher, student = meet().in_frame("Instructor"), meet().in_frame("Student 7")
+    panel = tab(teacher, "Upload")
+    row = panel.get_by_role("row").filter(has_text="The two slits")
+    row.get_by_role("button", name=re.compile("add")).click()
+    dialog = teacher.get_by_role("dialog")
+    dialog.get_by_label("Caption file").set_input_files(
+        FilePayload(name="slits.vtt", mimeType="text/vtt", buffer=CAPTIONS.encode())
+    )
+    expect(dialog).to_contain_text("slits.vtt: 2 lines")
+    dialog.get_by_role("button", name="Save the captions").click()
+    expect(dialog).to_be_hidden()
+    expect(row).to_contain_text("English")
+    transcript = student.get_by_role("region", name="Transcript")
+    expect(transcript.get_by_role("listitem")).to_have_text([re.compile("Light is a wave"), re.compile("Two slits")])
+    transcript.get_by_role("button", name=re.compile("Two slits")).click()
+    expect(student.get_by_text("0:02 / 0:08")).to_be_visible()
+    captions = student.get_by_role("button", name="CC English")
+    if captions.get_attribute("aria-pressed") == "false":
+        captions.click()
+    player = student.get_by_role("region", name="Player: The two slits")
+    expect(player.get_by_text("Two slits make a pattern of fringes.")).to_be_visible()
+
+
+@pytest.mark.timeout(90)
+def test_a_broken_file_fails_with_a_reason_and_students_never_see_it(meet: Meet, lecture: Path) -> None:
+    teacher, student = meet().in_frame("Instructor"), meet().in_frame("Student 4")
+    panel = tab(teacher, "Upload")
+    whole = lecture.read_bytes()
+    broken = FilePayload(name="cut.mp4", mimeType="video/mp4", buffer=whole[: len(whole) // 3])
+    choose(panel, "Cut short", broken)
+    card = panel.get_by_role("article").filter(has_text="Cut short")
+    expect(card.get_by_text("Failed", exact=True)).to_be_visible(timeout=PREPARED)
+    reason = card.get_by_role("alert").inner_text()
+    assert len(reason.split()) >= 6, reason
+    assert not re.search(r"moov|ffmpeg|Traceback|Invalid data", reason), reason
+    expect(tab(student, "All lectures").get_by_text("Cut short")).to_have_count(0)
+    card.get_by_role("button", name="Delete").click()
+    teacher.get_by_role("dialog").get_by_role("button", name="Delete “Cut short”").click()
+    expect(card).to_have_count(0)
+
+
+def test_what_is_no_video_is_refused_at_once_with_a_reason(meet: Meet) -> None:
+    person = meet()
+    person.expected.append("status of 415")
+    panel = tab(person.in_frame("Instructor"), "Upload")
+    choose(panel, "Notes", FilePayload(name="notes.mp4", mimeType="video/mp4", buffer=b"These are my notes.\n" * 50))
+    card = panel.get_by_role("article").filter(has_text="Notes")
+    expect(card.get_by_text("Failed", exact=True)).to_be_visible()
+    assert len(card.get_by_role("alert").inner_text().split()) >= 4
+
+
+@pytest.mark.timeout(90)
+def test_a_lecture_that_is_deleted_leaves_the_student(meet: Meet, lecture: Path) -> None:
+    teacher, student = meet().in_frame("Instructor"), meet().in_frame("Student 4")
+    listed = tab(student, "All lectures")
+    expect(listed.get_by_text("The two slits")).to_be_visible()
+    panel = tab(teacher, "Upload")
+    panel.get_by_role("row").filter(has_text="The two slits").get_by_role("button", name="Delete").click()
+    dialog = teacher.get_by_role("dialog")
+    expect(dialog).to_contain_text("cannot be undone")
+    dialog.get_by_role("button", name="Delete “The two slits”").click()
+    expect(panel.get_by_role("row").filter(has_text="The two slits")).to_have_count(0)
+    expect(listed.get_by_text("The two slits")).to_have_count(0)
