@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class Installation:
         self.clock = clock
         self.queues = Queues(shards, clock, SETTINGS)
         self.letters = DeadLetters(shards)
+        self.observed: list[str] = []
 
     async def publish(
         self, key: CourseKey, subject: str = "s", unique_key: str | None = None, priority: float = 0
@@ -73,8 +75,14 @@ class Installation:
     @contextlib.asynccontextmanager
     async def working(self, do: Callable[[Lease], Awaitable[None]], concurrency: int = 4) -> AsyncIterator[Worker]:
         worker = Worker(
-            self.shards, "q", {"k": Doing(do)}, concurrency=concurrency, clock=self.clock, settings=SETTINGS
+            self.shards,
+            "q",
+            {"k": Doing(do)},
+            concurrency=concurrency,
+            clock=self.clock,
+            settings=SETTINGS,
         )
+        worker.observe = lambda kind, outcome, _seconds: self.observed.append(f"{kind} {outcome}")
         self.queues.on_wake(worker.wake)
         task = asyncio.create_task(worker.run())
         try:
@@ -232,6 +240,7 @@ async def test_a_bad_job_is_retried_then_becomes_a_dead_letter_beside_good_ones(
     async with installation.working(do, concurrency=1):
         await installation.until(*["done"] * 8, "dead")
     assert attempts == [1, 2, 3]
+    assert Counter(installation.observed) == {"k done": 8, "k retried": 2, "k dead": 1}
     (letter,) = await installation.letters.list()
     assert (letter.subject, letter.reason, letter.attempts) == ("bad", "the disk is away", 3)
 

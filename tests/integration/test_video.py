@@ -365,7 +365,7 @@ async def test_a_deleted_video_leaves_nothing(studio: Studio, lecture: bytes, tm
 async def test_deleting_while_it_is_processed_stops_that_and_leaves_nothing(
     studio: Studio, clips: Path, tmp_path: Path
 ) -> None:
-    path = media.clip(clips / "busy.mp4", size="1280x720", seconds=20)
+    path = media.clip(clips / "busy.mp4", size="960x540", seconds=12)
     teacher = await studio.enter()
     video = await media.upload(teacher, path.read_bytes())
     async with studio.working() as worker:
@@ -383,15 +383,15 @@ async def test_deleting_while_it_is_processed_stops_that_and_leaves_nothing(
 async def test_a_stopped_worker_hands_a_video_back_and_the_next_makes_only_what_is_missing(
     studio: Studio, clips: Path, tmp_path: Path
 ) -> None:
-    path = media.clip(clips / "resumed.mp4", size="1280x720", seconds=12)
+    path = media.clip(clips / "resumed.mp4", size="960x540", seconds=8)
     teacher = await studio.enter()
     video = await media.upload(teacher, path.read_bytes())
     async with studio.working():
         await media.until(teacher, video, "playable")
-    first = next((tmp_path / "objects").rglob("480p/index.m3u8"))
+    first = next((tmp_path / "objects").rglob("270p/index.m3u8"))
     made_at = first.stat().st_mtime_ns
     assert (await teacher.get(f"/api/video/{video}")).json()["status"] == "playable"
     async with studio.working():
         shown = await media.until(teacher, video, "ready")
-    assert [one["name"] for one in shown["renditions"]] == ["480p", "720p"]
+    assert [one["name"] for one in shown["renditions"]] == ["270p", "540p"]
     assert first.stat().st_mtime_ns == made_at

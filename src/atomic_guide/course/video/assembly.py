@@ -21,7 +21,7 @@ from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import release_leases
 from atomic_guide.engines.queues.jobs import Queues, QueueSettings
-from atomic_guide.engines.queues.worker import Worker
+from atomic_guide.engines.queues.worker import Observe, Worker, unobserved
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +46,8 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
         await self.uploads.clear()
         return await release_leases(self.parts.shards.all())
 
-    def worker(self, settings: QueueSettings) -> Worker:
-        """A worker for the media queue, woken by what this process publishes."""
+    def worker(self, settings: QueueSettings, observe: Observe = unobserved) -> Worker:
+        """A worker for the media queue, woken by what this process publishes; `observe` is told of every run."""
         folder = self.directory / "work"
         worker = Worker(
             self.parts.shards,
@@ -57,6 +57,7 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
             clock=self.parts.clock,
             settings=settings,
         )
+        worker.observe = observe
         self.queues.on_wake(worker.wake)
         return worker
 

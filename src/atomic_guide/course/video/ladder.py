@@ -8,9 +8,10 @@ from atomic_guide.course.video.probe import Picture
 
 _FULL_HD_PIXELS = 1920 * 1080
 _FULL_HD_RATE = 5_000_000
-"""Peak bits per second at 1080p: Apple's HLS authoring specification gives 4.5 to 6 Mbit/s for 30 frames."""
+"""Peak bits per second at 1080p, below the 6 Mbit/s of Apple's HLS authoring specification: a lecture moves less
+than a film."""
 _RATE_EXPONENT = 0.75
-"""Bits grow slower than pixels; with this exponent 720p gets 2.7 and 480p 1.5 Mbit/s, as in the same table."""
+"""Bits grow slower than pixels: with this exponent 720p gets 2.7 and 480p 1.5 Mbit/s."""
 _STEP = 1.25
 """The least ratio between two qualities; closer ones cost an encoding and show no difference."""
 _LEAST = 120

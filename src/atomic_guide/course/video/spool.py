@@ -19,7 +19,7 @@ from atomic_guide.course.video.containers import HEAD_BYTES, container_of, descr
 from atomic_guide.errors import Conflict, NotFound, OutOfSpace, TooLarge, UnsupportedMedia
 
 _BUFFER = 1024 * 1024
-"""Bytes gathered before a write: large enough that the hop to a thread (about 60 us) does not show."""
+"""Bytes gathered before a write: large enough that the hop to a thread (about 50 us) does not show."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

@@ -69,7 +69,8 @@ class Transcoder:
         there = report.seconds
         if _is_cut_off(report, duration):
             raise Permanent(reasons.cut_off(there, duration))
-        return msgspec.structs.replace(source, duration=there or duration)
+        # The end of the last packet is not reported, only its beginning: the header knows better by a frame.
+        return msgspec.structs.replace(source, duration=there if duration - there > _ROUNDING_SECONDS else duration)
 
     async def poster(self, path: Path, folder: Path, source: Source) -> Path | None:
         """A still as JPEG, a plain one for a lecture without a picture; None where no frame could be had."""
@@ -79,7 +80,9 @@ class Transcoder:
             if source.picture is None:
                 arguments = ["-f", "lavfi", "-i", "color=c=0x1f2a44:s=1280x720", *still]
             else:
-                scale = f"thumbnail=25,scale=-2:'min({_POSTER_HEIGHT},ih)',setsar=1,format=yuvj420p"
+                height = min(_POSTER_HEIGHT, source.picture.height)
+                width = round(source.picture.width * height / source.picture.height)
+                scale = f"thumbnail=25,scale={width}:{height},setsar=1,format=yuvj420p"
                 arguments = [*self._ffmpeg.source(path, start), "-map", "0:V:0", "-an", "-vf", scale, *still]
             await self._run(arguments, path, folder, 60.0, None)
             if target.exists() and target.stat().st_size:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
 
 _SIGNATURE_BYTES = 16
-"""128 bits of HMAC-SHA256, the shortest length that RFC 2104 and NIST SP 800-107 recommend without a reason."""
+"""128 bits of HMAC-SHA256: half of its length, the least that RFC 2104 recommends."""
 
 
 class SigningSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ import os
 import random
 import secrets
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -23,7 +24,7 @@ from atomic_guide.engines.queues.claim import claim
 from atomic_guide.engines.queues.jobs import QUERIES, Job, QueueSettings
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
 from atomic_guide.engines.queues.retry import backoff
-from atomic_guide.errors import DataUnavailable, GuideError, Permanent, RetryLater
+from atomic_guide.errors import GuideError, Permanent, RetryLater
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,13 +59,22 @@ class Handler(Protocol):
         ...
 
 
+Observe = Callable[[str, str, float], None]
+"""Told of every run of a job: its kind, its outcome (done, retried, dead, lost, returned) and its seconds."""
+
+
+def unobserved(kind: str, outcome: str, seconds: float) -> None:
+    """An `Observe` for programs without metrics."""
+    del kind, outcome, seconds
+
+
 def owner_name() -> str:
     """A name for a worker that no other has, beginning with the machine's."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 class Worker:
-    """Runs the jobs of one queue with bounded concurrency."""
+    """Runs the jobs of one queue with bounded concurrency; `observe` may be set to be told of every run."""
 
     def __init__(
         self,
@@ -76,6 +86,7 @@ class Worker:
         clock: Clock,
         settings: QueueSettings,
     ) -> None:
+        self.observe: Observe = unobserved
         self.owner = owner_name()
         self._shards = shards
         self._queue = queue
@@ -145,53 +156,63 @@ class Worker:
             _log.error("a job's end could not be recorded", exc_info=error)
 
     async def _serve(self, lease: Lease) -> None:
+        began = self._clock.monotonic()
+        outcome = "returned"
+        try:
+            outcome = await self._attempt(lease)
+        except LeaseLost:
+            outcome = "lost"
+            _log.info("a job was called off or taken over", job=lease.job.id, kind=lease.job.kind)
+        finally:
+            self.observe(lease.job.kind, outcome, self._clock.monotonic() - began)
+
+    async def _attempt(self, lease: Lease) -> str:
+        """Run a job once and record how it ended; the outcome. Raises `LeaseLost`."""
         job = lease.job
         handler = self._handlers.get(job.kind)
         try:
             if handler is None:
-                raise Permanent(f"no part of this program runs jobs of the kind {job.kind}")  # noqa: TRY301 - as any failure
+                raise Permanent(f"no part of this program runs jobs of the kind {job.kind}")  # noqa: TRY301 - a failure as any
             if job.attempts > job.max_attempts:
                 raise Permanent("its worker ended in the middle of it, time and again")  # noqa: TRY301 - as above
             await handler.run(lease)
-            await self._complete(lease)
+            return await self._complete(lease)
         except LeaseLost:
-            _log.info("a job was called off or taken over", job=job.id, kind=job.kind)
+            raise
         except Permanent as error:
-            await self._bury(lease, error.message)
+            return await self._bury(lease, error.message)
         except RetryLater as error:
-            await self._retry(lease, error.message, error.delay)
+            return await self._retry(lease, error.message, error.delay)
         except GuideError as error:
             _log.warning("a job failed", job=job.id, kind=job.kind, code=error.code, attempt=job.attempts)
-            await self._retry(lease, error.message, error.retry_after)
+            return await self._retry(lease, error.message, error.retry_after)
         except Exception as error:  # noqa: BLE001 - a defect in one kind of job must not end the worker
             _log.exception("a job failed", job=job.id, kind=job.kind, attempt=job.attempts)
-            await self._retry(lease, f"something went wrong here ({type(error).__name__})", None)
+            return await self._retry(lease, f"something went wrong here ({type(error).__name__})", None)
 
-    async def _complete(self, lease: Lease) -> None:
+    async def _complete(self, lease: Lease) -> str:
         async def work(tx: Transaction) -> None:
             await lease.change(tx, "finish_job", state="done", now=self._clock.now(), error=None)
 
         await self._shards.of(lease.job.key).write(work)
+        return "done"
 
-    async def _retry(self, lease: Lease, reason: str, delay: float | None) -> None:
+    async def _retry(self, lease: Lease, reason: str, delay: float | None) -> str:
         job = lease.job
         if job.last_attempt:
-            await self._bury(lease, reason)
-            return
+            return await self._bury(lease, reason)
         wait = backoff(job.attempts, random.random(), self._settings) if delay is None else delay
         await self._return(lease, reason, wait, refund=0)
+        return "retried"
 
     async def _return(self, lease: Lease, reason: str | None, wait: float, *, refund: int) -> None:
         async def work(tx: Transaction) -> None:
             run_after = self._clock.now() + wait
             await lease.change(tx, "return_job", run_after=run_after, error=reason, refund=refund)
 
-        try:
-            await self._shards.of(lease.job.key).write(work)
-        except LeaseLost:
-            _log.info("a job was called off or taken over", job=lease.job.id)
+        await self._shards.of(lease.job.key).write(work)
 
-    async def _bury(self, lease: Lease, reason: str) -> None:
+    async def _bury(self, lease: Lease, reason: str) -> str:
         job = lease.job
         handler = self._handlers.get(job.kind)
 
@@ -200,13 +221,11 @@ class Worker:
             if handler is not None:
                 await handler.bury(tx, job, reason)
 
-        try:
-            await self._shards.of(job.key).write(work)
-        except LeaseLost:
-            return
+        await self._shards.of(job.key).write(work)
         _log.warning("a job is a dead letter", job=job.id, kind=job.kind, attempts=job.attempts)
         if handler is not None:
             await handler.buried(job, reason)
+        return "dead"
 
     async def _beat(self) -> None:
         """Extend every lease in time; cancel the task of a job that is no longer ours."""
@@ -252,7 +271,7 @@ class Worker:
             if task.cancelled():
                 try:
                     await self._return(lease, None, 0, refund=1)
-                except DataUnavailable:
+                except (GuideError, LeaseLost):
                     _log.warning("a job could not be handed back; its lease will end", job=lease.job.id)
 
     async def _sweep(self, now: float) -> None:
