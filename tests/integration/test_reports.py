@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atomic_guide.course.analytics import attempts
 from tests.reporting import URL, Reporting, reporting, rows
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -172,6 +173,36 @@ async def test_no_student_reads_another_course_or_posts(site: Reporting) -> None
     assert (await student.post(URL, json={"scores": []})).status_code == 403
     assert "u2" not in (await student.get(URL)).text
     assert (await site.anybody().get(URL)).status_code == 401
+
+
+@pytest.mark.parametrize("page", [1, 2, 5, 6])
+async def test_pages_make_no_difference(site: Reporting, monkeypatch: pytest.MonkeyPatch, page: int) -> None:
+    teacher = await site.client("prof", "instructor")
+    await site.enrol("c", "instructor")
+    await post(teacher, rows({"a": [1], "b": [2, 3, 4, 5, 6, 7, 8], "c": [9, 9], "d": [10, 11], "e": [12]}))
+    whole = await read(teacher)
+    assert [row["user"] for row in whole["students"]] == ["e", "d", "b", "a"]
+    site.clock.advance(10)
+    monkeypatch.setattr(attempts, "PAGE", page)
+    assert await read(teacher) == whole
+
+
+async def test_who_posts_reads_the_new_figures_also_while_others_read(site: Reporting) -> None:
+    teacher, reader = await site.client("prof", "instructor"), await site.client("prof2", "instructor")
+
+    async def go_on_reading() -> None:
+        while True:
+            await read(reader)
+            # A read of figures in memory never waits for anything.
+            await asyncio.sleep(0)
+
+    reading = [asyncio.create_task(go_on_reading()) for _ in range(4)]
+    for number in range(1, 30):
+        await post(teacher, rows({f"u{number}": [10]}))
+        assert (await read(teacher))["course"]["count"] == number
+    for task in reading:
+        task.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomic_guide.course.analytics import figures
+from atomic_guide.course.analytics.attempts import Gathered
 from atomic_guide.course.analytics.performance import Report, Student, make_report
 from atomic_guide.course.analytics.settings import RuleSettings
 
@@ -24,9 +25,15 @@ def rows(scores: dict[str, list[float | None]], maximum: float = 100.0) -> list[
     ]
 
 
+def made(attempts: list[dict[str, object]], now: float, names: dict[str, str] | None = None) -> Report:
+    gathered = Gathered()
+    gathered.add(attempts)
+    return make_report(gathered, names or {}, RULES, now, None)
+
+
 def report(scores: dict[str, list[float | None]], days_after: float = 1.0) -> Report:
     last = max(len(marks) for marks in scores.values())
-    return make_report(rows(scores), [], RULES, START + last * 7 * DAY + days_after * DAY, None)
+    return made(rows(scores), START + last * 7 * DAY + days_after * DAY)
 
 
 def row(found: Report, user: str) -> Student:
@@ -54,7 +61,7 @@ def test_the_latest_attempt_counts() -> None:
         {"user": "a", "activity": "E1", "at": START, "share": 0.9},
         {"user": "a", "activity": "E1", "at": START + DAY, "share": 0.4},
     ]
-    assert make_report(attempts, [], RULES, START + 2 * DAY, None).students[0].mean == 0.4
+    assert made(attempts, START + 2 * DAY).students[0].mean == 0.4
 
 
 def test_ranks_are_shared_and_percentiles_count_ties_half() -> None:
@@ -103,7 +110,7 @@ def test_activities_stand_in_order_of_their_middle_hand_in() -> None:
             ("c", "B first", 7),
         ]
     ]
-    found = make_report(late, [], RULES, START + 61 * DAY, None)
+    found = made(late, START + 61 * DAY)
     assert [activity.activity for activity in found.activities or []] == ["B first", "A second"]
 
 
@@ -138,20 +145,8 @@ def test_who_hands_nothing_in_for_three_weeks_is_at_risk_only_where_others_did()
     assert not row(holidays, "c").at_risk
 
 
-def test_instructors_are_in_no_figure() -> None:
-    people = [
-        {"user": "prof", "name": "Professor", "role": "instructor"},
-        {"user": "a", "name": "Student 1", "role": "learner"},
-        {"user": "z", "name": "Student 2", "role": "learner"},
-    ]
-    found = make_report(rows({"a": [50], "prof": [100]}), people, RULES, START + 8 * DAY, None)
-    assert [(student.user, student.name) for student in found.students] == [("a", "Student 1")]
-    assert found.course is not None
-    assert (found.course.count, found.course.members, found.course.mean) == (1, 2, 0.5)
-
-
 def test_a_course_without_scores_has_no_mean() -> None:
-    found = make_report([], [{"user": "a", "name": "A", "role": "learner"}], RULES, START, None)
+    found = made([], START, {"a": "A"})
     assert found.course is not None
     assert (found.course.count, found.course.mean, found.course.members) == (0, None, 1)
     assert found.students == []

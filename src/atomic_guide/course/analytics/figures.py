@@ -76,7 +76,7 @@ class Activities(NamedTuple):
 
 
 def latest(student: Whole, activity: Whole, share: Doubles, at: Doubles) -> tuple[Attempts, Doubles, Whole]:
-    """Keep the last row of each (student, activity) of rows sorted so, and put the activities in order of date.
+    """Keep the last of the rows that stand together for a student and an activity; put activities in order of date.
 
     Returns the attempts, each activity's date, and the old place of each activity.
     """
@@ -85,7 +85,7 @@ def latest(student: Whole, activity: Whole, share: Doubles, at: Doubles) -> tupl
     by_date = np.lexsort((at, activity))
     starts, counts = _groups(activity[by_date])
     dates = at[by_date][starts + (counts - 1) // 2]
-    # A stable sort keeps activities of one date in the order of their names.
+    # A stable sort keeps activities of one date in their old order.
     old = np.argsort(dates, kind="stable")
     place = np.empty_like(old)
     place[old] = np.arange(len(old))

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from atomic_guide.clock import Clock, iso
 from atomic_guide.course.analytics import figures
-from atomic_guide.course.analytics.ingest import QUERIES
+from atomic_guide.course.analytics.attempts import QUERIES, Gathered, gather
 from atomic_guide.course.analytics.settings import AnalyticsSettings, RuleSettings
 from atomic_guide.engines.data.database import Row
 from atomic_guide.engines.data.placement import CourseKey
@@ -26,6 +27,12 @@ from atomic_guide.engines.data.shards import Shards
 
 ACTIVITIES_SHOWN = 200
 """Activities in an answer, the newest; three a week over a year."""
+
+AT_ONCE = 2
+"""Reports that a process makes at a time, of different courses; more would only wait for each other."""
+
+TURNS = 3
+"""Older reports of a course that a caller lets finish before one is begun for them, while scores stream in."""
 
 STUDENTS_KEPT = 50_000
 """Students whose rows are kept in memory over all courses of a process; 0.6 kB each."""
@@ -119,76 +126,98 @@ class Report(msgspec.Struct, frozen=True):
     scores: list[OwnScore] | None = None
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class Made(NamedTuple):
+    """A report, its rows by student, and when it was made."""
+
+    report: Report
+    by_user: dict[str, Student]
+    at: float
+
+
+class _Kept(NamedTuple):
     version: int
-    until: float
-    task: asyncio.Task[Report]
+    task: asyncio.Task[Made]
 
 
 class Performance:
-    """Makes reports, and keeps the recent ones."""
+    """Makes reports, one at a time for a course and a few at a time in all, and keeps the recent ones."""
 
     def __init__(self, shards: Shards, clock: Clock, settings: AnalyticsSettings) -> None:
         self._shards = shards
         self._clock = clock
         self._settings = settings
         self._kept: dict[CourseKey, _Kept] = {}
+        self._making = asyncio.Semaphore(AT_ONCE)
 
     async def for_instructor(self, key: CourseKey) -> Report:
         """Every student's row, the best first, and the whole curve."""
-        return await self._report(key)
+        return (await self._made(key)).report
 
     async def for_student(self, key: CourseKey, user: str) -> Report:
         """The student's own row and scores, and the curve where enough others are in it."""
-        report = await self._report(key)
-        own = [student for student in report.students if student.user == user]
+        made = await self._made(key)
+        own = made.by_user.get(user)
         rows = await self._shards.of(key).read(QUERIES["read_own_attempts"], {**key.columns, "user": user})
-        return own_view(report, own, rows, self._settings.privacy_threshold)
+        return own_view(made.report, own, rows, self._settings.privacy_threshold)
 
-    async def _report(self, key: CourseKey) -> Report:
+    async def _made(self, key: CourseKey) -> Made:
+        """The report of the scores as they are now."""
         book = await self._shards.of(key).one(QUERIES["read_gradebook"], key.columns)
-        version, now = int(book["version"]) if book else 0, self._clock.monotonic()
-        kept = self._kept.pop(key, None)
-        if kept is None or kept.version != version or kept.until <= now or kept.task.cancelled():
-            task = asyncio.create_task(self._make(key, iso(book["updated_at"]) if book else None))
-            kept = _Kept(version, now + self._settings.cache_seconds, task)
-            self._forget_oldest()
-        self._kept[key] = kept
-        try:
-            # Shielded: whoever asked first may hang up while others wait for the same figures.
-            return await asyncio.shield(kept.task)
-        except Exception:
-            if self._kept.get(key) is kept:
-                del self._kept[key]
-            raise
+        version = int(book["version"]) if book else 0
+        kept = self._kept.get(key)
+        for _ in range(TURNS):
+            if kept is None or kept.task.done() or kept.version >= version:
+                break
+            # Older scores are being reckoned up; a second reckoning beside it would make both late.
+            await asyncio.wait([kept.task])
+            kept = self._kept.get(key)
+        if kept is None or not self._is_good(kept, version):
+            kept = self._begin(key, version, iso(book["updated_at"]) if book else None)
+        # Shielded: whoever asked first may hang up while others wait for the same figures.
+        return await asyncio.shield(kept.task)
+
+    def _is_good(self, kept: _Kept, version: int) -> bool:
+        """Whether a report, finished or not, may be shown for a version of the gradebook."""
+        if kept.version < version:
+            return False
+        if not kept.task.done():
+            return True
+        if kept.task.cancelled() or kept.task.exception() is not None:
+            return False
+        return self._clock.monotonic() - kept.task.result().at < self._settings.cache_seconds
+
+    def _begin(self, key: CourseKey, version: int, updated_at: str | None) -> _Kept:
+        self._kept.pop(key, None)
+        self._forget_oldest()
+        kept = self._kept[key] = _Kept(version, asyncio.create_task(self._make(key, updated_at)))
+        return kept
 
     def _forget_oldest(self) -> None:
         total = sum(_weight(kept) for kept in self._kept.values())
         while self._kept and total > STUDENTS_KEPT:
             total -= _weight(self._kept.pop(next(iter(self._kept))))
 
-    async def _make(self, key: CourseKey, updated_at: str | None) -> Report:
-        database = self._shards.of(key)
-        people = await database.scan(QUERIES["read_people"], key.columns)
-        attempts = await database.scan(QUERIES["read_attempts"], key.columns)
-        rules, now = self._settings.rules, self._clock.now()
-        return await asyncio.to_thread(make_report, attempts, people, rules, now, updated_at)
+    async def _make(self, key: CourseKey, updated_at: str | None) -> Made:
+        async with self._making:
+            database = self._shards.of(key)
+            people = await database.scan(QUERIES["read_people"], key.columns)
+            teachers = {row["user"] for row in people if row["role"] == "instructor"}
+            gathered = await gather(database, key, teachers)
+            names = {row["user"]: row["name"] for row in people if row["user"] not in teachers}
+            rules, now = self._settings.rules, self._clock.now()
+            report = await asyncio.to_thread(make_report, gathered, names, rules, now, updated_at)
+            return Made(report, {student.user: student for student in report.students}, self._clock.monotonic())
 
 
 def make_report(
-    attempts: Sequence[Row], people: Sequence[Row], rules: RuleSettings, now: float, updated_at: str | None
+    gathered: Gathered, names: dict[str, str], rules: RuleSettings, now: float, updated_at: str | None
 ) -> Report:
-    """The instructor's report from the rows of `read_attempts` and `read_people`."""
-    teachers = {row["user"] for row in people if row["role"] == "instructor"}
-    names = {row["user"]: row["name"] for row in people if row["user"] not in teachers}
-    attempts = [row for row in attempts if row["user"] not in teachers] if teachers else attempts
-    users, student = _places([row["user"] for row in attempts])
+    """The instructor's report; `names` are the learners' who have opened the course, by user."""
+    users, titles = gathered.users, gathered.titles
     members = len(names.keys() | set(users))
     if not users:
         return Report(Curve(0, None, None, [], members), [], [], rules, updated_at)
-    titles, activity = _places([row["activity"] for row in attempts])
-    share, at = (np.array([row[column] for row in attempts]) for column in ("share", "at"))
-    kept, dates, order = figures.latest(student, activity, share, at)
+    kept, dates, order = figures.latest(*gathered.columns())
     titles = [titles[place] for place in order]
     found = figures.student_figures(kept, dates, rules, now)
     activities = _activities(figures.activity_figures(kept, dates), titles)
@@ -196,12 +225,13 @@ def make_report(
     return Report(_course(found.mean, members), students, activities[-ACTIVITIES_SHOWN:], rules, updated_at)
 
 
-def own_view(report: Report, own: list[Student], rows: Sequence[Row], threshold: int) -> Report:
+def own_view(report: Report, own: Student | None, rows: Sequence[Row], threshold: int) -> Report:
     """What one student may see of a report; `rows` are their attempts in order of activity and time."""
+    students = [own] if own else []
     latest = {row["activity"]: row for row in rows}
-    others = (report.course.count if report.course else 0) - len(own)
+    others = (report.course.count if report.course else 0) - len(students)
     if others < threshold:
-        hidden = [msgspec.structs.replace(student, rank=None, percentile=None) for student in own]
+        hidden = [msgspec.structs.replace(student, rank=None, percentile=None) for student in students]
         scores = sorted((_own_score(row, None) for row in latest.values()), key=lambda score: score.at)
         return msgspec.structs.replace(report, course=None, students=hidden, activities=None, scores=scores)
     activities = [_shielded(activity, latest.keys(), threshold) for activity in report.activities or []]
@@ -212,14 +242,7 @@ def own_view(report: Report, own: list[Student], rows: Sequence[Row], threshold:
     dates = {title: activity.at for title, activity in medians.items()}
     scores.sort(key=lambda score: dates.get(score.activity, score.at))
     course = report.course and _rounded(report.course)
-    return msgspec.structs.replace(report, course=course, students=own, activities=activities, scores=scores)
-
-
-def _places(names: list[str]) -> tuple[list[str], figures.Whole]:
-    """The different names in order, and the place of each in it."""
-    distinct = sorted(set(names))
-    places = {name: place for place, name in enumerate(distinct)}
-    return distinct, np.array([places[name] for name in names], np.int64)
+    return msgspec.structs.replace(report, course=course, students=students, activities=activities, scores=scores)
 
 
 def _course(mean: figures.Doubles, members: int) -> Curve:
@@ -321,4 +344,4 @@ def _or_none(value: float) -> float | None:
 
 def _weight(kept: _Kept) -> int:
     done = kept.task.done() and not kept.task.cancelled() and kept.task.exception() is None
-    return 50 + (len(kept.task.result().students) if done else 0)
+    return 50 + (len(kept.task.result().by_user) if done else 0)

@@ -23,10 +23,10 @@ SET version = gradebooks.version + 1, updated_at = excluded.updated_at
 SELECT version, updated_at FROM gradebooks WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 
 -- name: read_attempts
--- purpose: Every attempt of a course, each student's in order of activity and time.
+-- purpose: The attempts of the students after one, each student's in order of activity and time.
 SELECT "user", activity, at, score / maximum AS share FROM scores
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course
-ORDER BY "user", activity, at, id
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" > :after
+ORDER BY "user", activity, at, id LIMIT :limit
 
 -- name: read_own_attempts
 -- purpose: One student's attempts in order of activity and time.
