@@ -94,7 +94,7 @@ def error_of(answer: httpx.Response) -> str | None:
 
 
 @functools.cache
-def _migrated() -> Path:
+def migrated() -> Path:
     """Databases with the schema and nothing in them, made once for all tests of a run."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -108,7 +108,7 @@ async def launch_site(
 ) -> AsyncIterator[Site]:
     """The launch pages with the platform registered."""
     clock = clock or SystemClock()
-    shutil.copytree(_migrated(), folder, dirs_exist_ok=True)
+    shutil.copytree(migrated(), folder, dirs_exist_ok=True)
     shards = await open_embedded(folder)
     chosen = msgspec.structs.replace(LtiSettings(allow_loopback=True), **settings)
     lti = build_lti(BASE, shards.directory, clock, chosen)

@@ -103,7 +103,7 @@ async def test_the_platforms_storage_proves_the_browser(site: Site) -> None:
     assert {name: asked[name] for name in ("target", "origin", "key")} == {
         name: stored[name] for name in ("target", "origin", "key")
     }
-    form = {name: value for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', page.text)}
+    form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text))
     async with site.browser() as browser:
         wrong = await browser.post("/lti/launch/continue", data={**form, "binding": "guessed"})
         assert error_of(wrong) == "LTI_BROWSER_FOREIGN"

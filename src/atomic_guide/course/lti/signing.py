@@ -71,6 +71,7 @@ class SigningKeys:
 
         await self._current()
         await self._directory.write(forget)
+        await self._read()
 
     async def _current(self) -> list[_Key]:
         """Every key that is published, the oldest first; never empty."""
