@@ -66,6 +66,23 @@ async def test_a_bad_row_sinks_no_other(site: Reporting) -> None:
     assert taken["rejected"][0] == {"line": 2, "reason": "score 24 is more than the maximum of 20"}
 
 
+async def test_a_course_may_have_any_number_of_students(site: Reporting) -> None:
+    teacher = await site.client("prof", "instructor")
+    lines = "".join(f"u{number},E1,{number % 20},20,2025-10-07,\n" for number in range(10_050))
+    assert (await teacher.post(URL, content=HEADER + lines, headers=CSV)).json()["accepted"] == 10_050
+    found = await read(teacher)
+    assert found["course"]["count"] == len(found["students"]) == 10_050
+
+
+@pytest.mark.parametrize("share", [(0.1, 0.3), (16777217, 16777219), (1e-300, 3e-300)])
+async def test_a_score_comes_out_as_it_went_in(site: Reporting, share: tuple[float, float]) -> None:
+    teacher, student = await site.client("prof", "instructor"), await site.client("a")
+    await post(teacher, [{"user": "a", "activity": "E1", "score": share[0], "max": share[1], "at": "2025-10-07"}])
+    (score,) = (await read(student))["scores"]
+    assert (score["score"], score["max"], score["share"]) == (*share, share[0] / share[1])
+    assert (await read(teacher))["students"][0]["mean"] == share[0] / share[1]
+
+
 async def test_rejected_rows_are_all_counted_and_the_first_thousand_listed(site: Reporting) -> None:
     teacher = await site.client("prof", "instructor")
     answer = await teacher.post(URL, content=HEADER + "x\n" * 1500, headers=CSV)
