@@ -84,3 +84,20 @@ def test_a_refused_launch_says_why(meet: Meet, fault: str) -> None:
     assert refusal.locator('meta[name="atomic-guide-error"]').get_attribute("content") == code
     assert refusal.locator('meta[name="atomic-guide-code"]').count() == 0
     expect(refusal.get_by_role("main")).to_contain_text(code)
+
+
+def test_where_the_frame_keeps_no_cookie_the_storage_of_the_lms_serves(meet: Meet) -> None:
+    person = meet()
+
+    def forget(route: Route) -> None:
+        person.context.clear_cookies()
+        route.continue_()
+
+    person.context.route("**/lti/launch", forget, times=1)
+    page = person.practice("Student 4")
+    page.get_by_label("Offer the LMS's own storage").check()
+    page.get_by_role("button", name="Launch as Student 4").click()
+    course = course_frame(page)
+    expect(course.get_by_role("heading", level=1)).to_have_text("Waves and Optics 101", timeout=LIMIT)
+    expect(live(course)).to_be_visible()
+    assert len(person.context.pages) == 1

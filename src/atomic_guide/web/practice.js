@@ -29,6 +29,20 @@ if (launch) {
     frame.scrollIntoView({ block: 'nearest' });
   };
 
+  // The platform's storage (lti_storage_target): each tool reads what its own origin has put there, nothing else.
+  const stored = new Map();
+  const store = (event) => {
+    const { subject, message_id, key, value } = event.data ?? {};
+    if (event.source !== frame.contentWindow || typeof key !== 'string' || key.length > 200) return;
+    const place = `${event.origin} ${key}`;
+    if (subject === 'lti.put_data' && typeof value === 'string' && value.length <= 4096 && stored.size < 100) {
+      stored.set(place, value);
+    } else if (subject !== 'lti.get_data') return;
+    const answer = { subject: `${subject}.response`, message_id, key, value: stored.get(place) };
+    event.source.postMessage(answer, event.origin);
+  };
+
+  window.addEventListener('message', store);
   channel.onmessage = (event) => {
     document.querySelector('#none').hidden = true;
     for (const [name, value] of Object.entries(JSON.parse(event.data))) {

@@ -106,6 +106,8 @@ class _Practice:
         query = request.query_params
         choice = choice_of(query.get("course", ""), query.get("person", ""), query.get("fault", ""))
         login = list(self._platform.login(choice).items())
+        if "storage" in query:
+            login.append(("lti_storage_target", "_parent"))
         return RedirectResponse(with_query(f"{self._platform.tool}/lti/init", login), 302)
 
     async def auth(self, request: Request) -> Response:
@@ -259,6 +261,8 @@ are the real ones.</p>
 </div>
 </form>
 <p class="note">What happens: <b>1</b> login request &rarr; <b>2</b> signed token &rarr; <b>3</b> course page</p>
+<p class="note"><label><input type="checkbox" name="storage" value="on" form="launch"> Offer the LMS's own storage, as
+Canvas does: for browsers that keep no cookie in a frame</label></p>
 <div class="more">
 <details>
 <summary>Show the messages</summary>
