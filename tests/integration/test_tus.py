@@ -182,6 +182,16 @@ async def note_received(studio: Studio, video: str, received: int) -> None:
     await studio.shards.of(key).write(work)
 
 
+async def test_an_upload_in_one_piece_that_a_crash_ended_leaves_nothing(studio: Studio, tmp_path: Path) -> None:
+    teacher = await studio.enter()
+    kept = await create(teacher, 1000)
+    await studio.media.uploads.create(studio.key(), "teacher", 5000)
+    (tmp_path / "uploads" / "stray").write_bytes(b"x")
+    await studio.media.recover()
+    assert (await teacher.get("/api/video")).json()["space"]["used"] == 1000
+    assert [path.name for path in files(tmp_path)] == [kept.json()["id"]]
+
+
 async def test_cancelled_and_expired_uploads_leave_nothing(tmp_path: Path, lecture: bytes) -> None:
     clock = ManualClock(SystemClock().now())
     async with media.opened(tmp_path, clock=clock) as studio:

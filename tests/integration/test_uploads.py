@@ -5,7 +5,7 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,31 @@ async def test_a_large_upload_takes_little_memory(studio: Studio) -> None:
     assert answer.status_code == 202, answer.text
     assert (await teacher.get("/api/video")).json()["space"]["used"] == parts * MEBIBYTE + len(head)
     assert max(highest) - highest[0] < 60 * MEBIBYTE
+
+
+async def test_a_sender_that_goes_away_leaves_nothing(studio: Studio, lecture: bytes, tmp_path: Path) -> None:
+    teacher = await studio.enter()
+    head = (
+        "POST /api/video/upload HTTP/1.1\r\nHost: tool\r\nContent-Length: 5000000\r\n"
+        f"Authorization: {teacher.headers['authorization']}\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
+        '--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    )
+    with serving(studio) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head.encode() + lecture)
+        await writer.drain()
+        await eventually(lambda: len(files(tmp_path)) == 1)
+        writer.close()
+        await eventually(lambda: not files(tmp_path))
+    assert (await teacher.get("/api/video")).json()["space"]["used"] == 0
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("it does not happen")
 
 
 async def test_a_refusal_reaches_a_sender_that_is_still_sending(studio: Studio) -> None:

@@ -100,6 +100,16 @@ def locked(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
+def make(path: Path) -> None:
+    """An empty spool file that is there after a power cut."""
+    path.touch(0o600)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def cut(file: BinaryIO, length: int) -> None:
     """Continue at `length`: what lies beyond it was never acknowledged."""
     file.truncate(length)

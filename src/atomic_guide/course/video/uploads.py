@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from atomic_guide.course.video.spool import Spool, cut, locked
+from atomic_guide.course.video.spool import Spool, cut, locked, make
 from atomic_guide.course.video.videos import QUERIES, QUEUE, Step, prefix_of, publish_transcode, to_text
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import Conflict, GuideError, Invalid, NotFound, OutOfSpace, TooLarge, UnsupportedMedia
@@ -102,7 +102,7 @@ class Uploads:
             await self._check_quota(tx, key, length)
             await tx.execute(QUERIES["add_upload"], {**key.columns, **msgspec.structs.asdict(upload)})
 
-        (self._folder / upload.id).touch(0o600)
+        await asyncio.to_thread(make, self._folder / upload.id)
         try:
             await self._parts.shards.of(key).write(work)
         except GuideError:
@@ -176,9 +176,9 @@ class Uploads:
         """Make a whole upload a video: bytes into the store, then its row and its job. Safe to repeat."""
         parts = self._parts
         prefix = prefix_of(key, upload.id)
-        path = self._folder / upload.id
-        if path.exists():
-            await parts.store.adopt([(path, f"{prefix}/source")])
+        # Two may come here at once, and one of them may have moved the bytes already.
+        with contextlib.suppress(NotFound):
+            await parts.store.adopt([(self._folder / upload.id, f"{prefix}/source")])
         await parts.store.head(f"{prefix}/source")
         video: dict[str, Any] = {
             "id": upload.id,
@@ -232,7 +232,13 @@ class Uploads:
                     _log.warning("an upload could not be tended", upload=upload.id, code=error.code)
 
     async def clear(self) -> None:
-        """Remove spool files that no upload stands for; only while no other process receives uploads."""
+        """Remove what a crash left: uploads in one piece, and spool files that no upload stands for.
+
+        Only while no process receives uploads.
+        """
+        for shard in self._parts.shards.all():
+            for row in await shard.scan(QUERIES["list_unresumable"]):
+                await self.drop(CourseKey(row["tenant"], row["course"], row["bucket"]), row["id"])
         known = {row["id"] for shard in self._parts.shards.all() for row in await shard.scan(QUERIES["upload_ids"])}
         for path in await asyncio.to_thread(lambda: list(self._folder.iterdir())):
             if path.name not in known:

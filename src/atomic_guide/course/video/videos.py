@@ -146,7 +146,12 @@ class Videos:
         await self._store.put(f"{prefix_of(key, video)}/captions/{language}.vtt", content)
         version = round(self._clock.now())
         entry = Captions(language, label_of(language), len(content), version)
-        await self._change_captions(key, video, language, entry)
+        try:
+            await self._change_captions(key, video, language, entry)
+        except NotFound:
+            # Deleted in the meantime: what came after the sweep goes too.
+            await self._store.delete_prefix(prefix_of(key, video))
+            raise
         return entry
 
     async def delete_captions(self, key: CourseKey, video: str, language: str) -> None:

@@ -248,7 +248,7 @@ Table(
     Column("progress", Double, nullable=False),
     Column("reason", Text),
     Column("size", BigInteger, nullable=False),
-    # Bytes of what was made from the source: renditions, poster, captions.
+    # Bytes of what was made from the source: renditions and poster.
     Column("derived", BigInteger, nullable=False),
     Column("duration", Double),
     # JSON: the steps, renditions, captions and chapters are small and always read together.
