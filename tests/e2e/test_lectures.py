@@ -4,13 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FilePayload, Frame, Locator, Page, Route, expect
+from playwright.sync_api import FilePayload, Frame, Page, Route, expect
 
 from tests.e2e.people import Meet, live, play, tab
+from tests.e2e.teaching import PREPARED, add_captions, choose_video, ready_row
 from tests.media import clip
 
-PREPARED = 45_000
-"""Milliseconds for ffmpeg to prepare some seconds of video on two busy cores."""
 CAPTIONS = """WEBVTT
 
 00:00.000 --> 00:02.000
@@ -62,14 +61,6 @@ def seen(course: Frame | Page) -> str:
     return str(course.evaluate("[...window.seen].join('\\n')"))
 
 
-def choose(panel: Locator, title: str, *files: Path | FilePayload) -> None:
-    """Give a lecture a title and its file, as with the file chooser."""
-    panel.get_by_role("textbox", name="Title").fill(title)
-    with panel.page.expect_file_chooser() as chooser:
-        panel.get_by_role("button", name="Choose a video").click()
-    chooser.value.set_files(list(files))
-
-
 @pytest.mark.timeout(150)
 def test_an_upload_is_followed_by_its_steps_and_a_student_watches_it_without_a_reload(
     meet: Meet, lecture: Path
@@ -81,14 +72,14 @@ def test_an_upload_is_followed_by_its_steps_and_a_student_watches_it_without_a_r
     teacher.evaluate(_WATCH)
     gate = Gate()
     teacher.route("**/api/video/upload/*", gate.pass_on)
-    choose(panel, "The two slits", lecture)
+    choose_video(panel, "The two slits", lecture)
     card = panel.get_by_role("article").filter(has_text="The two slits")
     expect(card.get_by_text("Uploading", exact=True)).to_be_visible()
     expect(card).to_contain_text("slits.mp4")
     expect(card).to_contain_text(re.compile(r"\d (kB|byte) of [\d.]+ MB|0 .* of [\d.]+ [kM]B"))
     expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "0")
     gate.open()
-    row = panel.get_by_role("region", name="Ready").get_by_role("row").filter(has_text="The two slits")
+    row = ready_row(panel, "The two slits")
     expect(row).to_contain_text("480p", timeout=PREPARED)
     expect(row).to_contain_text("0:08")
     shown = seen(teacher)
@@ -104,16 +95,8 @@ def test_an_upload_is_followed_by_its_steps_and_a_student_watches_it_without_a_r
 def test_captions_become_text_on_the_picture_and_a_transcript_to_jump_by(meet: Meet, lecture: Path) -> None:
     teacher, student = meet().in_frame("Instructor"), meet().in_frame("Student 7")
     panel = tab(teacher, "Upload")
-    row = panel.get_by_role("row").filter(has_text="The two slits")
-    row.get_by_role("button", name=re.compile("add")).click()
-    dialog = teacher.get_by_role("dialog")
-    dialog.get_by_label("Caption file").set_input_files(
-        FilePayload(name="slits.vtt", mimeType="text/vtt", buffer=CAPTIONS.encode())
-    )
-    expect(dialog).to_contain_text("slits.vtt: 2 lines")
-    dialog.get_by_role("button", name="Save the captions").click()
-    expect(dialog).to_be_hidden()
-    expect(row).to_contain_text("English")
+    add_captions(teacher, panel, "The two slits", CAPTIONS)
+    expect(ready_row(panel, "The two slits")).to_contain_text("English")
     transcript = student.get_by_role("region", name="Transcript")
     expect(transcript.get_by_role("listitem")).to_have_text([re.compile("Light is a wave"), re.compile("Two slits")])
     transcript.get_by_role("button", name=re.compile("Two slits")).click()
@@ -131,7 +114,7 @@ def test_a_broken_file_fails_with_a_reason_and_students_never_see_it(meet: Meet,
     panel = tab(teacher, "Upload")
     whole = lecture.read_bytes()
     broken = FilePayload(name="cut.mp4", mimeType="video/mp4", buffer=whole[: len(whole) // 3])
-    choose(panel, "Cut short", broken)
+    choose_video(panel, "Cut short", broken)
     card = panel.get_by_role("article").filter(has_text="Cut short")
     expect(card.get_by_text("Failed", exact=True)).to_be_visible(timeout=PREPARED)
     reason = card.get_by_role("alert").inner_text()
@@ -147,7 +130,9 @@ def test_what_is_no_video_is_refused_at_once_with_a_reason(meet: Meet) -> None:
     person = meet()
     person.expected.append("status of 415")
     panel = tab(person.in_frame("Instructor"), "Upload")
-    choose(panel, "Notes", FilePayload(name="notes.mp4", mimeType="video/mp4", buffer=b"These are my notes.\n" * 50))
+    choose_video(
+        panel, "Notes", FilePayload(name="notes.mp4", mimeType="video/mp4", buffer=b"These are my notes.\n" * 50)
+    )
     card = panel.get_by_role("article").filter(has_text="Notes")
     expect(card.get_by_text("Failed", exact=True)).to_be_visible()
     assert len(card.get_by_role("alert").inner_text().split()) >= 4
@@ -159,9 +144,9 @@ def test_a_lecture_that_is_deleted_leaves_the_student(meet: Meet, lecture: Path)
     listed = tab(student, "All lectures")
     expect(listed.get_by_text("The two slits")).to_be_visible()
     panel = tab(teacher, "Upload")
-    panel.get_by_role("row").filter(has_text="The two slits").get_by_role("button", name="Delete").click()
+    ready_row(panel, "The two slits").get_by_role("button", name="Delete").click()
     dialog = teacher.get_by_role("dialog")
     expect(dialog).to_contain_text("cannot be undone")
     dialog.get_by_role("button", name="Delete “The two slits”").click()
-    expect(panel.get_by_role("row").filter(has_text="The two slits")).to_have_count(0)
+    expect(ready_row(panel, "The two slits")).to_have_count(0)
     expect(listed.get_by_text("The two slits")).to_have_count(0)

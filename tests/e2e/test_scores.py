@@ -3,50 +3,24 @@
 import re
 
 import pytest
-from playwright.sync_api import FilePayload, Frame, Page, expect
+from playwright.sync_api import expect
 
 from tests.e2e.people import Meet, tab
-
-HEAD = "user,activity,score,max,at"
-
-
-def table_of(students: range, activities: int = 4) -> str:
-    """A CSV: the higher the number, the better; student 1 fails."""
-    rows = [
-        f"student-{student},Exercise {number},{4 if student == 1 else 8 + student % 12},20,2026-10-{number + 1:02d}"
-        for student in students
-        for number in range(1, activities + 1)
-    ]
-    return "\n".join([HEAD, *rows, ""])
-
-
-def add(course: Frame | Page, content: str) -> str:
-    """Add scores from a file; what the dialog says."""
-    course.get_by_role("button", name="Add scores…").click()
-    dialog = course.get_by_role("dialog", name="Add scores")
-    dialog.get_by_label("CSV file").set_input_files(
-        FilePayload(name="scores.csv", mimeType="text/csv", buffer=content.encode())
-    )
-    dialog.get_by_role("button", name="Add the scores").click()
-    expect(dialog.get_by_text(re.compile(r"lines? saved"))).to_be_visible()
-    said = dialog.inner_text()
-    dialog.get_by_role("button", name="Close").last.click()
-    expect(dialog).to_be_hidden()
-    return said
+from tests.e2e.teaching import add_scores, scores_of
 
 
 def test_a_wrong_line_is_named_and_the_others_count(meet: Meet) -> None:
     course = meet().in_frame("Instructor")
     panel = tab(course, "Performance")
     expect(panel.get_by_text("No scores yet")).to_be_visible()
-    content = table_of(range(1, 13))
+    content = scores_of(range(1, 13))
     lines = content.splitlines()
     lines.insert(3, "student-3,Exercise 1,many,20,2026-10-02")
-    said = add(course, "\n".join(lines))
+    said = add_scores(course, "\n".join(lines))
     assert "48 lines saved." in said
     assert "1 line not saved:" in said
     assert re.search(r"Line 4: .*score", said), said
-    again = add(course, content)
+    again = add_scores(course, content)
     assert "0 lines saved." in again
     assert "48 were known already." in again
 
@@ -89,7 +63,7 @@ def test_the_curve_needs_five_others(meet: Meet, others: int, shown: bool) -> No
     teacher = meet().in_frame("Instructor", "Empty course")
     tab(teacher, "Performance")
     numbers = range(4, 4 + others + 1)
-    assert "saved" in add(teacher, table_of(numbers))
+    assert "saved" in add_scores(teacher, scores_of(numbers))
     panel = tab(meet().in_frame("Student 4", "Empty course"), "Performance")
     expect(panel.get_by_role("region", name="Your exercises")).to_be_visible()
     expect(panel.get_by_role("region", name="Where you stand")).to_have_count(1 if shown else 0)
