@@ -43,6 +43,7 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
+import structlog
 from starlette.responses import RedirectResponse, Response
 
 from atomic_guide import errors
@@ -62,6 +63,7 @@ from atomic_guide.web.sessions import Session
 from atomic_guide.web.tool import Tool
 
 calls = Calls()
+_log = structlog.get_logger(__name__)
 
 _COOKIE = "__Host-ag-"
 _COOKIE_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=None; Partitioned"
@@ -83,6 +85,8 @@ def as_page(handler: Handler) -> Handler:
         try:
             return await handler(call)
         except errors.GuideError as error:
+            code = error.refusal.code if isinstance(error, Refused) else error.code
+            _log.info("refused", path=call.request.url.path, code=code)
             return pages.refusal(error)
 
     return answered
@@ -200,6 +204,8 @@ async def _check(tool: Tool, fields: Fields) -> Checked:
 
 async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields) -> Response:
     tool = call.tool
+    # Before the login is used up: where the page cannot be shown, the same launch can be tried again.
+    pages.asset(_COURSE_ENTRY)
     admitted = await tool.lti.launches.admit(checked, secret)
     title = await enrol(tool.shards, tool.clock, admitted.arrival)
     if admitted.deep_linking is not None:
@@ -236,12 +242,13 @@ def _origins(checked: Checked) -> tuple[str, ...]:
         return checked.platform.origins
 
 
+_COURSE_ENTRY = "src/course.ts"
 _COURSE = """<div id="app"></div>
 <noscript><p>This course needs JavaScript. Switch it on for this site, then open the course again.</p></noscript>"""
 
 
 def _course_page(metas: tuple[Markup, ...], locale: str, origins: tuple[str, ...]) -> Response:
-    entry = pages.asset("src/course.ts")
+    entry = pages.asset(_COURSE_ENTRY)
     page = Page("Course", Markup(_COURSE), (*metas, meta("locale", locale)), entry, locale, origins)
     return pages.answer(page)
 
