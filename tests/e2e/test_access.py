@@ -1,0 +1,159 @@
+"""Everybody can use it: axe-core finds nothing, in light and dark, right to left and on a phone, in every part."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Frame, Page, expect
+
+from tests.e2e.people import LIMIT, Meet, Person, course_frame, live, meeting, messages, say, tab
+from tests.e2e.teaching import add_scores, choose_video, scores_of, upload
+from tests.media import clip
+from tests.running import RunningServer
+
+AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+CAPTIONS = "WEBVTT\n\n00:00.000 --> 00:06.000\nLight is a wave.\n"
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "arabic": {},
+    "phone": {"viewport": {"width": 360, "height": 720}, "has_touch": True},
+}
+_RUN = """async (rules) => {
+  const found = await axe.run(document, {runOnly: rules, iframes: false, resultTypes: ['violations']});
+  if (found.passes.length < 10) throw new Error('axe-core looked at next to nothing');
+  return found.violations.flatMap((one) => one.nodes.map(
+    (node) => `${one.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
+}"""
+# What is wider than its box, where nobody can scroll to it or should have to.
+_TOO_WIDE = """() => [...document.querySelectorAll('html, main, [role=tabpanel], dialog')]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
+  .map((one) => `${one.localName}#${one.id} is ${one.scrollWidth} wide, and shows ${one.clientWidth}`)"""
+
+
+class Inspector:
+    """Collects what is wrong, by the place where it was found."""
+
+    def __init__(self) -> None:
+        if not AXE.is_file():
+            pytest.skip("axe-core is not installed: run npm ci in frontend/")
+        self._axe = AXE.read_text(encoding="utf-8")
+        self.found: list[str] = []
+
+    def look(self, place: str, page: Frame | Page) -> None:
+        """Examine what is shown now."""
+        page.evaluate(f"if (!window.axe) {{ {self._axe} }}")
+        wrong = page.evaluate(_RUN, RULES) + page.evaluate(_TOO_WIDE)
+        self.found += [f"{place}: {one}" for one in wrong]
+
+    def dialog(self, place: str, page: Frame | Page, opener: str) -> None:
+        """Examine a dialog, and that Escape gives the focus back to what opened it."""
+        button = page.locator(opener).first
+        button.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        self.look(place, page)
+        page.get_by_role("dialog").press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(button).to_be_focused()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _course(browser: Browser, server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A course with a lecture, a failed one, scores and messages."""
+    files = tmp_path_factory.mktemp("clips")
+    lecture = clip(files / "lecture.mp4", size="640x480", seconds=6)
+    with meeting(browser, server) as meet:
+        teacher, student = meet().in_window("Instructor"), meet().in_window("Student 4")
+        expect(live(teacher)).to_be_visible()
+        upload(teacher, "The two slits", lecture, CAPTIONS, "0:00 Light\n0:03 Two slits")
+        whole = lecture.read_bytes()
+        (files / "cut.mp4").write_bytes(whole[: len(whole) // 3])
+        panel = teacher.get_by_role("tabpanel", name="Upload")
+        choose_video(panel, "Cut short", files / "cut.mp4")
+        expect(panel.get_by_text("Failed", exact=True)).to_be_visible(timeout=LIMIT)
+        tab(teacher, "Performance")
+        add_scores(teacher, scores_of(range(1, 10)))
+        tab(teacher, "Lecture and room")
+        say(teacher, "See 0:03 again before Friday.")
+        say(student, "What happens with three slits?")
+        expect(messages(teacher)).to_have_count(2)
+
+
+def enter(person: Person, look: str, name: str) -> Frame | Page:
+    """The course as somebody sees it in a look; the student's in the frame of the LMS, but for a phone."""
+    framed = name != "Instructor" and look != "phone"
+    course: Frame | Page = person.in_frame(name) if framed else person.in_window(name)
+    expect(live(course)).to_be_visible()
+    expect(messages(course)).to_have_count(2)
+    if look == "arabic":
+        course.locator("header .tool").first.click()
+        course.get_by_role("radio", name="العربية").check()
+        course.get_by_role("dialog").press("Escape")
+        expect(course.locator("html")).to_have_attribute("dir", "rtl")
+    return course
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_instructors_parts_are_accessible(meet: Meet, look: str) -> None:
+    inspector, course = Inspector(), enter(meet(**LOOKS[look]), look, "Instructor")
+    inspector.look("lecture and room", course)
+    inspector.dialog("settings", course, "header .tool")
+    inspector.dialog("people", course, ".room .people")
+    course.locator("#tab-performance").click()
+    expect(course.locator("#panel-performance table")).to_be_visible()
+    inspector.look("performance", course)
+    course.locator("#panel-performance .segmented button").nth(1).click()
+    inspector.look("performance as a table", course)
+    inspector.dialog("add scores", course, "#panel-performance .figures .button")
+    course.locator("#tab-upload").click()
+    expect(course.locator("#panel-upload article")).to_be_visible()
+    inspector.look("upload", course)
+    inspector.dialog("chapters", course, "#panel-upload .acts .link")
+    inspector.dialog("delete", course, "#panel-upload .acts .link:last-child")
+    assert not inspector.found, "\n".join(inspector.found)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_students_parts_are_accessible(meet: Meet, look: str) -> None:
+    inspector, course = Inspector(), enter(meet(**LOOKS[look]), look, "Student 4")
+    inspector.look("lecture and room", course)
+    if look == "phone":
+        course.locator(".room .details").click()
+        expect(course.locator(".details.asked")).to_be_visible()
+        inspector.look("lecture, its details", course)
+        course.locator(".room .details").click()
+    else:
+        inspector.dialog("keys", course, ".lecture .all")
+    course.locator("#tab-performance").click()
+    expect(course.locator("#panel-performance table")).to_be_visible()
+    inspector.look("performance", course)
+    for switch in course.locator("#panel-performance .segmented button:nth-child(2)").all():
+        switch.click()
+    inspector.look("performance as tables", course)
+    course.locator("#tab-lectures").click()
+    expect(course.locator("#panel-lectures li")).to_be_visible()
+    inspector.look("lectures", course)
+    assert not inspector.found, "\n".join(inspector.found)
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_the_pages_around_the_course_are_accessible(meet: Meet, look: str) -> None:
+    person, inspector = meet(**LOOKS[look]), Inspector()
+    person.expected.append("status of 4")
+    page = person.practice("Student 4")
+    inspector.look("practice LMS", page)
+    page.get_by_text("Show the messages").click()
+    page.get_by_text("Try a launch that must be refused").click()
+    page.get_by_role("button", name="Launch it").click()
+    refused = course_frame(page)
+    inspector.look("practice LMS, all open", page)
+    inspector.look("refused launch", refused)
+    window = person.in_window("Student 4")
+    window.evaluate("sessionStorage.clear()")
+    window.reload()
+    expect(window.get_by_role("heading", name="This session has ended")).to_be_visible()
+    inspector.look("ended session", window)
+    assert not inspector.found, "\n".join(inspector.found)
