@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 OPEN_AT_A_TIME = 50
+PING, PONG = 0x89, 0x8A
 
 
 class Member(asyncio.Protocol):
@@ -62,7 +63,10 @@ class Member(asyncio.Protocol):
                 length, start = int.from_bytes(data[start : start + 8], "big"), start + 8
             if size < start + length:
                 break
-            if data[start : start + 17] == b'{"type":"message"':
+            if data[position] == PING:
+                # Masked with zeros, so that the payload stays as it is.
+                self.transport.write(bytes((PONG, 0x80 | length, 0, 0, 0, 0)) + data[start : start + length])
+            elif data[start : start + 17] == b'{"type":"message"':
                 mark = data.find(b'"seq":', start, start + length)
                 self._count(int(data[mark + 6 : data.find(b",", mark)]))
             position = start + length

@@ -79,6 +79,7 @@ def resident(pid: int) -> int:
 async def measure(contender: Contender, arguments: argparse.Namespace) -> Run:
     """Start a server and its load, once."""
     if "data" in contender.plan:
+        shutil.rmtree(contender.plan["data"], ignore_errors=True)
         # Migrated beforehand: what a migration leaves free in the server's heap would hide what sockets take.
         await (await open_embedded(contender.plan["data"])).close()
     async with started(contender.command) as (url, pid):
@@ -101,7 +102,7 @@ async def complete(plan: dict[str, Any], url: str, arguments: argparse.Namespace
     if "data" not in plan:
         return {**shared, "sockets": [plan["socket"]] * (arguments.sockets + 1), "token": ""}
     shards = await open_embedded(plan["data"])
-    sessions = Sessions(shards.directory, SystemClock(), SessionSettings(), "")
+    sessions = Sessions(shards.directory, SystemClock(), SessionSettings(ticket_seconds=300), "")
     try:
         tickets = await asyncio.gather(
             *(sessions.issue_code(session(f"student-{number}"), "ticket") for number in range(arguments.sockets + 1))

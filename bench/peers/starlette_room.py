@@ -30,7 +30,10 @@ async def post(request: Request) -> JSONResponse:
     """Send the body to every member."""
     text = (await request.body()).decode()
     for socket in list(members):
-        await socket.send_text(text)
+        try:
+            await socket.send_text(text)
+        except (RuntimeError, WebSocketDisconnect):
+            members.discard(socket)
     return JSONResponse({}, 201)
 
 

@@ -1,4 +1,4 @@
-"""A small server with only the room in it, in this process or as `python -m tests.integration.chat_server DATA`."""
+"""A small server with only the room in it, in the process of the test."""
 
 import asyncio
 import atexit
@@ -6,7 +6,6 @@ import contextlib
 import functools
 import secrets
 import shutil
-import sys
 import tempfile
 import types
 from collections.abc import AsyncIterator, Iterator
@@ -14,9 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 import uvicorn
-import uvloop
 
 from atomic_guide.clock import Clock, SystemClock
 from atomic_guide.engines.data.embedded import DataSettings, migrate_embedded, open_embedded
@@ -145,19 +142,3 @@ async def running(
         if connection is not None:
             await connection.close()
         await shards.close()
-
-
-async def main(data: Path) -> None:
-    """Serve until SIGTERM; print `ready PORT` and a token for each user named on stdin."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(15, stop.set)
-    async with running(data, nats="--nats" in sys.argv) as course:
-        tokens = {user: await course.token(user, role="instructor") for user in ("ada", "ben")}
-        sys.stdout.write(f"ready {course.url}\n{msgspec.json.encode(tokens).decode()}\n")
-        sys.stdout.flush()
-        await stop.wait()
-
-
-if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(Path(sys.argv[1])))

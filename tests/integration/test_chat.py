@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -14,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from atomic_guide.clock import ManualClock
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.web.limits import LimitSettings
+from atomic_guide.web.room_metrics import RoomMetrics
 from tests.integration.chat_server import Course, running
 from tests.integration.members import SECONDS, caller, member
 
@@ -416,6 +418,17 @@ async def test_who_asks_and_does_not_read_costs_bounded_memory(tmp_path: Path) -
         transport.resume_reading()
         transport.abort()
         await asyncio.wait_for(peer.ended.wait(), SECONDS)
+
+
+async def test_rooms_show_their_figures(tmp_path: Path) -> None:
+    async with running(tmp_path) as course, member(course, "ada") as ada:
+        await ada.send("message", content="counted")
+        await ada.messages(1)
+        registry = CollectorRegistry()
+        registry.register(RoomMetrics(course.chat.rooms))
+        assert registry.get_sample_value("atomic_guide_room_sockets") == 1
+        assert registry.get_sample_value("atomic_guide_rooms") == 1
+        assert registry.get_sample_value("atomic_guide_room_delivered_total") == 1
 
 
 class _Peer(asyncio.Protocol):
