@@ -267,7 +267,7 @@ def main() -> None:
         cpu = statistics.median(one.cpu for one in found)
         print(
             f"{name:13} {statistics.median(rates):7.0f} validations/s  ({min(rates):.0f} to {max(rates):.0f})"
-            f"  {cpu:.2f} CPU ms each"
+            f"  {cpu:.2f} CPU ms each, {1000 / cpu:.0f} per CPU-second"
         )
     ratio = statistics.median(one.rate for one in mine) / statistics.median(one.rate for one in peers)
     print(f"ratio {ratio:.2f}; key set fetched {fetches} time(s) for {sum(len(x) for x in (mine,)) * options.launches}")

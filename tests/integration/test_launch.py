@@ -199,8 +199,8 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str, str]] = {
     "no context title": ({f"{LTI}context": {"id": "course-1"}}, "learner", "Ada Lovelace"),
     "no context": ({f"{LTI}context": DROP}, "learner", "Ada Lovelace"),
     "null claims": ({"name": None, "nbf": None, "azp": None, f"{LTI}context": None}, "learner", "Member "),
-    "fractional times": ({"iat": time.time(), "exp": time.time() + 60}, "learner", "Ada Lovelace"),
-    "clock a little ahead": ({"iat": NOW + 30, "exp": NOW + 900}, "learner", "Ada Lovelace"),
+    "fractional times": ({"iat": time.time(), "exp": time.time() + 3600}, "learner", "Ada Lovelace"),
+    "clock a little ahead": ({"iat": NOW + 30, "exp": NOW + 3600}, "learner", "Ada Lovelace"),
     "unknown claims": ({"https://example.edu/custom": {"a": [1, None]}}, "learner", "Ada Lovelace"),
 }  # fmt: skip
 
