@@ -20,6 +20,7 @@ from atomic_guide.config import Settings
 from atomic_guide.course.analytics.ingest import Scores
 from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.course.lti.assembly import build_lti
+from atomic_guide.course.lti.practice.platform import close_practice, open_practice
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.video.announce import Announce
 from atomic_guide.course.video.assembly import build_media, media_key
@@ -36,6 +37,7 @@ from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
 from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.health import Check, Health
+from atomic_guide.web.room_metrics import RoomMetrics
 from atomic_guide.web.sessions import Sessions
 from atomic_guide.web.tool import Tool
 
@@ -100,6 +102,10 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         tool = await _assembled(settings, where, Engines(data, shards, connection), clock)
         stack.push_async_callback(tool.lti.close)
         stack.push_async_callback(tool.chat.close)
+        if where.development:
+            tool.practice = await open_practice(tool.lti, shards.directory, where.host, where.port)
+        else:
+            await close_practice(tool.lti.platforms)
         if supervisor:
             await tool.media.recover()
         yield Built(tool, connection, nats)
@@ -130,6 +136,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     token = settings.operator_token or operator_token(data)
     health = Health(shards, new_registry(), clock, metrics_public=settings.server.metrics_public)
     chat = assemble_chat(shards, clock, connection, settings.rooms, settings.limits)
+    health.registry.register(RoomMetrics(chat.rooms, connection))
     store = Store(data / "objects", settings.assets)
     parts = Parts(shards, store, Queues(shards, clock, settings.queues), settings.video, clock)
     health.checks["nats"] = Check(_connected(connection), needed=False)
@@ -150,8 +157,10 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
 
 
 def lti_settings(settings: Settings, where: Address) -> LtiSettings:
-    """The LTI settings in force: a development server also talks to platforms on this computer."""
-    return msgspec.structs.replace(settings.lti, allow_loopback=settings.lti.allow_loopback or where.development)
+    """The LTI settings in force: a development server also talks to platforms on this computer, and lets them in."""
+    if not where.development:
+        return settings.lti
+    return msgspec.structs.replace(settings.lti, allow_loopback=True, open_registration=True)
 
 
 def _announcer(rooms: Rooms) -> Announce:

@@ -25,6 +25,7 @@ from atomic_guide.config import Settings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.idempotency import prune_answers
 from atomic_guide.web.observe import Observe, WebMetrics
+from atomic_guide.web.practice import practice_routes
 from atomic_guide.web.server import create_app
 from atomic_guide.web.socket import SocketDoor, own_origins
 from atomic_guide.web.table import DECLARED
@@ -209,7 +210,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, settings: Settings, tool: Tool, where: Address) -> None:
         server = settings.server
-        app = create_app(tool, DECLARED)
+        app = create_app(tool, DECLARED, practice_routes(tool.practice) if tool.practice else None)
         metrics = WebMetrics(tool.health.registry)
         door = SocketDoor(tool.sessions, tool.chat, own_origins(where.public_url), server.trusted_proxies)
         super().__init__(
