@@ -43,15 +43,9 @@ class Member(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Walk over the frames."""
         if not self.opened.done():
-            head, end, data = (self.buffer + data).partition(b"\r\n\r\n")
-            if not end:
-                self.buffer = head
+            data = self._handshake(data)
+            if not self.opened.done():
                 return
-            self.buffer = b""
-            if b" 101 " not in head[:20]:
-                self.opened.set_exception(ConnectionError(head[:80].decode()))
-                return
-            self.opened.set_result(None)
         if self.buffer:
             data = self.buffer + data
         position, size = 0, len(data)
@@ -71,6 +65,16 @@ class Member(asyncio.Protocol):
                 self._count(int(data[mark + 6 : data.find(b",", mark)]))
             position = start + length
         self.buffer = data[position:]
+
+    def _handshake(self, data: bytes) -> bytes:
+        """What follows the answer's head; nothing as long as it is not complete."""
+        head, end, rest = (self.buffer + data).partition(b"\r\n\r\n")
+        self.buffer = b"" if end else head
+        if end and b" 101 " in head[:20]:
+            self.opened.set_result(None)
+        elif end:
+            self.opened.set_exception(ConnectionError(head[:80].decode()))
+        return rest
 
     def _count(self, seq: int) -> None:
         self.got += 1

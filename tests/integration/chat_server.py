@@ -100,6 +100,7 @@ async def running(
     limits: LimitSettings | None = None,
     nats: bool = False,
     clock: Clock | None = None,
+    tls: tuple[Path, Path] | None = None,
 ) -> AsyncIterator[Course]:
     """Serve from a data directory on a free port until the block ends."""
     clock = clock or SystemClock()
@@ -122,6 +123,8 @@ async def running(
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=5,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
         )
     )
     sweeping = asyncio.create_task(chat.rooms.run())

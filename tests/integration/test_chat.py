@@ -2,11 +2,18 @@ import asyncio
 import base64
 import json
 import os
+import ssl
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -17,7 +24,7 @@ from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.room_metrics import RoomMetrics
 from tests.integration.chat_server import Course, running
-from tests.integration.members import SECONDS, caller, member
+from tests.integration.members import SECONDS, Member, caller, member
 
 
 async def refused(url: str, **options: object) -> tuple[int, dict[str, str], dict[str, object]]:
@@ -223,6 +230,40 @@ async def test_broken_frames_close_the_socket_with_their_code(tmp_path: Path, fr
         assert await ada.closed() == code
         await ben.send("message", content="undisturbed")
         assert (await ben.messages(1))[0]["seq"] == 1
+
+
+async def test_the_same_holds_over_tls(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    trust = ssl.create_default_context(cafile=certificate[0])
+    async with running(tmp_path / "data", tls=certificate) as course:
+        url = course.socket_url(await course.ticket("ada")).replace("ws://", "wss://")
+        async with connect(url, ssl=trust, compression=None) as socket:
+            ada = Member(socket)
+            for number in range(3):
+                await ada.send("message", content=str(number))
+            assert [message["seq"] for message in await ada.messages(3)] == [1, 2, 3]
+            socket.transport.write(Frame(Opcode.TEXT, b"x" * 65_537).serialize(mask=True))
+            assert await ada.closed() == 1009
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this computer and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
 
 
 async def test_the_largest_message_fits_into_a_frame(tmp_path: Path) -> None:

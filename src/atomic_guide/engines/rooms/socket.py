@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 OPEN, CLOSING, LOST = "open", "closing", "lost"
 
+_DISCARD_SECONDS = 1.0
+"""How long what follows a broken frame is thrown away; enough for a closing frame to cross the world twice."""
+
 _PING = wire.frame(wire.PING, b"")
 
 
@@ -260,6 +263,8 @@ class Socket(asyncio.Protocol):
         self.close(error.code, error.reason)
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
+        # TLS knows no half-closed connection, and the peer's own closing frame cannot be told from the rest.
+        self.deadline = min(self.deadline, self.rooms.clock.monotonic() + _DISCARD_SECONDS)
 
     def _closing(self) -> None:
         self.state = CLOSING
