@@ -1,15 +1,15 @@
 """Scores in and figures out, over HTTP and real databases."""
 
 import asyncio
+import itertools
 import json
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from atomic_guide.course.analytics import attempts
@@ -285,29 +285,28 @@ posted = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
-@given(posted)
-def test_every_row_is_accepted_a_duplicate_or_rejected(scores: list[dict[str, Any]]) -> None:
-    async def run(directory: Path) -> None:
-        async with reporting(directory) as site:
-            answers = []
-            for context in ("by-json", "by-lines"):
-                teacher = await site.client("prof", "instructor", context=context)
-                lines = "\n".join(json.dumps(row) for row in scores)
-                for _ in range(2):
-                    answer = (
-                        await teacher.post(URL, json={"scores": scores})
-                        if context == "by-json"
-                        else await teacher.post(URL, content=lines, headers=NDJSON)
-                    )
-                    taken = answer.json()
-                    assert taken["accepted"] + taken["duplicates"] + taken["rejected_count"] == len(scores)
-                    answers.append((taken, (await read(teacher))["students"]))
-            assert answers[:2] == answers[2:]
-            # A course in which each moment has one score takes nothing the second time.
-            moments = {(row["user"], row["activity"], row["at"]) for row in scores if "id" not in row}
-            if len(moments) == sum("id" not in row for row in scores):
-                assert answers[1][0]["accepted"] == 0
+EXAMPLES = itertools.count()
 
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(run(Path(directory)))
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(posted)
+async def test_every_row_is_accepted_a_duplicate_or_rejected(site: Reporting, scores: list[dict[str, Any]]) -> None:
+    example = next(EXAMPLES)
+    answers = []
+    for form in ("json", "lines"):
+        teacher = await site.client("prof", "instructor", context=f"{form}-{example}")
+        lines = "\n".join(json.dumps(row) for row in scores)
+        for _ in range(2):
+            answer = (
+                await teacher.post(URL, json={"scores": scores})
+                if form == "json"
+                else await teacher.post(URL, content=lines, headers=NDJSON)
+            )
+            taken = answer.json()
+            assert taken["accepted"] + taken["duplicates"] + taken["rejected_count"] == len(scores)
+            answers.append((taken, (await read(teacher))["students"]))
+    assert answers[:2] == answers[2:]
+    # A course in which each moment has one score takes nothing the second time.
+    moments = {(row["user"], row["activity"], row["at"]) for row in scores if "id" not in row}
+    if len(moments) == sum("id" not in row for row in scores):
+        assert answers[1][0]["accepted"] == 0

@@ -9,7 +9,8 @@ an error that ends one part way says in its details how far it came.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -56,7 +57,8 @@ class Scores:
         """Take the JSON form. Raises `Invalid` where the body as a whole cannot be read."""
         rows = await asyncio.to_thread(read_json, body, self._clock.now())
         taking = Taking()
-        await self._store(key, _count_rejected(rows, taking), taking)
+        with _telling_how_far(taking):
+            await self._store(key, _count_rejected(rows, taking), taking)
         return taking
 
     async def take_csv(self, key: CourseKey, pieces: AsyncIterator[bytes]) -> Taking:
@@ -69,7 +71,7 @@ class Scores:
 
     async def _take(self, key: CourseKey, form: Form, pieces: AsyncIterator[bytes]) -> Taking:
         taking, waiting = Taking(), list[Score]()
-        try:
+        with _telling_how_far(taking):
             async for part in self._parts(pieces):
                 waiting += _count_rejected(await asyncio.to_thread(form.feed, part), taking)
                 if len(waiting) >= BATCH:
@@ -77,9 +79,6 @@ class Scores:
                     waiting.clear()
             waiting += _count_rejected(await asyncio.to_thread(form.finish), taking)
             await self._store(key, waiting, taking)
-        except errors.GuideError as error:
-            error.details |= {"accepted": taking.accepted, "duplicates": taking.duplicates, "repeatable": True}
-            raise
         return taking
 
     async def _parts(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -102,6 +101,16 @@ class Scores:
             changed = await database.write(_Batch(key, batch, self._clock.now()).store)
             taking.accepted += changed
             taking.duplicates += len(batch) - changed
+
+
+@contextmanager
+def _telling_how_far(taking: Taking) -> Iterator[None]:
+    """Let an error that ends a transfer part way say what is stored."""
+    try:
+        yield
+    except errors.GuideError as error:
+        error.details |= {"accepted": taking.accepted, "duplicates": taking.duplicates, "repeatable": True}
+        raise
 
 
 def _count_rejected(rows: Taken, taking: Taking) -> list[Score]:
