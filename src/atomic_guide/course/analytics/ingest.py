@@ -109,8 +109,9 @@ def _telling_how_far(taking: Taking) -> Iterator[None]:
     try:
         yield
     except errors.GuideError as error:
-        error.details |= {"accepted": taking.accepted, "duplicates": taking.duplicates, "repeatable": True}
-        raise
+        # A new error: works that fail in one commit share theirs, and the others are no business of this sender.
+        how_far = {"accepted": taking.accepted, "duplicates": taking.duplicates, "repeatable": True}
+        raise type(error)(error.message, details={**error.details, **how_far}, retry_after=error.retry_after) from error
 
 
 def _count_rejected(rows: Taken, taking: Taking) -> list[Score]:
