@@ -204,3 +204,19 @@ def wait_for_children(parent: int, count: int, without: int | None = None) -> li
             return found
         time.sleep(0.05)
     pytest.fail("the children did not start")
+
+
+def test_a_job_wakes_a_worker_in_another_process(tmp_path: Path) -> None:
+    film = clip(tmp_path / "film.mp4", size="320x240", seconds=1).read_bytes()
+    # With a poll this slow, only the wake-up can bring the job to a worker in time.
+    with running_server(tmp_path / "data", PROCESSES_WEB="2", QUEUES_POLL_SECONDS="60") as server:
+        wait_for_children(server.process.pid, 1)
+        with server.enter(role="instructor") as client:
+            videos = []
+            for number in range(4):
+                # A new connection each time, so that both processes take uploads.
+                fresh = httpx.Client(base_url=server.url, headers=client.headers, timeout=20)
+                answer = fresh.post("/api/video/upload", data={"title": f"L{number}"}, files={"file": ("f.mp4", film)})
+                fresh.close()
+                videos.append(answer.json()["id"])
+            assert set(wait_for(client, videos, {"ready"}, least=4).values()) == {"ready"}

@@ -41,6 +41,9 @@ from atomic_guide.web.room_metrics import RoomMetrics
 from atomic_guide.web.sessions import Sessions
 from atomic_guide.web.tool import Tool
 
+# The subject of wake-ups; the payload is the queue's name.
+_WAKES = "jobs.wake"
+
 _log = structlog.get_logger(__name__)
 
 
@@ -106,6 +109,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
             tool.practice = await open_practice(tool.lti, shards.directory, where.host, where.port)
         else:
             await close_practice(tool.lti.platforms)
+        await _join_wakes(tool.media.queues, connection)
         if supervisor:
             await tool.media.recover()
         yield Built(tool, connection, nats)
@@ -128,6 +132,27 @@ async def _started_nats(data: Path, settings: Settings, stack: AsyncExitStack) -
         # One process needs no NATS, and `keep` goes on trying.
         _log.warning("nats-server does not start; rooms work within this process", error=error.message)
     return server
+
+
+async def _join_wakes(queues: Queues, connection: Connection) -> None:
+    """Wake the workers of all processes when any of them publishes; what is lost here, their polling finds."""
+    asleep = False
+
+    def hear(payload: bytes) -> None:
+        nonlocal asleep
+        # Passed on to the workers here, not back to the bus.
+        asleep = True
+        try:
+            queues.wake(payload.decode("ascii", "replace"))
+        finally:
+            asleep = False
+
+    def tell(queue: str) -> None:
+        if not asleep:
+            connection.publish(_WAKES, queue.encode())
+
+    await connection.subscribe(_WAKES, hear)
+    queues.on_wake(tell)
 
 
 async def _assembled(settings: Settings, where: Address, engines: Engines, clock: SystemClock) -> Tool:

@@ -19,6 +19,7 @@ import uvicorn
 import uvloop
 
 from atomic_guide.app.build import Address, Built, address, built_tool
+from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent
 from atomic_guide.config import Settings
@@ -117,7 +118,10 @@ class _Process:
         self._settings = settings
         self._built = built
         self._server = _Server(settings, built.tool, where) if role in {"all", "web"} else None
-        self._worker = built.tool.media.worker(settings.queues) if role in {"all", "worker"} else None
+        self._jobs = JobMetrics(built.tool.health.registry)
+        self._worker = (
+            built.tool.media.worker(settings.queues, self._jobs.observe) if role in {"all", "worker"} else None
+        )
         self._working: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -129,6 +133,7 @@ class _Process:
             _every(30, "prune logins", tool.lti.prune),
             _every(60, "prune answers", lambda: prune_answers(tool)),
             _every(60, "tend uploads", tool.media.uploads.tend),
+            _every(5, "count jobs", lambda: self._jobs.look(tool.shards, tool.clock)),
             tool.chat.rooms.run(),
         ]
         if self._built.nats is not None:
