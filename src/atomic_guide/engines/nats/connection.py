@@ -28,6 +28,7 @@ _log = structlog.get_logger(__name__)
 
 _CONNECT_TIMEOUT = 2
 _FLUSH_TIMEOUT = 2
+_CLOSE_TIMEOUT = 5
 _PING_SECONDS = 5
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -63,6 +64,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._outbox: deque[tuple[str, bytes]] = deque()
         self._wake = asyncio.Event()
+        self._ending = False
         self._first = asyncio.Event()
         self._subscriptions: set[Subscription] = set()
         self._listeners: list[Changed] = []
@@ -90,11 +92,14 @@ class Connection:
             await asyncio.wait_for(self._first.wait(), wait)
 
     async def close(self) -> None:
-        """Disconnect for good."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        """Disconnect for good; bounded."""
+        self._ending = True
+        self._wake.set()
+        task, self._task = self._task, None
+        if task is not None:
+            # The client swallows a cancellation that meets it in the middle of a write; then `_ending` ends the task.
+            task.cancel()
+            await asyncio.wait([task], timeout=_CLOSE_TIMEOUT)
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """Send when the loop is next free; False where it was dropped: away, or too much waits."""
@@ -126,7 +131,7 @@ class Connection:
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
-        while True:
+        while not self._ending:
             try:
                 client, closed = await self._connect()
             except (NatsError, OSError, TimeoutError, ValueError) as error:
@@ -146,8 +151,9 @@ class Connection:
                     subscription.live = None
                 with contextlib.suppress(NatsError, OSError, TimeoutError):
                     await asyncio.wait_for(client.close(), _FLUSH_TIMEOUT)
-            _log.warning("NATS has gone away")
-            self._tell(connected=False)
+            if not self._ending:
+                _log.warning("NATS has gone away")
+                self._tell(connected=False)
 
     async def _connect(self) -> tuple[Client, asyncio.Event]:
         address: NatsAddress | None = read_address(self._directory, self._settings)
@@ -196,7 +202,7 @@ class Connection:
         subscription.live = await client.subscribe(subscription.subject, cb=on_message)
 
     async def _send_until(self, client: Client, closed: asyncio.Event) -> None:
-        while not closed.is_set():
+        while not closed.is_set() and not self._ending:
             await self._wake.wait()
             self._wake.clear()
             while self._outbox:
