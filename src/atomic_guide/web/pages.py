@@ -190,6 +190,12 @@ _NOTICE = """<main class="notice-page">
 </main>"""
 
 
+def _with_commands(text: str) -> Markup:
+    """A text in which what stands between backticks is code."""
+    parts = enumerate(text.split("`"))
+    return joined([render("<code>{text}</code>" if place % 2 else "{text}", text=part) for place, part in parts])
+
+
 def refusal(error: errors.GuideError) -> Response:
     """The page for somebody who is not let in: why, what to do, and the code."""
     if isinstance(error, Refused):
@@ -199,8 +205,8 @@ def refusal(error: errors.GuideError) -> Response:
         code, status, remedy = error.code, error.status, "Try again in a minute."
         title = "The course cannot be opened just now"
     text = error.message[:1].upper() + error.message[1:]
-    body = render(_NOTICE, title=title, message=text if text.endswith((".", ")")) else f"{text}.", remedy=remedy,
-                  code=code)  # fmt: skip
+    body = render(_NOTICE, title=title, message=text if text.endswith((".", ")")) else f"{text}.",
+                  remedy=_with_commands(remedy), code=code)  # fmt: skip
     headers = {}
     if status in {429, 503}:
         headers["Retry-After"] = str(max(1, round(error.retry_after or 1)))
