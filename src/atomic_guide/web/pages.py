@@ -193,7 +193,7 @@ _NOTICE = """<main class="notice-page">
 def _with_commands(text: str) -> Markup:
     """A text in which what stands between backticks is code."""
     parts = enumerate(text.split("`"))
-    return joined([render("<code>{text}</code>" if place % 2 else "{text}", text=part) for place, part in parts])
+    return Markup("".join(render("<code>{text}</code>" if place % 2 else "{text}", text=part) for place, part in parts))
 
 
 def refusal(error: errors.GuideError) -> Response:
