@@ -29,7 +29,7 @@ async def site(tmp_path: Path, platform: FakePlatform) -> AsyncIterator[Site]:
         yield opened
 
 
-def refused(answer: httpx.Response, code: str) -> None:
+def assert_refused(answer: httpx.Response, code: str) -> None:
     assert error_of(answer) == code, answer.text
     assert 400 <= answer.status_code < 500
     assert answer.headers["content-type"].startswith("text/html")
@@ -96,7 +96,7 @@ async def test_a_token_that_is_not_the_platforms_is_refused(site: Site, case: st
     code, make = TOKENS[case]
     started = await site.start()
     good = site.platform.claims(started.nonce, TARGET)
-    refused(await site.post(started.state, make(site.platform, good), started.cookie), code)
+    assert_refused(await site.post(started.state, make(site.platform, good), started.cookie), code)
     # Nothing was used up: the good launch of the same login still gets in.
     assert code_of(await site.post(started.state, site.platform.sign(good), started.cookie))
 
@@ -160,7 +160,7 @@ async def test_a_claim_that_is_missing_or_wrong_is_refused(site: Site, case: str
     code, changes = CLAIMS[case]
     started = await site.start()
     token = site.platform.sign(site.platform.claims(started.nonce, TARGET, **changes))
-    refused(await site.post(started.state, token, started.cookie), code)
+    assert_refused(await site.post(started.state, token, started.cookie), code)
     good = site.platform.sign(site.platform.claims(started.nonce, TARGET))
     assert code_of(await site.post(started.state, good, started.cookie))
 
@@ -220,24 +220,26 @@ async def test_a_good_variant_is_accepted(site: Site, case: str) -> None:
 async def test_a_launch_needs_a_state_that_is_known(site: Site) -> None:
     started = await site.start()
     token = site.platform.sign(site.platform.claims(started.nonce, TARGET))
-    refused(await site.post(None, token, started.cookie), "LTI_STATE_MISSING")
-    refused(await site.post("made up", token, started.cookie), "LTI_STATE_UNKNOWN")
-    refused(await site.post("\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), token), "LTI_STATE_UNKNOWN")
+    assert_refused(await site.post(None, token, started.cookie), "LTI_STATE_MISSING")
+    assert_refused(await site.post("made up", token, started.cookie), "LTI_STATE_UNKNOWN")
+    assert_refused(
+        await site.post("\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), token), "LTI_STATE_UNKNOWN"
+    )
 
 
 async def test_a_state_is_good_once(site: Site) -> None:
     started = await site.start()
     token = site.platform.sign(site.platform.claims(started.nonce, TARGET))
     assert code_of(await site.post(started.state, token, started.cookie))
-    refused(await site.post(started.state, token, started.cookie), "LTI_STATE_REUSED")
+    assert_refused(await site.post(started.state, token, started.cookie), "LTI_STATE_REUSED")
 
 
 async def test_a_nonce_is_good_for_its_login_only(site: Site) -> None:
     first, second = await site.start(), await site.start()
     token = site.platform.sign(site.platform.claims(first.nonce, TARGET))
-    refused(await site.post(second.state, token, second.cookie), "LTI_NONCE_FOREIGN")
+    assert_refused(await site.post(second.state, token, second.cookie), "LTI_NONCE_FOREIGN")
     assert code_of(await site.post(first.state, token, first.cookie))
-    refused(await site.post(second.state, token, second.cookie), "LTI_NONCE_REUSED")
+    assert_refused(await site.post(second.state, token, second.cookie), "LTI_NONCE_REUSED")
 
 
 async def test_a_state_is_good_for_its_platform_only(site: Site) -> None:
@@ -245,9 +247,9 @@ async def test_a_state_is_good_for_its_platform_only(site: Site) -> None:
         await site.lti.platforms.add(draft_of(other))
         started = await site.start()
         token = other.sign(other.claims(started.nonce, TARGET), kid=site.platform.kid)
-        refused(await site.post(started.state, token, started.cookie), "LTI_SIGNATURE_BAD")
+        assert_refused(await site.post(started.state, token, started.cookie), "LTI_SIGNATURE_BAD")
         token = site.platform.sign(site.platform.claims(started.nonce, TARGET, iss=other.issuer))
-        refused(await site.post(started.state, token, started.cookie), "LTI_STATE_FOREIGN")
+        assert_refused(await site.post(started.state, token, started.cookie), "LTI_STATE_FOREIGN")
 
 
 async def test_one_of_a_hundred_posts_of_a_launch_wins(site: Site) -> None:
@@ -264,8 +266,8 @@ async def test_an_inactive_registration_is_refused(site: Site) -> None:
     started = await site.start()
     token = site.platform.sign(site.platform.claims(started.nonce, TARGET))
     await site.lti.platforms.add(draft_of(site.platform, active=False))
-    refused(await site.post(started.state, token, started.cookie), "LTI_PLATFORM_INACTIVE")
-    refused((await site.start()).answer, "LTI_PLATFORM_INACTIVE")
+    assert_refused(await site.post(started.state, token, started.cookie), "LTI_PLATFORM_INACTIVE")
+    assert_refused((await site.start()).answer, "LTI_PLATFORM_INACTIVE")
 
 
 async def test_a_removed_registration_is_refused(site: Site) -> None:
@@ -273,7 +275,7 @@ async def test_a_removed_registration_is_refused(site: Site) -> None:
     token = site.platform.sign(site.platform.claims(started.nonce, TARGET))
     for known in await site.lti.platforms.all():
         await site.lti.platforms.remove(known)
-    refused(await site.post(started.state, token, started.cookie), "LTI_PLATFORM_UNKNOWN")
+    assert_refused(await site.post(started.state, token, started.cookie), "LTI_PLATFORM_UNKNOWN")
 
 
 LOGINS: dict[str, tuple[str, dict[str, str | None]]] = {
@@ -294,7 +296,7 @@ LOGINS: dict[str, tuple[str, dict[str, str | None]]] = {
 @pytest.mark.parametrize("case", LOGINS)
 async def test_a_login_that_cannot_be_is_refused(site: Site, case: str) -> None:
     code, changes = LOGINS[case]
-    refused((await site.start(**changes)).answer, code)
+    assert_refused((await site.start(**changes)).answer, code)
 
 
 async def test_a_login_goes_to_the_registered_address_only(site: Site) -> None:
@@ -315,7 +317,7 @@ async def test_a_login_may_begin_by_get(site: Site) -> None:
 
 async def test_several_clients_of_one_issuer_are_told_apart_by_deployment(site: Site) -> None:
     await site.lti.platforms.add(draft_of(site.platform, client_id="client-2", deployment_id="deployment-2"))
-    refused((await site.start(client_id=None)).answer, "LTI_CLIENT_AMBIGUOUS")
+    assert_refused((await site.start(client_id=None)).answer, "LTI_CLIENT_AMBIGUOUS")
     started = await site.start(client_id=None, lti_deployment_id="deployment-2")
     assert httpx.URL(started.answer.headers["location"]).params["client_id"] == "client-2"
 
@@ -341,14 +343,14 @@ async def test_a_body_that_is_no_launch_is_refused(site: Site, case: str) -> Non
     async with site.browser() as browser:
         for path in ("/lti/launch", "/lti/launch/continue"):
             answer = await browser.post(path, content=body, headers={"Content-Type": kind})
-            refused(answer, code)
+            assert_refused(answer, code)
             assert "<script>" not in answer.text
 
 
 async def test_a_page_that_was_reloaded_says_what_to_do(site: Site) -> None:
     async with site.browser() as browser:
         answer = await browser.get("/lti/launch")
-    refused(answer, "LTI_LAUNCH_BY_GET")
+    assert_refused(answer, "LTI_LAUNCH_BY_GET")
     assert answer.headers["allow"] == "POST"
 
 

@@ -7,6 +7,8 @@ map. `shard_metadata` is each shard: everything about a course, every row and pr
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -23,6 +25,16 @@ from sqlalchemy import (
 
 directory_metadata = MetaData()
 shard_metadata = MetaData()
+
+
+def _course_key() -> list[Column[Any]]:
+    """The columns that every row and every primary key of a shard begin with."""
+    return [
+        Column("bucket", Integer, primary_key=True, autoincrement=False),
+        Column("tenant", Text, primary_key=True),
+        Column("course", Text, primary_key=True),
+    ]
+
 
 # --- directory: placement -----------------------------------------------------------------------
 
@@ -137,9 +149,7 @@ Table(
 Table(
     "courses",
     shard_metadata,
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("context", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("return_url", Text),
@@ -150,9 +160,7 @@ Table(
 Table(
     "members",
     shard_metadata,
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("user", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
@@ -164,9 +172,7 @@ Table(
     "course_services",
     shard_metadata,
     # What the LMS offered for the course at its last launch; an empty text where it offered nothing.
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("roster_url", Text, nullable=False),
     Column("line_items_url", Text, nullable=False),
     Column("scopes", Text, nullable=False),
@@ -177,9 +183,7 @@ Table(
     "idempotency",
     shard_metadata,
     # The answer to a POST that carried an Idempotency-Key, kept for a day.
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("user", Text, primary_key=True),
     Column("call", Text, primary_key=True),
     Column("key", Text, primary_key=True),
@@ -196,9 +200,7 @@ Table(
     "messages",
     shard_metadata,
     # `seq` counts from 1 without gaps within a course; courses.last_seq is its newest.
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("author", Text, nullable=False),
     Column("id", Text, nullable=False),
@@ -212,9 +214,7 @@ Table(
 Table(
     "jobs",
     shard_metadata,
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("id", Text, primary_key=True),
     Column("queue", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -248,9 +248,7 @@ Table(
 Table(
     "videos",
     shard_metadata,
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("id", Text, primary_key=True),
     Column("title", Text, nullable=False),
     Column("filename", Text, nullable=False),
@@ -277,9 +275,7 @@ Table(
     "uploads",
     shard_metadata,
     # A resumable upload that is not complete; its bytes are in the spool under the same id.
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("id", Text, primary_key=True),
     Column("user", Text, nullable=False),
     Column("title", Text, nullable=False),
@@ -298,9 +294,7 @@ Table(
     "scores",
     shard_metadata,
     # The key's order is the order in which figures read a course: each student's attempts, the latest last.
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("user", Text, primary_key=True),
     Column("activity", Text, primary_key=True),
     Column("at", Double, primary_key=True),
@@ -325,11 +319,7 @@ Table(
     "gradebooks",
     shard_metadata,
     # Counts the changes of a course's scores, so that every process knows when its figures are old.
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
+    *_course_key(),
     Column("version", BigInteger, nullable=False),
     Column("updated_at", Double, nullable=False),
 )
-
-__all__ = ["Boolean", "UniqueConstraint", "directory_metadata", "shard_metadata"]
