@@ -32,11 +32,7 @@ def upload(course: Frame | Page, title: str, file: Path, captions: str = "", cha
     if captions:
         add_captions(course, panel, title, captions)
     if chapters:
-        ready_row(panel, title).get_by_role("button", name=re.compile("^Chapters")).click()
-        dialog = course.get_by_role("dialog")
-        dialog.get_by_role("textbox").fill(chapters)
-        dialog.get_by_role("button", name=re.compile("^Save")).click()
-        expect(dialog).to_be_hidden()
+        set_chapters(course, panel, title, chapters)
 
 
 def add_captions(course: Frame | Page, panel: Locator, title: str, text: str) -> None:
@@ -48,6 +44,15 @@ def add_captions(course: Frame | Page, panel: Locator, title: str, text: str) ->
     )
     expect(dialog).to_contain_text(re.compile(rf"lecture\.vtt: {text.count('-->')} lines?"))
     dialog.get_by_role("button", name="Save the captions").click()
+    expect(dialog).to_be_hidden()
+
+
+def set_chapters(course: Frame | Page, panel: Locator, title: str, text: str) -> None:
+    """Give a lecture its chapters."""
+    ready_row(panel, title).get_by_role("button", name=re.compile("^Chapters")).click()
+    dialog = course.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill(text)
+    dialog.get_by_role("button", name=re.compile("^Save")).click()
     expect(dialog).to_be_hidden()
 
 

@@ -84,6 +84,7 @@ def test_a_refused_launch_says_why(meet: Meet, fault: str) -> None:
     assert refusal.locator('meta[name="atomic-guide-error"]').get_attribute("content") == code
     assert refusal.locator('meta[name="atomic-guide-code"]').count() == 0
     expect(refusal.get_by_role("main")).to_contain_text(code)
+    expect(refusal.get_by_role("main")).not_to_contain_text("`")
 
 
 def test_where_the_frame_keeps_no_cookie_the_storage_of_the_lms_serves(meet: Meet) -> None:

@@ -109,6 +109,22 @@ def test_captions_become_text_on_the_picture_and_a_transcript_to_jump_by(meet: M
 
 
 @pytest.mark.timeout(90)
+def test_a_newer_lecture_does_not_take_away_the_one_that_is_watched(meet: Meet, lecture: Path) -> None:
+    teacher, student = meet().in_frame("Instructor"), meet().in_frame("Student 4")
+    other = meet().in_frame("Student 7")
+    play(student, "The two slits", "0:08")
+    student.get_by_role("button", name="Pause").click()
+    panel = tab(teacher, "Upload")
+    choose_video(panel, "A newer one", lecture)
+    expect(ready_row(panel, "A newer one")).to_be_visible(timeout=PREPARED)
+    expect(other.get_by_role("heading", name="A newer one")).to_be_visible()
+    expect(student.get_by_role("heading", name="The two slits")).to_be_visible()
+    listed = tab(student, "All lectures")
+    listed.get_by_role("button", name="A newer one").click()
+    expect(student.get_by_role("heading", name="A newer one")).to_be_visible()
+
+
+@pytest.mark.timeout(90)
 def test_a_broken_file_fails_with_a_reason_and_students_never_see_it(meet: Meet, lecture: Path) -> None:
     teacher, student = meet().in_frame("Instructor"), meet().in_frame("Student 4")
     panel = tab(teacher, "Upload")
