@@ -22,7 +22,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 _RUN = """async (rules) => {
   const found = await axe.run(document, {runOnly: rules, iframes: false, resultTypes: ['violations']});
-  if (found.passes.length < 10) throw new Error('axe-core looked at next to nothing');
+  if (found.passes.length < 5) throw new Error('axe-core looked at next to nothing');
   return found.violations.flatMap((one) => one.nodes.map(
     (node) => `${one.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
 }"""
