@@ -240,3 +240,19 @@ async def test_typing_and_presence_are_dropped_for_a_slow_reader_only() -> None:
     assert [frame["type"] for frame in wires["slow"].frames()] == ["welcome"]
     assert "typing" not in [frame["type"] for frame in wires["typist"].frames()]
     await rooms.drain()
+
+
+async def test_a_process_that_was_cut_off_tells_the_others_what_it_has_stored_meanwhile() -> None:
+    """They were connected all the while, so nothing makes them look by themselves."""
+    stored = Stored()
+    bus = BadBus(random.Random(1), loss=1.0)
+    cut_off, other = (Rooms(RoomSettings(close_seconds=0.1), SystemClock(), bus, stored) for _ in range(2))
+    socket, transport = socket_in(other, "ada")
+    await other.join(KEY, socket, None)
+    for _ in range(3):
+        seq = stored.add()
+        cut_off.deliver(KEY, seq, message(seq))
+    bus._loss = 0.0
+    cut_off._on_bus(True)  # noqa: FBT003 - as the bus calls it
+    await until(lambda: transport.seqs() == [1, 2, 3])
+    await other.drain()

@@ -40,6 +40,11 @@ _REFUSALS: dict[Refusal, tuple[CloseCode, float]] = {
 """How a refused socket is closed, and the least seconds until its next attempt: another process may have room at
 once, while a tab more will not fit until one of the others is closed or given up."""
 
+_SAID_SECONDS = 60.0
+_SAID_LIMIT = 10_000
+"""For how long, and for how many rooms, the newest announced number is remembered. Whether an announcement has
+arrived is not known; after the bus was away the numbers are told again, and who missed one reads the database."""
+
 RECONNECTS_PER_SECOND = 200
 """How fast the sockets of a draining process may come back elsewhere; a join costs about 1 ms."""
 
@@ -109,6 +114,7 @@ class Rooms:
         self._conversation: Conversation | None = None
         self._rooms: dict[RoomKey, Room] = {}
         self._starting: dict[RoomKey, asyncio.Task[None]] = {}
+        self._said: dict[RoomKey, tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining: asyncio.Task[None] | None = None
         self._emptied: asyncio.Event | None = None
@@ -130,6 +136,10 @@ class Rooms:
         room = self._rooms.get(key)
         if room is not None:
             room.take(seq, frame)
+        self._said.pop(key, None)
+        self._said[key] = (seq, self.clock.monotonic())
+        if len(self._said) > _SAID_LIMIT:
+            del self._said[next(iter(self._said))]
         self.bus.publish(subject(key), encode(Notice(self.origin, "message", seq, None, frame)))
 
     def announce(self, key: RoomKey, frame_type: str, data: Any, *, user: str | None = None) -> None:
@@ -289,9 +299,15 @@ class Rooms:
             _log.warning("a room cannot be compared with the database", error=repr(error))
 
     def _on_bus(self, connected: bool) -> None:  # noqa: FBT001 - the bus calls it with the one thing it says
-        """What was said while the bus was away is in the database; who is here must be told again."""
+        """What others said while the bus was away is in the database; what was said and who is here is told again."""
+        if not connected:
+            return
+        recent = self.clock.monotonic() - _SAID_SECONDS
+        for key, (seq, at) in self._said.items():
+            if at >= recent:
+                self.bus.publish(subject(key), encode(Notice(self.origin, "stored", seq)))
         for room in self._rooms.values():
-            if connected and room.started:
+            if room.started:
                 self._spawn(self._check(room))
                 room.tell("who")
                 room.tell_here()

@@ -187,8 +187,12 @@ class Room:
     async def check(self) -> None:
         """Compare with the database and fetch what is missing."""
         self.checked_at = self.rooms.clock.monotonic()
-        self.order.expect(await self.rooms.history.last_seq(self.key))
-        if self.order.missing:
+        self.expect(await self.rooms.history.last_seq(self.key))
+
+    def expect(self, seq: int) -> None:
+        """Messages up to `seq` are stored; fetch those that have not been announced."""
+        self.order.expect(seq)
+        if self.started and self.order.missing:
             self._repair_soon(0.0)
 
     def announce(self, frame: bytes, user: str | None) -> None:
@@ -367,6 +371,8 @@ class Room:
         gone: list[Person] = []
         if notice.kind == "message":
             self.take(notice.seq, notice.frame)
+        elif notice.kind == "stored":
+            self.expect(notice.seq)
         elif notice.kind == "announce":
             self.announce(notice.frame, notice.user)
         elif notice.kind == "typing":
