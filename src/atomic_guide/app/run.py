@@ -24,6 +24,7 @@ from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent
 from atomic_guide.config import Settings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.web.connection import BoundedConnection
 from atomic_guide.web.idempotency import prune_answers
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.practice import practice_routes
@@ -221,7 +222,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 Observe(app, app.routes, metrics, access_log=settings.logs.requests),
-                http="httptools",
+                http=BoundedConnection,
                 ws=cast("Any", door.protocol),
                 lifespan="off",
                 access_log=False,

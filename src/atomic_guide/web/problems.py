@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
@@ -51,6 +52,13 @@ def problem(error: errors.GuideError, headers: dict[str, str] | None = None) -> 
     )
 
 
+def raw(response: Response) -> bytes:
+    """A response as HTTP/1.1 writes it, for a connection on which no request reached the application."""
+    lines = [f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}".encode()]
+    lines += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + bytes(response.body)
+
+
 async def on_guide_error(_request: Request, error: Exception) -> Response:
     """Answer an error that the product raised on purpose."""
     assert isinstance(error, errors.GuideError)  # noqa: S101 - Starlette dispatches by this type
@@ -71,5 +79,6 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """Answer a defect of ours without showing its insides; the log has the trace under the request's id."""
-    _log.error("unexpected error", path=request.url.path, exc_info=error)
+    # Without the path, which may carry a signature; the request's own line names the route.
+    _log.error("unexpected error", method=request.method, exc_info=error)
     return problem(errors.GuideError("something went wrong here; the server's log has the details"))

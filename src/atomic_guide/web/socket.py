@@ -25,7 +25,7 @@ from atomic_guide import errors
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.socket import Socket
 from atomic_guide.web.limits import client_address, networks
-from atomic_guide.web.problems import problem
+from atomic_guide.web.problems import problem, raw
 
 if TYPE_CHECKING:
     from atomic_guide.web.chat import Chat
@@ -164,11 +164,7 @@ class _Handshake(asyncio.Protocol):
         headers = {"Connection": "close"}
         if isinstance(error, errors.UpgradeRequired):
             headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-        response = problem(error, headers)
-        reason = HTTPStatus(response.status_code).phrase
-        lines = [f"HTTP/1.1 {response.status_code} {reason}".encode()]
-        lines += [name + b": " + value for name, value in response.raw_headers]
-        transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(response.body))
+        transport.write(raw(problem(error, headers)))
         transport.close()
 
 

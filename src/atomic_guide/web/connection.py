@@ -1,0 +1,121 @@
+"""One HTTP connection: uvicorn's, with bounds that it does not set.
+
+uvicorn's parser collects a request's line and header lines for as long as they come, without a limit of size or time:
+one client that sends header lines and no end fills the memory, and thousands that send nothing use up the descriptors.
+What it cannot parse it answers in plain text; here that has the shape of every other error.
+
+Guaranteed: a head is at most `HEAD_BYTES` and complete within `HEAD_SECONDS`, trailers included in the size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from atomic_guide import errors
+from atomic_guide.web.problems import problem, raw
+
+HEAD_BYTES = 64 * 1024
+"""Of an address and its header lines. Eight cookies and a token take 3 KiB; proxies commonly allow 8 to 32."""
+
+HEAD_SECONDS = 20.0
+"""From the connection, or the first byte of a next request, to the end of its head; nginx waits 60."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's protocol with bounded heads."""
+
+    head_seconds: ClassVar[float] = HEAD_SECONDS
+
+    _head = 0
+    _silent = 0
+    _too_large = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._head_ended()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; bytes of which the parser says nothing are those that it holds."""
+        self._silent += len(data)
+        super().data_received(data)
+        if self._silent > HEAD_BYTES and not self.transport.is_closing():
+            self._too_large = True
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._head = 0
+        self._await_head()
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the address."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header line, or a trailer after the body."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self._silent = 0
+        self._head_ended()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._silent = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there."""
+        self._silent = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request of ours, and close. `msg` is uvicorn's, and says nothing."""
+        del msg
+        # In the middle of an answer, a second one would be taken for a part of it.
+        if self.cycle is None or self.cycle.response_complete:
+            error = (
+                errors.TooLarge(f"the address and header lines of a request are over {HEAD_BYTES} bytes")
+                if self._too_large
+                else errors.Invalid("this is no proper HTTP request")
+            )
+            self.transport.write(raw(problem(error, {"Connection": "close"})))
+        self.transport.close()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to the socket's protocol."""
+        self._head_ended()
+        super().handle_websocket_upgrade()
+
+    def _count(self, size: int) -> None:
+        self._silent = 0
+        self._head += size
+        if self._head > HEAD_BYTES:
+            self._too_large = True
+            # The parser ends with this, and uvicorn then calls `send_400_response`.
+            message = "head too large"
+            raise ValueError(message)
+
+    def _await_head(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _head_ended(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,95 @@
+"""Connections that do not behave: heads without an end, heads that do not come, what is no HTTP."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from atomic_guide.web.connection import HEAD_BYTES, BoundedConnection
+
+GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
+
+
+class _Impatient(BoundedConnection):
+    head_seconds = 0.2
+
+
+async def _echo(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+@pytest.fixture(params=[BoundedConnection])
+async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
+    app = Starlette(routes=[Route("/", _echo, methods=["GET", "POST"])])
+    server = uvicorn.Server(uvicorn.Config(app, http=request.param, lifespan="off", log_config=None))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server._serve([listener]))
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        await asyncio.wait_for(serving, 20)
+
+
+async def _said(port: int, *pieces: bytes) -> bytes:
+    """Everything that the server answers until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(20):
+        try:
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [GET, *[b"X-More: " + b"y" * 1000 + b"\r\n"] * 2000],
+        [GET, b"X-One: ", *[b"y" * 10_000] * 200],
+        [b"GET /", *[b"y" * 10_000] * 200],
+        [
+            b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            *[b"X-Trailer: " + b"y" * 1000 + b"\r\n"] * 2000,
+        ],
+    ],
+    ids=["lines", "one line", "address", "trailers"],
+)
+async def test_a_head_without_end_is_cut_off(port: int, pieces: list[bytes]) -> None:
+    answer = await _said(port, *pieces)
+    # The rest that is on its way may reset the connection before its answer is read.
+    assert not answer or answer.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 ")), answer[:200]
+
+
+async def test_a_head_too_large_is_refused_in_the_usual_shape(port: int) -> None:
+    head, _, body = (await _said(port, GET, b"X-One: " + b"y" * HEAD_BYTES + b"\r\n\r\n")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(body)["error"]["code"] == "TOO_LARGE"
+
+
+async def test_what_is_no_http_is_refused_in_the_usual_shape(port: int) -> None:
+    head, _, body = (await _said(port, b"GARBAGE\r\n\r\n")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["code"] == "VALIDATION_ERROR"
+
+
+async def test_a_body_may_be_larger_than_a_head(port: int) -> None:
+    size = 4 * HEAD_BYTES
+    post = b"POST / HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
+    assert (await _said(port, post, b"z" * size)).endswith(b"\r\n\r\n%d" % size)
+
+
+@pytest.mark.parametrize("port", [_Impatient], indirect=True)
+@pytest.mark.parametrize("begun", [b"", GET, GET + b"\r\n" + GET], ids=["nothing", "half a head", "half a second one"])
+async def test_a_head_that_does_not_come_ends_the_connection(port: int, begun: bytes) -> None:
+    answer = await _said(port, begun)
+    assert answer.count(b"HTTP/1.1 200 ") == begun.count(b"\r\n\r\n")
