@@ -16,7 +16,9 @@ from tools.locks import ROOT
 def _become(*command: str, folder: Path = ROOT, **variables: str) -> int:
     """Replace this process, so that signals and the exit status are the command's own."""
     os.chdir(folder)
-    os.execve(command[0], list(command), dict(os.environ, **variables))  # noqa: S606 - no shell is what is wanted
+    # dev.py's own switch; `atomic-guide` refuses variables that it does not know.
+    kept = {name: value for name, value in os.environ.items() if name != "ATOMIC_GUIDE_DEV_PIP"}
+    os.execve(command[0], list(command), {**kept, **variables})  # noqa: S606 - no shell is what is wanted
 
 
 def _set_up(*names: str, built: bool = False) -> None:

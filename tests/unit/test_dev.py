@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Column, DefaultClause, Integer, MetaData, Table, Text
 
 import dev
-from tools import audit, drift, environment, frontend, locks, pages, pins, sbom
+from tools import audit, commands, drift, environment, frontend, locks, pages, pins, sbom
 
 ROOT = locks.ROOT
 
@@ -217,3 +217,12 @@ def test_no_test_leaves_this_machine() -> None:
     # An address kept for documentation, so nothing answers even where the guard is gone.
     with socket.socket() as far, pytest.raises(PermissionError, match="loopback only"):
         far.connect(("192.0.2.1", 9))
+
+
+def test_the_switch_for_pip_is_not_handed_to_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, str] = {}
+    monkeypatch.setenv("ATOMIC_GUIDE_DEV_PIP", "1")
+    monkeypatch.setattr(os, "execve", lambda _path, _words, environment: given.update(environment))
+    commands._become("/bin/true", EXTRA="1")
+    assert given["EXTRA"] == "1"
+    assert "ATOMIC_GUIDE_DEV_PIP" not in given
