@@ -157,6 +157,32 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert "--port" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"SERVER_TRUSTED_PROXIES": "lb.internal"}, "server.trusted_proxies"),
+        ({"SERVER_TLS_KEY": "key.pem"}, "server.tls_certificate"),
+        ({"SERVER_TLS_CERTIFICATE": "nowhere.pem", "SERVER_TLS_KEY": "nowhere.pem"}, "server.tls_certificate"),
+    ],
+)
+def test_a_setting_of_the_server_that_cannot_work_is_named(
+    tmp_path: Path, settings: dict[str, str], named: str
+) -> None:
+    environment = {f"ATOMIC_GUIDE_{name}": value for name, value in settings.items()}
+    refused = serve_once("--data", str(tmp_path / "data"), "--port", "0", **environment)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert named in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_a_command_makes_is_private(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "atomic_guide.cli", "platforms", "list", "--data", str(tmp_path / "data")]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    made = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert not [path for path in made if path.stat().st_mode & 0o077]
+
+
 def test_the_practice_lms_stays_on_this_computer(tmp_path: Path) -> None:
     refused = serve_once(
         "--data", str(tmp_path), "--host", "192.0.2.1", "--port", "0", ATOMIC_GUIDE_SERVER_DEVELOPMENT="on"

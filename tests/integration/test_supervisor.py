@@ -1,6 +1,8 @@
 """The data directory's lock: one supervisor, its children, nobody else."""
 
+import asyncio
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -8,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from atomic_guide.app.supervisor import DataLock, holder
-from atomic_guide.errors import ConfigurationError
+from atomic_guide.app import supervisor
+from atomic_guide.app.supervisor import DataLock, holder, until_orphaned
+from atomic_guide.errors import ConfigurationError, Unavailable
 
 CHILD = """
 import sys
@@ -59,6 +62,32 @@ def test_a_child_is_admitted_by_the_inherited_lock_and_keeps_it(tmp_path: Path) 
         DataLock.acquire(tmp_path)
     child.communicate(timeout=10)
     DataLock.acquire(tmp_path).release()
+
+
+def test_looking_for_the_holder_makes_nothing(tmp_path: Path) -> None:
+    assert holder(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_child_notices_that_its_supervisor_is_gone() -> None:
+    # Also one that died before the child could ask the kernel to be told.
+    async with asyncio.timeout(10):
+        await until_orphaned(os.getppid() + 1)
+
+
+async def test_a_child_that_ends_at_once_again_and_again_is_given_up_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_RESTARTS_BEFORE_GIVING_UP", 0)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    lock = DataLock.acquire(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(Unavailable, match="worker-0 ended 1 times"):
+            await asyncio.wait_for(supervisor.Children(lock, listener, []).keep("worker", 0), 20)
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+        with pytest.raises(Unavailable, match="worker-0"):
+            await asyncio.wait_for(supervisor.Children(lock, listener, []).keep("worker", 0), 20)
+    lock.release()
 
 
 def test_a_stranger_is_not_admitted(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
@@ -37,7 +38,9 @@ from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
 from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.health import Check, Health
+from atomic_guide.web.limits import networks
 from atomic_guide.web.room_metrics import RoomMetrics
+from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import Sessions
 from atomic_guide.web.tool import Tool
 
@@ -52,6 +55,7 @@ class Address(msgspec.Struct, frozen=True):
 
     host: str
     port: int
+    listening: str
     public_url: str
     development: bool
 
@@ -71,7 +75,26 @@ def address(settings: Settings, port: int) -> Address:
     development = server.development == "on" or (server.development == "auto" and loopback and not server.public_url)
     scheme = "https" if server.tls_certificate else "http"
     shown = f"[{server.host}]" if ":" in server.host else server.host
-    return Address(server.host, port, server.public_url or f"{scheme}://{shown}:{port}", development)
+    listening = f"{scheme}://{shown}:{port}"
+    return Address(server.host, port, listening, server.public_url or listening, development)
+
+
+def check_server(server: ServerSettings) -> None:
+    """Raise `ConfigurationError` for settings of a server that cannot work, naming them."""
+    try:
+        networks(server.trusted_proxies)
+    except ValueError as error:
+        raise ConfigurationError(f"setting server.trusted_proxies: {error}") from error
+    if (server.tls_certificate is None) != (server.tls_key is None):
+        raise ConfigurationError("settings server.tls_certificate and server.tls_key: set both, or none")
+    if server.tls_certificate:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(server.tls_certificate, server.tls_key)
+        except OSError as error:
+            raise ConfigurationError(
+                f"settings server.tls_certificate and server.tls_key: {server.tls_certificate} and {server.tls_key}"
+                f" cannot be used ({error.strerror or error})"
+            ) from error
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import platform
 import shutil
@@ -26,6 +25,7 @@ from urllib.request import ProxyHandler, build_opener
 import msgspec
 
 from atomic_guide.app.build import is_loopback
+from atomic_guide.app.supervisor import holder
 from atomic_guide.config import Settings
 from atomic_guide.course.video.ffmpeg import Ffmpeg
 from atomic_guide.engines.data.embedded import database_files
@@ -118,8 +118,8 @@ def _data_directory(settings: Settings) -> Findings:
     except OSError as error:
         yield Finding(part, "failed", f"{data} cannot be written ({error.strerror})", "give it to the server's user")
         return
-    holder = _holder(data / "lock")
-    yield Finding(part, "ok", f"{data} is writable; " + (f"in use by {holder}" if holder else "no server uses it"))
+    who = holder(data)
+    yield Finding(part, "ok", f"{data} is writable; " + (f"in use by {who}" if who else "no server uses it"))
 
 
 def _disk(settings: Settings) -> Findings:
@@ -303,16 +303,3 @@ def _skew(settings: Settings) -> float | None:
             return time.time() - parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _holder(path: Path) -> str | None:
-    """Who holds the data directory's lock."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return file.read(200).strip() or "another process"
-    except OSError:
-        return None
-    return None

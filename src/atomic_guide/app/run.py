@@ -18,10 +18,10 @@ import structlog
 import uvicorn
 import uvloop
 
-from atomic_guide.app.build import Address, Built, address, built_tool
+from atomic_guide.app.build import Address, Built, address, built_tool, check_server
 from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.logs import set_up_logs
-from atomic_guide.app.supervisor import Children, DataLock, end_with_parent
+from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
 from atomic_guide.config import Settings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.connection import BoundedConnection
@@ -41,8 +41,10 @@ _log = structlog.get_logger(__name__)
 # long, after each statement, for a busy event loop; 0.5 ms costs the loop nothing measurable.
 _SWITCH_INTERVAL = 0.0005
 
-# Children drain like their supervisor; together they stay within the 30 s of SIGTERM's contract.
-_CHILDREN_SECONDS = 20.0
+# Of the 30 s of SIGTERM's contract: to drain, then to end what is late, then for the engines (nats-server takes 5 at
+# most). Children drain at the same time as their supervisor.
+_DRAIN_SECONDS = 18.0
+_LATE_SECONDS = 4.0
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -50,6 +52,7 @@ class Launch(msgspec.Struct, frozen=True):
 
     role: Role = "all"
     child: int | None = None
+    parent: int | None = None
     lock_descriptor: int | None = None
     socket_descriptor: int | None = None
     arguments: tuple[str, ...] = ()
@@ -59,10 +62,9 @@ def serve(settings: Settings, launch: Launch) -> None:
     """Run a server process until SIGTERM or SIGINT. Raises `GuideError` where it cannot start."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     set_up_logs(settings.logs)
-    # Databases, keys and lectures are nobody else's to read on a shared computer.
-    os.umask(0o077)
-    # Refused before anything is made: an open practice LMS on the network.
+    # Refused before anything is made: an open practice LMS on the network, a certificate that cannot be used.
     address(settings, settings.server.port)
+    check_server(settings.server)
     directory = Path(settings.data)
     if launch.lock_descriptor is None:
         lock = DataLock.acquire(directory)
@@ -92,14 +94,15 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
         tasks = [asyncio.create_task(task) for task in process.root_tasks(listener)]
         if supervisor:
             tasks += [asyncio.create_task(task) for task in _children(settings, children)]
-        await process.ready()
-        if supervisor and not stop.is_set():
+        else:
+            tasks.append(asyncio.create_task(until_orphaned(launch.parent)))
+        if await process.ready() and supervisor and not stop.is_set():
             announce(settings, where)
         ended = asyncio.create_task(stop.wait())
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
-        await asyncio.gather(children.stop(_CHILDREN_SECONDS), process.drain())
+        await asyncio.gather(children.stop(_DRAIN_SECONDS + _LATE_SECONDS), process.drain())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,26 +150,40 @@ class _Process:
             tasks.append(_until(self._serving))
         return tasks
 
-    async def ready(self) -> None:
-        """Wait until requests are answered; ends early where the server has failed."""
+    async def ready(self) -> bool:
+        """Wait until requests are answered; whether they are."""
         for _ in range(1000):
-            if self._server is None or self._server.started or self._server.should_exit:
-                return
+            if self._server is None or self._server.started:
+                return True
+            if self._serving is None or self._serving.done():
+                return False
             await asyncio.sleep(0.01)
+        return False
 
     async def drain(self) -> None:
         """Take no new work, say goodbye to sockets, hand jobs back, let requests finish; bounded."""
+        try:
+            await asyncio.wait_for(self._drain(), _DRAIN_SECONDS)
+        except TimeoutError:
+            _log.warning("draining took too long; the rest is cut off", seconds=_DRAIN_SECONDS)
+        late = [task for task in (self._serving, self._working) if task is not None and not task.done()]
+        for task in late:
+            task.cancel()
+        if late:
+            # Before the databases close: a worker hands its jobs back while it is cancelled.
+            await asyncio.wait(late, timeout=_LATE_SECONDS)
+
+    async def _drain(self) -> None:
         if self._worker is not None:
             self._worker.stop()
         if self._server is not None:
             self._server.stop_listening()
-            await self._built.tool.chat.rooms.drain()
+            # Shielded: closing the chat waits for the same goodbye, and must not find it cancelled.
+            await asyncio.shield(self._built.tool.chat.rooms.drain())
             self._server.should_exit = True
         running = [task for task in (self._serving, self._working) if task is not None]
         if running:
-            _done, late = await asyncio.wait(running, timeout=self._settings.server.drain_seconds + 2)
-            for task in late:
-                task.cancel()
+            await asyncio.wait(running, timeout=self._settings.server.drain_seconds + 2)
 
 
 async def _until(task: asyncio.Task[None]) -> None:
@@ -176,8 +193,7 @@ async def _until(task: asyncio.Task[None]) -> None:
 
 def announce(settings: Settings, where: Address) -> None:
     """Say where the server is, for people and for scripts that wait for `ready`."""
-    scheme_host = where.public_url if not settings.server.public_url else f"http://{where.host}:{where.port}"
-    lines = [f"ready {scheme_host}"]
+    lines = [f"ready {where.listening}"]
     if where.development:
         lines.append(f"practice LMS http://localhost:{where.port}/practice")
     if not settings.operator_token:

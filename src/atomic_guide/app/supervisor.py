@@ -2,8 +2,8 @@
 
 The supervisor is the process that `serve` starts. It holds an exclusive lock on the data directory; a second
 server is refused with a clear error. Its children inherit the very file descriptor of that lock: a child proves
-by it that it was admitted, and as long as any of them lives nobody else can take the directory. Children ask the
-kernel to end them when the supervisor dies, so that the lock never outlives it by more than a moment.
+by it that it was admitted, and as long as any of them lives nobody else can take the directory. Children end when the
+supervisor dies, so that the lock never outlives it by more than a moment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import IO
 
 import structlog
 
-from atomic_guide.errors import ConfigurationError
+from atomic_guide.errors import ConfigurationError, Unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -91,11 +91,10 @@ class DataLock:
 def holder(directory: Path) -> str | None:
     """Who holds a data directory, or None where nobody does."""
     try:
-        with (directory / "lock").open("a+", encoding="utf-8") as file:
+        with (directory / "lock").open(encoding="utf-8") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
                 return file.read(200).strip() or "another process"
     except OSError:
         return None
@@ -116,9 +115,15 @@ def _locked(file: IO[str]) -> bool:
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to terminate this process when its parent dies (Linux; elsewhere the parent's pipe closes)."""
+    """Ask the kernel to terminate this process when its parent dies; Linux only, and not where it is dead already."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+async def until_orphaned(parent: int | None) -> None:
+    """Wait until this process's parent is no longer `parent`, looking every second."""
+    while os.getppid() == parent:  # noqa: ASYNC110 - no event tells of it
+        await asyncio.sleep(1)
 
 
 class Children:
@@ -132,15 +137,14 @@ class Children:
         self._stopping = False
 
     async def keep(self, role: str, number: int) -> None:
-        """Keep one child of a role alive until `stop`."""
+        """Keep one child of a role alive until `stop`. Raises `Unavailable` where it cannot be."""
         name = f"{role}-{number}"
         restarts = 0
-        while not self._stopping and restarts < _RESTARTS_BEFORE_GIVING_UP:
+        while not self._stopping:
+            if restarts > _RESTARTS_BEFORE_GIVING_UP:
+                raise Unavailable(f"the child process {name} ended {restarts} times one after the other; see the log")
             began = time.monotonic()
-            process = await self._start(role, number)
-            self._running[name] = process
-            code = await process.wait()
-            self._running.pop(name, None)
+            code = await self._run(name, role, number)
             if self._stopping:
                 return
             # A child that ran for a minute has shown that it can: its count starts again.
@@ -161,6 +165,19 @@ class Children:
             if process.returncode is None:
                 process.kill()
 
+    async def _run(self, name: str, role: str, number: int) -> int | str:
+        """Run a child to its end; its exit code, or why it did not start."""
+        try:
+            process = self._running[name] = await self._start(role, number)
+        except OSError as error:
+            return f"did not start: {error.strerror}"
+        try:
+            if self._stopping:
+                process.terminate()
+            return await process.wait()
+        finally:
+            self._running.pop(name, None)
+
     async def _start(self, role: str, number: int) -> asyncio.subprocess.Process:
         descriptors = (self._lock.fileno(), self._listener.fileno())
         return await asyncio.create_subprocess_exec(
@@ -168,7 +185,7 @@ class Children:
             "-m",
             "atomic_guide.cli",
             "serve",
-            *("--role", role, "--child", str(number)),
+            *("--role", role, "--child", str(number), "--parent", str(os.getpid())),
             *("--lock-descriptor", str(descriptors[0]), "--socket-descriptor", str(descriptors[1])),
             *self._arguments,
             pass_fds=descriptors,

@@ -41,6 +41,8 @@ def program() -> None:
 
 def main() -> None:
     """The console script `atomic-guide`."""
+    # Whatever a command makes in a data directory is nobody else's to read on a shared computer.
+    os.umask(0o077)
     try:
         program.main(standalone_mode=False)
     except click.exceptions.Exit as end:
@@ -64,7 +66,8 @@ def main() -> None:
     except Exception as error:
         if sys.flags.dev_mode:
             raise
+        said = " ".join(str(error).split())
         click.echo(
-            f"unexpected {type(error).__name__}: {error} (`python -X dev -m atomic_guide.cli` shows where)", err=True
+            f"unexpected {type(error).__name__}: {said} (`python -X dev -m atomic_guide.cli` shows where)", err=True
         )
         sys.exit(1)

@@ -16,6 +16,7 @@ from atomic_guide.cli.options import Context, data_options
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8000; 0 takes a free one).")
 @click.option("--child", type=int, hidden=True)
+@click.option("--parent", type=int, hidden=True)
 @click.option("--lock-descriptor", type=int, hidden=True)
 @click.option("--socket-descriptor", type=int, hidden=True)
 def command(context: Context, role: Role, **options: int | None) -> None:
@@ -23,6 +24,7 @@ def command(context: Context, role: Role, **options: int | None) -> None:
     launch = Launch(
         role=role,
         child=options["child"],
+        parent=options["parent"],
         lock_descriptor=options["lock_descriptor"],
         socket_descriptor=options["socket_descriptor"],
         arguments=context.arguments,

@@ -88,7 +88,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Refuse what is no request of ours, and close. `msg` is uvicorn's, and says nothing."""
         del msg
         # In the middle of an answer, a second one would be taken for a part of it.
-        if self.cycle is None or self.cycle.response_complete:
+        if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr] # None before the first
             error = (
                 errors.TooLarge(f"the address and header lines of a request are over {HEAD_BYTES} bytes")
                 if self._too_large
