@@ -1,6 +1,7 @@
 """Codes, tokens and tickets over a real directory database."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -158,3 +159,10 @@ async def test_roles_are_kept_apart(sessions: Sessions, clock: ManualClock) -> N
     assert await sessions.access({"authorization": f"Bearer {OPERATOR}"}, "operator") is None
     with pytest.raises(Unauthenticated):
         await sessions.access({}, "course")
+
+
+@pytest.mark.parametrize("head", ["[" * 6000, '{"kid": ["a"]}', "[]", "7"])
+async def test_a_header_of_a_token_that_is_not_one_is_refused(sessions: Sessions, head: str) -> None:
+    token = base64.urlsafe_b64encode(head.encode()).decode().rstrip("=")
+    with pytest.raises(Unauthenticated):
+        await sessions.verify(f"{token}.e30.x")

@@ -13,6 +13,7 @@ decoded it strictly into its type.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
@@ -33,6 +34,10 @@ B = TypeVar("B")
 
 JSON_LIMIT = 64 * 1024
 """Bytes of a JSON body unless the call says otherwise; a chat message is at most 16 KiB of UTF-8."""
+
+BODY_SECONDS = 30.0
+BODY_PACE = 16 * 1024
+"""A body that is held may take this many seconds, and one more for so many bytes of its limit: a bad phone's pace."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -171,13 +176,18 @@ async def read_body(request: Request, limit: int, kinds: tuple[str, ...]) -> byt
         raise errors.TooLarge(message)
     parts: list[bytes] = []
     size = 0
+    seconds = BODY_SECONDS + limit / BODY_PACE
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                message = f"the body is over {limit} bytes"
-                raise errors.TooLarge(message)
-            parts.append(part)
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    message = f"the body is over {limit} bytes"
+                    raise errors.TooLarge(message)
+                parts.append(part)
+    except TimeoutError as error:
+        message = f"the body did not come within {seconds:.0f} s"
+        raise errors.Invalid(message) from error
     except ClientDisconnect as error:
         message = "the body ended before its declared length"
         raise errors.Invalid(message) from error
@@ -199,8 +209,10 @@ def checked_idempotency_key(request: Request) -> str | None:
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A value as a JSON response."""
-    return Response(_encoder.encode(value), status, headers, "application/json")
+    """A value as a JSON response, which nobody keeps unless `headers` say so: tokens and names are in it."""
+    return Response(
+        _encoder.encode(value), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
+    )
 
 
 def routes(declared: list[Declared]) -> list[Route]:
@@ -236,7 +248,7 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `")
-        raise errors.Invalid(text, details={"field": path.rstrip("`")} if path else None) from error
+        raise errors.Invalid(text, details={"field": path.rstrip("`").removeprefix("$.")} if path else None) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not JSON in UTF-8: {error}"
         raise errors.Invalid(message) from error

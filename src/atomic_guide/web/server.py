@@ -75,17 +75,18 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_seconds: Annotated[
         float,
         msgspec.Meta(
-            ge=1, le=25, description="How long running requests may take to finish after SIGTERM.", extra={"unit": "s"}
+            ge=1, le=15, description="How long running requests may take to finish after SIGTERM.", extra={"unit": "s"}
         ),
     ] = 10.0
 
 
 class _ImmutableFiles(StaticFiles):
-    """Front-end files: their names carry a hash of their content, so they never change."""
+    """Front-end files: below `assets/` names carry a hash of the content, so those never change."""
 
     def file_response(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        hashed = Path(str(args[0])).parent.name == "assets"
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
         return response
 
 

@@ -228,7 +228,9 @@ class Sessions:
             claims: dict[str, Any] = jwt.decode(token, key, algorithms=["HS256"]).claims
             session = msgspec.convert(claims["s"], Session)
             expires_at = float(claims["exp"])
-        except (JoseError, ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError) as error:
+        except (
+            JoseError, ValueError, KeyError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError
+        ) as error:  # fmt: skip
             message = "the token is not one of ours"
             raise errors.Unauthenticated(message) from error
         if expires_at <= now:
