@@ -8,7 +8,7 @@ import msgspec
 
 from atomic_guide.course.chat.check import CONTENT_LIMIT
 from atomic_guide.engines.data.queries import load_queries
-from atomic_guide.web.routing import Call, Calls
+from atomic_guide.web.routing import Call, Calls, Parameter
 from atomic_guide.web.sessions import Session, Tokens
 
 QUERIES = load_queries(__package__)
@@ -85,7 +85,14 @@ async def enter(call: Call[CodeGiven]) -> Entered:
     return _entered(await call.tool.sessions.exchange(call.body.code, call.idempotency_key))
 
 
-@calls.add("POST", "/api/session/refresh", access="course", reply=Entered, failures=(401,))
+@calls.add(
+    "POST",
+    "/api/session/refresh",
+    access="course",
+    reply=Entered,
+    failures=(401,),
+    parameters=(Parameter("Idempotency-Key", {"type": "string"}, "Taken, and without effect.", place="header"),),
+)
 async def refresh(call: Call[None]) -> Entered:
     """Get a new token before the old one expires."""
     return _entered(await call.tool.sessions.refresh(call.session))

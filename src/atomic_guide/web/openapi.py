@@ -135,7 +135,9 @@ def _declared_parameters(row: Declared) -> Iterator[dict[str, Any]]:
             "description": parameter.description,
             "schema": parameter.schema,
         }
-    if row.method == "POST" and not any(parameter.name == "Idempotency-Key" for parameter in row.parameters):
+    declared = any(parameter.name == "Idempotency-Key" for parameter in row.parameters)
+    # An LMS's forms are answered once by themselves: state, nonce and code are used up.
+    if row.method == "POST" and row.path.startswith("/api/") and not declared:
         yield {
             "name": "Idempotency-Key",
             "in": "header",

@@ -65,7 +65,7 @@ async def discover(call: Call[None]) -> Response:
     access="instructor",
     reply=Uploaded,
     status=202,
-    failures=(409, 412, 413, 415, 507),
+    failures=(201, 409, 412, 413, 415, 507),
     parameters=(_IDEMPOTENCY, _RESUMABLE),
 )
 async def upload(call: Call[None]) -> Any:

@@ -12,8 +12,9 @@ from atomic_guide import errors
 from atomic_guide.clock import iso
 from atomic_guide.course.video.chapters import Chapter
 from atomic_guide.course.video.videos import announcement
+from atomic_guide.web.idempotency import idempotent
 from atomic_guide.web.ranges import same_tag, serve_object
-from atomic_guide.web.routing import Call, Calls, read_body
+from atomic_guide.web.routing import Answer, Call, Calls, read_body
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.videos import Video
@@ -127,10 +128,15 @@ async def delete_video(call: Call[None]) -> Response:
 
 
 @calls.add("POST", "/api/video/{id}/retry", access="instructor", reply=VideoView, status=202, failures=(404, 409))
-async def retry_video(call: Call[None]) -> VideoView:
+async def retry_video(call: Call[None]) -> Answer:
     """Try a failed video again."""
-    await call.tool.media.videos.retry(call.session.key, call.request.path_params["id"])
-    return await _show(call)
+    video = call.request.path_params["id"]
+
+    async def produce() -> Answer:
+        await call.tool.media.videos.retry(call.session.key, video)
+        return Answer(msgspec.to_builtins(await _show(call)), 202)
+
+    return await idempotent(call, "video.retry", video, produce)
 
 
 @calls.add(
