@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from atomic_guide.web.connection import HEAD_BYTES, BoundedConnection
+from atomic_guide.app.connection import HEAD_BYTES, BoundedConnection
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
 

@@ -19,12 +19,12 @@ import uvicorn
 import uvloop
 
 from atomic_guide.app.build import Address, Built, address, built_tool, check_server
+from atomic_guide.app.connection import BoundedConnection
 from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
 from atomic_guide.config import Settings
 from atomic_guide.errors import ConfigurationError
-from atomic_guide.web.connection import BoundedConnection
 from atomic_guide.web.idempotency import prune_answers
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.practice import practice_routes
