@@ -119,6 +119,8 @@ async def test_other_names_and_other_computers_are_refused(school: School) -> No
     async with httpx.AsyncClient(base_url=school.front, trust_env=False) as browser:
         assert (await browser.get("/practice", headers={"Host": "evil.example"})).status_code == 403
         assert (await browser.get("/practice/jwks", headers={"Host": "evil.example:80"})).status_code == 403
+        # A proxy on this computer that passes the world on.
+        assert (await browser.get("/practice", headers={"X-Forwarded-For": "203.0.113.7"})).status_code == 403
 
 
 async def test_a_choice_or_request_that_cannot_be_is_refused(school: School) -> None:

@@ -8,7 +8,6 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +37,7 @@ from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
 from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.health import Check, Health
-from atomic_guide.web.limits import networks
+from atomic_guide.web.limits import is_loopback, networks
 from atomic_guide.web.room_metrics import RoomMetrics
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import Sessions
@@ -95,14 +94,6 @@ def check_server(server: ServerSettings) -> None:
                 f"settings server.tls_certificate and server.tls_key: {server.tls_certificate} and {server.tls_key}"
                 f" cannot be used ({error.strerror or error})"
             ) from error
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this computer can reach a listener on `host`."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Built(NamedTuple):

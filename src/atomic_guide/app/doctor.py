@@ -24,7 +24,6 @@ from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
-from atomic_guide.app.build import is_loopback
 from atomic_guide.app.supervisor import holder
 from atomic_guide.config import Settings
 from atomic_guide.course.video.ffmpeg import Ffmpeg
@@ -33,6 +32,7 @@ from atomic_guide.engines.data.examine import examine_file
 from atomic_guide.engines.data.migrations import Kind
 from atomic_guide.engines.nats.server import server_binary
 from atomic_guide.errors import GuideError
+from atomic_guide.web.limits import is_loopback
 
 LIMIT_SECONDS = 90.0
 """What one part may take; reading through a database of some gigabytes is the longest."""

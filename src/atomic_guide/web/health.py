@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from typing import Literal
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from starlette.requests import Request
 from starlette.responses import Response
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock, iso
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import QUERIES, Shards
+from atomic_guide.web.limits import from_this_computer
 from atomic_guide.web.routing import Answer, Call, Calls, Media
 
 calls = Calls()
@@ -112,7 +111,7 @@ async def ready(call: Call[None]) -> Readiness | Answer:
 async def metrics(call: Call[None]) -> Response:
     """Give this process's metrics to Prometheus: on this computer, or with the operator token."""
     health = call.tool.health
-    if not (health.metrics_public or _from_this_computer(call.request)):
+    if not (health.metrics_public or from_this_computer(call.request)):
         await call.tool.sessions.access(call.request.headers, "operator")
     return Response(generate_latest(health.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -139,13 +138,3 @@ def _status(found: dict[str, Checked]) -> Literal["ready", "degraded", "unready"
     if any(check.needed for check in failed):
         return "unready"
     return "degraded" if failed else "ready"
-
-
-def _from_this_computer(request: Request) -> bool:
-    """Whether the request began here. One that a proxy passed on did not, even if the proxy runs here."""
-    if request.client is None or any(name in request.headers for name in ("x-forwarded-for", "forwarded", "via")):
-        return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False

@@ -1,4 +1,4 @@
-"""Rate limits: messages by person and room, refused socket tickets by address.
+"""Rate limits: messages by person and room, refused socket tickets by address; and whose address it is.
 
 Each budget is one number in a bounded table; the least recently used ones are forgotten first, which can only
 be in a caller's favour.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -17,6 +17,9 @@ from atomic_guide.clock import Clock
 from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.rooms.budget import Rate
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 Network = IPv4Network | IPv6Network
 
@@ -129,6 +132,21 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
             break
         address = hop
     return address
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this computer can reach a listener on `host`, an address or a name."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def from_this_computer(request: Request) -> bool:
+    """Whether a request began here. One that a proxy passed on did not, even if the proxy runs here."""
+    if request.client is None or any(name in request.headers for name in ("x-forwarded-for", "forwarded", "via")):
+        return False
+    return is_loopback(request.client.host)
 
 
 def _is_in(address: str, trusted: Sequence[Network]) -> bool:

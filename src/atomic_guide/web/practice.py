@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from atomic_guide.course.lti.practice.platform import FAULTS, SERVICE_SCOPES, Pr
 from atomic_guide.course.lti.practice.school import COURSES, OFFERED
 from atomic_guide.web import pages
 from atomic_guide.web.fields import read_form
+from atomic_guide.web.limits import from_this_computer
 from atomic_guide.web.pages import Asset, Markup, Page, joined, meta, render
 from atomic_guide.web.routing import json_response, read_body
 
@@ -64,20 +64,12 @@ def _local(handler: Handler) -> Handler:
     """
 
     async def guarded(request: Request) -> Response:
-        client = request.client.host if request.client else ""
-        if not _is_loopback(client) or not is_loopback_name(request.url.hostname or ""):
+        if not from_this_computer(request) or not is_loopback_name(request.url.hostname or ""):
             message = "the practice LMS is for this computer only"
             raise errors.Forbidden(message)
         return await handler(request)
 
     return guarded
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Practice:

@@ -12,7 +12,6 @@ import asyncio
 import re
 from collections.abc import Iterable, MutableSet
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,7 +23,7 @@ from websockets.server import ServerProtocol
 from atomic_guide import errors
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.socket import Socket
-from atomic_guide.web.limits import client_address, networks
+from atomic_guide.web.limits import client_address, is_loopback, networks
 from atomic_guide.web.problems import problem, raw
 
 if TYPE_CHECKING:
@@ -172,18 +171,11 @@ def own_origins(public_url: str) -> frozenset[str]:
     """The origins of the server's own pages: its public address, and on a loopback address its other names."""
     parts = urlsplit(public_url)
     names = {parts.hostname or ""}
-    if _is_loopback(parts.hostname or ""):
+    if is_loopback(parts.hostname or ""):
         names |= {"localhost", "127.0.0.1", "::1"}
     default = {"http": 80, "https": 443}.get(parts.scheme)
     port = "" if parts.port in {None, default} else f":{parts.port}"
     return frozenset(f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{port}".lower() for name in names)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _parse(head: bytes) -> Request:
