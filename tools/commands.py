@@ -39,7 +39,8 @@ def test(arguments: Sequence[str]) -> int:
     """Run the whole suite, or what the arguments of pytest choose."""
     _set_up("dev", built=True)
     chromium = browser.provide() or ""
-    chosen = arguments or ("-n", "2", "--dist", "loadgroup")
+    # Whole files: each sets its server or browser up once, and its tests may build on one another.
+    chosen = arguments or ("-n", "2", "--dist", "loadfile")
     return _become(str(PYTHON), "-m", "pytest", *chosen, ATOMIC_GUIDE_TEST_CHROMIUM=chromium)
 
 

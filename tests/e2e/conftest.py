@@ -2,22 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.people import Meet, find_browser, meeting, start_browser
 from tests.running import RunningServer, running_server
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one worker: two browsers at once would be slower than one after the other."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 # Not for the whole session: while it runs, Playwright's loop keeps any other from running in this thread.
