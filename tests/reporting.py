@@ -19,6 +19,7 @@ from atomic_guide.course.enrolment import Arrival, Services, enrol
 from atomic_guide.engines.data.embedded import DataSettings, open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.queues.jobs import Queues, QueueSettings
 from atomic_guide.web import health, openapi, reports
 from atomic_guide.web.health import Health
 from atomic_guide.web.observe import Observe, WebMetrics
@@ -85,6 +86,7 @@ class Reporting:
         arrival = msgspec.convert(
             {
                 "key": CourseKey.of("t1", context),
+                "platform": "p-test",
                 "context": context,
                 "title": "Waves",
                 "return_url": None,
@@ -95,7 +97,7 @@ class Reporting:
             },
             Arrival,
         )
-        await enrol(self.shards, self.clock, arrival)
+        await enrol(self.shards, self.clock, Queues(self.shards, self.clock, QueueSettings()), arrival)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from atomic_guide.course.lti.registration import Draft
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.engines.data.embedded import DataSettings, migrate_embedded, open_embedded
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.queues.jobs import Queues, QueueSettings
 from atomic_guide.web import launch, registration
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Sessions, SessionSettings
@@ -113,7 +114,9 @@ async def launch_site(
     chosen = msgspec.structs.replace(LtiSettings(allow_loopback=True), **settings)
     lti = build_lti(BASE, shards.directory, clock, chosen)
     sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
-    tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=sessions, lti=lti))
+    queues = Queues(shards, clock, QueueSettings())
+    media = SimpleNamespace(queues=queues)
+    tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=sessions, lti=lti, media=media))
     try:
         await lti.platforms.add(draft_of(platform))
         yield Site(

@@ -24,6 +24,8 @@ from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
 from atomic_guide.config import Settings
+from atomic_guide.course.membership import roster_worker
+from atomic_guide.engines.queues.worker import Worker
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.idempotency import prune_answers
 from atomic_guide.web.observe import Observe, WebMetrics
@@ -123,11 +125,15 @@ class _Process:
         self._built = built
         self._server = _Server(settings, built.tool, where) if role in {"all", "web"} else None
         self._jobs = JobMetrics(built.tool.health.registry)
-        self._worker = (
-            built.tool.media.worker(settings.queues, self._jobs.observe) if role in {"all", "worker"} else None
-        )
-        self._working: asyncio.Task[None] | None = None
+        self._workers = self._made_workers() if role in {"all", "worker"} else []
+        self._working: list[asyncio.Task[None]] = []
         self._serving: asyncio.Task[None] | None = None
+
+    def _made_workers(self) -> list[Worker]:
+        tool, settings = self._built.tool, self._settings.queues
+        rosters = roster_worker(tool.shards, tool.lti, tool.media.queues, tool.clock, settings)
+        rosters.observe = self._jobs.observe
+        return [tool.media.worker(settings, self._jobs.observe), rosters]
 
     def root_tasks(self, listener: socket.socket) -> list[Coroutine[Any, Any, None]]:
         """Everything that runs until the end; the process ends when one of them does."""
@@ -142,9 +148,8 @@ class _Process:
         ]
         if self._built.nats is not None:
             tasks.append(self._built.nats.keep())
-        if self._worker is not None:
-            self._working = asyncio.create_task(self._worker.run())
-            tasks.append(_until(self._working))
+        self._working = [asyncio.create_task(worker.run()) for worker in self._workers]
+        tasks += [_until(task) for task in self._working]
         if self._server is not None:
             self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
             tasks.append(_until(self._serving))
@@ -166,7 +171,7 @@ class _Process:
             await asyncio.wait_for(self._drain(), _DRAIN_SECONDS)
         except TimeoutError:
             _log.warning("draining took too long; the rest is cut off", seconds=_DRAIN_SECONDS)
-        late = [task for task in (self._serving, self._working) if task is not None and not task.done()]
+        late = [task for task in self._running() if not task.done()]
         for task in late:
             task.cancel()
         if late:
@@ -174,16 +179,18 @@ class _Process:
             await asyncio.wait(late, timeout=_LATE_SECONDS)
 
     async def _drain(self) -> None:
-        if self._worker is not None:
-            self._worker.stop()
+        for worker in self._workers:
+            worker.stop()
         if self._server is not None:
             self._server.stop_listening()
             # Shielded: closing the chat waits for the same goodbye, and must not find it cancelled.
             await asyncio.shield(self._built.tool.chat.rooms.drain())
             self._server.should_exit = True
-        running = [task for task in (self._serving, self._working) if task is not None]
-        if running:
+        if running := self._running():
             await asyncio.wait(running, timeout=self._settings.server.drain_seconds + 2)
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        return [*self._working, *([self._serving] if self._serving is not None else [])]
 
 
 async def _until(task: asyncio.Task[None]) -> None:

@@ -11,11 +11,19 @@ from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.queues.jobs import NewJob, Queues
 
 QUERIES = load_queries(__package__, "enrolment.sql")
 
 UNTITLED = "Course"
 """The title of a course that the LMS never named."""
+
+
+QUEUE = "courses"
+ROSTER = "roster"
+
+ROSTER_SECONDS = 3600.0
+"""How long a roster that was read is good; an LMS answers some hundred such calls an hour before it slows down."""
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -25,11 +33,17 @@ class Services(msgspec.Struct, frozen=True):
     line_items_url: str = ""
     scopes: tuple[str, ...] = ()
 
+    @property
+    def has_roster(self) -> bool:
+        """Whether the LMS lets us read who is in the course."""
+        return bool(self.roster_url)
+
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """What one launch says of a course and a member. `title` is None where the LMS sent none."""
+    """What one launch says of a course and a member. `title` is None where the LMS sent none; `platform` is our id."""
 
     key: CourseKey
+    platform: str
     context: str
     title: str | None
     return_url: str | None
@@ -39,8 +53,11 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     services: Services
 
 
-async def enrol(shards: Shards, clock: Clock, arrival: Arrival) -> str:
-    """Store the course and the member of a launch; returns the course's title, also where this launch had none."""
+async def enrol(shards: Shards, clock: Clock, queues: Queues, arrival: Arrival) -> str:
+    """Store the course and the member of a launch; returns the course's title, also where this launch had none.
+
+    An instructor's launch also has the LMS's roster read, by a job of the same transaction.
+    """
     now = clock.now()
     place = arrival.key.columns
     course = {
@@ -64,9 +81,21 @@ async def enrol(shards: Shards, clock: Clock, arrival: Arrival) -> str:
         stored = await tx.one(QUERIES["put_course"], course)
         await tx.execute(QUERIES["put_member"], member)
         await tx.execute(QUERIES["put_services"], services)
+        if arrival.role == "instructor" and arrival.services.has_roster:
+            await _ask_for_roster(tx, queues, arrival, now)
         return str(stored["title"]) if stored else UNTITLED
 
-    return await shards.of(arrival.key).write(work)
+    title = await shards.of(arrival.key).write(work)
+    queues.wake(QUEUE)
+    return title
+
+
+async def _ask_for_roster(tx: Transaction, queues: Queues, arrival: Arrival, now: float) -> None:
+    place = arrival.key.columns
+    if await tx.execute(QUERIES["claim_roster"], {**place, "now": now, "before": now - ROSTER_SECONDS}):
+        payload = {"platform": arrival.platform}
+        job = NewJob(queue=QUEUE, kind=ROSTER, subject=arrival.key.course, payload=payload, unique_key=ROSTER)
+        await queues.publish(tx, arrival.key, job)
 
 
 async def services_of(shards: Shards, key: CourseKey) -> Services:

@@ -24,6 +24,18 @@ updated_at = excluded.updated_at
 WHERE course_services.roster_url <> excluded.roster_url
 OR course_services.line_items_url <> excluded.line_items_url OR course_services.scopes <> excluded.scopes
 
+-- name: claim_roster
+-- purpose: Say that the roster is asked for now, unless it was a short while ago.
+UPDATE course_services SET roster_at = :now
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND roster_at <= :before
+
+-- name: put_listed_member
+-- purpose: Make a member that the roster lists, or correct the name and role; when they were here is not touched.
+INSERT INTO members (bucket, tenant, course, "user", name, role, created_at, seen_at)
+VALUES (:bucket, :tenant, :course, :user, :name, :role, :now, 0)
+ON CONFLICT (bucket, tenant, course, "user") DO UPDATE SET name = excluded.name, role = excluded.role
+WHERE members.name <> excluded.name OR members.role <> excluded.role
+
 -- name: read_services
 -- purpose: What the LMS offered for a course at its last launch.
 SELECT roster_url, line_items_url, scopes FROM course_services

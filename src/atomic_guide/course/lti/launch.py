@@ -80,6 +80,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         """What the launch says of its course and member."""
         return Arrival(
             key=self.key,
+            platform=self.platform.id,
             context=self.context,
             title=self.title,
             return_url=self.return_url,

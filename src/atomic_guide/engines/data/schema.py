@@ -177,6 +177,8 @@ Table(
     Column("line_items_url", Text, nullable=False),
     Column("scopes", Text, nullable=False),
     Column("updated_at", Double, nullable=False),
+    # When the roster was last asked for; 0 for never.
+    Column("roster_at", Double, nullable=False, server_default="0"),
 )
 
 Table(

@@ -31,6 +31,7 @@ def _course_services() -> None:
         sa.Column("line_items_url", sa.Text(), nullable=False),
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.Column("roster_at", sa.Double(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("bucket", "tenant", "course"),
     )
 

@@ -1,0 +1,69 @@
+"""Keeps a course's members as the roster of its LMS has them: a job, asked for by an instructor's launch.
+
+So instructors see names for students who have not come yet, and how many there are. Who has left the course in the
+LMS stays a member here, because messages and scores name them; they cannot come in without a launch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from atomic_guide.course.enrolment import QUERIES, QUEUE, ROSTER, services_of
+from atomic_guide.engines.queues.worker import Handler, Worker
+from atomic_guide.errors import Permanent
+
+if TYPE_CHECKING:
+    from atomic_guide.clock import Clock
+    from atomic_guide.course.lti.assembly import Lti
+    from atomic_guide.course.lti.roster import Member
+    from atomic_guide.engines.data.database import Transaction
+    from atomic_guide.engines.data.placement import CourseKey
+    from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.engines.queues.jobs import Job, Queues, QueueSettings
+    from atomic_guide.engines.queues.lease import Lease
+
+_CONCURRENCY = 2
+"""Rosters read at a time by one process; each waits for its LMS almost all of the time."""
+
+
+class RosterJob:
+    """Reads a roster and stores its members, a page at a time; repeating it changes nothing."""
+
+    def __init__(self, shards: Shards, lti: Lti, clock: Clock) -> None:
+        self._shards = shards
+        self._lti = lti
+        self._clock = clock
+
+    async def run(self, lease: Lease) -> None:
+        """Read every page. Raises `Permanent` for a registration that is gone, `GuideError` to try again."""
+        key = lease.job.key
+        platform = await self._lti.platforms.get(str(lease.job.payload.get("platform")))
+        services = await services_of(self._shards, key)
+        if platform is None or not services.has_roster:
+            raise Permanent("the registration or its roster is gone")
+        async for page in self._lti.roster.pages(platform, services.roster_url):
+            await self._store(key, [member for member in page if member.status != "deleted"])
+
+    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
+        """Nothing depends on a roster; the dead letter says why it could not be read."""
+
+    async def buried(self, job: Job, reason: str) -> None:
+        """As `bury`."""
+
+    async def _store(self, key: CourseKey, members: list[Member]) -> None:
+        now = self._clock.now()
+        rows = [{**key.columns, "user": one.user, "name": one.name, "role": one.role, "now": now} for one in members]
+
+        async def work(tx: Transaction) -> None:
+            await tx.execute_many(QUERIES["put_listed_member"], rows)
+
+        if rows:
+            await self._shards.of(key).write(work)
+
+
+def roster_worker(shards: Shards, lti: Lti, queues: Queues, clock: Clock, settings: QueueSettings) -> Worker:
+    """A worker for the jobs about courses, woken by what this process publishes."""
+    handlers: dict[str, Handler] = {ROSTER: RosterJob(shards, lti, clock)}
+    worker = Worker(shards, QUEUE, handlers, concurrency=_CONCURRENCY, clock=clock, settings=settings)
+    queues.on_wake(worker.wake)
+    return worker

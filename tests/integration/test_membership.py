@@ -1,0 +1,110 @@
+"""A course's members from its LMS's roster: asked for by an instructor's launch, read by a job."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from atomic_guide.clock import SystemClock
+from atomic_guide.course.membership import roster_worker
+from atomic_guide.engines.data.queries import parse_queries
+from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from tests.fakes.platform import MEMBERSHIP, FakePlatform, fake_platform
+from tests.fakes.site import Site, code_of, launch_site
+from tests.integration.test_lti_services import our_keys
+
+QUERIES = parse_queries(
+    """
+-- name: members
+-- purpose: Everybody in every course.
+SELECT "user", name, role FROM members ORDER BY "user"
+-- name: jobs
+-- purpose: Every job and how it stands.
+SELECT kind, state FROM jobs
+""",
+    "here",
+)
+NRPS = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
+QUICK = QueueSettings(lease_seconds=5, heartbeat_seconds=0.5, poll_seconds=0.05, retry_first_seconds=0.05)
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[FakePlatform]:
+    async with fake_platform() as running:
+        yield running
+
+
+@pytest.fixture
+async def site(tmp_path: Path, platform: FakePlatform) -> AsyncIterator[Site]:
+    async with launch_site(tmp_path, platform) as running:
+        platform.tool_keys = await our_keys(running)
+        yield running
+
+
+def listed(number: int, role: str = "Learner", status: str = "Active") -> dict[str, object]:
+    return {
+        "user_id": f"s{number}",
+        "name": f"Student {number}",
+        "roles": [f"{MEMBERSHIP}#{role}"],
+        "status": status,
+    }
+
+
+async def launch(site: Site, role: str) -> None:
+    roster = {"context_memberships_url": f"{site.platform.url}/roster", "service_versions": ["2.0"]}
+    roles = [f"{MEMBERSHIP}#{role}"]
+    claims = {NRPS: roster, "https://purl.imsglobal.org/spec/lti/claim/roles": roles}
+    assert code_of(await site.launch(**claims))
+
+
+async def read(site: Site, name: str) -> list[tuple[str, ...]]:
+    return [tuple(row) for shard in site.shards.all() for row in await shard.read(QUERIES[name])]  # type: ignore[arg-type]
+
+
+async def work_until(site: Site, states: set[str]) -> None:
+    """Run the worker until every job is in one of the states."""
+    clock = SystemClock()
+    worker = roster_worker(site.shards, site.lti, Queues(site.shards, clock, QUICK), clock, QUICK)
+    task = asyncio.create_task(worker.run())
+    try:
+        async with asyncio.timeout(20):
+            # The worker is another task; it tells nobody when it is done.
+            while {state for _, state in await read(site, "jobs")} - states:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    finally:
+        worker.stop()
+        await asyncio.wait_for(task, 10)
+
+
+async def test_an_instructors_launch_brings_everybody_on_the_roster(site: Site, platform: FakePlatform) -> None:
+    platform.members = [listed(n) for n in range(1, 6)] + [listed(6, status="Deleted"), listed(7, "Instructor")]
+    await launch(site, "Instructor")
+    await work_until(site, {"done"})
+    members = {user: (name, role) for user, name, role in await read(site, "members")}
+    assert members["s1"] == ("Student 1", "learner")
+    assert members["s7"] == ("Student 7", "instructor")
+    assert "s6" not in members
+    assert members["user-1"][1] == "instructor"
+    assert platform.problems == []
+
+
+async def test_the_roster_is_not_asked_for_again_within_the_hour(site: Site, platform: FakePlatform) -> None:
+    platform.members = [listed(1)]
+    await launch(site, "Instructor")
+    await work_until(site, {"done"})
+    await launch(site, "Instructor")
+    assert await read(site, "jobs") == [("roster", "done")]
+
+
+async def test_a_learners_launch_asks_for_no_roster(site: Site) -> None:
+    await launch(site, "Learner")
+    assert await read(site, "jobs") == []
+
+
+async def test_a_registration_that_is_gone_ends_as_a_dead_letter(site: Site) -> None:
+    await launch(site, "Instructor")
+    for known in await site.lti.platforms.all():
+        await site.lti.platforms.remove(known)
+    await work_until(site, {"dead"})
+    assert await read(site, "jobs") == [("roster", "dead")]
