@@ -15,7 +15,7 @@ from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.embedded import DataSettings, open_embedded
 from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.queries import parse_queries
-from atomic_guide.engines.data.sqlite import SqliteDatabase
+from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
 
 QUERIES = parse_queries(
     """
@@ -68,6 +68,24 @@ async def test_several_processes_write_one_file(tmp_path: Path) -> None:
     assert [await process.wait() for process in processes] == [0, 0, 0]
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM secrets").fetchone() == (1200,)
+
+
+async def test_writes_that_wait_for_another_process_are_refused_together(tmp_path: Path) -> None:
+    path = tmp_path / "directory.sqlite"
+    upgrade_file(path, "directory")
+    database = SqliteDatabase(path, SqliteSettings(busy_timeout=0.2))
+
+    async def work(tx: Transaction) -> None:
+        await tx.execute(QUERIES["add"], {"name": "never", "value": "x"})
+
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    # One after the other, they would wait for 100 s.
+    async with asyncio.timeout(30):
+        outcomes = await asyncio.gather(*(database.write(work) for _ in range(500)), return_exceptions=True)
+    assert all(isinstance(outcome, errors.DataUnavailable) and outcome.retry_after for outcome in outcomes)
+    holder.close()
+    await database.close()
 
 
 async def test_a_write_that_does_not_fit_fails_alone(tmp_path: Path) -> None:

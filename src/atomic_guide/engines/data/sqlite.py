@@ -69,6 +69,9 @@ class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 20_000
 
 
+_HELD = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
 class _Pending(NamedTuple):
     work: Work[Any]
     future: asyncio.Future[Any]
@@ -101,7 +104,7 @@ def connect(path: Path, settings: SqliteSettings, *, read_only: bool = False) ->
 
 def wrap(error: sqlite3.Error, name: str) -> errors.GuideError:
     """The product's error for one of the driver's."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if isinstance(error, sqlite3.IntegrityError):
         return errors.Conflict(f"database {name}: {error}")
     if code == sqlite3.SQLITE_FULL:
@@ -112,9 +115,14 @@ def wrap(error: sqlite3.Error, name: str) -> errors.GuideError:
         return errors.DataUnavailable(
             f"database {name} is damaged ({error}); stop the server and put back a backup of this file"
         )
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+    if code in _HELD:
         return errors.DataUnavailable(f"database {name} is held by another process; try again", retry_after=1)
     return errors.DataUnavailable(f"database {name}: {error}", retry_after=5)
+
+
+def _code(error: sqlite3.Error) -> int:
+    # The low byte; the others say more about the same.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 class _SqliteTransaction:
@@ -255,9 +263,10 @@ class SqliteDatabase:
             return [_Outcome(pending, None, error) for pending in group]
         except sqlite3.Error as error:
             self._rollback()
-            if len(group) > 1:
+            # Another process holds the file: each work alone would wait for it as long again.
+            if len(group) > 1 and _code(error) not in _HELD:
                 return [outcome for pending in group for outcome in self._commit([pending])]
-            return [_Outcome(group[0], None, _caused(wrap(error, self.name), error))]
+            return [_Outcome(pending, None, _caused(wrap(error, self.name), error)) for pending in group]
         return outcomes
 
     def _run(self, pending: _Pending) -> _Outcome:
