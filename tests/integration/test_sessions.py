@@ -166,3 +166,15 @@ async def test_a_header_of_a_token_that_is_not_one_is_refused(sessions: Sessions
     token = base64.urlsafe_b64encode(head.encode()).decode().rstrip("=")
     with pytest.raises(Unauthenticated):
         await sessions.verify(f"{token}.e30.x")
+
+
+async def test_tokens_of_nobody_are_no_load_on_the_database(
+    sessions: Sessions, directory: SqliteDatabase, clock: ManualClock
+) -> None:
+    elsewhere = Sessions(directory, clock, SessionSettings(), OPERATOR)
+    with pytest.raises(Unauthenticated):
+        await elsewhere.verify("eyJhbGciOiJIUzI1NiIsImtpZCI6InoifQ.e30.AA")
+    good = await sessions.exchange(await sessions.issue_code(somebody(clock)))
+    # A key that was made within the same second is known a second later, not never.
+    clock.advance(1)
+    assert (await elsewhere.verify(good.token)).user == "u-1"

@@ -289,3 +289,14 @@ def test_a_full_disk_is_said_and_leaves_nothing_half(tmp_path: Path, lecture: by
         "kept True",
         "files 1",
     ], ran.stderr
+
+
+async def test_another_file_under_the_same_key_is_told_not_dropped(tmp_path: Path) -> None:
+    first, second = media.clip(tmp_path / "a.mp4", seconds=1), media.clip(tmp_path / "b.mp4", seconds=2)
+    async with media.opened(tmp_path / "data") as studio, await studio.enter() as client:
+        key = {"Idempotency-Key": "monday"}
+        for expected, path in ((202, first), (202, first), (409, second)):
+            files = {"file": ("film.mp4", path.read_bytes())}
+            answer = await client.post("/api/video/upload", data={"title": "L"}, files=files, headers=key)
+            assert answer.status_code == expected
+        assert len((await client.get("/api/video")).json()["videos"]) == 1

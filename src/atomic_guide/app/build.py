@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import ssl
@@ -236,11 +237,16 @@ def new_registry() -> CollectorRegistry:
 def operator_token(data: Path) -> str:
     """The operators' token of a data directory, made at first start in a file that only its owner may read."""
     path = data / "operator-token"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        token = secrets.token_urlsafe(32)
-        file.write(token + "\n")
-    return token
+    if not path.exists():
+        # Written whole before it gets its name: a crash in between must not leave an empty token.
+        draft = data / f".operator-token-{secrets.token_hex(4)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # Whoever is first to link wins; another process that starts at the same moment reads that one's.
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text(encoding="utf-8").strip()

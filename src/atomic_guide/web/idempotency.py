@@ -92,10 +92,11 @@ async def prune_answers(tool: Tool) -> None:
 
 
 def _repeated(kept: Row, fingerprint: str) -> Answer:
-    if kept["fingerprint"] != fingerprint:
-        raise errors.Conflict("this Idempotency-Key was used for another request")
+    # First, because a request that fails frees its key for any other.
     if not kept["status"]:
         raise errors.Conflict("the first request under this Idempotency-Key is still under way", retry_after=2)
+    if kept["fingerprint"] != fingerprint:
+        raise errors.Conflict("this Idempotency-Key was used for another request")
     value, headers = msgspec.json.decode(kept["answer"])
     return Answer(value, kept["status"], headers)
 

@@ -111,6 +111,7 @@ class Sessions:
         self._settings = settings
         self._operator_token = operator_token
         self._keys: dict[str, OctKey] = {}
+        self._reloaded = 0.0
         self._signing = ""
         self._signing_since = 0.0
         # Checking a JWT costs about 20 us; a client sends the same token many times in its 15 minutes.
@@ -224,7 +225,7 @@ class Sessions:
         try:
             kid = msgspec.json.decode(_header(token)).get("kid", "")
             # A KeyError here is another installation's token, or one whose key has been retired.
-            key = self._keys[kid] if kid in self._keys else (await self._load_keys())[kid]
+            key = self._keys[kid] if kid in self._keys else (await self._reloaded_keys(now))[kid]
             claims: dict[str, Any] = jwt.decode(token, key, algorithms=["HS256"]).claims
             session = msgspec.convert(claims["s"], Session)
             expires_at = float(claims["exp"])
@@ -250,6 +251,13 @@ class Sessions:
             await self._directory.write(work)
             await self._load_keys()
         return self._signing, self._keys[self._signing]
+
+    async def _reloaded_keys(self, now: float) -> dict[str, OctKey]:
+        """The keys read again, at most once a second: tokens of nobody must not become load on the database."""
+        if abs(now - self._reloaded) < 1:
+            return self._keys
+        self._reloaded = now
+        return await self._load_keys()
 
     async def _load_keys(self) -> dict[str, OctKey]:
         rows = await self._directory.read(QUERIES["read_session_keys"])

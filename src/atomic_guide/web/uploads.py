@@ -72,8 +72,10 @@ async def upload(call: Call[None]) -> Any:
     """Upload a video: a form with `file` and `title`, or the creation of a tus upload."""
     if "tus-resumable" in call.request.headers:
         return await _create(call)
+    # The body is not held, so its size stands for it: another file under the same key is told, not dropped.
+    size = call.request.headers.get("content-length", "")
     try:
-        return await idempotent(call, "video.upload", "", lambda: _receive(call))
+        return await idempotent(call, "video.upload", size, lambda: _receive(call))
     except errors.GuideError:
         await _drain(call.request)
         raise

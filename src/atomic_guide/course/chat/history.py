@@ -34,11 +34,15 @@ class MessageHistory:
     ) -> Page:
         """The first messages after a number, or the last ones before it (default: the newest), in order.
 
-        Raises `Invalid` where both are given, or a limit outside 1 to 200.
+        Raises `Invalid` where both are given, for a limit outside 1 to 200, or a number that no message can have.
         """
         if after is not None and before is not None:
             message = "give after or before, not both"
             raise errors.Invalid(message, details={"parameter": "before"})
+        for name, number in (("after", after), ("before", before)):
+            if number is not None and not 0 <= number <= _NEWEST:
+                message = f"{name} must be from 0 to {_NEWEST}"
+                raise errors.Invalid(message, details={"parameter": name})
         if not 1 <= limit <= PAGE_LIMIT:
             message = f"limit must be from 1 to {PAGE_LIMIT}"
             raise errors.Invalid(message, details={"parameter": "limit"})

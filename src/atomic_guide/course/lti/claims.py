@@ -96,7 +96,8 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 _TEACHING = {"Instructor", "ContentDeveloper", "TeachingAssistant", "Administrator"}
-_COURSE_ROLE = re.compile(r"(?:.*/membership(?:/[A-Za-z]+)?#|urn:lti:role:ims/lis/)?([A-Za-z]+)(?:/[A-Za-z]+)?")
+# The principal role stands first, in the path or in the name; what follows it only narrows it.
+_COURSE_ROLE = re.compile(r"(?:.*/membership(?:/([A-Za-z]+))?#|urn:lti:role:ims/lis/)?([A-Za-z]+)(?:/[A-Za-z]+)?")
 _ADMINISTRATOR = re.compile(
     r"(?:.*/(?:institution|system)/person#|urn:lti:(?:inst|sys)role:ims/lis/)(?:Sys|Account)?(?:Administrator|Admin)"
 )
@@ -114,11 +115,12 @@ def role_of(roles: list[str]) -> Literal["instructor", "learner"]:
     """Whether the roles, as full URIs or short forms, make somebody an instructor of this course.
 
     A role that somebody has in the institution does not count, save administrators': Canvas lists "Instructor" of
-    the institution for a teacher who takes somebody else's course as a student.
+    the institution for a teacher who takes somebody else's course as a student. Of a sub-role its principal role
+    counts: `membership/Instructor#PrimaryInstructor` teaches, `membership/Learner#Instructor` is a kind of learner.
     """
     for role in roles:
         match = _COURSE_ROLE.fullmatch(role)
-        if (match and match[1] in _TEACHING) or _ADMINISTRATOR.fullmatch(role):
+        if (match and (match[1] or match[2]) in _TEACHING) or _ADMINISTRATOR.fullmatch(role):
             return "instructor"
     return "learner"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +14,13 @@ import msgspec
 from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
+from atomic_guide.errors import DataUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_MIGRATION_SECONDS = 60.0
+"""How long to wait for another process that migrates; an embedded migration takes seconds."""
 
 
 class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +56,8 @@ def migrate_embedded(directory: Path, settings: DataSettings) -> list[str]:
 async def open_embedded(directory: Path, settings: DataSettings | None = None) -> Shards:
     """Migrate and open the databases below `directory`. Raises `DataUnavailable` naming a damaged file."""
     settings = settings or DataSettings()
-    migrate_embedded(directory, settings)
+    # In a thread: it may wait for another process, and the server must hear SIGTERM meanwhile.
+    await asyncio.to_thread(migrate_embedded, directory, settings)
     main, paths = database_files(directory, settings)
     shards = Shards(
         SqliteDatabase(main, settings.sqlite), {path.stem: SqliteDatabase(path, settings.sqlite) for path in paths}
@@ -61,6 +68,15 @@ async def open_embedded(directory: Path, settings: DataSettings | None = None) -
 
 @contextmanager
 def _one_at_a_time(path: Path) -> Iterator[None]:
+    deadline = time.monotonic() + _MIGRATION_SECONDS
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    message = "another process has been migrating the databases for a minute; end it and try again"
+                    raise DataUnavailable(message) from error
+                time.sleep(0.05)
         yield

@@ -95,7 +95,7 @@ class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 60.0
     close_seconds: Annotated[
         float,
-        msgspec.Meta(ge=0.1, le=60, description="How long a closing handshake may take.", extra={"unit": "s"}),
+        msgspec.Meta(ge=0.1, le=8, description="How long a closing handshake may take.", extra={"unit": "s"}),
     ] = 5.0
     join_seconds: Annotated[
         float,
