@@ -192,6 +192,8 @@ async def test_bad_frames_get_an_error_and_the_socket_stays_open(tmp_path: Path)
         for text in ("no json", "[]", '{"type": 1}', '{"data": {}}', '{"type": "dance"}', '{"type": "message"}',
                      '{"type": "message", "data": null}', '{"type": "message", "data": {"content": ""}}',
                      '{"type": "history", "data": {"limit": 1000}}', '{"type": "message", "id": 5, "data": {}}',
+                     '{"type": "history", "data": {"before": -1}}',
+                     '{"type": "history", "data": {"after": 1000000000000000000000000000000}}',
                      "[" * 60_000):  # fmt: skip
             await ada.socket.send(text)
             error = await ada.next()

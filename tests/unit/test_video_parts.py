@@ -186,6 +186,7 @@ def test_good_captions_are_counted() -> None:
         (b"WEBVTT\n00:05.000 --> 00:06.000\nx\n", 2, "blank line"),
         (b"WEBVTT\n\nNOTE nothing\n", 4, "no cue"),
         (b"WEBVTT\n\n00:01.000 --> 00:02.000\n\xff\xfe\n", 4, "UTF-8"),
+        (b"WEBVTT\n\n" + b"9" * 5000 + b":00:01.000 --> " + b"9" * 5001 + b":00:02.000\nx\n", 3, "times"),
         (b"", 1, "WEBVTT"),
     ],
 )
