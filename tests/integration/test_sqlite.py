@@ -70,6 +70,34 @@ async def test_several_processes_write_one_file(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM secrets").fetchone() == (1200,)
 
 
+DYING = """
+import os, sys
+from pathlib import Path
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from atomic_guide.engines.data.migrations import upgrade_file
+made = 0
+@event.listens_for(Engine, "after_cursor_execute")
+def die(connection, cursor, statement, *_):
+    global made
+    made += "CREATE TABLE" in statement
+    if made == 5:
+        os._exit(9)
+upgrade_file(Path(sys.argv[1]), "shard")
+"""
+
+
+async def test_a_process_that_dies_half_way_through_a_migration_leaves_nothing_half(tmp_path: Path) -> None:
+    path = tmp_path / "shard-0.sqlite"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", DYING, str(path))
+    assert await asyncio.wait_for(process.wait(), 60) == 9
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    connection.close()
+    assert upgrade_file(path, "shard")
+    assert not upgrade_file(path, "shard")
+
+
 async def test_writes_that_wait_for_another_process_are_refused_together(tmp_path: Path) -> None:
     path = tmp_path / "directory.sqlite"
     upgrade_file(path, "directory")
