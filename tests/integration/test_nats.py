@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
 
 from atomic_guide.engines.nats.address import address_file
-from atomic_guide.engines.nats.connection import Connection
+from atomic_guide.engines.nats.connection import Connection, Subscription
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.errors import Unavailable
@@ -71,6 +72,26 @@ async def test_a_killed_server_comes_back_and_subscriptions_with_it(tmp_path: Pa
     await server.stop()
     await asyncio.wait_for(keeping, SECONDS)
     assert server.pid is None
+
+
+async def test_what_is_subscribed_to_while_connecting_is_heard(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    class Busy(Connection):
+        async def _subscribe(self, client: Client, subscription: Subscription) -> None:
+            await super()._subscribe(client, subscription)
+            if subscription.subject == "early":
+                await self.subscribe("late", heard.append)
+
+    server = NatsServer(tmp_path, NatsSettings())
+    await server.start()
+    connection = Busy(tmp_path, NatsSettings())
+    await connection.subscribe("early", heard.append)
+    await connection.open()
+    connection.publish("late", b"x")
+    await until(lambda: heard == [b"x"])
+    await connection.close()
+    await server.stop()
 
 
 async def test_when_its_port_is_taken_it_comes_back_on_another(tmp_path: Path) -> None:

@@ -186,9 +186,13 @@ class Connection:
                 ),
                 _CONNECT_TIMEOUT * 2,
             )
-            for subscription in list(self._subscriptions):
-                await self._subscribe(client, subscription)
-            await client.flush(_FLUSH_TIMEOUT)
+            for subscription in self._subscriptions:
+                subscription.live = None
+            # Until there are no more: while these are made, rooms open and add theirs.
+            while waiting := [one for one in self._subscriptions if one.live is None]:
+                for subscription in waiting:
+                    await self._subscribe(client, subscription)
+                await client.flush(_FLUSH_TIMEOUT)
         except BaseException:
             await client.close()
             raise
