@@ -188,6 +188,16 @@ async def test_only_one_of_many_claims_gets_a_job(installation: Installation) ->
     assert sum(map(len, claims)) == 1
 
 
+async def test_a_shard_that_is_gone_does_not_hold_up_the_others(installation: Installation) -> None:
+    for key in COURSES:
+        await installation.publish(key)
+    gone, other = installation.shards.all()
+    await gone.close()
+    there = {key for key in COURSES if installation.shards.of(key) is other}
+    assert {lease.job.key for lease in await installation.claim()} == there
+    assert 0 < len(there) < len(COURSES)
+
+
 async def test_a_lease_that_ran_out_is_taken_over_and_the_late_result_refused(installation: Installation) -> None:
     await installation.publish(COURSES[0])
     (late,) = await installation.claim("w1")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import structlog
 
 from atomic_guide.engines.queues.jobs import QUERIES, Job
 from atomic_guide.engines.queues.lease import Lease
+from atomic_guide.errors import GuideError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from atomic_guide.engines.data.database import Database, Transaction
+
+_log = structlog.get_logger(__name__)
 
 
 async def claim(
@@ -20,15 +26,16 @@ async def claim(
     """Take up to `limit` jobs for `owner`; `times` are now and the end of the lease.
 
     Each shard is asked for its best candidates first, so that the order holds over all of them and a shard
-    with nothing to do costs one short read.
+    with nothing to do costs one short read. A shard that does not answer is passed over: the others' jobs go on,
+    and what was taken from them is not lost with the error.
     """
     now, lease_until = times
     peeked = {"queue": queue, "now": now, "limit": limit}
-    candidates = [
-        (-row["priority"], row["created_at"], number)
-        for number, shard in enumerate(shards)
-        for row in await shard.read(QUERIES["peek_jobs"], peeked)
-    ]
+    candidates: list[tuple[float, float, int]] = []
+    for number, shard in enumerate(shards):
+        with _passing_over(shard):
+            rows = await shard.read(QUERIES["peek_jobs"], peeked)
+            candidates += [(-row["priority"], row["created_at"], number) for row in rows]
     taken: list[Lease] = []
     for number, count in Counter(number for *_, number in sorted(candidates)[:limit]).items():
         params = {**peeked, "limit": count, "owner": owner, "lease_until": lease_until}
@@ -36,8 +43,17 @@ async def claim(
         async def work(tx: Transaction, params: dict[str, object] = params) -> list[Job]:
             return [Job.of(row) for row in await tx.read(QUERIES["claim_jobs"], params)]
 
-        taken += [Lease(job, owner, shards[number]) for job in await shards[number].write(work)]
+        with _passing_over(shards[number]):
+            taken += [Lease(job, owner, shards[number]) for job in await shards[number].write(work)]
     return taken
+
+
+@contextmanager
+def _passing_over(shard: Database) -> Iterator[None]:
+    try:
+        yield
+    except GuideError as error:
+        _log.warning("a shard's jobs cannot be claimed", shard=shard.name, code=error.code)
 
 
 async def release_leases(shards: Sequence[Database], owner_prefix: str = "") -> int:
