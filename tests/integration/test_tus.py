@@ -172,6 +172,20 @@ async def test_a_whole_upload_whose_process_died_becomes_a_video(
     assert len(files(tmp_path)) == 2
 
 
+async def test_an_upload_cancelled_while_it_is_made_a_video_leaves_nothing(
+    studio: Studio, lecture: bytes, tmp_path: Path
+) -> None:
+    teacher = await studio.enter()
+    created = await create(teacher, len(lecture))
+    key, video = studio.key(), created.json()["id"]
+    upload = await studio.media.uploads.find(key, video)
+    assert (await teacher.delete(created.headers["location"], headers=TUS)).status_code == 204
+    (tmp_path / "uploads" / video).write_bytes(lecture)
+    await studio.media.uploads.finish(key, upload)
+    assert (await teacher.get(f"/api/video/{video}")).status_code == 404
+    assert files(tmp_path) == []
+
+
 async def note_received(studio: Studio, video: str, received: int) -> None:
     key = studio.key()
 

@@ -203,6 +203,9 @@ class Uploads:
             parts.queues.wake(QUEUE)
             told = {"id": upload.id, "status": "queued", "progress": 0.0}
             await self._announce(key, "video", told, user=upload.user)
+        elif await parts.shards.of(key).one(QUERIES["find_video"], {**key.columns, "id": upload.id}) is None:
+            # Cancelled while its bytes were moved: whoever did it looked for them too early.
+            await parts.store.delete_prefix(prefix)
 
     async def drop(self, key: CourseKey, upload: str) -> None:
         """Cancel an upload and free its space; a finished one is a video and stays. Raises `NotFound`."""
