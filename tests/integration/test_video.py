@@ -351,6 +351,14 @@ async def test_the_room_hears_of_captions_chapters_and_removal(studio: Studio, l
     assert told == [(video, "ready", None)] * 3 + [(video, "deleted", None)]
 
 
+async def test_a_source_that_need_not_be_kept_goes_once_the_video_is_ready(tmp_path: Path, lecture: bytes) -> None:
+    async with media.opened(tmp_path, settings=VideoSettings(keep_source=False, heights=(120,))) as studio:
+        teacher = await studio.enter()
+        shown = await ready(studio, teacher, lecture)
+        assert await variants(teacher, shown["playback"])
+    assert list((tmp_path / "objects").rglob("source")) == []
+
+
 async def test_a_deleted_video_leaves_nothing(studio: Studio, lecture: bytes, tmp_path: Path) -> None:
     teacher = await studio.enter()
     shown = await ready(studio, teacher, lecture)

@@ -122,7 +122,10 @@ class Transcode:
         """Run what is missing of the steps."""
         job = lease.job
         row = await self._parts.shards.of(job.key).one(QUERIES["find_video"], {**job.key.columns, "id": job.subject})
-        if row is None or row["status"] == "ready":
+        if row is None:
+            return
+        if row["status"] == "ready":
+            await self._drop_source(job.key, job.subject)
             return
         video = Progressing(self._parts, self._announce, lease, read_video(row))
         folder = self._folder / f"{job.id}-{job.token}"
@@ -181,9 +184,13 @@ class Transcode:
                         await self._rendition(video, (path, folder), source, rung, (shares[0], shares[1]))
         except NotFound as error:
             raise Permanent("The uploaded file is gone. Upload it again.") from error
-        if not self._parts.settings.keep_source:
-            await self._parts.store.delete(f"{prefix}/source")
         await video.change(status="ready", progress=1.0, ready_at=self._parts.clock.now())
+        # Last: a worker that takes over before the video is ready needs it.
+        await self._drop_source(video.key, video.video.id)
+
+    async def _drop_source(self, key: CourseKey, video: str) -> None:
+        if not self._parts.settings.keep_source:
+            await self._parts.store.delete(f"{prefix_of(key, video)}/source")
 
     async def _poster(self, video: Progressing, path: Path, folder: Path, source: Source) -> None:
         if video.video.poster:
