@@ -155,6 +155,8 @@ async def test_figures_about_others_need_five_others(site: Reporting) -> None:
     await post(teacher, rows({"u5": [14]}))
     found = await read(student)
     assert found["course"]["count"] == 6
+    # Of 0.6333.., times the count, a student could tell what the last one got.
+    assert (found["course"]["mean"], (await read(teacher))["course"]["mean"]) == (0.63, pytest.approx(3.8 / 6))
     assert [row["user"] for row in found["students"]] == ["me"]
     assert found["students"][0]["rank"] == 1
     # Five others handed in E1, one other E2: of that one nothing shows.

@@ -1,8 +1,9 @@
 """How a course does: figures for its instructors, and for each student what is theirs to see.
 
 A student sees their own row. Figures about the others show only where at least `privacy_threshold` others are in
-them, in the whole course and again in each activity; then percentiles are rounded to whole points, so that a curve
-read before and after one hand-in does not give that score away. Rank and percentile are figures about others, too.
+them, in the whole course and again in each activity; then the mean and percentiles are rounded to whole points, so
+that a curve read before and after one hand-in does not give that score away. Rank and percentile are figures about
+others, too.
 
 Instructors' own scores are left out of every figure. A course's figures are kept in memory under the version of its
 gradebook, which every stored batch raises in the same transaction, so that no process shows old scores.
@@ -320,8 +321,9 @@ def _shielded(activity: Activity, own: Container[str], threshold: int) -> Activi
 def _rounded(course: Curve) -> Curve:
     if course.percentiles is None:
         return course
+    # The mean above all: times the count it is the sum, which one hand-in moves by exactly its score.
     shares = (round(share, 2) for share in msgspec.structs.astuple(course.percentiles))
-    return msgspec.structs.replace(course, percentiles=Percentiles(*shares))
+    return msgspec.structs.replace(course, mean=_points(course.mean), percentiles=Percentiles(*shares))
 
 
 def _own_score(row: Row, activity: Activity | None) -> OwnScore:
