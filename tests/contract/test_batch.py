@@ -106,3 +106,11 @@ async def test_closing_waits_for_what_was_accepted(database: Database) -> None:
     await log.commits.close()
     assert await stored(database) == ["a"]
     assert await task == "A"
+
+
+async def test_a_failure_behind_the_commit_is_nobodys_refusal(database: Database) -> None:
+    log = Log(limit=1)
+    log.announced = None  # type: ignore[assignment]
+    assert await asyncio.gather(*(log.commits.add(database, name) for name in "abc")) == ["A", "B", "C"]
+    assert await stored(database) == ["a", "b", "c"]
+    await log.commits.close()

@@ -15,8 +15,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+import structlog
+
 from atomic_guide import errors
 from atomic_guide.engines.data.database import Database, Transaction
+
+_log = structlog.get_logger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -111,10 +115,11 @@ class GroupCommit(Generic[Item, Result]):
         try:
             if self._done is not None:
                 self._done(items, results)
-        finally:
-            for waiting, result in zip(group, results, strict=True):
-                if not waiting.future.done():
-                    waiting.future.set_result(result)
+        except Exception:  # noqa: BLE001 - logged; what is stored is stored, and those behind must be written too
+            _log.exception("what follows a commit failed", database=database.name)
+        for waiting, result in zip(group, results, strict=True):
+            if not waiting.future.done():
+                waiting.future.set_result(result)
 
     async def _refuse(self, database: Database, group: list[_Waiting[Item, Result]], error: Exception) -> None:
         """Fail a group; where one of its items may be the reason, each is tried alone first."""
