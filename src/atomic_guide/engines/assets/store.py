@@ -5,7 +5,7 @@ Guarantees:
 - What has been acknowledged is on disk: the file and the folders on the way to it are fsynced. obstore's
   local store does not do that by itself.
 - A full disk is `OutOfSpace`, and leaves nothing half written.
-- Names are chosen by the server: lower-case segments of letters, digits, `.`, `-` and `_`. Anything else is refused
+- Names are chosen by the server: segments of ASCII letters, digits, `.`, `-` and `_`. Anything else is refused
   here, whatever a caller made of a client's text.
 """
 
