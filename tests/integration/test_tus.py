@@ -11,6 +11,7 @@ import pytest
 from atomic_guide.clock import ManualClock, SystemClock
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.videos import QUERIES
+from atomic_guide.engines.assets.store import AssetSettings
 from tests import media
 from tests.media import BYTES, TUS, Studio, code, create, files, metadata, patch
 
@@ -221,6 +222,27 @@ async def test_cancelled_and_expired_uploads_leave_nothing(tmp_path: Path, lectu
         assert (await teacher.head(left, headers=TUS)).status_code == 404
         assert (await teacher.get("/api/video")).json()["space"]["used"] == 0
     assert files(tmp_path) == []
+
+
+async def test_bytes_that_would_take_the_disks_reserve_are_refused_until_there_is_room(
+    tmp_path: Path, lecture: bytes
+) -> None:
+    content = lecture.ljust(3_000_000, b"\0")
+    async with media.opened(tmp_path) as studio:
+        teacher = await studio.enter()
+        address = (await create(teacher, len(content))).headers["location"]
+        await patch(teacher, address, 0, content[:2000])
+    # Other uploads, admitted to the same free space, have taken it since.
+    async with media.opened(tmp_path, assets=AssetSettings(least_free_bytes=2**60)) as studio:
+        teacher = await studio.enter()
+        assert code(await patch(teacher, address, 2000, content[2000:])) == (507, "OUT_OF_SPACE")
+        offset = int((await teacher.head(address, headers=TUS)).headers["upload-offset"])
+        assert 2000 <= offset < len(content)
+    async with media.opened(tmp_path) as studio:
+        teacher = await studio.enter()
+        assert (await patch(teacher, address, offset, content[offset:])).status_code == 204
+        (stored,) = files(tmp_path)
+        assert stored.read_bytes() == content
 
 
 async def test_unfinished_uploads_of_a_course_are_bounded(tmp_path: Path) -> None:

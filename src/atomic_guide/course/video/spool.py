@@ -24,11 +24,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Spool:
-    """Writes on from `start`, at most up to `limit` bytes in all."""
+    """Writes on from `start`, at most up to `limit` bytes in all, as long as `check_space` raises nothing."""
 
-    def __init__(self, file: BinaryIO, start: int, limit: int) -> None:
+    def __init__(self, file: BinaryIO, start: int, limit: int, check_space: Callable[[], None]) -> None:
         self._file = file
         self._limit = limit
+        self._check_space = check_space
         self._buffer: list[bytes] = []
         self._waiting = 0
         self._written = start
@@ -43,6 +44,9 @@ class Spool:
         """Add bytes. Raises `TooLarge`, `OutOfSpace`, or `UnsupportedMedia` once the beginning shows no media."""
         if self.size + len(chunk) > self._limit:
             raise TooLarge(f"the file is over its {self._limit} bytes")
+        if self._waiting + len(chunk) >= _BUFFER:
+            # Not at the beginning only: other uploads were admitted to the same free space.
+            self._check_space()
         self._buffer.append(chunk)
         self._waiting += len(chunk)
         if self._waiting >= _BUFFER or (not self._judged and self.size >= HEAD_BYTES):

@@ -142,7 +142,7 @@ class Uploads:
             found = await self.find(key, upload)
             _check_offset(found, offset)
             cut(file, offset)
-            spool = Spool(file, offset, found.length)
+            spool = Spool(file, offset, found.length, self._parts.store.check_space)
             try:
                 await self._gather(key, found, spool, chunks)
                 if spool.size == found.length:
@@ -165,7 +165,8 @@ class Uploads:
         upload = await self.create(key, user, min(length or 1, limit))
         try:
             with locked(self._folder / upload.id) as file:
-                yield Receiving(self, key, upload, Spool(file, 0, limit))
+                spool = Spool(file, 0, limit, self._parts.store.check_space)
+                yield Receiving(self, key, upload, spool)
         except BaseException:
             # Should this fail too, `tend` removes it when its time has come.
             with contextlib.suppress(GuideError):
