@@ -41,7 +41,7 @@ def test(arguments: Sequence[str]) -> int:
     chromium = browser.provide() or ""
     # Whole files: each sets its server or browser up once, and its tests may build on one another.
     chosen = arguments or ("-n", "2", "--dist", "loadfile")
-    return _become(str(PYTHON), "-m", "pytest", *chosen, ATOMIC_GUIDE_TEST_CHROMIUM=chromium)
+    return _become(str(PYTHON), "-m", "pytest", *chosen, GUIDE_TEST_CHROMIUM=chromium)
 
 
 def check(arguments: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from tests.running import RunningServer, running_server
 # Not for the whole session: while it runs, Playwright's loop keeps any other from running in this thread.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = find_browser(os.environ.get("ATOMIC_GUIDE_TEST_CHROMIUM"))
+    path = find_browser(os.environ.get("GUIDE_TEST_CHROMIUM"))
     if path is None:
         pytest.skip("no Chromium is installed")
     with sync_playwright() as playwright:

@@ -101,7 +101,7 @@ def take(meet: Meet, path: Path) -> None:
 
 def main() -> int:
     """Take the picture; returns 1 where there is no browser, or where the picture is too large."""
-    browser_path = find_browser(os.environ.get("ATOMIC_GUIDE_TEST_CHROMIUM"))
+    browser_path = find_browser(os.environ.get("GUIDE_TEST_CHROMIUM"))
     if browser_path is None:
         print("no Chromium is installed", file=sys.stderr)  # noqa: T201 - it talks to a person
         return 1

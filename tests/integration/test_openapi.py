@@ -86,8 +86,9 @@ def test_every_call_is_described_once_and_fully() -> None:
 
 
 def test_every_post_takes_an_idempotency_key() -> None:
-    for calls in document()["paths"].values():
-        if "post" in calls:
+    for path, calls in document()["paths"].items():
+        # An LMS posts these, as forms of the specification; a login's state makes each good once.
+        if "post" in calls and not path.startswith("/lti/"):
             assert "Idempotency-Key" in [parameter["name"] for parameter in calls["post"]["parameters"]]
 
 

@@ -26,6 +26,7 @@ from atomic_guide.course.lti.practice.platform import (
 )
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.queues.jobs import Queues, QueueSettings
 from atomic_guide.web import launch, registration
 from atomic_guide.web.practice import practice_routes
 from atomic_guide.web.server import create_app
@@ -58,7 +59,9 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
     async with serving(late) as url:
         lti = build_lti(url, shards.directory, clock, LtiSettings(allow_loopback=True))
         practice = await open_practice(lti, shards.directory, "127.0.0.1", int(url.rpartition(":")[2]))
-        tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=sessions, lti=lti))
+        media = SimpleNamespace(queues=Queues(shards, clock, QueueSettings()))
+        parts = {"clock": clock, "shards": shards, "sessions": sessions, "lti": lti, "media": media}
+        tool = cast("Tool", SimpleNamespace(**parts))
         declared = [*launch.calls.declared, *registration.calls.declared]
         held.app = create_app(tool, declared, practice_routes(practice))
         yield School(url, practice.front.removesuffix("/practice"), lti, practice, sessions)

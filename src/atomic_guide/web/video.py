@@ -107,12 +107,17 @@ async def show_video(call: Call[None]) -> VideoView:
 
 async def _show(call: Call[None]) -> VideoView:
     key, wanted = call.session.key, call.request.path_params["id"]
+    videos = call.tool.media.videos
     try:
-        video = await call.tool.media.videos.find(key, wanted)
+        video = await videos.find(key, wanted)
     except errors.NotFound:
         if not call.session.is_instructor:
             raise
-        return await _uploading(call, wanted)
+        try:
+            return await _uploading(call, wanted)
+        except errors.GuideError:
+            # Between the two looks the upload may have become the video.
+            video = await videos.find(key, wanted)
     if not call.session.is_instructor and not video.watchable:
         raise errors.NotFound(f"there is no video {wanted[:40]} in this course")
     return await _view(call, video)

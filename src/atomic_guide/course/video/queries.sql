@@ -31,9 +31,11 @@ UPDATE videos SET status = CASE WHEN status = 'playable' THEN 'playable' ELSE 'f
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 
 -- name: requeue_video
--- purpose: A failed video that is tried again.
-UPDATE videos SET status = 'queued', progress = 0, reason = NULL
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND status = 'failed'
+-- purpose: A video that failed, or that plays but lacks its better qualities, is tried again.
+UPDATE videos SET status = CASE WHEN status = 'failed' THEN 'queued' ELSE status END, reason = NULL,
+progress = CASE WHEN status = 'failed' THEN 0 ELSE progress END
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+AND (status = 'failed' OR status = 'playable' AND reason IS NOT NULL)
 
 -- name: set_captions
 -- purpose: The list of a video's caption files.

@@ -237,9 +237,9 @@ class Worker:
             for shard, held in by_shard.items():
                 try:
                     lost = await shard.write(self._extension([lease for _, lease in held]))
-                except GuideError as error:
+                except Exception as error:  # noqa: BLE001 - the heart goes on beating for the other shards
                     # The next beat comes before the lease ends; the fence holds in any case.
-                    _log.warning("a heartbeat failed", queue=self._queue, code=error.code)
+                    _log.warning("a heartbeat failed", queue=self._queue, error=repr(error))
                     continue
                 for task, lease in held:
                     if lease.job.id in lost:
