@@ -91,14 +91,21 @@ async def test_killing_nats_loses_nothing(pair: tuple[Course, Course], nats: Nat
         await ben.next("welcome")
         for number in range(60):
             if number in {20, 40}:
-                async with asyncio.timeout(SECONDS):
-                    while nats.pid is None or not one.chat.rooms.bus.connected:  # noqa: ASYNC110 - it has no event
-                        await asyncio.sleep(0.01)
-                os.kill(nats.pid, signal.SIGKILL)
+                pid = await started(nats, number // 20, one)
+                os.kill(pid, signal.SIGKILL)
             await say(teacher, str(number))
         for each in (ada, ben):
             assert [message["seq"] for message in await each.messages(60)] == list(range(1, 61))
+        await started(nats, 3, one)
         assert nats.starts == 3
+
+
+async def started(nats: NatsServer, times: int, course: Course) -> int:
+    """The server's process once it was started so often and the course is connected to it."""
+    async with asyncio.timeout(SECONDS):
+        while nats.starts < times or nats.pid is None or not course.chat.rooms.bus.connected:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+    return nats.pid
 
 
 async def test_without_nats_the_database_carries_messages_between_processes(tmp_path: Path) -> None:
