@@ -178,7 +178,7 @@ class Videos:
         return chapters
 
     async def retry(self, key: CourseKey, video: str) -> None:
-        """Try a failed video again. Raises `Conflict` where it has not failed."""
+        """Try a failed video again, or one that plays but lacks qualities. Raises `Conflict` for any other."""
         await self.find(key, video)
 
         async def work(tx: Transaction) -> bool:
