@@ -12,9 +12,20 @@ import pytest
 from atomic_guide.clock import ManualClock, SystemClock
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.engines.assets.sign import SigningSettings
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.engines.queues.deadletter import DeadLetters
 from tests import media
 from tests.media import Studio
+
+INTERRUPT = parse_queries(
+    """
+-- name: interrupt
+-- purpose: Leave a video as a failure after its first rendition does.
+UPDATE videos SET status = 'playable', reason = 'The disk was full.' WHERE id = :id
+""",
+    "here",
+)
 
 VTT = "WEBVTT\n\n00:00.000 --> 00:01.000\nWaves, größer\n"
 
@@ -176,6 +187,21 @@ async def test_a_failed_video_can_be_tried_again(studio: Studio, lecture: bytes)
     async with studio.working():
         await media.until(teacher, shown["id"], "failed")
     assert len(await DeadLetters(studio.shards).list()) == 1
+
+
+async def test_a_video_that_plays_but_lacks_qualities_can_be_tried_again(studio: Studio, lecture: bytes) -> None:
+    teacher = await studio.enter()
+    shown = await ready(studio, teacher, lecture)
+
+    async def interrupt(tx: Transaction) -> None:
+        await tx.execute(INTERRUPT["interrupt"], {"id": shown["id"]})
+
+    await studio.shards.of(studio.key()).write(interrupt)
+    again = await teacher.post(f"/api/video/{shown['id']}/retry")
+    assert (again.status_code, again.json()["status"]) == (202, "playable")
+    async with studio.working():
+        found = await media.until(teacher, shown["id"], "ready")
+    assert (found["reason"], found["renditions"]) == (None, shown["renditions"])
 
 
 @pytest.mark.parametrize(
