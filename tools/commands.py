@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run the whole suite, or what the arguments of pytest choose."""
-    _set_up("dev", built=True)
+    _set_up("dev", "parquet", built=True)
     chromium = browser.provide() or ""
     # Whole files: each sets its server or browser up once, and its tests may build on one another.
     chosen = arguments or ("-n", "2", "--dist", "loadfile")
