@@ -1,8 +1,13 @@
-"""What holds for every test: only loopback is reached, and each has a time limit (pyproject.toml)."""
+"""What holds for every test: only loopback is reached, each has a time limit (pyproject.toml), PostgreSQL is real."""
 
 import ipaddress
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
+
+import pytest
+
+from tests.postgres import Cluster, Databases, fresh_databases, shared_cluster
 
 LOOPBACK_NAMES = {"", "localhost"}
 
@@ -28,3 +33,16 @@ def _refuse_far_sockets(event: str, arguments: tuple[Any, ...]) -> None:
 
 # An audit hook rather than a patched class: it also sees sockets made before a fixture could run.
 sys.addaudithook(_refuse_far_sockets)
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Cluster:
+    """Two shards with replicas, shared by all tests of the run; nobody stops, pauses or reconfigures its servers."""
+    return shared_cluster()
+
+
+@pytest.fixture
+async def postgres_databases(postgres_cluster: Cluster) -> AsyncIterator[Databases]:
+    """Empty databases of a test's own."""
+    async with fresh_databases(postgres_cluster) as databases:
+        yield databases
