@@ -2,12 +2,20 @@
 
 import ipaddress
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from tests.postgres import Cluster, Databases, fresh_databases, shared_cluster
+from tests.postgres import (
+    Cluster,
+    Databases,
+    TlsServer,
+    debian_programs,
+    fresh_databases,
+    shared_cluster,
+    tls_server,
+)
 
 LOOPBACK_NAMES = {"", "localhost"}
 
@@ -46,3 +54,13 @@ async def postgres_databases(postgres_cluster: Cluster) -> AsyncIterator[Databas
     """Empty databases of a test's own."""
     async with fresh_databases(postgres_cluster) as databases:
         yield databases
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tls() -> Iterator[TlsServer]:
+    """A server of Debian's PostgreSQL, since the wheel's has no TLS. Absent: its tests are skipped, and say so."""
+    programs = debian_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL with TLS: Debian's package postgresql is not installed")
+    with tls_server(programs) as found:
+        yield found

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -17,15 +19,19 @@ import pytest
 from tests.postgres import (
     Cluster,
     Databases,
+    PostgresError,
+    Programs,
     Server,
     Shard,
     Template,
+    TlsServer,
+    find_programs,
     fresh_cluster,
     fresh_database,
     fresh_databases,
 )
 from tests.postgres.keeper import children, command, postmaster
-from tests.postgres.programs import account
+from tests.postgres.programs import account, give
 
 SECONDS = 15
 
@@ -132,7 +138,7 @@ async def test_a_clone_is_dropped_with_what_a_failed_test_left_in_it(postgres_cl
             await connection.execute("CREATE TABLE notes (text text); CREATE PUBLICATION notes FOR TABLE notes")
         leftover = await asyncpg.connect(target, timeout=SECONDS)
         await leftover.execute("CREATE TABLE notes (text text)")
-        await leftover.execute(f"CREATE SUBSCRIPTION {target[-8:]}x CONNECTION '{source}' PUBLICATION notes")
+        await leftover.execute(f"CREATE SUBSCRIPTION notes_{target[-8:]} CONNECTION '{source}' PUBLICATION notes")
     names = {target.rpartition("/")[2], source.rpartition("/")[2]}
     for shard in postgres_cluster.shards:
         assert not names & set(shard.primary.sql("SELECT datname FROM pg_database").splitlines())
@@ -219,6 +225,41 @@ def test_a_delayed_replica_shows_the_past_until_the_delay_is_taken_away(shard: S
     delayed.set(recovery_min_apply_delay="0")
     shard.catch_up()
     assert delayed.sql("SELECT text FROM notes") == "news"
+
+
+async def test_a_server_with_tls_proves_itself_and_talks_in_no_other_way(postgres_with_tls: TlsServer) -> None:
+    dsn = postgres_with_tls.server.dsn()
+    trusting = ssl.create_default_context(cafile=str(postgres_with_tls.authority))
+    connection = await asyncpg.connect(dsn, ssl=trusting, timeout=SECONDS)
+    assert await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    await connection.close(timeout=SECONDS)
+    stranger = ssl.create_default_context(cafile=str(postgres_with_tls.stranger))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await asyncpg.connect(dsn, ssl=stranger, timeout=SECONDS)
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="no encryption"):
+        await asyncpg.connect(dsn, ssl=False, timeout=SECONDS)
+
+
+def test_a_server_that_cannot_start_says_why(shard: Shard) -> None:
+    shard.primary.stop()
+    shard.primary.configure({"shared_buffers": "none of it"})
+    with pytest.raises(PostgresError, match=r"shard-0-primary does not start: .*shared_buffers"):
+        shard.primary.start()
+    assert not shard.primary.running
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can keep others out of what it can enter")
+def test_programs_in_a_folder_that_the_account_cannot_enter_are_copied(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    found = find_programs()
+    (closed / "packages").symlink_to(found.root.parent.parent)
+    with tempfile.TemporaryDirectory() as folder:
+        place = give(Path(folder))
+        copy = Programs(closed / "packages" / found.root.relative_to(found.root.parent.parent)).reachable(place)
+        assert copy.root.is_relative_to(place)
+        assert copy.reachable(place) == copy
+        assert copy.run("initdb", "--version", cwd=place) == found.run("initdb", "--version", cwd=place)
 
 
 HOLDER = """

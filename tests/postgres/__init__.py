@@ -22,6 +22,7 @@ from tests.postgres.cluster import SHAPE, Cluster, Shard, fresh_cluster, shared_
 from tests.postgres.databases import EMPTY, Databases, Place, Template, fresh_database, fresh_databases
 from tests.postgres.programs import PostgresError, Programs, debian_programs, find_programs
 from tests.postgres.server import Server
+from tests.postgres.tls import TlsServer, tls_server
 
 __all__ = [
     "EMPTY",
@@ -34,10 +35,12 @@ __all__ = [
     "Server",
     "Shard",
     "Template",
+    "TlsServer",
     "debian_programs",
     "find_programs",
     "fresh_cluster",
     "fresh_database",
     "fresh_databases",
     "shared_cluster",
+    "tls_server",
 ]

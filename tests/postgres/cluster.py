@@ -1,6 +1,7 @@
 """Shards with their replicas."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import msgspec
 
 from tests.postgres.home import home
-from tests.postgres.programs import Programs
+from tests.postgres.programs import PostgresError, Programs
 from tests.postgres.server import Server
 
 SHAPE = (("eu", "us"), ("eu",))
 """The regions of each shard's replicas, shard by shard."""
 _PRIMARY_REGION = "eu"
+_SYNCHRONOUS_SECONDS = 10.0
 
 
 class Shard(msgspec.Struct):
@@ -32,6 +34,13 @@ class Shard(msgspec.Struct):
         """From now on a commit is acknowledged only when one replica has it on disk too."""
         names = ", ".join(f'"{replica.name}"' for replica in self.replicas)
         self.primary.set(synchronous_standby_names=f"ANY 1 ({names})")
+        # The checkpointer tells commits that they have to wait, and reads the settings before it makes a checkpoint.
+        self.primary.sql("CHECKPOINT")
+        deadline = time.monotonic() + _SYNCHRONOUS_SECONDS
+        while "quorum" not in self.primary.sql("SELECT sync_state FROM pg_stat_replication"):
+            if time.monotonic() > deadline:
+                raise PostgresError(f"no replica of {self.name} became synchronous within {_SYNCHRONOUS_SECONDS} s")
+            time.sleep(0.01)
 
     def catch_up(self, limit: float = 10.0) -> None:
         """Wait until every replica has replayed what the primary has written up to now."""
@@ -58,11 +67,6 @@ class Cluster(msgspec.Struct, frozen=True):
         """Every server, shard by shard, each primary first."""
         return [server for shard in self.shards for server in shard.servers]
 
-    def remove(self) -> None:
-        """End all servers and delete their data."""
-        for server in reversed(self.servers):
-            server.remove()
-
 
 @contextlib.contextmanager
 def fresh_cluster(
@@ -76,11 +80,13 @@ def fresh_cluster(
     `shape` names the regions of the replicas of each shard; the default is one shard with two. `settings` are added to
     the configuration of every server; `programs` chooses another installation.
     """
-    cluster = _make(shape, settings or {}, programs or home().programs())
+    cluster = _make(shape, settings or {}, home().programs(programs))
+    # Those that a failover takes out of their shard are among them.
+    servers = cluster.servers
     try:
         yield cluster
     finally:
-        cluster.remove()
+        _remove(servers)
 
 
 def shared_cluster() -> Cluster:
@@ -112,9 +118,14 @@ def _make(shape: Sequence[Sequence[str]], settings: Mapping[str, str], programs:
         with ThreadPoolExecutor() as pool:
             list(pool.map(_start, shards))
     except BaseException:
-        cluster.remove()
+        _remove(cluster.servers)
         raise
     return cluster
+
+
+def _remove(servers: list[Server]) -> None:
+    for server in reversed(servers):
+        server.remove()
 
 
 def _start(shard: Shard) -> None:

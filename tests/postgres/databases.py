@@ -19,7 +19,8 @@ _LIMIT_SECONDS = 20
 class Template:
     """A database to clone: `make` fills an empty one, given its address, the first time that `name` is asked for.
 
-    `name` is a lower-case SQL identifier and stands for what `make` does. `make` leaves no connection open.
+    `name`, of at most 40 lower-case letters, digits and underscores, stands for what `make` does. `make` leaves no
+    connection open.
     """
 
     name: str

@@ -60,9 +60,16 @@ class Home:
             self.data.mkdir(mode=0o711)
             _spread(give(self.data))
 
-    def programs(self) -> Programs:
-        """The programs that servers of this run use by default."""
-        return find_programs().reachable(self.path)
+    def programs(self, wanted: Programs | None = None) -> Programs:
+        """Programs that the server's account can run: those wanted, or what `find_programs` finds."""
+        with self.alone("programs"):
+            return (wanted or find_programs()).reachable(self.path)
+
+    def folder(self, name: str) -> Path:
+        """A new folder for the servers' account, with files that belong to none of the data folders."""
+        path = self.data / f"{name}-{secrets.token_hex(4)}"
+        path.mkdir(mode=0o711)
+        return give(path)
 
     def seeds(self, programs: Programs, count: int) -> list[Path]:
         """`count` initialised data folders, stopped, of different system identifiers; made once for the run."""

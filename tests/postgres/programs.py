@@ -58,14 +58,19 @@ class Programs:
         try:
             self.run("postgres", "--version", cwd=folder)
         except (PermissionError, PostgresError):
+            package = self.root.parent
             copy = folder / "programs"
             if not copy.exists():
                 unfinished = folder / "programs.unfinished"
-                shutil.copytree(self.root, unfinished, ignore=shutil.ignore_patterns("include"))
+                shutil.rmtree(unfinished, ignore_errors=True)
+                # A wheel's libraries may lie beside its package, where the programs look for them.
+                for source in (package, package.with_name(f"{package.name}.libs")):
+                    if source.exists():
+                        shutil.copytree(source, unfinished / source.name, ignore=shutil.ignore_patterns("include"))
                 for path in (unfinished, *unfinished.rglob("*")):
                     path.chmod(path.stat().st_mode | 0o055)
                 unfinished.rename(copy)
-            return Programs(copy)
+            return Programs(copy / package.name / self.root.name)
         return self
 
 

@@ -68,10 +68,11 @@ class Server(msgspec.Struct, frozen=True):
     def configure(self, settings: Mapping[str, str]) -> None:
         """Add lines to the configuration, read at the next start."""
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.writelines(f"{key} = '{value.replace(chr(39), chr(39) * 2)}'\n" for key, value in settings.items())
+            file.writelines(f"{key} = '{_quoted(value)}'\n" for key, value in settings.items())
 
     def start(self) -> None:
         """Start and wait until it answers queries. Raises `PostgresError` with the end of its log."""
+        written = len(self._log_since(0))
         self._programs.run(
             "pg_ctl",
             "start",
@@ -83,17 +84,14 @@ class Server(msgspec.Struct, frozen=True):
             str(self.log),
             cwd=self.data,
         )
-        began = time.monotonic()
-        seen = False
-        while time.monotonic() - began < _START_SECONDS:
-            status = self._status()
-            if status == "ready":
-                return
-            # It writes the file first of all, and removes it when it gives up.
-            if seen and not status:
+        deadline = time.monotonic() + _START_SECONDS
+        while (status := self._status()) != "ready" and time.monotonic() < deadline:
+            # A server that gives up takes its lock file away, or has not yet written it.
+            if b"FATAL" in self._log_since(written) and not self._status():
                 break
-            seen = seen or bool(status)
             time.sleep(_POLL)
+        if status == "ready":
+            return
         keeper.end(self.data)
         raise PostgresError(f"{self.name} does not start: {self._last_words()}")
 
@@ -138,10 +136,20 @@ class Server(msgspec.Struct, frozen=True):
         """Whether it takes writes."""
         return self.sql("SELECT pg_is_in_recovery()") == "f"
 
-    def set(self, **settings: str) -> None:
-        """Change settings of the running server that need no restart; an empty value goes back to the default."""
-        changes = [f"ALTER SYSTEM SET {key} = '{value}'" for key, value in settings.items()]
+    def set(self, **settings: str | None) -> None:
+        """Change settings that need no restart, and wait until the server has read them; None takes one back."""
+        changes = [
+            f"ALTER SYSTEM RESET {key}" if value is None else f"ALTER SYSTEM SET {key} = '{_quoted(value)}'"
+            for key, value in settings.items()
+        ]
+        before = self.sql("SELECT pg_conf_load_time()")
         self.sql(*changes, "SELECT pg_reload_conf()")
+        deadline = time.monotonic() + _START_SECONDS
+        # A new connection inherits what the postmaster has read, and the postmaster told its processes before that.
+        while self.sql("SELECT pg_conf_load_time()") == before:
+            if time.monotonic() > deadline:
+                raise PostgresError(f"{self.name} did not read its settings: {self._last_words()}")
+            time.sleep(_POLL)
 
     def position(self) -> int:
         """How far it has come, in bytes of WAL: written where it is the primary, replayed where it is a replica."""
@@ -204,11 +212,18 @@ class Server(msgspec.Struct, frozen=True):
             return ""
         return lines[7].strip() if len(lines) > 7 else "starting"
 
-    def _last_words(self) -> str:
+    def _log_since(self, position: int) -> bytes:
         try:
-            return " / ".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+            return self.log.read_bytes()[position:]
         except OSError:
-            return "it has written no log"
+            return b""
+
+    def _last_words(self) -> str:
+        return " / ".join(self._log_since(0).decode(errors="replace").splitlines()[-5:]) or "it has written no log"
+
+
+def _quoted(value: str) -> str:
+    return value.replace("'", "''")
 
 
 def _written(path: Path) -> Path:
