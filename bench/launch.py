@@ -38,7 +38,8 @@ from atomic_guide.course.lti.assembly import Lti, build_lti
 from atomic_guide.course.lti.logins import LoginRequest
 from atomic_guide.course.lti.registration import Draft, Platform
 from atomic_guide.course.lti.settings import LtiSettings
-from atomic_guide.engines.data.embedded import DataSettings, open_embedded
+from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.settings import DataSettings
 
 BASE = "https://tool.example.edu"
 TARGET = f"{BASE}/lti/launch"

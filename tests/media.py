@@ -20,8 +20,9 @@ from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.videos import Parts
 from atomic_guide.engines.assets.sign import Signer, SigningSettings
 from atomic_guide.engines.assets.store import AssetSettings, Store
-from atomic_guide.engines.data.embedded import DataSettings, open_embedded
+from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues, QueueSettings
 from atomic_guide.engines.queues.worker import Worker

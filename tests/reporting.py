@@ -16,8 +16,9 @@ from atomic_guide.course.analytics.ingest import Scores
 from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.course.enrolment import Arrival, Services, enrol
-from atomic_guide.engines.data.embedded import DataSettings, open_embedded
+from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues, QueueSettings
 from atomic_guide.web import health, openapi, reports

@@ -14,8 +14,9 @@ from queue import Empty, Queue
 import httpx
 
 from atomic_guide.clock import SystemClock
-from atomic_guide.engines.data.embedded import DataSettings, database_files
+from atomic_guide.engines.data.embedded import database_files
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 

@@ -22,7 +22,7 @@ from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.engines.assets.sign import SigningSettings
 from atomic_guide.engines.assets.store import AssetSettings
-from atomic_guide.engines.data.embedded import DataSettings
+from atomic_guide.engines.data.settings import DataSettings, check_servers
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.queues.jobs import QueueSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
@@ -135,11 +135,13 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
             _put(tree, name.replace("__", "."), value)
     _refuse_unknown(tree, Settings, "")
     try:
-        return msgspec.convert(tree, Settings, strict=False)
+        settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         key = place.rstrip("`")
         raise ConfigurationError(f"setting {key or '(top level)'}: {text}", details={"key": key}) from error
+    check_servers(settings.databases)
+    return settings
 
 
 def describe() -> list[Described]:
@@ -188,8 +190,19 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
             raise ConfigurationError(f"setting {section} is a section, not a value")
     hint = _hint(key)
     if isinstance(value, str) and typing.get_origin(hint) in {list, tuple}:
-        value = [part.strip() for part in value.split(",") if part.strip()]
+        value = _listed(key, value)
     tree[name] = value
+
+
+def _listed(key: str, text: str) -> list[Any]:
+    """A list in the environment: JSON where it begins like it, as tables must, else words between commas."""
+    if not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        listed: list[Any] = msgspec.json.decode(text, type=list)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"setting {key}: the list is not JSON ({error})", details={"key": key}) from error
+    return listed
 
 
 def _hint(key: str) -> Any:
@@ -207,7 +220,7 @@ def _get(settings: msgspec.Struct, key: str) -> Any:
 
 
 def _secret(row: Described, value: Any) -> Any:
-    return "(set)" if row.unit == "secret" and value is not None else value
+    return "(set)" if row.unit == "secret" and value else value
 
 
 def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:

@@ -131,6 +131,14 @@ class DataUnavailable(Unavailable):
     code = "DATA_UNAVAILABLE"
 
 
+class Disconnected(DataUnavailable):
+    """The connection to a database failed: nothing is stored, and the statement may be tried elsewhere."""
+
+
+class Fenced(DataUnavailable):
+    """A shard refuses rows that it does not own, or no longer: read the map again and go to their owner."""
+
+
 class OutOfSpace(GuideError):
     """The disk, the course's quota or the store is full."""
 

@@ -10,9 +10,10 @@ import pytest
 
 from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.database import Transaction
-from atomic_guide.engines.data.embedded import DataSettings, open_embedded
+from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import claim, release_leases
 from atomic_guide.engines.queues.deadletter import DeadLetters
@@ -70,7 +71,7 @@ class Installation:
 
     async def claim(self, owner: str = "w1", limit: int = 10) -> list[Lease]:
         now = self.clock.now()
-        return await claim(self.shards.all(), "q", owner, limit, (now, now + 30))
+        return await claim(self.shards, "q", owner, limit, (now, now + 30))
 
     @contextlib.asynccontextmanager
     async def working(self, do: Callable[[Lease], Awaitable[None]], concurrency: int = 4) -> AsyncIterator[Worker]:
@@ -98,7 +99,7 @@ class Installation:
     async def until_extended(self, key: CourseKey) -> None:
         """Wait for a heartbeat since the clock was moved."""
         for _ in range(200):
-            (lease_until,) = [row["lease_until"] for row in await self.shards.of(key).read(LEASES)]
+            (lease_until,) = [row["lease_until"] for row in await self.shards.place(key).shard.read(LEASES)]
             if lease_until == self.clock.now() + SETTINGS.lease_seconds:
                 return
             await asyncio.sleep(0.02)
@@ -192,8 +193,8 @@ async def test_a_shard_that_is_gone_does_not_hold_up_the_others(installation: In
     for key in COURSES:
         await installation.publish(key)
     gone, other = installation.shards.all()
-    await gone.close()
-    there = {key for key in COURSES if installation.shards.of(key) is other}
+    await gone.shard.close()
+    there = {key for key in COURSES if installation.shards.of(key).name == other.name}
     assert {lease.job.key for lease in await installation.claim()} == there
     assert 0 < len(there) < len(COURSES)
 
@@ -221,7 +222,7 @@ async def test_the_leases_of_dead_workers_are_released(installation: Installatio
         await installation.publish(key)
     assert len(await installation.claim("machine-a:1", 2)) == 2
     assert len(await installation.claim("machine-b:1", 1)) == 1
-    assert await release_leases(installation.shards.all(), "machine-a:") == 2
+    assert await release_leases(installation.shards, "machine-a:") == 2
     assert len(await installation.claim("machine-c:1")) == 2
 
 

@@ -22,7 +22,8 @@ from atomic_guide.clock import Clock, SystemClock
 from atomic_guide.course.lti.assembly import Lti, build_lti
 from atomic_guide.course.lti.registration import Draft
 from atomic_guide.course.lti.settings import LtiSettings
-from atomic_guide.engines.data.embedded import DataSettings, migrate_embedded, open_embedded
+from atomic_guide.engines.data.embedded import migrate_embedded, open_embedded
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues, QueueSettings
 from atomic_guide.web import launch, registration

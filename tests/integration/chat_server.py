@@ -16,8 +16,9 @@ from typing import Any, cast
 import uvicorn
 
 from atomic_guide.clock import Clock, SystemClock
-from atomic_guide.engines.data.embedded import DataSettings, migrate_embedded, open_embedded
+from atomic_guide.engines.data.embedded import migrate_embedded, open_embedded
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.settings import RoomSettings

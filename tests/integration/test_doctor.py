@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from atomic_guide.engines.data.embedded import DataSettings, migrate_embedded
+from atomic_guide.engines.data.embedded import migrate_embedded
+from atomic_guide.engines.data.settings import DataSettings
 from tests.running import RunningServer, running_server
 
 SECONDS = 50

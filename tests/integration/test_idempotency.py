@@ -9,8 +9,9 @@ import pytest
 from starlette.requests import Request
 
 from atomic_guide.clock import ManualClock
-from atomic_guide.engines.data.embedded import DataSettings, open_embedded
+from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.errors import Conflict, Invalid, NotFound
 from atomic_guide.web.idempotency import idempotent, prune_answers

@@ -12,9 +12,10 @@ import pytest
 
 from atomic_guide import errors
 from atomic_guide.engines.data.database import Transaction
-from atomic_guide.engines.data.embedded import DataSettings, open_embedded
+from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.queries import parse_queries
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
 
 QUERIES = parse_queries(
@@ -151,10 +152,14 @@ async def test_a_damaged_file_is_named_with_its_remedy(tmp_path: Path, damage: b
     assert victim.read_bytes() == damage
 
 
-async def test_a_file_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+async def test_a_file_of_a_newer_program_is_refused_unless_its_floor_allows_this_one(tmp_path: Path) -> None:
     shards = await open_embedded(tmp_path)
     await shards.close()
     with sqlite3.connect(tmp_path / "databases" / "directory.sqlite") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    # A release that only expanded was rolled back: its schema is served as it is.
+    await (await open_embedded(tmp_path)).close()
+    with sqlite3.connect(tmp_path / "databases" / "directory.sqlite") as connection:
+        connection.execute("UPDATE schema_floor SET revision = '9999'")
     with pytest.raises(errors.DataUnavailable, match=r"directory\.sqlite was written by a newer version"):
         await open_embedded(tmp_path)

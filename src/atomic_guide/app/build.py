@@ -28,7 +28,7 @@ from atomic_guide.course.video.assembly import build_media, media_key
 from atomic_guide.course.video.videos import Parts
 from atomic_guide.engines.assets.sign import Signer
 from atomic_guide.engines.assets.store import Store
-from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.opening import open_databases
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.nats.connection import Connection
@@ -111,7 +111,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
     data = Path(settings.data)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        shards = await open_embedded(data, settings.databases)
+        shards = await open_databases(data, settings.databases)
         stack.push_async_callback(shards.close)
         nats = await _started_nats(data, settings, stack) if supervisor and not settings.nats.url else None
         connection = Connection(data, settings.nats)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 
 from atomic_guide.cli.options import Context, data_options
-from atomic_guide.engines.data.embedded import migrate_embedded
+from atomic_guide.engines.data.opening import migrate_databases
 
 
 @click.command()
 @data_options
-def command(context: Context) -> None:
-    """Bring every database to the schema of this program. Embedded ones also do so by themselves."""
-    changed = migrate_embedded(context.data, context.settings.databases)
+@click.option(
+    "--contract", is_flag=True, help="Also apply what programs of earlier releases cannot bear; end those first."
+)
+def command(context: Context, *, contract: bool) -> None:
+    """Bring directory and shards to the schema of this program. Embedded ones also do so by themselves.
+
+    Safe beside running servers: without --contract, only what they can bear is applied.
+    """
+    told = None if context.as_json else lambda name: click.echo(f"looking at {name}", err=True)
+    changed = asyncio.run(migrate_databases(context.data, context.settings.databases, contract=contract, told=told))
     text = "\n".join(f"migrated {name}" for name in changed) or "every database is up to date"
     context.emit({"changed": changed}, text)

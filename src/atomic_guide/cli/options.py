@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from atomic_guide.config import Settings, load_settings
-from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.opening import open_databases
 from atomic_guide.engines.data.shards import Shards
 
 
@@ -33,7 +33,7 @@ class Context:
     @asynccontextmanager
     async def open_shards(self) -> AsyncIterator[Shards]:
         """The databases, migrated where needed; works beside a running server."""
-        shards = await open_embedded(self.data, self.settings.databases)
+        shards = await open_databases(self.data, self.settings.databases)
         try:
             yield shards
         finally:

@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock, iso
+from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.queries import Query
-from atomic_guide.engines.data.shards import QUERIES, Shards
+from atomic_guide.engines.data.shards import Shards
 from atomic_guide.web.limits import from_this_computer
 from atomic_guide.web.routing import Answer, Call, Calls, Media
 

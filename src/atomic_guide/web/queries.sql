@@ -54,7 +54,7 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :u
 
 -- name: drop_old_answers
 -- purpose: Forget answers whose day has passed.
-DELETE FROM idempotency WHERE expires_at <= :now
+DELETE FROM idempotency WHERE expires_at <= :now AND {{writable idempotency}}
 
 -- name: find_course
 -- purpose: A course's title and the way back to its LMS.

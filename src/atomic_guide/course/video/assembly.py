@@ -44,7 +44,7 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
         """
         await asyncio.to_thread(jobs.clear, self.directory / "work")
         await self.uploads.clear()
-        return await release_leases(self.parts.shards.all())
+        return await release_leases(self.parts.shards)
 
     def worker(self, settings: QueueSettings, observe: Observe = unobserved) -> Worker:
         """A worker for the media queue, woken by what this process publishes; `observe` is told of every run."""

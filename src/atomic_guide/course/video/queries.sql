@@ -82,11 +82,11 @@ DELETE FROM uploads WHERE bucket = :bucket AND tenant = :tenant AND course = :co
 -- name: list_idle_uploads
 -- purpose: Uploads that stood still for too long, or are whole and were not made a video.
 SELECT bucket, tenant, course, id, "user", title, filename, length, received, created_at, expires_at FROM uploads
-WHERE expires_at <= :now OR received = length LIMIT 100
+WHERE (expires_at <= :now OR received = length) AND {{writable uploads}} LIMIT 100
 
 -- name: list_unresumable
 -- purpose: Uploads in one piece; their title comes with the rest of the form, at the end.
-SELECT bucket, tenant, course, id FROM uploads WHERE title = ''
+SELECT bucket, tenant, course, id FROM uploads WHERE title = '' AND {{writable uploads}}
 
 -- name: upload_ids
 -- purpose: Every open upload of a shard, to tell its spool files from leftovers.

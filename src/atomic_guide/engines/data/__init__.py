@@ -1,4 +1,4 @@
-"""Databases: one port, shards and placement, queries by name, group commit, migrations.
+"""Databases: one port, SQLite and PostgreSQL, shards and placement, queries by name, group commit, migrations.
 
-Usable alone: `open_embedded(directory)` gives the directory database and its shards from SQLite files.
+Usable alone: `opening.open_databases(directory, settings)` gives the directory database and its shards.
 """

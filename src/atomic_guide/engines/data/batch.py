@@ -18,7 +18,8 @@ from typing import Generic, NamedTuple, TypeVar
 import structlog
 
 from atomic_guide import errors
-from atomic_guide.engines.data.database import Database, Transaction
+from atomic_guide.engines.data.database import Database, Transaction, Work
+from atomic_guide.engines.data.ownership import fenced
 
 _log = structlog.get_logger(__name__)
 
@@ -30,14 +31,18 @@ Done = Callable[[Sequence[Item], Sequence[Result]], None]
 
 
 class _Waiting(NamedTuple, Generic[Item, Result]):
+    database: Database
     item: Item
     future: asyncio.Future[Result]
 
 
 class _Lane(Generic[Item, Result]):
-    __slots__ = ("running", "waiting")
+    """What waits for one database, in order; at most one task writes it."""
 
-    def __init__(self) -> None:
+    __slots__ = ("database", "running", "waiting")
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.waiting: deque[_Waiting[Item, Result]] = deque()
         self.running: asyncio.Task[None] | None = None
 
@@ -63,69 +68,104 @@ class GroupCommit(Generic[Item, Result]):
         self._limit = limit
         self._pending = pending
         self._lanes: dict[Database, _Lane[Item, Result]] = {}
+        # Lanes of courses that are on their way to another shard; each exists until it is empty.
+        self._aside: dict[Database, _Lane[Item, Result]] = {}
 
     async def add(self, database: Database, item: Item) -> Result:
         """Write an item with its neighbours; returns its result once it is durable.
 
         Raises `Unavailable` when too many wait already, and whatever the write raised for this item.
         """
-        lane = self._lanes.setdefault(database, _Lane())
+        lane = self._aside.get(database)
+        if lane is None:
+            target = database.target.database
+            lane = self._lanes.get(target) or self._lanes.setdefault(target, _Lane(target))
         if len(lane.waiting) >= self._pending:
             message = f"database {database.name} has too many writes waiting"
             raise errors.Unavailable(message, retry_after=1)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        lane.waiting.append(_Waiting(item, future))
-        if lane.running is None:
-            # The task starts in the next tick: everything that this one still adds is in its first group.
-            lane.running = asyncio.create_task(self._drain(database, lane))
+        lane.waiting.append(_Waiting(database, item, future))
+        # The task starts in the next tick: everything that this one still adds is in its first group.
+        self._start(lane)
         return await future
 
     async def close(self) -> None:
         """Wait until everything that was accepted is written or refused."""
-        running = [lane.running for lane in self._lanes.values() if lane.running is not None]
-        if running:
+        while running := [
+            lane.running for lane in (*self._lanes.values(), *self._aside.values()) if lane.running is not None
+        ]:
             await asyncio.wait(running)
 
-    async def _drain(self, database: Database, lane: _Lane[Item, Result]) -> None:
+    def _start(self, lane: _Lane[Item, Result]) -> None:
+        if lane.running is None:
+            lane.running = asyncio.create_task(self._drain(lane))
+
+    async def _drain(self, lane: _Lane[Item, Result]) -> None:
         try:
             while lane.waiting:
                 group = [lane.waiting.popleft() for _ in range(min(self._limit, len(lane.waiting)))]
-                await self._commit(database, group)
+                await self._commit(lane, group)
         finally:
             lane.running = None
+            if self._aside.get(lane.database) is lane:
+                del self._aside[lane.database]
             for left in lane.waiting:
                 left.future.cancel()
             lane.waiting.clear()
 
-    async def _commit(self, database: Database, group: list[_Waiting[Item, Result]]) -> None:
+    async def _commit(self, lane: _Lane[Item, Result], group: list[_Waiting[Item, Result]]) -> None:
         items = [waiting.item for waiting in group]
 
         async def work(tx: Transaction) -> Sequence[Result]:
             return await self._write(tx, items)
 
         try:
-            results = await database.write(work)
+            results = await lane.database.write(self._held(lane, group, work))
         except asyncio.CancelledError:
             for waiting in group:
                 waiting.future.cancel()
             raise
+        except errors.Fenced:
+            self._set_aside(group)
+            return
         except Exception as error:  # noqa: BLE001 - it is the callers' error, and each of them gets it
-            await self._refuse(database, group, error)
+            await self._refuse(lane, group, error)
             return
         try:
             if self._done is not None:
                 self._done(items, results)
         except Exception:  # noqa: BLE001 - logged; what is stored is stored, and those behind must be written too
-            _log.exception("what follows a commit failed", database=database.name)
+            _log.exception("what follows a commit failed", database=lane.database.name)
         for waiting, result in zip(group, results, strict=True):
             if not waiting.future.done():
                 waiting.future.set_result(result)
 
-    async def _refuse(self, database: Database, group: list[_Waiting[Item, Result]], error: Exception) -> None:
+    def _held(
+        self, lane: _Lane[Item, Result], group: list[_Waiting[Item, Result]], work: Work[Sequence[Result]]
+    ) -> Work[Sequence[Result]]:
+        """The work under the fences of its courses. Raises `Fenced` where one is known to be elsewhere by now."""
+        if lane.database in self._aside:
+            return work
+        targets = {waiting.database: waiting.database.target for waiting in group}
+        if any(target.database is not lane.database for target in targets.values()):
+            raise errors.Fenced(f"a course has left {lane.database.name}")
+        fences = [fence for target in targets.values() for fence in target.fences]
+        return fenced(work, fences) if fences else work
+
+    def _set_aside(self, group: list[_Waiting[Item, Result]]) -> None:
+        """Give each course of a group a lane of its own, so that the others need not wait for one that moves."""
+        for waiting in group:
+            lane = self._aside.get(waiting.database) or self._aside.setdefault(
+                waiting.database, _Lane(waiting.database)
+            )
+            lane.waiting.append(waiting)
+            self._start(lane)
+
+    async def _refuse(self, lane: _Lane[Item, Result], group: list[_Waiting[Item, Result]], error: Exception) -> None:
         """Fail a group; where one of its items may be the reason, each is tried alone first."""
         if len(group) > 1 and not isinstance(error, errors.DataUnavailable):
             for waiting in group:
-                await self._commit(database, [waiting])
+                await self._commit(lane, [waiting])
         else:
             for waiting in group:
                 if not waiting.future.done():

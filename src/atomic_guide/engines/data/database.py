@@ -1,14 +1,17 @@
-"""The port that every database adapter fills: SQLite files today, PostgreSQL servers when one machine is too small.
+"""The port that every database adapter fills: SQLite files (sqlite.py) and PostgreSQL servers (postgres.py).
 
 A unit of work is an `async def work(tx)` that awaits nothing but `tx`. That rule lets one text of the work run
 on both engines: the SQLite adapter drives it to its end inside the writer thread, the PostgreSQL adapter awaits
 it on a pooled connection. It may run again after a rollback, so it must have no effect outside the database.
+
+Errors of an adapter are the product's: `Conflict` for a taken key, `Disconnected` where the connection failed,
+`Fenced` where a shard does not own the rows, `OutOfSpace`, else `DataUnavailable`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from atomic_guide.engines.data.queries import Query
 
@@ -47,8 +50,23 @@ class Transaction(Protocol):
         """Run a statement once for each set of parameters."""
         ...
 
+    async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
+        """The rows for each set of parameters, in their order: one round trip where the engine has any."""
+        ...
+
+    async def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Append rows to a table as fast as the engine can; a taken key or a bad value refuses them all."""
+        ...
+
 
 Work = Callable[[Transaction], Awaitable[T]]
+
+
+class Target(NamedTuple):
+    """Where a unit of work goes at this moment, and the fences that it must hold there (ownership.py)."""
+
+    database: Database
+    fences: tuple[Any, ...]
 
 
 class Database(Protocol):
@@ -59,12 +77,21 @@ class Database(Protocol):
         """How settings, logs and metrics call it."""
         ...
 
+    @property
+    def target(self) -> Target:
+        """Itself; or for the database of a course that may move, where that is."""
+        ...
+
     async def read(self, query: Query, params: Params | None = None) -> list[Row]:
         """A short read of committed data (milliseconds; bounded by its own LIMIT)."""
         ...
 
     async def one(self, query: Query, params: Params | None = None) -> Row | None:
         """The first row of a short read, if any."""
+        ...
+
+    async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
+        """The rows for each set of parameters, in their order; one statement where the engine is a server."""
         ...
 
     async def scan(self, query: Query, params: Params | None = None) -> list[Row]:
@@ -81,4 +108,28 @@ class Database(Protocol):
 
     async def close(self) -> None:
         """Finish accepted writes and let go of the engine."""
+        ...
+
+
+class Engine(Database, Protocol):
+    """What an adapter offers besides: reads of a course's rows that fail where its shard is not the owner.
+
+    With `epoch`, the parameters name the course, and `Fenced` is raised unless the database owns it at this epoch or
+    a later one.
+    """
+
+    async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
+        """As `Database.read`."""
+        ...
+
+    async def one(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> Row | None:
+        """As `Database.one`."""
+        ...
+
+    async def read_each(self, query: Query, params: Sequence[Params], *, epoch: int | None = None) -> list[list[Row]]:
+        """As `Database.read_each`."""
+        ...
+
+    async def scan(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
+        """As `Database.scan`."""
         ...

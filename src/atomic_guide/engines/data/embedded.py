@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import re
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from atomic_guide.engines.data.migrations import upgrade_file
+from atomic_guide.engines.data.settings import DEFAULT_ZONE, DataSettings
+from atomic_guide.engines.data.shard import Shard
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
+from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.errors import DataUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_SHARD_NAME = re.compile(r"shard-\d{1,4}")
 _MIGRATION_SECONDS = 60.0
 """How long to wait for another process that migrates; an embedded migration takes seconds."""
-
-
-class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where courses are kept."""
-
-    shards: Annotated[
-        int,
-        msgspec.Meta(
-            ge=1,
-            le=64,
-            description="Shard files of the embedded form; four spread the writers over as many threads and files.",
-            extra={"unit": "files"},
-        ),
-    ] = 4
-    sqlite: SqliteSettings = SqliteSettings()
 
 
 def database_files(directory: Path, settings: DataSettings) -> tuple[Path, list[Path]]:
@@ -59,11 +46,23 @@ async def open_embedded(directory: Path, settings: DataSettings | None = None) -
     # In a thread: it may wait for another process, and the server must hear SIGTERM meanwhile.
     await asyncio.to_thread(migrate_embedded, directory, settings)
     main, paths = database_files(directory, settings)
-    shards = Shards(
-        SqliteDatabase(main, settings.sqlite), {path.stem: SqliteDatabase(path, settings.sqlite) for path in paths}
-    )
-    await shards.refresh()
+
+    def opened(name: str) -> Shard | None:
+        """A shard that another process has added meanwhile."""
+        path = main.parent / f"{name}.sqlite"
+        return _shard(path, settings) if _SHARD_NAME.fullmatch(name) and path.exists() else None
+
+    shards = Shards(SqliteDatabase(main, settings.sqlite), [_shard(path, settings) for path in paths], opened)
+    try:
+        await shards.join()
+    except BaseException:
+        await shards.close()
+        raise
     return shards
+
+
+def _shard(path: Path, settings: DataSettings) -> Shard:
+    return Shard(path.stem, SqliteDatabase(path, settings.sqlite), DEFAULT_ZONE)
 
 
 @contextmanager

@@ -6,6 +6,10 @@ SELECT bucket, shard, epoch FROM bucket_map WHERE zone = :zone ORDER BY bucket
 -- purpose: Give a bucket its first owner.
 INSERT INTO bucket_map (zone, bucket, shard, epoch) VALUES (:zone, :bucket, :shard, :epoch)
 
+-- name: read_map
+-- purpose: The owner of every bucket of every zone.
+SELECT zone, bucket, shard, epoch FROM bucket_map ORDER BY zone, bucket
+
 -- name: read_overrides
 -- purpose: Courses that are pinned to a shard of their own choice.
 SELECT tenant, course, shard, epoch FROM bucket_overrides
@@ -13,3 +17,60 @@ SELECT tenant, course, shard, epoch FROM bucket_overrides
 -- name: ping
 -- purpose: Ask a database for a sign of life that takes its file, or its server, to give.
 SELECT version_num FROM alembic_version
+
+-- name: hold_bucket
+-- purpose: Inside a write, whether the shard owns a course at an epoch or a later one; a mover waits for the writer.
+-- dialect: sqlite
+SELECT state = 'owned' AND epoch >= :fence_epoch AS held FROM bucket_owner
+WHERE bucket = :bucket AND (tenant = '' OR tenant = :tenant AND course = :course) ORDER BY tenant DESC LIMIT 1
+
+-- name: hold_bucket
+-- dialect: postgresql
+SELECT fence_write(:bucket, :tenant, :course, :fence_epoch) AS held
+
+-- name: hold_shard
+-- purpose: Inside a write over many courses, keep movers out of its way until it is committed.
+-- dialect: sqlite
+SELECT 1 AS held
+
+-- name: hold_shard
+-- dialect: postgresql
+SELECT pg_advisory_xact_lock_shared(1096040772, -1) IS NULL AS held
+
+-- name: may_read
+-- purpose: After a read, whether the shard still owned the course.
+SELECT state IN ('owned', 'fenced') AND epoch >= :fence_epoch AS held FROM bucket_owner
+WHERE bucket = :bucket AND (tenant = '' OR tenant = :tenant AND course = :course) ORDER BY tenant DESC LIMIT 1
+
+-- name: own_bucket
+-- purpose: Make a shard the owner of a bucket that nobody owns yet.
+INSERT INTO bucket_owner (bucket, tenant, course, epoch, state, token, changed_at)
+VALUES (:bucket, :tenant, :course, :epoch, 'owned', 0, :now)
+ON CONFLICT DO NOTHING
+
+-- name: read_shards
+-- purpose: The shards that the directory knows.
+SELECT name, zone, state, weight, added_at FROM shards ORDER BY name
+
+-- name: add_shard
+-- purpose: Make a shard known; its zone and weight stay as they were first given.
+INSERT INTO shards (name, zone, state, weight, added_at) VALUES (:name, :zone, :state, :weight, :now)
+ON CONFLICT (name) DO NOTHING
+
+-- name: set_shard_state
+-- purpose: A shard has joined, or is to be drained.
+UPDATE shards SET state = :state WHERE name = :name
+
+-- name: read_zones
+-- purpose: The tenants that have a residency zone of their own.
+SELECT tenant, zone FROM tenant_zones
+
+-- name: read_map_change
+-- purpose: The number of the last change of the map, the shards or the zones.
+SELECT number FROM map_changes WHERE id = 1
+
+-- name: count_map_change
+-- purpose: Tell every process that the map has changed.
+INSERT INTO map_changes (id, number) VALUES (1, 1)
+ON CONFLICT (id) DO UPDATE SET number = map_changes.number + 1
+RETURNING number

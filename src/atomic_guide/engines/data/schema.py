@@ -56,6 +56,70 @@ Table(
     Column("epoch", Integer, nullable=False),
 )
 
+Table(
+    "map_changes",
+    directory_metadata,
+    # One row, counted up with every change of map, shards or zones, so that processes notice it with one cheap read.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+
+Table(
+    "shards",
+    directory_metadata,
+    Column("name", Text, primary_key=True),
+    Column("zone", Text, nullable=False),
+    # joining (its buckets are not yet its own), active, draining (its buckets are to leave) or drained
+    Column("state", Text, nullable=False),
+    # The share of its zone's load that it is to carry, beside the other shards' weights.
+    Column("weight", Double, nullable=False),
+    Column("added_at", Double, nullable=False),
+)
+
+Table(
+    "tenant_zones",
+    directory_metadata,
+    # Tenants whose data must stay in a zone other than the default one.
+    Column("tenant", Text, primary_key=True),
+    Column("zone", Text, nullable=False),
+)
+
+Table(
+    "moves",
+    directory_metadata,
+    # A bucket, or one course of it (tenant and course are set), that goes from one shard to another.
+    Column("id", Text, primary_key=True),
+    Column("zone", Text, nullable=False),
+    Column("bucket", Integer, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("course", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    # The epoch that the target will own it at.
+    Column("epoch", BigInteger, nullable=False),
+    # planned, copying, fencing, flipped, cleaning, done, aborting or aborted
+    Column("state", Text, nullable=False),
+    # The mover's lease and its fence: grows with every mover that takes the move over.
+    Column("owner", Text, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    # How long writes of the bucket had to wait.
+    Column("pause_ms", Double, nullable=False),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Index("moves_state", "state", "created_at"),
+)
+
+Table(
+    "schema_floor",
+    directory_metadata,
+    # One row: the oldest revision whose programs may use this database; a contracting revision raises it.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", Text, nullable=False),
+)
+
 # --- directory: sessions and one-time codes --------------------------------------------------------
 
 Table(
@@ -142,6 +206,29 @@ Table(
     Column("digest", Text, primary_key=True),
     Column("expires_at", Double, nullable=False),
     Column("used_at", Double),
+)
+
+# --- shard: ownership ------------------------------------------------------------------------------
+
+Table(
+    "bucket_owner",
+    shard_metadata,
+    # What this shard may answer for (ownership.py); tenant and course are empty for a bucket as a whole.
+    *_course_key(),
+    Column("epoch", BigInteger, nullable=False),
+    # owned, fenced, arriving or gone
+    Column("state", Text, nullable=False),
+    # The fence of movers: one whose move was taken over changes nothing.
+    Column("token", BigInteger, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+
+Table(
+    "schema_floor",
+    shard_metadata,
+    # As in the directory; the first columns are those of every table of a shard.
+    *_course_key(),
+    Column("revision", Text, nullable=False),
 )
 
 # --- shard: course and members ---------------------------------------------------------------------
@@ -237,6 +324,8 @@ Table(
     Column("created_at", Double, nullable=False),
     Column("finished_at", Double),
     Column("error", Text),
+    # What its publisher had written or seen, as a signed bookmark, so that its worker sees that too.
+    Column("bookmark", Text),
     # Set while the job is queued or running; NULL afterwards, so that the same work may be asked for again.
     Column("unique_key", Text),
     UniqueConstraint("bucket", "tenant", "course", "unique_key", name="jobs_unique"),

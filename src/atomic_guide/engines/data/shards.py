@@ -1,72 +1,348 @@
-"""The shard map: which database holds a course, and the directory that knows.
+"""From a course to the database that owns it: the cached map, and views that follow a bucket that moves.
 
-The directory database holds `bucket_map` (zone, bucket) -> shard with an epoch, and `bucket_overrides` for
-single courses, so that a hot course can be pinned. Both are small (4,096 rows a zone), are held in memory, and
-are read again by `refresh`.
+The directory holds `bucket_map` (zone, bucket) -> shard with an epoch, `bucket_overrides` for single courses, so that
+a hot course can be pinned, and `tenant_zones`. All are small, are held in memory, and are read again when they
+change: `map_changes` is looked at every half second, and at once where a shard refuses a stale epoch (ownership.py).
+
+`of(key)` is the database of one course, wherever it is at that moment; `all()` are the shards for work over many
+courses, whose statements pass over rows that are not the shard's own (`{{readable ...}}`, `{{writable ...}}`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeVar
+
 from atomic_guide import errors
-from atomic_guide.engines.data.database import Database, Transaction
+from atomic_guide.engines.data.database import Database, Params, Row, Target, Transaction, Work
+from atomic_guide.engines.data.ownership import QUERIES, Fence, fenced, over_all
 from atomic_guide.engines.data.placement import BUCKETS, CourseKey, assign
-from atomic_guide.engines.data.queries import load_queries
+from atomic_guide.engines.data.queries import Query
+from atomic_guide.engines.data.settings import DEFAULT_ZONE
+from atomic_guide.engines.data.shard import Shard
 
-QUERIES = load_queries(__package__)
+T = TypeVar("T")
 
-DEFAULT_ZONE = "default"
+_LOOK_SECONDS = 0.5
+"""How often the map's counter is read: one row, and `atomic-guide` promises that a change is seen within a second."""
+
+_FENCE_SECONDS = 5.0
+"""How long a call waits for a bucket that is being moved; its writes pause for a tenth of a second."""
+
+
+class Place(NamedTuple):
+    """Where a course is, and the epoch that says so."""
+
+    shard: Shard
+    epoch: int
+
+
+class Map(NamedTuple):
+    """The map as the directory had it: owners by zone and bucket, pinned courses, and zones by tenant."""
+
+    number: int
+    buckets: dict[str, list[tuple[str, int]]]
+    overrides: dict[tuple[str, str], tuple[str, int]]
+    zones: dict[str, str]
 
 
 class Shards:
-    """Every database of an installation, and the way from a course to its own."""
+    """Every database of an installation, and the way from a course to its own.
 
-    def __init__(self, directory: Database, shards: dict[str, Database]) -> None:
+    `opener(name)` opens a shard that the map names and this process does not know yet, or returns None.
+    """
+
+    def __init__(
+        self, directory: Database, shards: Sequence[Shard], opener: Callable[[str], Shard | None] | None = None
+    ) -> None:
         self.directory = directory
-        self._shards = shards
-        self._map: list[str] = []
-        self._overrides: dict[tuple[str, str], str] = {}
+        self._shards = {shard.name: shard for shard in shards}
+        self._opener = opener
+        self._map = Map(-1, {}, {}, {})
+        self._reading: asyncio.Task[None] | None = None
 
-    def of(self, key: CourseKey) -> Database:
-        """The database that owns a course. Raises `Unavailable` where the map names a shard that is not configured."""
-        name = self._overrides.get((key.tenant, key.course)) or self._map[key.bucket]
-        try:
-            return self._shards[name]
-        except KeyError:
-            message = f"the shard map names {name}, which is not in the settings; add it or move its buckets"
-            raise errors.Unavailable(message) from None
+    @property
+    def map(self) -> Map:
+        """The map that is held."""
+        return self._map
 
-    def all(self) -> list[Database]:
-        """Every shard, in the order of their names."""
-        return [self._shards[name] for name in sorted(self._shards)]
+    def zone_of(self, tenant: str) -> str:
+        """The residency zone of a tenant."""
+        return self._map.zones.get(tenant, DEFAULT_ZONE)
+
+    def place(self, key: CourseKey) -> Place:
+        """Where a course is. Raises `Unavailable` where the map names a shard that is not configured."""
+        found = self._map.overrides.get((key.tenant, key.course)) if self._map.overrides else None
+        if found is None:
+            zone = self._map.zones.get(key.tenant, DEFAULT_ZONE) if self._map.zones else DEFAULT_ZONE
+            try:
+                found = self._map.buckets[zone][key.bucket]
+            except KeyError:
+                raise errors.Unavailable(f"zone {zone} has no shards; add one with `atomic-guide shards add`") from None
+        name, epoch = found
+        return Place(self.named(name), epoch)
+
+    def named(self, name: str) -> Shard:
+        """A shard by its name. Raises `Unavailable` where it is not configured."""
+        shard = self._shards.get(name)
+        if shard is None and self._opener is not None and (shard := self._opener(name)) is not None:
+            self._shards[name] = shard
+        if shard is None:
+            raise errors.Unavailable(
+                f"the shard map names {name}, which is not in the settings; add it or move its buckets"
+            )
+        return shard
+
+    def of(self, key: CourseKey) -> Owned:
+        """The database of a course; it follows the course when that moves."""
+        return Owned(self, key)
+
+    def all(self) -> list[Whole]:
+        """Every shard, in the order of their names, for work over many courses."""
+        return [Whole(self._shards[name]) for name in sorted(self._shards)]
+
+    def grouped(self, keys: Sequence[CourseKey]) -> list[Together]:
+        """The courses by the shard that they are on at this moment, for one unit of work on each."""
+        by_shard: dict[Shard, dict[CourseKey, int]] = {}
+        for key in keys:
+            place = self.place(key)
+            by_shard.setdefault(place.shard, {})[key] = place.epoch
+        return [
+            Together(shard, [Fence(key, epoch) for key, epoch in found.items()]) for shard, found in by_shard.items()
+        ]
+
+    async def follow(self, key: CourseKey, call: Callable[[Place], Awaitable[T]]) -> T:
+        """Make a call where the course is; where the shard refuses it, read the map again, wait, and follow.
+
+        Raises `DataUnavailable` where the course cannot be found at its place for some seconds.
+        """
+        deadline = time.monotonic() + _FENCE_SECONDS
+        while True:
+            place = self.place(key)
+            try:
+                return await call(place)
+            except errors.Fenced as error:
+                if time.monotonic() > deadline:
+                    raise errors.DataUnavailable(
+                        f"bucket {key.bucket} has been on its way from {place.shard.name} for too long;"
+                        " `atomic-guide shards list` shows its move",
+                        retry_after=1,
+                    ) from error
+            await self.refresh()
+            if self.place(key) == place:
+                await asyncio.sleep(random.uniform(0.005, 0.02))
 
     async def refresh(self) -> None:
-        """Read the map from the directory; on first use write an even one."""
-        rows = await self.directory.read(QUERIES["read_bucket_map"], {"zone": DEFAULT_ZONE})
-        if not rows:
-            await self.directory.write(self._assign_first)
-            rows = await self.directory.read(QUERIES["read_bucket_map"], {"zone": DEFAULT_ZONE})
-        if len(rows) != BUCKETS:
-            message = (
-                f"the bucket map holds {len(rows)} of {BUCKETS} buckets; put back a backup of the directory database"
-            )
-            raise errors.DataUnavailable(message)
-        overrides = await self.directory.read(QUERIES["read_overrides"])
-        self._map = [row["shard"] for row in rows]
-        self._overrides = {(row["tenant"], row["course"]): row["shard"] for row in overrides}
+        """Read the map from the directory; callers of the same moment share one reading."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        await asyncio.shield(self._reading)
+
+    async def look(self) -> None:
+        """Read the map again where its counter says that it has changed."""
+        row = await self.directory.one(QUERIES["read_map_change"])
+        if row is not None and row["number"] != self._map.number:
+            await self.refresh()
+
+    async def run(self) -> None:
+        """Keep the map fresh until cancelled; a directory that does not answer leaves it as it is."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self.look()
+            except errors.GuideError:
+                continue
+
+    async def join(self) -> None:
+        """Bring shards into the directory at first use: an even map for each zone, and each shard told what it owns.
+
+        A zone that has a map is left as it is: a further shard comes in by `shards add` and takes buckets by moves.
+        """
+        await self.directory.write(self._assign_first)
+        await self._read()
+        for row in await self.directory.read(QUERIES["read_shards"]):
+            if row["state"] == "joining":
+                await self.give_buckets(row["name"])
+
+    async def give_buckets(self, name: str) -> None:
+        """Tell a joining shard which buckets the map gives it; repeatable. It is active afterwards."""
+        shard = self.named(name)
+        own = [
+            {"bucket": bucket, "tenant": "", "course": "", "epoch": epoch, "now": time.time()}
+            for bucket, (owner, epoch) in enumerate(self._map.buckets.get(shard.zone, []))
+            if owner == name
+        ]
+
+        async def take(tx: Transaction) -> None:
+            await tx.execute_many(QUERIES["own_bucket"], own)
+
+        async def activate(tx: Transaction) -> None:
+            await tx.execute(QUERIES["set_shard_state"], {"name": name, "state": "active"})
+            await tx.read(QUERIES["count_map_change"])
+
+        await shard.primary.write(take)
+        await self.directory.write(activate)
 
     async def close(self) -> None:
         """Close every database."""
         for database in [*self._shards.values(), self.directory]:
             await database.close()
 
-    async def _assign_first(self, tx: Transaction) -> None:
-        if await tx.read(QUERIES["read_bucket_map"], {"zone": DEFAULT_ZONE}):
-            return
-        owners = assign(sorted(self._shards))
-        await tx.execute_many(
-            QUERIES["add_bucket"],
-            [
-                {"zone": DEFAULT_ZONE, "bucket": bucket, "shard": shard, "epoch": 1}
-                for bucket, shard in enumerate(owners)
-            ],
+    async def _read(self) -> None:
+        # The counter first: a change that comes between is seen at the next look, at the latest.
+        change = await self.directory.one(QUERIES["read_map_change"])
+        rows = await self.directory.read(QUERIES["read_map"])
+        overrides = await self.directory.read(QUERIES["read_overrides"])
+        zones = await self.directory.read(QUERIES["read_zones"])
+        buckets: dict[str, list[tuple[str, int]]] = {}
+        for row in rows:
+            buckets.setdefault(row["zone"], []).append((row["shard"], row["epoch"]))
+        for zone, owners in buckets.items():
+            if len(owners) != BUCKETS:
+                raise errors.DataUnavailable(
+                    f"the bucket map of zone {zone} holds {len(owners)} of {BUCKETS} buckets;"
+                    " put back a backup of the directory database"
+                )
+        self._map = Map(
+            change["number"] if change else 0,
+            buckets,
+            {(row["tenant"], row["course"]): (row["shard"], row["epoch"]) for row in overrides},
+            {row["tenant"]: row["zone"] for row in zones},
         )
+
+    async def _assign_first(self, tx: Transaction) -> None:
+        mapped = {row["zone"] for row in await tx.read(QUERIES["read_map"])}
+        known = {row["name"] for row in await tx.read(QUERIES["read_shards"])}
+        for zone in sorted({shard.zone for shard in self._shards.values()}):
+            names = sorted(name for name, shard in self._shards.items() if shard.zone == zone)
+            if zone in mapped and known.intersection(names):
+                continue
+            if zone not in mapped:
+                rows = [
+                    {"zone": zone, "bucket": bucket, "shard": shard, "epoch": 1}
+                    for bucket, shard in enumerate(assign(names))
+                ]
+                await tx.execute_many(QUERIES["add_bucket"], rows)
+            for name in names:
+                weight = self._shards[name].weight
+                row = {"name": name, "zone": zone, "state": "joining", "weight": weight, "now": time.time()}
+                await tx.execute(QUERIES["add_shard"], row)
+            await tx.read(QUERIES["count_map_change"])
+
+
+class Owned:
+    """The database of one course: every call carries the fence and follows the course when it has moved."""
+
+    __slots__ = ("_key", "_shards")
+
+    def __init__(self, shards: Shards, key: CourseKey) -> None:
+        self._shards = shards
+        self._key = key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Owned) and other._key == self._key and other._shards is self._shards
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def name(self) -> str:
+        """The shard's, at this moment."""
+        return self._shards.place(self._key).shard.name
+
+    @property
+    def target(self) -> Target:
+        """Where its writes go at this moment."""
+        shard, epoch = self._shards.place(self._key)
+        return Target(shard, (Fence(self._key, epoch),))
+
+    async def read(self, query: Query, params: Params | None = None) -> list[Row]:
+        """A short read of the course's rows; its parameters name the course."""
+        return await self._shards.follow(self._key, lambda place: place.shard.read(query, params, epoch=place.epoch))
+
+    async def one(self, query: Query, params: Params | None = None) -> Row | None:
+        """The first row of a short read."""
+        return await self._shards.follow(self._key, lambda place: place.shard.one(query, params, epoch=place.epoch))
+
+    async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
+        """The rows for each set of parameters."""
+        return await self._shards.follow(
+            self._key, lambda place: place.shard.read_each(query, params, epoch=place.epoch)
+        )
+
+    async def scan(self, query: Query, params: Params | None = None) -> list[Row]:
+        """A long read of the course's rows."""
+        return await self._shards.follow(self._key, lambda place: place.shard.scan(query, params, epoch=place.epoch))
+
+    async def write(self, work: Work[T]) -> T:
+        """Run a unit of work where the course is."""
+        return await self._shards.follow(
+            self._key, lambda place: place.shard.write(fenced(work, (Fence(self._key, place.epoch),)))
+        )
+
+    async def close(self) -> None:
+        """Nothing: the shard belongs to `Shards`."""
+
+
+class Together:
+    """Several courses of one shard, for one unit of work."""
+
+    def __init__(self, shard: Shard, fences: Sequence[Fence]) -> None:
+        self._shard = shard
+        self._fences = tuple(fences)
+        self.keys = {fence.key for fence in fences}
+
+    async def write(self, work: Work[T]) -> T:
+        """Run a unit of work over the courses. Raises `Fenced` where any of them has moved."""
+        return await self._shard.write(fenced(work, self._fences))
+
+
+class Whole:
+    """A shard for work over many of its courses."""
+
+    __slots__ = ("shard",)
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Whole) and other.shard is self.shard
+
+    def __hash__(self) -> int:
+        return hash(self.shard)
+
+    @property
+    def name(self) -> str:
+        """The shard's."""
+        return self.shard.name
+
+    @property
+    def target(self) -> Target:
+        """The shard, with nothing to hold; `write` keeps movers away by itself."""
+        return Target(self.shard, ())
+
+    async def read(self, query: Query, params: Params | None = None) -> list[Row]:
+        """A short read."""
+        return await self.shard.read(query, params)
+
+    async def one(self, query: Query, params: Params | None = None) -> Row | None:
+        """The first row of a short read."""
+        return await self.shard.one(query, params)
+
+    async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
+        """The rows for each set of parameters."""
+        return await self.shard.read_each(query, params)
+
+    async def scan(self, query: Query, params: Params | None = None) -> list[Row]:
+        """A long read."""
+        return await self.shard.scan(query, params)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run a unit of work that no mover comes into."""
+        return await self.shard.write(over_all(work))
+
+    async def close(self) -> None:
+        """Nothing: the shard belongs to `Shards`."""

@@ -24,8 +24,8 @@ from typing import Annotated, Any, NamedTuple, cast
 import msgspec
 
 from atomic_guide import errors
-from atomic_guide.engines.data.database import Params, Row, Transaction, Work
-from atomic_guide.engines.data.queries import Query
+from atomic_guide.engines.data.database import Params, Row, Target, Transaction, Work
+from atomic_guide.engines.data.queries import Query, load_queries
 
 
 class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +68,11 @@ class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 20_000
 
+
+_MAY_READ = load_queries(__package__)["may_read"].sqlite
+
+_INLINE_READS = 100
+"""Reads at 20 us that the event loop does itself; more would hold it up for over 2 ms."""
 
 _HELD = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -125,6 +130,12 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def insertion(table: str, columns: Sequence[str]) -> str:
+    """The statement that appends rows given as tuples; names come from the program, never from a request."""
+    names = ", ".join(f'"{column}"' for column in columns)
+    return f'INSERT INTO "{table}" ({names}) VALUES ({", ".join("?" * len(columns))})'  # noqa: S608 - as said
+
+
 class _SqliteTransaction:
     """A transaction on the writer's connection; its methods never suspend."""
 
@@ -144,6 +155,12 @@ class _SqliteTransaction:
 
     async def execute_many(self, query: Query, params: Sequence[Params]) -> None:
         self._connection.executemany(query.sqlite, params)
+
+    async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
+        return [cast("list[Row]", self._connection.execute(query.sqlite, each).fetchall()) for each in params]
+
+    async def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self._connection.executemany(insertion(table, columns), rows)
 
 
 class SqliteDatabase:
@@ -167,25 +184,46 @@ class SqliteDatabase:
         return self._path.stem
 
     @property
+    def target(self) -> Target:
+        """Itself."""
+        return Target(self, ())
+
+    @property
     def backlog(self) -> int:
         """Works that wait for the writer."""
         return self._queue.qsize() + len(self._gathered)
 
-    async def read(self, query: Query, params: Params | None = None) -> list[Row]:
+    async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """A short read, inline: it costs about 20 us, a thread hop would cost three times that."""
         try:
-            return cast("list[Row]", self._reader.execute(query.sqlite, params or {}).fetchall())
+            rows = cast("list[Row]", self._reader.execute(query.sqlite, params or {}).fetchall())
         except sqlite3.Error as error:
             raise wrap(error, self.name) from error
+        if epoch is not None:
+            self._check_owner(params or {}, epoch)
+        return rows
 
-    async def one(self, query: Query, params: Params | None = None) -> Row | None:
+    async def one(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> Row | None:
         """The first row of a short read."""
-        rows = await self.read(query, params)
+        rows = await self.read(query, params, epoch=epoch)
         return rows[0] if rows else None
 
-    async def scan(self, query: Query, params: Params | None = None) -> list[Row]:
+    async def read_each(self, query: Query, params: Sequence[Params], *, epoch: int | None = None) -> list[list[Row]]:
+        """Short reads one after the other; many of them in a thread, so that the event loop goes on."""
+        if len(params) <= _INLINE_READS:
+            return [await self.read(query, each, epoch=epoch) for each in params]
+        found = await asyncio.to_thread(self._scan_each, query, params)
+        if epoch is not None:
+            for course in {(each["bucket"], each["tenant"], each["course"]) for each in params}:
+                self._check_owner(dict(zip(("bucket", "tenant", "course"), course, strict=True)), epoch)
+        return found
+
+    async def scan(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """A long read in a thread, on a connection of its own."""
-        return await asyncio.to_thread(self._scan, query, params or {})
+        (rows,) = await asyncio.to_thread(self._scan_each, query, [params or {}])
+        if epoch is not None:
+            self._check_owner(params or {}, epoch)
+        return rows
 
     async def write(self, work: Work[Any]) -> Any:
         """Queue a work for the writer thread and wait until it is durable."""
@@ -215,6 +253,18 @@ class SqliteDatabase:
             self._writer.close()
             self._reader.close()
 
+    def _check_owner(self, params: Params, epoch: int) -> None:
+        """Raise `Fenced` unless the file still owned the course after its rows were read.
+
+        That is enough: rows leave a file only after it has let go of their bucket.
+        """
+        asked = {name: params[name] for name in ("bucket", "tenant", "course")}
+        row = self._reader.execute(_MAY_READ, {**asked, "fence_epoch": epoch}).fetchone()
+        if row is None or not row[0]:
+            raise errors.Fenced(
+                f"database {self.name}: bucket {params['bucket']} is not read here at epoch {epoch}", retry_after=1
+            )
+
     def _hand_over(self) -> None:
         while True:
             try:
@@ -222,12 +272,12 @@ class SqliteDatabase:
             except IndexError:
                 return
 
-    def _scan(self, query: Query, params: Params) -> list[Row]:
+    def _scan_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         connection = connect(self._path, self._settings, read_only=True)
         deadline = time.monotonic() + self._settings.scan_timeout
         connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
         try:
-            return cast("list[Row]", connection.execute(query.sqlite, params).fetchall())
+            return [cast("list[Row]", connection.execute(query.sqlite, each).fetchall()) for each in params]
         except sqlite3.Error as error:
             raise wrap(error, self.name) from error
         finally:

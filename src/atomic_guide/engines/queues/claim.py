@@ -13,16 +13,15 @@ from atomic_guide.engines.queues.lease import Lease
 from atomic_guide.errors import GuideError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from atomic_guide.engines.data.database import Database, Transaction
+    from atomic_guide.engines.data.shards import Shards
 
 _log = structlog.get_logger(__name__)
 
 
-async def claim(
-    shards: Sequence[Database], queue: str, owner: str, limit: int, times: tuple[float, float]
-) -> list[Lease]:
+async def claim(shards: Shards, queue: str, owner: str, limit: int, times: tuple[float, float]) -> list[Lease]:
     """Take up to `limit` jobs for `owner`; `times` are now and the end of the lease.
 
     Each shard is asked for its best candidates first, so that the order holds over all of them and a shard
@@ -32,7 +31,8 @@ async def claim(
     now, lease_until = times
     peeked = {"queue": queue, "now": now, "limit": limit}
     candidates: list[tuple[float, float, int]] = []
-    for number, shard in enumerate(shards):
+    every = shards.all()
+    for number, shard in enumerate(every):
         with _passing_over(shard):
             rows = await shard.read(QUERIES["peek_jobs"], peeked)
             candidates += [(-row["priority"], row["created_at"], number) for row in rows]
@@ -43,8 +43,8 @@ async def claim(
         async def work(tx: Transaction, params: dict[str, object] = params) -> list[Job]:
             return [Job.of(row) for row in await tx.read(QUERIES["claim_jobs"], params)]
 
-        with _passing_over(shards[number]):
-            taken += [Lease(job, owner, shards[number]) for job in await shards[number].write(work)]
+        with _passing_over(every[number]):
+            taken += [Lease(job, owner, shards.of(job.key)) for job in await every[number].write(work)]
     return taken
 
 
@@ -56,7 +56,7 @@ def _passing_over(shard: Database) -> Iterator[None]:
         _log.warning("a shard's jobs cannot be claimed", shard=shard.name, code=error.code)
 
 
-async def release_leases(shards: Sequence[Database], owner_prefix: str = "") -> int:
+async def release_leases(shards: Shards, owner_prefix: str = "") -> int:
     """End the leases of workers that are known to be dead; how many jobs that frees.
 
     For the process that holds the lock on the data directory, before it starts workers: no other can be alive.
@@ -66,4 +66,4 @@ async def release_leases(shards: Sequence[Database], owner_prefix: str = "") -> 
     async def work(tx: Transaction) -> int:
         return await tx.execute(QUERIES["release_leases"], {"owners": pattern})
 
-    return sum([await shard.write(work) for shard in shards])
+    return sum([await shard.write(work) for shard in shards.all()])

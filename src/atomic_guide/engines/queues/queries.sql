@@ -10,6 +10,7 @@ ON CONFLICT DO NOTHING
 -- purpose: The next jobs of a queue that may be claimed, best first, to choose between shards.
 SELECT priority, created_at FROM jobs
 WHERE queue = :queue AND (state = 'queued' AND run_after <= :now OR state = 'running' AND lease_until <= :now)
+  AND {{writable jobs}}
 ORDER BY priority DESC, created_at, id LIMIT :limit
 
 -- name: claim_jobs
@@ -20,6 +21,7 @@ UPDATE jobs SET state = 'running', attempts = attempts + 1, token = token + 1, l
 WHERE (bucket, tenant, course, id) IN (
   SELECT bucket, tenant, course, id FROM jobs
   WHERE queue = :queue AND (state = 'queued' AND run_after <= :now OR state = 'running' AND lease_until <= :now)
+    AND {{writable jobs}}
   ORDER BY priority DESC, created_at, id LIMIT :limit)
 RETURNING bucket, tenant, course, id, kind, subject, payload, attempts, max_attempts, token, created_at
 
@@ -30,6 +32,7 @@ UPDATE jobs SET state = 'running', attempts = attempts + 1, token = token + 1, l
 WHERE (bucket, tenant, course, id) IN (
   SELECT bucket, tenant, course, id FROM jobs
   WHERE queue = :queue AND (state = 'queued' AND run_after <= :now OR state = 'running' AND lease_until <= :now)
+    AND {{writable jobs}}
   ORDER BY priority DESC, created_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING bucket, tenant, course, id, kind, subject, payload, attempts, max_attempts, token, created_at
 
@@ -67,6 +70,7 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 -- name: release_leases
 -- purpose: End the leases of workers that are known to be dead, so that their jobs are claimed at once.
 UPDATE jobs SET lease_until = 0 WHERE state = 'running' AND lease_owner LIKE :owners
+  AND {{writable jobs}}
 
 -- name: cancel_jobs
 -- purpose: Call off what is queued or running for a subject; a running worker learns of it at its next write.
@@ -91,26 +95,28 @@ ORDER BY created_at LIMIT 1
 SELECT count(*) AS ahead FROM jobs
 WHERE queue = :queue AND state = 'queued'
   AND (priority > :priority OR priority = :priority AND (created_at < :created_at OR created_at = :created_at AND id < :id))
+  AND {{readable jobs}}
 
 -- name: count_jobs
 -- purpose: Jobs by queue and state with the oldest waiting one, for people and for scaling.
-SELECT queue, state, count(*) AS jobs, min(created_at) AS oldest FROM jobs GROUP BY queue, state ORDER BY queue, state
+SELECT queue, state, count(*) AS jobs, min(created_at) AS oldest FROM jobs
+WHERE {{readable jobs}} GROUP BY queue, state ORDER BY queue, state
 
 -- name: list_jobs
 -- purpose: Jobs of a state, the newest first.
 SELECT bucket, tenant, course, id, queue, kind, subject, state, priority, attempts, max_attempts, progress, created_at,
        finished_at, error
-FROM jobs WHERE state = :state ORDER BY created_at DESC LIMIT :limit
+FROM jobs WHERE state = :state AND {{readable jobs}} ORDER BY created_at DESC LIMIT :limit
 
 -- name: list_dead
 -- purpose: Dead letters, the newest first.
 SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
-FROM jobs WHERE state = 'dead' ORDER BY finished_at DESC, id LIMIT :limit
+FROM jobs WHERE state = 'dead' AND {{readable jobs}} ORDER BY finished_at DESC, id LIMIT :limit
 
 -- name: find_dead
 -- purpose: One dead letter.
 SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
-FROM jobs WHERE state = 'dead' AND id = :id
+FROM jobs WHERE state = 'dead' AND id = :id AND {{readable jobs}}
 
 -- name: replay_dead
 -- purpose: Give a dead letter its attempts back.
@@ -130,4 +136,4 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AN
 
 -- name: drop_finished
 -- purpose: Forget jobs that ended well, or were called off, some time ago.
-DELETE FROM jobs WHERE state IN ('done', 'cancelled') AND finished_at < :before
+DELETE FROM jobs WHERE state IN ('done', 'cancelled') AND finished_at < :before AND {{writable jobs}}

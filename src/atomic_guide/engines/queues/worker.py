@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from atomic_guide.clock import Clock
-    from atomic_guide.engines.data.database import Database, Transaction, Work
+    from atomic_guide.engines.data.database import Transaction, Work
     from atomic_guide.engines.data.shards import Shards
 
 _log = structlog.get_logger(__name__)
@@ -141,7 +141,7 @@ class Worker:
             free = self._concurrency - len(self._running)
             if free > 0:
                 times = (now, now + self._settings.lease_seconds)
-                for lease in await claim(self._shards.all(), self._queue, self.owner, free, times):
+                for lease in await claim(self._shards, self._queue, self.owner, free, times):
                     task = asyncio.create_task(self._serve(lease), name=f"job {lease.job.id}")
                     self._running[task] = lease
                     task.add_done_callback(self._ended)
@@ -231,12 +231,10 @@ class Worker:
         """Extend every lease in time; cancel the task of a job that is no longer ours."""
         while True:
             await asyncio.sleep(self._settings.heartbeat_seconds)
-            by_shard: dict[Database, list[tuple[asyncio.Task[None], Lease]]] = {}
-            for task, lease in self._running.items():
-                by_shard.setdefault(self._shards.of(lease.job.key), []).append((task, lease))
-            for shard, held in by_shard.items():
+            for courses in self._shards.grouped([lease.job.key for lease in self._running.values()]):
+                held = [(task, lease) for task, lease in self._running.items() if lease.job.key in courses.keys]
                 try:
-                    lost = await shard.write(self._extension([lease for _, lease in held]))
+                    lost = await courses.write(self._extension([lease for _, lease in held]))
                 except Exception as error:  # noqa: BLE001 - the heart goes on beating for the other shards
                     # The next beat comes before the lease ends; the fence holds in any case.
                     _log.warning("a heartbeat failed", queue=self._queue, error=repr(error))

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
 
 def run(metadata: MetaData) -> None:
-    """Run what Alembic was asked for in one transaction, so that a process that dies half way leaves no half schema."""
+    """Run what Alembic was asked for in one transaction, so that a process that dies half way leaves no half schema.
+
+    Without a connection, write it down as statements for PostgreSQL; whoever sends them does so in one transaction.
+    """
+    if context.is_offline_mode():
+        context.configure(dialect_name="postgresql", target_metadata=metadata, literal_binds=True)
+        # Not in `begin_transaction`, which would write BEGIN and COMMIT.
+        context.run_migrations()
+        return
     engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=pool.NullPool)
     if engine.dialect.name == "sqlite":
         # The driver begins a transaction before INSERT and its like only: tables would be made one by one.

@@ -1,0 +1,133 @@
+"""The form on PostgreSQL servers: migrated by a command, checked at every start, opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from atomic_guide.engines.data import migrations
+from atomic_guide.engines.data.migrations import Kind, Stand
+from atomic_guide.engines.data.postgres import PostgresDatabase, tls_of, wrap
+from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, check_servers
+from atomic_guide.engines.data.shard import Shard
+from atomic_guide.engines.data.shards import Shards
+from atomic_guide.errors import DataUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_MIGRATION_SECONDS = 3600.0
+"""How long one database's migration may take; an index over a large table takes minutes."""
+
+_LOCK = 1096040771
+"""The advisory lock under which one migrator at a time works in a database ("ATAC" as a number)."""
+
+
+def databases_of(settings: DataSettings) -> list[tuple[str, Kind, str]]:
+    """Name, chain and address of every database that is declared, the directory first."""
+    check_servers(settings)
+    shards: list[tuple[str, Kind, str]] = [(server.name, "shard", server.url) for server in settings.servers]
+    return [("directory", "directory", settings.directory or ""), *shards]
+
+
+async def migrate_servers(
+    settings: DataSettings, *, contract: bool = False, told: Callable[[str], None] | None = None
+) -> list[str]:
+    """Bring directory and shards to this program's schema, each in one transaction; the names of those that changed.
+
+    Contracting revisions, which programs of earlier releases cannot bear, wait for `contract`. `told(name)` is called
+    before each database. Raises `DataUnavailable` naming the database.
+    """
+    changed = []
+    for name, kind, address in databases_of(settings):
+        if told is not None:
+            told(name)
+        async with _connected(name, address, settings.postgresql) as connection:
+            if await _migrated(connection, name, kind, contract=contract):
+                changed.append(name)
+    return changed
+
+
+async def stands(settings: DataSettings) -> dict[str, tuple[Kind, Stand]]:
+    """Chain and revision of every database by name. Raises `DataUnavailable` naming one that does not answer."""
+    found: dict[str, tuple[Kind, Stand]] = {}
+    for name, kind, address in databases_of(settings):
+        async with _connected(name, address, settings.postgresql) as connection:
+            found[name] = kind, await _stand(connection)
+    return found
+
+
+async def open_servers(settings: DataSettings) -> Shards:
+    """Open directory and shards. Raises `DataUnavailable` where a schema is not the one that this program serves."""
+    for name, (kind, stand) in (await stands(settings)).items():
+        if not migrations.is_current(kind, stand, name):
+            raise DataUnavailable(
+                f"database {name} has schema {stand.revision or 'none'}, this program needs"
+                f" {migrations.needed(kind)}; run `atomic-guide migrate`"
+            )
+    directory = PostgresDatabase("directory", settings.directory or "", settings.postgresql)
+    opened = [
+        Shard(server.name, PostgresDatabase(server.name, server.url, settings.postgresql), server.zone, server.weight)
+        for server in settings.servers
+    ]
+    shards = Shards(directory, opened)
+    try:
+        await shards.join()
+    except BaseException:
+        await shards.close()
+        raise
+    return shards
+
+
+@asynccontextmanager
+async def _connected(
+    name: str, address: str, settings: PostgresSettings
+) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """One connection without the time limits of serving; the product's errors for the driver's."""
+    try:
+        connection = await asyncpg.connect(
+            address,
+            timeout=settings.connect_timeout,
+            command_timeout=_MIGRATION_SECONDS,
+            ssl=tls_of(address, settings),
+            target_session_attrs=SessionAttribute.primary,
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=settings.connect_timeout)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise wrap(error, name) from error
+
+
+async def _stand(connection: asyncpg.Connection[asyncpg.Record]) -> Stand:
+    known = {
+        row["name"]
+        for row in await connection.fetch(
+            "SELECT c.relname AS name FROM pg_class AS c WHERE c.oid IN"
+            " (to_regclass('alembic_version'), to_regclass('schema_floor'))"
+        )
+    }
+    revision = floor = None
+    if "alembic_version" in known:
+        revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+    if "schema_floor" in known:
+        floor = await connection.fetchval("SELECT revision FROM schema_floor")
+    return Stand(revision, floor)
+
+
+async def _migrated(connection: asyncpg.Connection[asyncpg.Record], name: str, kind: Kind, *, contract: bool) -> bool:
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        stand = await _stand(connection)
+        # Refuses what a newer program has written.
+        migrations.is_current(kind, stand, name)
+        target = migrations.goal(kind, stand.revision, contract=contract)
+        if stand.revision is not None and stand.revision >= target:
+            return False
+        await connection.execute(migrations.statements(kind, stand.revision, target))
+        return True

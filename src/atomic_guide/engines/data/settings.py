@@ -1,0 +1,162 @@
+"""Where courses are kept: SQLite files of the data directory, or PostgreSQL servers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from atomic_guide.engines.data.sqlite import SqliteSettings
+from atomic_guide.errors import ConfigurationError
+
+DEFAULT_ZONE = "default"
+
+Address = Annotated[str, msgspec.Meta(pattern=r"^postgres(ql)?://")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+class PostgresSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How each process talks to each server."""
+
+    readers: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1000,
+            description="Most connections for reads to each server; concurrent point reads share one statement.",
+            extra={"unit": "connections"},
+        ),
+    ] = 8
+    writers: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1000,
+            description="Most connections for writes to each primary; more than its cores only wait for one another.",
+            extra={"unit": "connections"},
+        ),
+    ] = 8
+    pending_limit: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1_000_000,
+            description="Most statements that may wait for a connection; the next is refused with 503.",
+            extra={"unit": "statements"},
+        ),
+    ] = 10_000
+    connect_timeout: Annotated[
+        float,
+        msgspec.Meta(ge=0.1, le=60, description="How long a new connection may take.", extra={"unit": "s"}),
+    ] = 5.0
+    statement_timeout: Annotated[
+        float,
+        msgspec.Meta(ge=0.1, le=600, description="When a short statement is broken off.", extra={"unit": "s"}),
+    ] = 10.0
+    scan_timeout: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.1,
+            le=3600,
+            description="When a long read is broken off; a report over a year takes well under this.",
+            extra={"unit": "s"},
+        ),
+    ] = 30.0
+    lock_timeout: Annotated[
+        float,
+        msgspec.Meta(ge=0.1, le=60, description="How long a statement waits for another's locks.", extra={"unit": "s"}),
+    ] = 5.0
+    retry_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=60,
+            description="How long a write looks for its primary when the connection fails before the commit.",
+            extra={"unit": "s"},
+        ),
+    ] = 5.0
+    tls: Annotated[
+        Literal["auto", "disable", "require", "verify-full"],
+        msgspec.Meta(
+            description="auto: verify-full to other machines, none on loopback; `sslmode` in an address wins.",
+            extra={"unit": "mode"},
+        ),
+    ] = "auto"
+    tls_ca: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="The authorities that sign the servers' certificates; none: the system's.",
+            extra={"unit": "path"},
+        ),
+    ] = None
+
+
+class ReplicaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A streaming replica of a shard: its address, and the region that it stands in."""
+
+    url: Address
+    region: str = ""
+
+
+class ShardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A shard on PostgreSQL: the primary's address (several hosts for failover), its zone, weight and replicas."""
+
+    name: Name
+    url: Address
+    zone: Name = DEFAULT_ZONE
+    region: str = ""
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    replicas: tuple[ReplicaSettings, ...] = ()
+
+
+class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where courses are kept."""
+
+    shards: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=64,
+            description="Shard files of the embedded form; four spread the writers over as many threads and files.",
+            extra={"unit": "files"},
+        ),
+    ] = 4
+    directory: Annotated[
+        Address | None,
+        msgspec.Meta(
+            description="The directory database on PostgreSQL, `postgresql://...`; without it all databases are files.",
+            extra={"unit": "secret"},
+        ),
+    ] = None
+    servers: Annotated[
+        tuple[ShardSettings, ...],
+        msgspec.Meta(
+            description="The shards on PostgreSQL: name, url, zone, region, weight and replicas (url, region) of each.",
+            extra={"unit": "secret"},
+        ),
+    ] = ()
+    region: Annotated[
+        str,
+        msgspec.Meta(
+            description="Where this process stands; replicas of the same region are asked first.",
+            extra={"unit": "region"},
+        ),
+    ] = ""
+    sqlite: SqliteSettings = SqliteSettings()
+    postgresql: PostgresSettings = PostgresSettings()
+
+
+def check_servers(settings: DataSettings) -> None:
+    """Raise `ConfigurationError` for shards that cannot be as they are declared, naming the setting."""
+    if settings.directory is None:
+        if settings.servers:
+            raise ConfigurationError("setting databases.servers: name the directory database too, databases.directory")
+        return
+    if not settings.servers:
+        raise ConfigurationError("setting databases.servers: name at least one shard beside databases.directory")
+    names = [server.name for server in settings.servers]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"setting databases.servers: {', '.join(twice)} stands twice")
+    urls = [settings.directory, *(server.url for server in settings.servers)]
+    if len(set(urls)) < len(urls):
+        raise ConfigurationError("setting databases.servers: two databases have one address; give each its own")
