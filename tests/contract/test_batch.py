@@ -9,9 +9,9 @@ import pytest
 from atomic_guide import errors
 from atomic_guide.engines.data.batch import GroupCommit
 from atomic_guide.engines.data.database import Database, Transaction
-from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.queries import parse_queries
-from atomic_guide.engines.data.sqlite import SqliteDatabase
+from tests.engines import ENGINES, opened_database
+from tests.postgres import Cluster
 
 QUERIES = parse_queries(
     """
@@ -26,13 +26,12 @@ SELECT name FROM secrets ORDER BY name
 )
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    path = tmp_path / "directory.sqlite"
-    upgrade_file(path, "directory")
-    opened = SqliteDatabase(path)
-    yield opened
-    await opened.close()
+@pytest.fixture(params=ENGINES)
+async def database(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_cluster: Cluster
+) -> AsyncIterator[Database]:
+    async with opened_database(request.param, tmp_path, postgres_cluster) as opened:
+        yield opened
 
 
 class Log:

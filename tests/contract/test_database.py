@@ -8,9 +8,9 @@ import pytest
 
 from atomic_guide import errors
 from atomic_guide.engines.data.database import Database, Transaction
-from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.queries import parse_queries
-from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
+from tests.engines import ENGINES, opened_database
+from tests.postgres import Cluster
 
 QUERIES = parse_queries(
     """
@@ -34,13 +34,12 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS
 )
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    path = tmp_path / "directory.sqlite"
-    upgrade_file(path, "directory")
-    opened = SqliteDatabase(path, SqliteSettings(scan_timeout=0.2))
-    yield opened
-    await opened.close()
+@pytest.fixture(params=ENGINES)
+async def database(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_cluster: Cluster
+) -> AsyncIterator[Database]:
+    async with opened_database(request.param, tmp_path, postgres_cluster, scan_timeout=0.2) as opened:
+        yield opened
 
 
 def adding(name: str, value: str = "v") -> "Adding":

@@ -10,10 +10,8 @@ import pytest
 
 from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.database import Transaction
-from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
-from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import claim, release_leases
 from atomic_guide.engines.queues.deadletter import DeadLetters
@@ -22,6 +20,8 @@ from atomic_guide.engines.queues.lease import Lease, LeaseLost
 from atomic_guide.engines.queues.retry import backoff
 from atomic_guide.engines.queues.worker import Handler, Worker
 from atomic_guide.errors import NotFound, Permanent, RetryLater
+from tests.engines import ENGINES, opened_shards
+from tests.postgres import Cluster
 
 SETTINGS = QueueSettings(
     lease_seconds=30,
@@ -35,11 +35,10 @@ LEASES = Query("leases", "The end of every lease.", {None: "SELECT lease_until F
 COURSES = [CourseKey.of("tenant", f"course-{number}") for number in range(8)]
 
 
-@pytest.fixture
-async def shards(tmp_path: Path) -> AsyncIterator[Shards]:
-    shards = await open_embedded(tmp_path, DataSettings(shards=2))
-    yield shards
-    await shards.close()
+@pytest.fixture(params=ENGINES)
+async def shards(request: pytest.FixtureRequest, tmp_path: Path, postgres_cluster: Cluster) -> AsyncIterator[Shards]:
+    async with opened_shards(request.param, tmp_path, postgres_cluster) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterator, Sequence
+import types
+from collections.abc import AsyncIterator, Awaitable, Generator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
@@ -90,40 +91,70 @@ def arguments(statement: Positional, params: Params | None) -> list[Any]:
 
 
 class PostgresTransaction:
-    """A transaction on one connection."""
+    """A transaction on one connection; `inside` is true while one of its calls waits for the server."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.inside = False
 
     async def read(self, query: Query, params: Params | None = None) -> list[Row]:
         """Every row of the answer."""
         statement = query.postgresql
-        return cast("list[Row]", await self._connection.fetch(statement.sql, *arguments(statement, params)))
+        rows = await self._ask(self._connection.fetch(statement.sql, *arguments(statement, params)))
+        return cast("list[Row]", rows)
 
     async def one(self, query: Query, params: Params | None = None) -> Row | None:
         """The first row of the answer, if any."""
-        statement = query.postgresql
-        return cast("Row | None", await self._connection.fetchrow(statement.sql, *arguments(statement, params)))
+        rows = await self.read(query, params)
+        return rows[0] if rows else None
 
     async def execute(self, query: Query, params: Params | None = None) -> int:
         """How many rows the statement changed: the last word of the server's tag, such as `UPDATE 3`."""
         statement = query.postgresql
-        tag = await self._connection.execute(statement.sql, *arguments(statement, params))
+        tag = await self._ask(self._connection.execute(statement.sql, *arguments(statement, params)))
         last = tag.rpartition(" ")[2]
         return int(last) if last.isdigit() else 0
 
     async def execute_many(self, query: Query, params: Sequence[Params]) -> None:
         """All sets of parameters in one batch, without a round trip for each."""
         statement = query.postgresql
-        await self._connection.executemany(statement.sql, [arguments(statement, each) for each in params])
+        await self._ask(self._connection.executemany(statement.sql, [arguments(statement, each) for each in params]))
 
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         """One statement for all sets of parameters."""
-        return await _read_each(self._connection, query.postgresql, params)
+        return await self._ask(_read_each(self._connection, query.postgresql, params)) if params else []
 
     async def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """COPY, in the binary form."""
-        await self._connection.copy_records_to_table(table, columns=list(columns), records=rows)
+        await self._ask(self._connection.copy_records_to_table(table, columns=list(columns), records=rows))
+
+    async def _ask(self, call: Awaitable[T]) -> T:
+        self.inside = True
+        try:
+            return await call
+        finally:
+            self.inside = False
+
+
+@types.coroutine
+def _driven(work: Work[T], transaction: PostgresTransaction) -> Generator[Any, Any, T]:
+    """Run a work; RuntimeError where it waits for anything but its transaction, which SQLite could not run."""
+    steps = work(transaction).__await__()
+    step, given = steps.send, None
+    while True:
+        try:
+            awaited = step(given)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        if not transaction.inside:
+            steps.close()
+            message = "a unit of work may await nothing but its transaction"
+            raise RuntimeError(message)
+        try:
+            given = yield awaited
+            step = steps.send
+        except BaseException as error:  # noqa: BLE001 - a cancellation, say, is the work's to see
+            given, step = error, steps.throw
 
 
 class PostgresDatabase:
@@ -291,10 +322,10 @@ async def _keep(connection: Connection) -> None:
     del connection
 
 
-async def _in_transaction(connection: Connection, work: Work[Any]) -> Any:
+async def _in_transaction(connection: Connection, work: Work[T]) -> T:
     await connection.execute("BEGIN")
     try:
-        value = await work(PostgresTransaction(connection))
+        value = await _driven(work, PostgresTransaction(connection))
     except BaseException:
         if not connection.is_closed():
             await connection.execute("ROLLBACK")

@@ -1,0 +1,89 @@
+"""The databases that a test of the port runs on: SQLite files, and PostgreSQL servers where it asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from atomic_guide.engines.data import migrations
+from atomic_guide.engines.data.database import Engine
+from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.migrations import Kind, upgrade_file
+from atomic_guide.engines.data.postgres import PostgresDatabase
+from atomic_guide.engines.data.servers import open_servers
+from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, ReplicaSettings, ShardSettings
+from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
+from tests.postgres import Cluster, Databases, Template, fresh_database, fresh_databases
+
+ENGINES = ["sqlite", "postgresql"]
+
+
+async def _migrate(dsn: str, kind: Kind) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(migrations.statements(kind, None, migrations.head(kind)))
+    finally:
+        await connection.close()
+
+
+async def _directory(dsn: str) -> None:
+    await _migrate(dsn, "directory")
+
+
+async def _shard(dsn: str) -> None:
+    await _migrate(dsn, "shard")
+
+
+DIRECTORY = Template("directory", _directory)
+SHARD = Template("shard", _shard)
+
+
+@asynccontextmanager
+async def opened_database(
+    engine: str, folder: Path, cluster: Cluster, kind: Kind = "directory", *, scan_timeout: float = 30.0
+) -> AsyncIterator[Engine]:
+    """One migrated database of an engine."""
+    if engine == "sqlite":
+        path = folder / f"{kind}.sqlite"
+        upgrade_file(path, kind)
+        file = SqliteDatabase(path, SqliteSettings(scan_timeout=scan_timeout))
+        yield file
+        await file.close()
+        return
+    async with fresh_database(cluster.shards[0], DIRECTORY if kind == "directory" else SHARD) as dsn:
+        server = PostgresDatabase(kind, dsn, PostgresSettings(scan_timeout=scan_timeout))
+        yield server
+        await server.close()
+
+
+def declared(databases: Databases) -> DataSettings:
+    """The settings of an installation on these databases."""
+    return DataSettings(
+        directory=databases.directory.primary,
+        servers=tuple(
+            ShardSettings(
+                name=f"shard-{number}",
+                url=place.primary,
+                replicas=tuple(ReplicaSettings(url, region) for region, url in place.replicas.items()),
+            )
+            for number, place in enumerate(databases.shards)
+        ),
+    )
+
+
+@asynccontextmanager
+async def opened_shards(engine: str, folder: Path, cluster: Cluster) -> AsyncIterator[Shards]:
+    """A directory and two shards of an engine."""
+    if engine == "sqlite":
+        files = await open_embedded(folder, DataSettings(shards=2))
+        yield files
+        await files.close()
+        return
+    async with fresh_databases(cluster, directory=DIRECTORY, shard=SHARD) as databases:
+        servers = await open_servers(declared(databases))
+        yield servers
+        await servers.close()
