@@ -17,6 +17,16 @@ QUERIES = parse_queries(
 -- name: add
 -- purpose: Store a secret.
 INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, 1)
+-- name: lay
+-- purpose: Store secrets, or change those that are there.
+-- dialect: sqlite
+INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, :created_at)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE secrets.value <> excluded.value
+-- name: lay
+-- dialect: postgresql
+INSERT INTO secrets (name, value, created_at)
+SELECT name, value, :created_at::float8 FROM unnest(:name::text[], :value::text[]) AS given(name, value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE secrets.value <> excluded.value
 -- name: all
 -- purpose: Read what is stored.
 SELECT name, value FROM secrets ORDER BY name
@@ -154,3 +164,23 @@ async def test_what_was_accepted_before_closing_is_stored(database: Database) ->
     assert sorted(await asyncio.gather(*writes)) == sorted(f"n{i}" for i in range(50))
     with pytest.raises(errors.DataUnavailable, match="closed"):
         await database.write(adding("late"))
+
+
+async def test_rows_by_column_are_stored_and_counted(database: Database) -> None:
+    names_of, values = [f"n{i}" for i in range(50)], [str(i) for i in range(50)]
+
+    async def work(tx: Transaction) -> int:
+        return await tx.execute_columns(QUERIES["lay"], {"name": names_of, "value": values}, {"created_at": 2.0})
+
+    assert await database.write(work) == 50
+    assert await database.write(work) == 0
+    values[7] = "other"
+    assert await database.write(work) == 1
+    assert len(await names(database)) == 50
+
+
+async def test_no_rows_by_column_change_nothing(database: Database) -> None:
+    async def work(tx: Transaction) -> int:
+        return await tx.execute_columns(QUERIES["lay"], {"name": [], "value": []}, {"created_at": 2.0})
+
+    assert await database.write(work) == 0

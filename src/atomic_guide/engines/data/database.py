@@ -50,6 +50,14 @@ class Transaction(Protocol):
         """Run a statement once for each set of parameters."""
         ...
 
+    async def execute_columns(self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params) -> int:
+        """Run a statement for rows given by column, `params` being the same for all; returns how many it changed.
+
+        The text for SQLite is about one row. That for PostgreSQL gets each column as an array, for `unnest`; where it
+        has ON CONFLICT DO UPDATE, no two rows may have one key.
+        """
+        ...
+
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         """The rows for each set of parameters, in their order: one round trip where the engine has any."""
         ...

@@ -19,7 +19,7 @@ import asyncio
 import functools
 import ssl
 import types
-from collections.abc import AsyncIterator, Awaitable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
@@ -119,6 +119,10 @@ class PostgresTransaction:
         """All sets of parameters in one batch, without a round trip for each."""
         statement = query.postgresql
         await self._ask(self._connection.executemany(statement.sql, [arguments(statement, each) for each in params]))
+
+    async def execute_columns(self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params) -> int:
+        """One statement with arrays."""
+        return await self.execute(query, {**params, **columns})
 
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         """One statement for all sets of parameters."""

@@ -17,7 +17,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -155,6 +155,10 @@ class _SqliteTransaction:
 
     async def execute_many(self, query: Query, params: Sequence[Params]) -> None:
         self._connection.executemany(query.sqlite, params)
+
+    async def execute_columns(self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params) -> int:
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        return max(0, self._connection.executemany(query.sqlite, ({**params, **row} for row in rows)).rowcount)
 
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         return [cast("list[Row]", self._connection.execute(query.sqlite, each).fetchall()) for each in params]
