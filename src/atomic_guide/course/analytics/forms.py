@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import msgspec
 
 from atomic_guide import errors
+from atomic_guide.course.analytics.columns import Mark
 from atomic_guide.course.analytics.scores import FIELDS, REQUIRED, Rejected, Score, Unacceptable, check_score
 
 LINE_LIMIT = 64 * 1024
@@ -25,6 +26,9 @@ LINE_LIMIT = 64 * 1024
 
 RECORD_LINES = 16
 """Lines that a quoted CSV record may span. A stray quote would otherwise swallow the rows after it."""
+
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark that some programs write before UTF-8."""
 
 Taken = list["tuple[int, Score] | Rejected"]
 
@@ -63,7 +67,7 @@ class NdjsonForm:
 
     def __init__(self, now: float) -> None:
         self._now = now
-        self._lines = _Lines()
+        self._lines = Lines()
 
     def feed(self, piece: bytes) -> Taken:
         """Take the next bytes."""
@@ -73,6 +77,15 @@ class NdjsonForm:
         """Take the last line, which may lack its end."""
         return [self._row(number, line) for number, line in self._lines.finish()]
 
+    @property
+    def mark(self) -> Mark:
+        """How far everything has been returned."""
+        return self._lines.mark
+
+    def resume(self, mark: Mark) -> None:
+        """Go on at the mark of an earlier reader."""
+        self._lines.mark = mark
+
     def _row(self, number: int, line: bytes | None) -> tuple[int, Score] | Rejected:
         return _too_long(number) if line is None else _object(number, line, self._now)
 
@@ -81,59 +94,80 @@ class CsvForm:
     """A header row, then one score in each record."""
 
     def __init__(self, now: float) -> None:
-        self._now = now
-        self._lines = _Lines()
-        self._columns: list[str] | None = None
-        self._delimiter = ","
-        # Lines of a record whose quotes are still open.
-        self._open: deque[tuple[int, str]] = deque()
+        self._lines = Lines()
+        self._records = Records(now)
 
     def feed(self, piece: bytes) -> Taken:
         """Take the next bytes."""
-        return [row for number, line in self._lines.feed(piece) for row in self._line(number, line)]
+        return [row for number, line in self._lines.feed(piece) for row in self._records.add(number, line)]
 
     def finish(self) -> Taken:
         """Take the last line, and reject a record whose quotes never closed."""
-        rows = [row for number, line in self._lines.finish() for row in self._line(number, line)]
-        while self._open:
-            rows += self._give_up()
-        if self._columns is None:
-            raise errors.Invalid(f"the CSV is empty; its first line must be {','.join(FIELDS)}")
-        return rows
+        rows = [row for number, line in self._lines.finish() for row in self._records.add(number, line)]
+        return rows + self._records.finish()
 
-    def _line(self, number: int, line: bytes | None) -> Taken:
+
+class Records:
+    """The lines of a CSV as records, one by one: what every other reader of CSV must agree with."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self.columns: list[str] | None = None
+        self.delimiter = ","
+        # Lines of a record whose quotes are still open.
+        self._open: deque[tuple[int, str]] = deque()
+
+    @property
+    def open_line(self) -> int | None:
+        """The first line of a record that may go on in the next one; every line before it is decided."""
+        return self._open[0][0] if self._open else None
+
+    def add(self, number: int, line: bytes | None) -> Taken:
+        """Take the next line, None for one over the limit; returns the records it completes."""
         rows: Taken = []
         text, reason = _text(line)
         if text is None:
-            if self._columns is None:
+            if self.columns is None:
                 raise errors.Invalid(f"the header cannot be read: {reason}")
             while self._open:
                 rows += self._give_up()
             return [*rows, Rejected(number, reason)]
-        if self._columns is None:
-            self._columns, self._delimiter = _header(text)
+        if self.columns is None:
+            self.columns, self.delimiter = _header(text)
             return rows
         self._open.append((number, text))
-        if len(self._open) > 1 and '"' not in text and len(self._open) < RECORD_LINES:
+        if len(self._open) > 1 and '"' not in text and not self._is_over():
             return rows
         return self._complete()
+
+    def finish(self) -> Taken:
+        """Say that there are no more lines; rejects a record whose quotes never closed."""
+        rows: Taken = []
+        while self._open:
+            rows += self._give_up()
+        if self.columns is None:
+            raise errors.Invalid(f"the CSV is empty; its first line must be {','.join(FIELDS)}")
+        return rows
 
     def _complete(self) -> Taken:
         """Every record that the open lines hold whole."""
         rows: Taken = []
         while self._open:
             number = self._open[0][0]
-            fields, reason = _split(self._open, self._delimiter)
+            fields, reason = _split(self._open, self.delimiter)
             if fields is not None:
                 self._open.clear()
                 rows.append(self._row(number, fields))
             elif reason:
                 rows += self._reject_first(reason)
-            elif len(self._open) >= RECORD_LINES or sum(len(line) for _, line in self._open) > LINE_LIMIT:
+            elif self._is_over():
                 rows += self._reject_first(f"a quote is opened and not closed within {RECORD_LINES} lines")
             else:
                 break
         return rows
+
+    def _is_over(self) -> bool:
+        return len(self._open) >= RECORD_LINES or sum(len(line) for _, line in self._open) > LINE_LIMIT
 
     def _give_up(self) -> Taken:
         return self._reject_first("a quote is opened and never closed")
@@ -150,44 +184,51 @@ class CsvForm:
         return rows
 
     def _row(self, number: int, fields: list[str]) -> tuple[int, Score] | Rejected:
-        columns = self._columns or []
+        columns = self.columns or []
         if len(fields) != len(columns):
             return Rejected(number, f"{len(fields)} fields where the header has {len(columns)}")
         row: dict[str, Any] = dict(zip(columns, fields, strict=True))
-        if self._delimiter == ";":
+        if self.delimiter == ";":
             row.update({name: row[name].replace(",", ".") for name in ("score", "max")})
         return _checked(number, row, self._now)
 
 
-class _Lines:
+class Lines:
     """Cuts bytes into numbered lines; one over the limit comes as None, and empty ones do not come."""
 
     def __init__(self) -> None:
+        self.mark = Mark()
         self._rest = b""
-        self._number = 0
-        self._skipping = False
+        self._dropped = 0
 
     def feed(self, piece: bytes) -> list[tuple[int, bytes | None]]:
+        """The lines that the next bytes complete."""
         lines = (self._rest + piece).split(b"\n")
         self._rest = lines.pop()
-        found = [entry for line in lines for entry in self._end(line)]
-        if len(self._rest) > LINE_LIMIT:
-            self._rest, self._skipping = b"", True
+        found = [entry for line in lines for entry in self._end(line, 1)]
+        if self._dropped or len(self._rest) > LINE_LIMIT:
+            self._rest, self._dropped = b"", self._dropped + len(self._rest)
         return found
 
     def finish(self) -> list[tuple[int, bytes | None]]:
+        """The last line, which lacks its end."""
         line, self._rest = self._rest, b""
-        return self._end(line)
+        return self._end(line, 0)
 
-    def _end(self, line: bytes) -> list[tuple[int, bytes | None]]:
-        self._number += 1
-        if self._number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        skipped, self._skipping = self._skipping or len(line) > LINE_LIMIT, False
-        if skipped:
-            return [(self._number, None)]
-        line = line.removesuffix(b"\r")
-        return [(self._number, line)] if line.strip() else []
+    def _end(self, line: bytes, end: int) -> list[tuple[int, bytes | None]]:
+        dropped, self._dropped = self._dropped, 0
+        self.mark = Mark(self.mark.offset + dropped + len(line) + end, self.mark.line + 1)
+        return [(self.mark.line, None)] if dropped else end_line(self.mark.line, line)
+
+
+def end_line(number: int, line: bytes) -> list[tuple[int, bytes | None]]:
+    """A line without its end: None in its place where it is over the limit, and nothing where it is empty."""
+    if number == 1:
+        line = line.removeprefix(MARK)
+    if len(line) > LINE_LIMIT:
+        return [(number, None)]
+    line = line.removesuffix(b"\r")
+    return [(number, line)] if line.strip() else []
 
 
 def _too_long(number: int) -> Rejected:
