@@ -1,0 +1,143 @@
+"""Storing scores: whole batches by column, each one durable unit of work, however often it is sent.
+
+A batch goes in one of two ways. *Appended*, its rows are streamed into the table (COPY, on PostgreSQL), which refuses
+them all where one is there already. *Merged*, they are laid over what is stored by one statement, at three times the
+cost. New sheets hold rows that nobody has sent, so a large batch is appended first; where that is refused it is
+merged, and so are some of those after it. Both end in the same rows and the same counts.
+
+Counts are exact: each row is new, corrects what is stored, or is a duplicate, as if it had come alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from atomic_guide import errors
+from atomic_guide.course.analytics.columns import Columns
+from atomic_guide.engines.data.database import Database, Transaction
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.queries import load_queries
+
+QUERIES = load_queries(__package__)
+
+Note = Callable[[Transaction, int], Awaitable[None]]
+"""What else is written with a batch, given how many of its rows were new or corrected; part of the unit of work."""
+
+_LEAST_APPENDED = 200
+"""Rows of a batch that is appended first; below that the second try costs more than appending saves."""
+
+_MOST_PASSED_OVER = 64
+"""Batches that are merged at once after refusals, before appending is tried again: the tries are then 2% of them."""
+
+_COLUMNS = ("bucket", "tenant", "course", "user", "activity", "at", "id", "score", "maximum")
+
+
+class Stored(NamedTuple):
+    """A batch that is on disk: rows that were new or corrected, and the gradebook's version, None where none was."""
+
+    changed: int
+    version: int | None
+
+
+class Storing:
+    """Stores the batches of one course, one after the other."""
+
+    def __init__(self, database: Database, key: CourseKey) -> None:
+        self._database = database
+        self._key = key
+        self._merges = 0
+        self._pass_over = 1
+
+    async def store(self, columns: Columns, now: float, note: Note | None = None) -> Stored:
+        """Store a batch with its note, all or nothing."""
+        batch = _Batch(self._key, columns, now, note)
+        if self._merges or columns.rows < _LEAST_APPENDED or _repeats(columns):
+            self._merges = max(0, self._merges - 1)
+            return await self._database.write(batch.merge)
+        try:
+            stored = await self._database.write(batch.append)
+        except errors.Conflict:
+            self._merges = self._pass_over
+            self._pass_over = min(2 * self._pass_over, _MOST_PASSED_OVER)
+            return await self._database.write(batch.merge)
+        self._pass_over = 1
+        return stored
+
+
+class _Batch(NamedTuple):
+    """Rows to be stored together."""
+
+    key: CourseKey
+    columns: Columns
+    now: float
+    note: Note | None
+
+    async def append(self, tx: Transaction) -> Stored:
+        """Store rows that are all new. Raises `Conflict` where one is not."""
+        place = tuple(self.key.columns[name] for name in _COLUMNS[:3])
+        columns = self.columns
+        numbers = (column.tolist() for column in (columns.score, columns.maximum))
+        rows = zip(columns.user, columns.activity, columns.at.tolist(), columns.id, *numbers, strict=True)
+        await tx.copy_rows("scores", _COLUMNS, [place + row for row in rows])
+        return await self._finish(tx, columns.rows)
+
+    async def merge(self, tx: Transaction) -> Stored:
+        """Lay rows over those that are there."""
+        changed = 0
+        has_id = np.array([bool(identity) for identity in self.columns.id], np.bool_)
+        for part in _rounds(self.columns.only(~has_id)):
+            given = _given(part)
+            del given["id"]
+            changed += await tx.execute_columns(QUERIES["add_scores"], given, self.key.columns)
+        if has_id.any():
+            given = _given(self.columns.only(has_id))
+            changed += await tx.execute_columns(QUERIES["add_identified_scores"], given, self.key.columns)
+        return await self._finish(tx, changed)
+
+    async def _finish(self, tx: Transaction, changed: int) -> Stored:
+        version = None
+        if changed:
+            row = await tx.one(QUERIES["bump_gradebook"], {**self.key.columns, "now": self.now})
+            version = int(row["version"]) if row else None
+        if self.note:
+            await self.note(tx, changed)
+        return Stored(changed, version)
+
+
+def _given(columns: Columns) -> dict[str, list[str] | list[float]]:
+    return {
+        "user": columns.user,
+        "activity": columns.activity,
+        "at": columns.at.tolist(),
+        "id": columns.id,
+        "score": columns.score.tolist(),
+        "maximum": columns.maximum.tolist(),
+    }
+
+
+def _names(columns: Columns) -> Iterator[tuple[str, str, float, str]]:
+    """What each row is known by."""
+    return zip(columns.user, columns.activity, columns.at.tolist(), columns.id, strict=True)
+
+
+def _repeats(columns: Columns) -> bool:
+    return len(set(_names(columns))) < columns.rows
+
+
+def _rounds(columns: Columns) -> Iterator[Columns]:
+    """The rows in parts in which none has the name of another; the later ones of a name come in later parts."""
+    if not _repeats(columns):
+        if columns.rows:
+            yield columns
+        return
+    seen: Counter[tuple[str, str, float, str]] = Counter()
+    turn = np.zeros(columns.rows, np.int64)
+    for place, name in enumerate(_names(columns)):
+        turn[place] = seen[name]
+        seen[name] += 1
+    for number in range(int(turn.max()) + 1):
+        yield columns.only(turn == number)
