@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import msgspec
 
 from atomic_guide.engines.data import migrations
 from atomic_guide.engines.data.database import Engine
@@ -73,6 +74,13 @@ def declared(databases: Databases) -> DataSettings:
             for number, place in enumerate(databases.shards)
         ),
     )
+
+
+def variables(databases: Databases) -> dict[str, str]:
+    """The same as environment variables, without their prefix."""
+    settings = declared(databases)
+    servers = msgspec.json.encode(settings.servers).decode()
+    return {"DATABASES_DIRECTORY": databases.directory.primary, "DATABASES_SERVERS": servers}
 
 
 @asynccontextmanager

@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from queue import Empty, Queue
 
 import httpx
 
 from atomic_guide.clock import SystemClock
+from atomic_guide.engines.data.database import Database
 from atomic_guide.engines.data.embedded import database_files
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
@@ -24,8 +26,9 @@ from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 class RunningServer:
     """One `atomic-guide serve` with its data directory."""
 
-    def __init__(self, data: Path, process: subprocess.Popen[str], url: str) -> None:
+    def __init__(self, data: Path, process: subprocess.Popen[str], url: str, directory: str | None) -> None:
         self.data = data
+        self._directory = directory
         self.process = process
         self.url = url
 
@@ -48,7 +51,11 @@ class RunningServer:
         """A one-time code for a session, written beside the running server as a launch in another process would."""
 
         async def issue() -> str:
-            directory = SqliteDatabase(database_files(self.data, DataSettings())[0])
+            directory: Database = (
+                PostgresDatabase("directory", self._directory)
+                if self._directory
+                else SqliteDatabase(database_files(self.data, DataSettings())[0])
+            )
             try:
                 return await Sessions(directory, SystemClock(), SessionSettings(), "unused").issue_code(session)
             finally:
@@ -75,15 +82,19 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def running_server(data: Path, *, port: int = 0, **settings: str) -> Iterator[RunningServer]:
-    """Start a server, on a free port if none is given; `settings` are environment variables without their prefix."""
+def running_server(
+    data: Path, variables: Mapping[str, str] | None = None, *, port: int = 0, **settings: str
+) -> Iterator[RunningServer]:
+    """Start a server, on a free port if none is given; `variables` and `settings` are environment variables without their prefix."""
+    settings = {**(variables or {}), **settings}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
     environment |= {f"ATOMIC_GUIDE_{name}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "atomic_guide.cli", "serve", "--data", str(data), "--port", str(port)]
     log = (data.parent / f"{data.name}.log").open("a", encoding="utf-8")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     try:
-        yield RunningServer(data, process, _ready_url(process, Path(log.name)))
+        url = _ready_url(process, Path(log.name))
+        yield RunningServer(data, process, url, settings.get("DATABASES_DIRECTORY"))
     finally:
         if process.poll() is None:
             process.terminate()

@@ -1,14 +1,19 @@
 """SQL and schema fit: every named statement of the product can be prepared on a migrated database."""
 
+import asyncio
 import sqlite3
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 import atomic_guide
 from atomic_guide.engines.data.migrations import head, upgrade_file
 from atomic_guide.engines.data.queries import Query, parse_queries
 from atomic_guide.engines.data.schema import directory_metadata, shard_metadata
+from tests.engines import DIRECTORY, SHARD
+from tests.postgres import Cluster, fresh_database
 
 ROOT = Path(atomic_guide.__file__).parent
 QUERIES = [
@@ -40,6 +45,57 @@ def prepares(path: Path, query: Query) -> bool:
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_statement_fits_the_schema(databases: list[Path], query: Query) -> None:
     assert any(prepares(path, query) for path in databases)
+
+
+@pytest.fixture(scope="module")
+def servers(postgres_cluster: Cluster) -> Iterator[list[str]]:
+    """Addresses of a directory and a shard on PostgreSQL."""
+
+    async def made() -> AsyncGenerator[list[str]]:
+        server = postgres_cluster.shards[0]
+        async with fresh_database(server, DIRECTORY) as directory, fresh_database(server, SHARD) as shard:
+            yield [directory, shard]
+
+    with asyncio.Runner() as runner:
+        databases = made()
+        yield runner.run(anext(databases))
+        runner.run(databases.aclose())
+
+
+async def fails_on_a_server(dsn: str, query: Query) -> str:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.prepare(query.postgresql.sql)
+        if ":bucket" in query.text("postgresql") and query.postgresql.sql.startswith("SELECT"):
+            await connection.prepare(query.fenced.sql)
+    except asyncpg.PostgresError as error:
+        return str(error)
+    finally:
+        await connection.close()
+    return ""
+
+
+@pytest.mark.parametrize("query", QUERIES)
+async def test_a_statement_fits_the_schema_on_servers(servers: list[str], query: Query) -> None:
+    reasons = [await fails_on_a_server(dsn, query) for dsn in servers]
+    assert "" in reasons, reasons
+
+
+async def test_both_engines_have_the_same_tables_and_columns(servers: list[str]) -> None:
+    for dsn, metadata in zip(servers, (directory_metadata, shard_metadata), strict=True):
+        connection = await asyncpg.connect(dsn)
+        rows = await connection.fetch(
+            "SELECT table_name, column_name, is_nullable FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+        )
+        await connection.close()
+        stands = {(row["table_name"], row["column_name"], row["is_nullable"] == "YES") for row in rows}
+        wanted = {
+            (table.name, column.name, bool(column.nullable))
+            for table in metadata.tables.values()
+            for column in table.columns
+        }
+        assert stands == wanted
 
 
 def test_a_migrated_file_is_left_alone(databases: list[Path]) -> None:

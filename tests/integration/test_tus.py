@@ -166,7 +166,7 @@ async def test_a_whole_upload_whose_process_died_becomes_a_video(
         if moved:
             place = f"{key.tenant}/{key.course}/video/{video}/source"
             await studio.media.store.adopt([(tmp_path / "uploads" / video, place)])
-        await studio.media.recover()
+        await studio.media.recover(alone=True)
         await studio.media.uploads.tend()
         assert (await teacher.get(f"/api/video/{video}")).json()["status"] == "queued"
         assert upload.length == len(lecture)
@@ -202,7 +202,7 @@ async def test_an_upload_in_one_piece_that_a_crash_ended_leaves_nothing(studio: 
     kept = await create(teacher, 1000)
     await studio.media.uploads.create(studio.key(), "teacher", 5000)
     (tmp_path / "uploads" / "stray").write_bytes(b"x")
-    await studio.media.recover()
+    await studio.media.recover(alone=True)
     assert (await teacher.get("/api/video")).json()["space"]["used"] == 1000
     assert [path.name for path in files(tmp_path)] == [kept.json()["id"]]
 

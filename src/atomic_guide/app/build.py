@@ -28,7 +28,7 @@ from atomic_guide.course.video.assembly import build_media, media_key
 from atomic_guide.course.video.videos import Parts
 from atomic_guide.engines.assets.sign import Signer
 from atomic_guide.engines.assets.store import Store
-from atomic_guide.engines.data.opening import open_databases
+from atomic_guide.engines.data.opening import is_embedded, open_databases
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.nats.connection import Connection
@@ -126,7 +126,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
             await close_practice(tool.lti.platforms)
         await _join_wakes(tool.media.queues, connection)
         if supervisor:
-            await tool.media.recover()
+            await tool.media.recover(alone=is_embedded(settings.databases))
         yield Built(tool, connection, nats)
 
 

@@ -37,12 +37,15 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
     announce: Announce
     directory: Path
 
-    async def recover(self) -> int:
+    async def recover(self, *, alone: bool) -> int:
         """Make good what a crash left: free dead workers' leases, drop half received bytes. How many jobs that frees.
 
-        Only for the process that holds the data directory, before it serves or works.
+        Only for the process that holds the data directory, before it serves or works. Unless it is `alone` with the
+        databases, other machines are at work on them: then leases and uploads end by their times.
         """
         await asyncio.to_thread(jobs.clear, self.directory / "work")
+        if not alone:
+            return 0
         await self.uploads.clear()
         return await release_leases(self.parts.shards)
 
