@@ -85,7 +85,10 @@ class RunningServer:
 def running_server(
     data: Path, variables: Mapping[str, str] | None = None, *, port: int = 0, **settings: str
 ) -> Iterator[RunningServer]:
-    """Start a server, on a free port if none is given; `variables` and `settings` are environment variables without their prefix."""
+    """Start a server, on a free port if none is given.
+
+    `variables` and `settings` are environment variables without their prefix.
+    """
     settings = {**(variables or {}), **settings}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
     environment |= {f"ATOMIC_GUIDE_{name}": value for name, value in settings.items()}

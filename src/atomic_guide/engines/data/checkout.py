@@ -21,6 +21,14 @@ from atomic_guide import errors
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
+def is_gone(connection: Connection) -> bool:
+    """Whether a connection is of no more use; the pool takes back by itself one that broke, and its proxy says so."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
 class Checkout:
     """At most `size` connections; at most `pending` callers wait for one, each at most `patience` seconds."""
 
@@ -66,7 +74,7 @@ class Checkout:
         """
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_closed():
+            if not is_gone(connection):
                 self._lent += 1
                 return connection
             self._end(connection)
@@ -78,7 +86,7 @@ class Checkout:
     def give_back(self, connection: Connection) -> None:
         """Bring a connection back; a broken one is ended."""
         self._lent -= 1
-        if connection.is_closed() or self._born.get(connection) != self._generation:
+        if is_gone(connection) or self._born.get(connection) != self._generation:
             self._end(connection)
         else:
             self._idle.append(connection)
@@ -158,7 +166,7 @@ class Checkout:
         self._born.pop(connection, None)
         if self._pool is None:
             return
-        if not connection.is_closed():
+        if not is_gone(connection):
             connection.terminate()
         task = asyncio.ensure_future(self._pool.release(connection))
         self._ending.add(task)

@@ -2,7 +2,7 @@
 
 Guarantees:
 - A write that has answered is on disk: the server's `synchronous_commit` stays on, and where it has a synchronous
-  standby, on that one's disk too.
+  standby, on that one's disk too. A commit that gives up waiting for its standby is no answer.
 - A work whose connection fails before its commit was sent, or that loses a deadlock, is run again within
   `retry_seconds`. Where the connection fails during the commit, the caller is told that the outcome is unknown.
 - A work that was begun is finished, whether or not its caller still waits, as on SQLite.
@@ -27,7 +27,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from atomic_guide import errors
-from atomic_guide.engines.data.checkout import Checkout, Connection
+from atomic_guide.engines.data.checkout import Checkout, Connection, is_gone
 from atomic_guide.engines.data.database import Params, Row, Target, Work
 from atomic_guide.engines.data.queries import Positional, Query
 from atomic_guide.engines.data.settings import PostgresSettings
@@ -57,11 +57,12 @@ _CLOSE_SECONDS = 10.0
 
 
 def wrap(error: BaseException, name: str) -> errors.GuideError:
-    """The product's error for one of the driver's."""
+    """The product's error for one of the driver's, which loses the part of its text that shows a row."""
+    if isinstance(error, asyncpg.PostgresError):
+        error.detail = None
     if getattr(error, "sqlstate", None) == _FENCED:
         return errors.Fenced(f"database {name}: {error}", retry_after=1)
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-        # The server's own text would show the values of the row.
         return errors.Conflict(f"database {name}: {type(error).__name__} of {getattr(error, 'constraint_name', None)}")
     if isinstance(error, asyncpg.DiskFullError):
         return errors.OutOfSpace(f"database {name}: its disk is full; free some space, nothing was stored")
@@ -326,21 +327,44 @@ async def _keep(connection: Connection) -> None:
     del connection
 
 
+# A commit that waits for its standby must not be broken off by the time limit of statements: the server would keep
+# the transaction, unreplicated, and call that a success. So the limit here ends it, and the outcome is unknown.
+_COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"
+
+
 async def _in_transaction(connection: Connection, work: Work[T]) -> T:
     await connection.execute("BEGIN")
     try:
         value = await _driven(work, PostgresTransaction(connection))
     except BaseException:
-        if not connection.is_closed():
-            await connection.execute("ROLLBACK")
+        await _roll_back(connection)
         raise
+    warnings: list[object] = []
+
+    def hear(_connection: object, message: object) -> None:
+        warnings.append(message)
+
+    connection.add_log_listener(hear)
     try:
-        await connection.execute("COMMIT")
+        await connection.execute(_COMMIT)
     except (*_LOST, asyncpg.InterfaceError, TimeoutError) as error:
         # Whatever became of it, this connection is in no state to be used again.
         connection.terminate()
         raise _Committing from error
+    connection.remove_log_listener(hear)
+    if warnings:
+        # Somebody cancelled the wait for the standby: stored here, perhaps nowhere else.
+        raise _Committing
     return value
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Undo what was done; where that fails the server does it when the connection ends."""
+    try:
+        if not is_gone(connection):
+            await connection.execute("ROLLBACK")
+    except _FAILURES:
+        connection.terminate()
 
 
 def _may_run_again(error: Exception) -> bool:
