@@ -26,7 +26,7 @@ from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 class RunningServer:
     """One `atomic-guide serve` with its data directory."""
 
-    def __init__(self, data: Path, process: subprocess.Popen[str], url: str, directory: str | None) -> None:
+    def __init__(self, data: Path, process: subprocess.Popen[str], url: str, directory: str | None = None) -> None:
         self.data = data
         self._directory = directory
         self.process = process
