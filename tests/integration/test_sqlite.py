@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from atomic_guide import errors
+from atomic_guide.engines.data import migrations
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.migrations import upgrade_file
-from atomic_guide.engines.data.queries import parse_queries
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.queries import Query, parse_queries
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
 
@@ -163,3 +167,53 @@ async def test_a_file_of_a_newer_program_is_refused_unless_its_floor_allows_this
         connection.execute("UPDATE schema_floor SET revision = '9999'")
     with pytest.raises(errors.DataUnavailable, match=r"directory\.sqlite was written by a newer version"):
         await open_embedded(tmp_path)
+
+
+async def test_a_data_directory_of_the_first_schema_is_taken_over(tmp_path: Path) -> None:
+    folder = tmp_path / "databases"
+    folder.mkdir()
+    for name, kind in (("directory", "directory"), ("shard-0", "shard"), ("shard-1", "shard")):
+        migrate_to(folder / f"{name}.sqlite", kind, "0001")
+    key = CourseKey.of("t", "c")
+    with sqlite3.connect(folder / "directory.sqlite") as connection:
+        rows = [("default", bucket, f"shard-{bucket % 2}", 1) for bucket in range(4096)]
+        connection.executemany("INSERT INTO bucket_map VALUES (?, ?, ?, ?)", rows)
+    with sqlite3.connect(folder / f"shard-{key.bucket % 2}.sqlite") as connection:
+        member = (key.bucket, key.tenant, key.course, "u", "Name", "learner", 1.0, 1.0)
+        connection.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?)", member)
+    for _ in range(2):
+        shards = await open_embedded(tmp_path, DataSettings(shards=2))
+        assert shards.of(key).name == f"shard-{key.bucket % 2}"
+        (row,) = await shards.of(key).read(MEMBERS, key.columns)
+        assert row["name"] == "Name"
+        states = {row["name"]: row["state"] for row in await shards.directory.read(SHARDS)}
+        assert states == {"shard-0": "active", "shard-1": "active"}
+        await shards.close()
+
+
+async def test_a_shard_that_lost_its_file_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    shards = await open_embedded(tmp_path, DataSettings(shards=1))
+    await shards.close()
+    for path in (tmp_path / "databases").glob("shard-0.sqlite*"):
+        path.unlink()
+    shards = await open_embedded(tmp_path, DataSettings(shards=1))
+    key = CourseKey.of("t", "c")
+    with pytest.raises(errors.Fenced):
+        await shards.place(key).shard.read(MEMBERS, key.columns, epoch=shards.place(key).epoch)
+    await shards.close()
+
+
+MEMBERS = Query(
+    "members",
+    "A course's members.",
+    {None: "SELECT name FROM members WHERE bucket = :bucket AND tenant = :tenant AND course = :course"},
+)
+SHARDS = Query("shards", "The shards.", {None: "SELECT name, state FROM shards"})
+
+
+def migrate_to(path: Path, kind: str, revision: str) -> None:
+    """A file as an earlier release left it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent / kind))
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
+    command.upgrade(config, revision)
