@@ -54,6 +54,8 @@ Table(
     Column("course", Text, primary_key=True),
     Column("shard", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
+    # The course's, so that a bucket's move passes over the courses that are not with it.
+    Column("bucket", Integer, nullable=False, server_default="-1"),
 )
 
 Table(
@@ -110,6 +112,15 @@ Table(
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Index("moves_state", "state", "created_at"),
+    # A bucket and its courses move one after the other.
+    Index(
+        "moves_one",
+        "zone",
+        "bucket",
+        unique=True,
+        sqlite_where=text("state NOT IN ('done', 'aborted')"),
+        postgresql_where=text("state NOT IN ('done', 'aborted')"),
+    ),
 )
 
 Table(
