@@ -123,6 +123,15 @@ async def test_a_statement_for_many_rows(database: Database) -> None:
     assert await names(database) == ["n0", "n1", "n2", "n3", "n4"]
 
 
+async def test_columns_of_different_lengths_are_refused(database: Database) -> None:
+    async def work(tx: Transaction) -> int:
+        return await tx.execute_columns(QUERIES["lay"], {"name": ["a", "b"], "value": ["a"]}, {"created_at": 1.0})
+
+    with pytest.raises(ValueError, match="different lengths"):
+        await database.write(work)
+    assert await names(database) == []
+
+
 async def test_a_work_sees_its_own_changes(database: Database) -> None:
     async def work(tx: Transaction) -> int:
         await tx.execute(QUERIES["add"], {"name": "a", "value": "v"})

@@ -33,6 +33,12 @@ def test_postgresql_gets_each_name_once_and_keeps_casts() -> None:
     assert names == ("first", "second")
 
 
+def test_sqlite_takes_numbers_too() -> None:
+    sql, names = parse_queries(TWO, "things.sql")["find"].sqlite_numbered
+    assert sql == "SELECT a::text FROM things WHERE a = ?1 OR b = ?2 OR c = ?1"
+    assert names == ("first", "second")
+
+
 def test_each_dialect_has_its_own_text() -> None:
     query = parse_queries(TWO, "things.sql")["claim"]
     assert query.sqlite == "UPDATE things SET taken = 1"

@@ -50,11 +50,15 @@ class Transaction(Protocol):
         """Run a statement once for each set of parameters."""
         ...
 
-    async def execute_columns(self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params) -> int:
-        """Run a statement for rows given by column, `params` being the same for all; returns how many it changed.
+    async def execute_columns(
+        self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params | None = None
+    ) -> int:
+        """Run a statement over many rows that are given by column, and return how many rows it changed.
 
-        The text for SQLite is about one row. That for PostgreSQL gets each column as an array, for `unnest`; where it
-        has ON CONFLICT DO UPDATE, no two rows may have one key.
+        On SQLite it runs once for each row, of which the columns' names are parameters; on PostgreSQL once, each column
+        being one array: `INSERT INTO t SELECT ... FROM unnest(:a::text[], :b::integer[]) AS r(a, b)`. So it has a text
+        for each dialect, and rows must not repeat what the statement updates. `params` are the same for all rows.
+        Raises ValueError for columns of different lengths.
         """
         ...
 
@@ -68,6 +72,15 @@ class Transaction(Protocol):
 
 
 Work = Callable[[Transaction], Awaitable[T]]
+
+
+def count_rows(columns: Mapping[str, Sequence[Any]]) -> int:
+    """How many rows columns make. Raises ValueError where they are not of one length."""
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) != 1:
+        message = f"the columns {', '.join(columns)} have {len(lengths)} different lengths"
+        raise ValueError(message)
+    return lengths.pop()
 
 
 class Target(NamedTuple):

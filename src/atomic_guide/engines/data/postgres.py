@@ -17,20 +17,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ssl
 import types
 from collections.abc import AsyncIterator, Awaitable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeAlias, TypeVar, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, TypeVar, cast
 
 import asyncpg
 
 from atomic_guide import errors
 from atomic_guide.engines.data.checkout import Checkout, Connection, is_gone
-from atomic_guide.engines.data.database import Params, Row, Target, Work
+from atomic_guide.engines.data.database import Params, Row, Target, Work, count_rows
 from atomic_guide.engines.data.queries import Positional, Query
 from atomic_guide.engines.data.settings import PostgresSettings
+from atomic_guide.engines.data.tls import tls_of
 from atomic_guide.resilience import retrying
 
 T = TypeVar("T")
@@ -91,6 +90,12 @@ def arguments(statement: Positional, params: Params | None) -> list[Any]:
     return [params[name] for name in statement.names] if params else []
 
 
+def _changed(tag: str) -> int:
+    """The last word of the server's tag, such as `UPDATE 3`."""
+    last = tag.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0
+
+
 class PostgresTransaction:
     """A transaction on one connection; `inside` is true while one of its calls waits for the server."""
 
@@ -110,20 +115,24 @@ class PostgresTransaction:
         return rows[0] if rows else None
 
     async def execute(self, query: Query, params: Params | None = None) -> int:
-        """How many rows the statement changed: the last word of the server's tag, such as `UPDATE 3`."""
+        """How many rows the statement changed."""
         statement = query.postgresql
-        tag = await self._ask(self._connection.execute(statement.sql, *arguments(statement, params)))
-        last = tag.rpartition(" ")[2]
-        return int(last) if last.isdigit() else 0
+        return _changed(await self._ask(self._connection.execute(statement.sql, *arguments(statement, params))))
 
     async def execute_many(self, query: Query, params: Sequence[Params]) -> None:
         """All sets of parameters in one batch, without a round trip for each."""
         statement = query.postgresql
         await self._ask(self._connection.executemany(statement.sql, [arguments(statement, each) for each in params]))
 
-    async def execute_columns(self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params) -> int:
-        """One statement with arrays."""
-        return await self.execute(query, {**params, **columns})
+    async def execute_columns(
+        self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params | None = None
+    ) -> int:
+        """One statement, and an array for each column."""
+        if not count_rows(columns):
+            return 0
+        statement = query.postgresql
+        given = arguments(statement, {**(params or {}), **columns})
+        return _changed(await self._ask(self._connection.execute(statement.sql, *given)))
 
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         """One statement for all sets of parameters."""
@@ -393,24 +402,3 @@ async def _read_each(
     for row in await connection.fetch(many.sql, *columns, timeout=limit):
         found[row["set_number"] - 1].append(cast("Row", row))
     return found
-
-
-TlsMode: TypeAlias = Literal["disable", "require", "verify-full"]
-
-
-def tls_of(address: str, settings: PostgresSettings) -> ssl.SSLContext | TlsMode | None:
-    """What asyncpg is told of TLS; None where the address says it itself. Raises `ConfigurationError` for a bad CA."""
-    parts = urlsplit(address)
-    if "sslmode" in parse_qs(parts.query):
-        return None
-    hosts = [host.rpartition("@")[2].rpartition(":")[0] or host for host in parts.netloc.split(",")]
-    local = all(host.rpartition("@")[2].strip("[]") in {"", "localhost", "127.0.0.1", "::1"} for host in hosts)
-    mode: TlsMode = settings.tls if settings.tls != "auto" else ("disable" if local else "verify-full")
-    if mode == "verify-full":
-        try:
-            return ssl.create_default_context(cafile=settings.tls_ca)
-        except OSError as error:
-            raise errors.ConfigurationError(
-                f"setting databases.postgresql.tls_ca: {settings.tls_ca} cannot be read ({error.strerror or error})"
-            ) from error
-    return mode

@@ -39,7 +39,7 @@ _HEADER = re.compile(r"^-- (name|purpose|dialect):\s*(.+?)\s*$")
 
 
 class Positional(NamedTuple):
-    """A statement with `$1`-style parameters and the names that fill them, in order."""
+    """A statement with numbered parameters and the names that fill them, in order."""
 
     sql: str
     names: tuple[str, ...]
@@ -74,6 +74,11 @@ class Query:
         return self.text("sqlite")
 
     @cached_property
+    def sqlite_numbered(self) -> Positional:
+        """The text for SQLite with numbered parameters, for rows that are tuples."""
+        return numbered(self.text("sqlite"), mark="?")
+
+    @cached_property
     def postgresql(self) -> Positional:
         """The text for PostgreSQL with numbered parameters, as asyncpg takes it."""
         return numbered(self.text("postgresql"))
@@ -101,14 +106,14 @@ class Query:
         return frozenset(name for text in self._texts.values() for name in _PARAMETER.findall(text))
 
 
-def numbered(text: str) -> Positional:
-    """A statement with `:name` parameters as one with numbers."""
+def numbered(text: str, mark: str = "$") -> Positional:
+    """A statement with `:name` parameters as one with numbers: `$1`, or `?1` for SQLite."""
     names: list[str] = []
 
     def number(match: re.Match[str]) -> str:
         if match[1] not in names:
             names.append(match[1])
-        return f"${names.index(match[1]) + 1}"
+        return f"{mark}{names.index(match[1]) + 1}"
 
     return Positional(_PARAMETER.sub(number, text), tuple(names))
 

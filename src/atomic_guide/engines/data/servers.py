@@ -11,10 +11,11 @@ from asyncpg.connect_utils import SessionAttribute
 
 from atomic_guide.engines.data import migrations
 from atomic_guide.engines.data.migrations import Kind, Stand
-from atomic_guide.engines.data.postgres import PostgresDatabase, tls_of, wrap
+from atomic_guide.engines.data.postgres import PostgresDatabase, wrap
 from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, check_servers
 from atomic_guide.engines.data.shard import Shard
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.data.tls import tls_of
 from atomic_guide.errors import DataUnavailable
 
 if TYPE_CHECKING:
