@@ -16,8 +16,8 @@ import pytest
 
 from tests.engines import variables
 from tests.media import clip
-from tests.postgres import Cluster, Databases, fresh_databases
-from tests.running import running_server
+from tests.postgres import Cluster, Databases, fresh_cluster, fresh_databases
+from tests.running import RunningServer, running_server
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -124,3 +124,35 @@ def test_a_course_lives_on_servers_and_survives_a_kill(installation: Installatio
 
 
 AT = "2025-03-01T10:00:00Z"
+
+
+def test_open_courses_go_on_while_the_directory_is_away(tmp_path: Path, databases: Databases) -> None:
+    with fresh_cluster(((),)) as elsewhere:
+        primary = elsewhere.shards[0].primary
+        installation = Installation(tmp_path / "data", databases)
+        installation.settings["DATABASES_DIRECTORY"] = primary.dsn()
+        told(installation.run("migrate", "--json"))
+        with running_server(installation.data, installation.settings) as server, server.enter("u1") as member:
+            assert member.post("/api/chat/message", json={"content": "before"}).status_code == 201
+            primary.kill()
+            time.sleep(1)
+            answer = member.post("/api/chat/message", json={"content": "meanwhile"})
+            assert (answer.status_code, answer.json()["seq"]) == (201, 2)
+            assert len(member.get("/api/chat/messages").json()["messages"]) == 2
+            refused = httpx.post(f"{server.url}/api/session", json={"code": "a" * 43}, timeout=30)
+            assert refused.status_code == 503
+            assert "retry-after" in refused.headers
+            # Still ready: a balancer that took the process away would end the courses that go on.
+            assert ready(server) == (200, "degraded")
+            primary.start()
+            deadline = time.monotonic() + 20
+            while ready(server) != (200, "ready"):
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            with server.enter("u2") as other:
+                assert len(other.get("/api/chat/messages").json()["messages"]) == 2
+
+
+def ready(server: RunningServer) -> tuple[int, str]:
+    answer = httpx.get(f"{server.url}/readyz", timeout=30)
+    return answer.status_code, answer.json()["status"]

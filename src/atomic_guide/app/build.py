@@ -174,7 +174,13 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     """The parts over open engines."""
     data, shards, connection = engines
     token = settings.operator_token or operator_token(data)
-    health = Health(shards, new_registry(), clock, metrics_public=settings.server.metrics_public)
+    health = Health(
+        shards,
+        new_registry(),
+        clock,
+        metrics_public=settings.server.metrics_public,
+        apart=not is_embedded(settings.databases),
+    )
     chat = assemble_chat(shards, clock, connection, settings.rooms, settings.limits)
     health.registry.register(RoomMetrics(chat.rooms, connection))
     store = Store(data / "objects", settings.assets)

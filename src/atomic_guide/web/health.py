@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock, iso
+from atomic_guide.engines.data.database import Database
 from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
@@ -58,15 +59,28 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Health:
-    """The dependencies of a process by name; parts register theirs in `checks`."""
+    """The dependencies of a process by name; parts register theirs in `checks`.
 
-    def __init__(self, shards: Shards, registry: CollectorRegistry, clock: Clock, *, metrics_public: bool) -> None:
+    Where the databases are `apart`, on machines of their own, one that is away is no reason to send the courses of
+    the others away from every process: then the process is unready only where no shard answers.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        registry: CollectorRegistry,
+        clock: Clock,
+        *,
+        metrics_public: bool,
+        apart: bool = False,
+    ) -> None:
         self.registry = registry
         self.metrics_public = metrics_public
         self.checks: dict[str, Check] = {
-            database.name: Check(lambda database=database: database.one(_PING))  # type: ignore[misc]
-            for database in (shards.directory, *shards.all())
+            database.name: Check(_ping(database), needed=not apart) for database in (shards.directory, *shards.all())
         }
+        if apart:
+            self.checks["shards"] = Check(lambda: _any_answers(shards))
         self._clock = clock
         self._last: tuple[float, Readiness] | None = None
         self._asking = asyncio.Lock()
@@ -82,6 +96,16 @@ class Health:
 
 
 _PING: Query = QUERIES["ping"]
+
+
+def _ping(database: Database) -> Callable[[], Awaitable[object]]:
+    return lambda: database.one(_PING)
+
+
+async def _any_answers(shards: Shards) -> None:
+    answers = await asyncio.gather(*(shard.one(_PING) for shard in shards.all()), return_exceptions=True)
+    if all(isinstance(answer, BaseException) for answer in answers):
+        raise errors.Unavailable("no shard answers")
 
 
 @calls.add("GET", "/healthz", access="none", reply=Alive)
