@@ -14,7 +14,7 @@ from queue import Empty, Queue
 import httpx
 
 from atomic_guide.clock import SystemClock
-from atomic_guide.engines.data.database import Database
+from atomic_guide.engines.data.database import Engine
 from atomic_guide.engines.data.embedded import database_files
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.postgres import PostgresDatabase
@@ -51,7 +51,7 @@ class RunningServer:
         """A one-time code for a session, written beside the running server as a launch in another process would."""
 
         async def issue() -> str:
-            directory: Database = (
+            directory: Engine = (
                 PostgresDatabase("directory", self._directory)
                 if self._directory
                 else SqliteDatabase(database_files(self.data, DataSettings())[0])

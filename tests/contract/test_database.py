@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from atomic_guide import errors
-from atomic_guide.engines.data.database import Database, Transaction
+from atomic_guide.engines.data.database import Database, Engine, Transaction
 from atomic_guide.engines.data.queries import parse_queries
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
@@ -45,9 +45,7 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS
 
 
 @pytest.fixture(params=ENGINES)
-async def database(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres_cluster: Cluster
-) -> AsyncIterator[Database]:
+async def database(request: pytest.FixtureRequest, tmp_path: Path, postgres_cluster: Cluster) -> AsyncIterator[Engine]:
     async with opened_database(request.param, tmp_path, postgres_cluster, scan_timeout=0.2) as opened:
         yield opened
 
@@ -166,7 +164,7 @@ async def test_a_long_read_ends_at_its_limit(database: Database) -> None:
         await database.scan(QUERIES["endless"])
 
 
-async def test_what_was_accepted_before_closing_is_stored(database: Database) -> None:
+async def test_what_was_accepted_before_closing_is_stored(database: Engine) -> None:
     writes = [asyncio.ensure_future(database.write(adding(f"n{i}"))) for i in range(50)]
     await asyncio.sleep(0)
     await database.close()

@@ -76,8 +76,9 @@ class Health:
     ) -> None:
         self.registry = registry
         self.metrics_public = metrics_public
+        databases: list[Database] = [shards.directory, *shards.all()]
         self.checks: dict[str, Check] = {
-            database.name: Check(_ping(database), needed=not apart) for database in (shards.directory, *shards.all())
+            database.name: Check(_ping(database), needed=not apart) for database in databases
         }
         if apart:
             self.checks["shards"] = Check(lambda: _any_answers(shards))

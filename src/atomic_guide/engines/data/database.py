@@ -127,13 +127,9 @@ class Database(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """Finish accepted writes and let go of the engine."""
-        ...
-
 
 class Engine(Database, Protocol):
-    """What an adapter offers besides: reads of a course's rows that fail where its shard is not the owner.
+    """What an adapter offers besides: an end, and reads of a course's rows that fail where its shard is not the owner.
 
     With `epoch`, the parameters name the course, and `Fenced` is raised unless the database owns it at this epoch or
     a later one.
@@ -153,4 +149,8 @@ class Engine(Database, Protocol):
 
     async def scan(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """As `Database.scan`."""
+        ...
+
+    async def close(self) -> None:
+        """Finish accepted writes and let go of the engine."""
         ...

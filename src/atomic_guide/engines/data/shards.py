@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from atomic_guide import errors
-from atomic_guide.engines.data.database import Database, Params, Row, Target, Transaction, Work
+from atomic_guide.engines.data.database import Engine, Params, Row, Target, Transaction, Work
 from atomic_guide.engines.data.ownership import QUERIES, Fence, fenced, over_all
 from atomic_guide.engines.data.placement import BUCKETS, CourseKey, assign
 from atomic_guide.engines.data.queries import Query
@@ -56,7 +56,7 @@ class Shards:
     """
 
     def __init__(
-        self, directory: Database, shards: Sequence[Shard], opener: Callable[[str], Shard | None] | None = None
+        self, directory: Engine, shards: Sequence[Shard], opener: Callable[[str], Shard | None] | None = None
     ) -> None:
         self.directory = directory
         self._shards = {shard.name: shard for shard in shards}
@@ -283,9 +283,6 @@ class Owned:
             self._key, lambda place: place.shard.write(fenced(work, (Fence(self._key, place.epoch),)))
         )
 
-    async def close(self) -> None:
-        """Nothing: the shard belongs to `Shards`."""
-
 
 class Together:
     """Several courses of one shard, for one unit of work."""
@@ -343,6 +340,3 @@ class Whole:
     async def write(self, work: Work[T]) -> T:
         """Run a unit of work that no mover comes into."""
         return await self.shard.write(over_all(work))
-
-    async def close(self) -> None:
-        """Nothing: the shard belongs to `Shards`."""
