@@ -28,6 +28,9 @@ UPDATE secrets SET value = value || :mark WHERE name = :name
 -- name: all
 -- purpose: Read what is stored.
 SELECT name, value FROM secrets ORDER BY name
+-- name: named
+-- purpose: Find a secret.
+SELECT name FROM secrets WHERE name = :name
 -- name: sleep
 -- purpose: Take a while.
 SELECT pg_sleep(:seconds)
@@ -232,6 +235,16 @@ async def test_tls_is_verified_off_loopback_and_refused_for_a_stranger(postgres_
     missing = PostgresSettings(tls="verify-full", tls_ca="/nowhere/ca.pem")
     with pytest.raises(errors.ConfigurationError, match=r"databases\.postgresql\.tls_ca"):
         PostgresDatabase("d", server.dsn(), missing)
+
+
+async def test_a_value_that_no_column_can_hold_is_the_askers_fault(dsn: str) -> None:
+    database = PostgresDatabase("d", dsn)
+    for value in ("zero\x00byte", 7):
+        with pytest.raises(errors.Invalid) as caught:
+            await database.read(QUERIES["named"], {"name": value})
+        assert "zero" not in caught.value.message
+    assert await names(database) == []
+    await database.close()
 
 
 NAMED = "geheim"

@@ -107,6 +107,7 @@ def test_a_course_lives_on_servers_and_survives_a_kill(installation: Installatio
             assert (taken["accepted"], taken["duplicates"]) == (8, 0)
             files = {"file": ("film.mp4", film)}
             video = teacher.post("/api/video/upload", data={"title": "Waves"}, files=files).json()["id"]
+            assert teacher.get("/api/video/zero%00byte").status_code in {400, 404}
         assert httpx.get(f"{server.url}/readyz").json()["status"] == "ready"
         server.kill()
     with running_server(installation.data, installation.settings) as server, server.enter("s3") as student:

@@ -63,6 +63,9 @@ def wrap(error: BaseException, name: str) -> errors.GuideError:
         return errors.Fenced(f"database {name}: {error}", retry_after=1)
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return errors.Conflict(f"database {name}: {type(error).__name__} of {getattr(error, 'constraint_name', None)}")
+    if isinstance(error, asyncpg.DataError | ValueError):
+        # A zero byte in a text, a number beyond its column: SQLite finds nothing for it, or stores it.
+        return errors.Invalid(f"database {name}: a value is one that no column can hold ({type(error).__name__})")
     if isinstance(error, asyncpg.DiskFullError):
         return errors.OutOfSpace(f"database {name}: its disk is full; free some space, nothing was stored")
     if isinstance(error, asyncpg.QueryCanceledError | TimeoutError):
@@ -297,7 +300,7 @@ class PostgresDatabase:
 
     def _failed(self, error: BaseException) -> errors.GuideError:
         wrapped = wrap(error, self.name)
-        if isinstance(wrapped, errors.Disconnected):
+        if isinstance(wrapped, errors.Disconnected) and not isinstance(error, asyncpg.TooManyConnectionsError):
             # The idle connections lead to the same server that is gone, or is no primary any more.
             self._readers.forget()
             self._writers.forget()
