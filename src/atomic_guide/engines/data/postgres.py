@@ -63,7 +63,10 @@ def wrap(error: BaseException, name: str) -> errors.GuideError:
         return errors.Fenced(f"database {name}: {error}", retry_after=1)
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return errors.Conflict(f"database {name}: {type(error).__name__} of {getattr(error, 'constraint_name', None)}")
-    if isinstance(error, asyncpg.DataError | ValueError):
+    # The driver's own refusal of an argument is a ValueError, too; so is a bad certificate, which is something else.
+    if isinstance(error, asyncpg.DataError) or (
+        isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    ):
         # A zero byte in a text, a number beyond its column: SQLite finds nothing for it, or stores it.
         return errors.Invalid(f"database {name}: a value is one that no column can hold ({type(error).__name__})")
     if isinstance(error, asyncpg.DiskFullError):
