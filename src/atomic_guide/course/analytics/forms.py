@@ -190,7 +190,7 @@ class Records:
         row: dict[str, Any] = dict(zip(columns, fields, strict=True))
         if self.delimiter == ";":
             row.update({name: row[name].replace(",", ".") for name in ("score", "max")})
-        return _checked(number, row, self._now)
+        return checked(number, row, self._now)
 
 
 class Lines:
@@ -287,10 +287,11 @@ def _object(number: int, raw: bytes, now: float) -> tuple[int, Score] | Rejected
     unknown = sorted(row.keys() - set(FIELDS))
     if unknown:
         return Rejected(number, f"unknown field {unknown[0][:60]}; a row has {', '.join(FIELDS)}")
-    return _checked(number, row, now)
+    return checked(number, row, now)
 
 
-def _checked(number: int, row: Mapping[str, Any], now: float) -> tuple[int, Score] | Rejected:
+def checked(number: int, row: Mapping[str, Any], now: float) -> tuple[int, Score] | Rejected:
+    """A row of fields by its number, taken or rejected."""
     try:
         return number, check_score(row, now)
     except Unacceptable as error:

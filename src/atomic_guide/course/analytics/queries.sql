@@ -59,3 +59,30 @@ ORDER BY activity, at, id LIMIT 10000
 -- purpose: Everybody who has opened the course.
 SELECT "user", name, role FROM members
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course ORDER BY "user"
+
+-- name: read_import
+-- purpose: How far the import of a file has come.
+SELECT form, name, size, position, line, accepted, duplicates, rejected_count, rejected, started_at, updated_at,
+  finished_at
+FROM score_imports
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND fingerprint = :fingerprint AND form = :form
+
+-- name: note_import
+-- purpose: Note how far an import has come, unless another process has moved it on meanwhile.
+INSERT INTO score_imports (bucket, tenant, course, fingerprint, form, name, size, position, line, accepted, duplicates,
+  rejected_count, rejected, started_at, updated_at, finished_at)
+VALUES (:bucket, :tenant, :course, :fingerprint, :form, :name, :size, :position, :line, :accepted, :duplicates,
+  :rejected_count, :rejected, :started_at, :updated_at, :finished_at)
+ON CONFLICT (bucket, tenant, course, fingerprint, form) DO UPDATE
+SET name = excluded.name, position = excluded.position, line = excluded.line, accepted = excluded.accepted,
+  duplicates = excluded.duplicates, rejected_count = excluded.rejected_count, rejected = excluded.rejected,
+  started_at = excluded.started_at, updated_at = excluded.updated_at, finished_at = excluded.finished_at
+WHERE score_imports.position = :before AND score_imports.updated_at = :noted_at
+
+-- name: list_imports
+-- purpose: Imports over all courses of a shard, the newest first.
+SELECT i.tenant, i.course, c.context, i.fingerprint, i.form, i.name, i.size, i.position, i.line, i.accepted, i.duplicates,
+  i.rejected_count, i.rejected, i.started_at, i.updated_at, i.finished_at
+FROM score_imports AS i LEFT JOIN courses AS c
+  ON c.bucket = i.bucket AND c.tenant = i.tenant AND c.course = i.course
+WHERE {{readable i}} ORDER BY i.updated_at DESC LIMIT :limit

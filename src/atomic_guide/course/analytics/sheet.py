@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from atomic_guide import errors
 from atomic_guide.course.analytics.block import Block, Table
 from atomic_guide.course.analytics.columns import Columns, Mark, Read, from_rows, from_scores, joined
 from atomic_guide.course.analytics.digits import decimals, times
@@ -41,8 +42,13 @@ class Sheet:
         return self._done if line is None else Mark(self._starts[line], line - 1)
 
     def resume(self, head: bytes, mark: Mark) -> None:
-        """Go on at the mark of an earlier reader; `head` is the beginning of the input, its whole header included."""
+        """Go on at the mark of an earlier reader; `head` is the beginning of the input.
+
+        Raises `Invalid` where the header is not in it.
+        """
         self._header(head)
+        if self._records.columns is None:
+            raise errors.Invalid(f"no header in the first {len(head)} bytes; remove the empty lines before it")
         self._done = mark
 
     def feed(self, piece: bytes) -> Read:

@@ -425,3 +425,26 @@ Table(
     Column("version", BigInteger, nullable=False),
     Column("updated_at", Double, nullable=False),
 )
+
+Table(
+    "score_imports",
+    shard_metadata,
+    # How far a file has been taken in; written in the transaction of each of its batches.
+    *_course_key(),
+    # SHA-256 of the file's content, and the form that it was read as.
+    Column("fingerprint", Text, primary_key=True),
+    Column("form", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    # Bytes, or rows of a Parquet file; everything before `position` and `line` is decided.
+    Column("size", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("line", BigInteger, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("rejected_count", BigInteger, nullable=False),
+    # The first rejected rows as JSON.
+    Column("rejected", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("finished_at", Double),
+)

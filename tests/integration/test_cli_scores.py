@@ -1,0 +1,153 @@
+"""The command `scores`: imports that survive a kill, in bounded memory, and what it says."""
+
+import asyncio
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from atomic_guide.cli import program
+from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.placement import CourseKey
+from tests.score_files import WRITERS, count_stored, scores, write_csv
+
+COURSE = ("--tenant", "t1", "--context", "course-1")
+MEBI = 2**20
+
+
+def run(data: Path, *arguments: str) -> Any:
+    answer = call(data, *arguments, "--json")
+    assert answer.exit_code == 0, answer.output
+    return json.loads(answer.stdout)
+
+
+def call(data: Path, *arguments: str) -> Result:
+    answer = CliRunner().invoke(program, ["scores", *arguments, "--data", str(data)])
+    if answer.exception and not isinstance(answer.exception, SystemExit):
+        raise answer.exception
+    return answer
+
+
+def start(data: Path, file: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "atomic_guide.cli", "scores", "import", str(file), *COURSE, "--data", str(data)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def stored(data: Path) -> tuple[int, float]:
+    async def count() -> tuple[int, float]:
+        shards = await open_embedded(data)
+        try:
+            return await count_stored(shards, CourseKey.of("t1", "course-1"))
+        finally:
+            await shards.close()
+
+    return asyncio.run(count())
+
+
+def test_an_import_that_is_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    rows = scores(120_000)
+    file, data, chance = write_csv(tmp_path / "a.csv", rows), tmp_path / "data", random.Random(5)
+    run(data, "imports")
+    killed = partly = 0
+    deadline = time.monotonic() + 45
+    while killed < 6 and time.monotonic() < deadline:
+        process = start(data, file)
+        try:
+            process.wait(chance.uniform(0.3, 1.6))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait(10)
+        listed = run(data, "imports")["imports"]
+        if listed and not listed[0]["finished_at"]:
+            partly += 1
+            assert stored(data)[0] == listed[0]["accepted"]
+    found = run(data, "import", str(file), *COURSE)
+    assert killed > 0
+    assert found["finished_at"]
+    assert (found["accepted"], found["duplicates"], found["rejected_count"]) == (120_000, 0, 0)
+    assert stored(data) == (120_000, sum(row["score"] for row in rows))
+
+
+def test_rows_and_reasons_are_printed(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "a.csv", [*scores(3), *({**scores(1)[0], "score": 30} for _ in range(25))])
+    said = call(tmp_path, "import", str(file), *COURSE, "--dry-run").stdout.splitlines()
+    assert said[0] == "would be accepted 3, duplicates 0, rejected 25"
+    assert said[1] == "line 5: score 30 is more than the maximum of 20"
+    assert said[-1] == "... and 5 more rejected rows"
+    assert call(tmp_path, "imports").stdout == "nothing has been imported\n"
+    assert call(tmp_path, "import", str(file), *COURSE).stdout.startswith("accepted 3, duplicates 0, rejected 25\n")
+    again = call(tmp_path, "import", str(file), *COURSE).stdout
+    assert again.startswith("a.csv had been imported already; --again reads it from its beginning\naccepted 3,")
+    assert "finished  a.csv  t1 c" in call(tmp_path, "imports").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("import", "nowhere.csv", *COURSE), "does not exist"),
+        (("import", *COURSE), "Missing argument"),
+        (("import", __file__), "Missing option '--tenant'"),
+    ],
+)
+def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    answer = call(tmp_path, *arguments)
+    assert answer.exit_code == 2
+    assert message in answer.stderr
+
+
+def test_a_name_that_tells_no_form_and_a_form_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "scores.data"
+    file.write_text("x")
+    with pytest.raises(Exception, match="say --format csv, ndjson or parquet"):
+        call(tmp_path, "import", str(file), *COURSE)
+    with pytest.raises(Exception, match=r"scores\.data cannot be read as Parquet"):
+        call(tmp_path, "import", str(file), *COURSE, "--format", "parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(Exception, match=r"pip install 'atomic-guide\[parquet\]'"):
+        call(tmp_path, "import", str(file), *COURSE, "--format", "parquet")
+
+
+# Not ru_maxrss: on Linux a process inherits that of the one which started it.
+MEASURED = """
+import re, sys
+from pathlib import Path
+from atomic_guide.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print(re.search("VmHWM:[^0-9]*([0-9]+) kB", Path("/proc/self/status").read_text())[1], file=sys.stderr)
+"""
+
+
+def peak(data: Path, file: Path) -> int:
+    """Bytes that an import held at most."""
+    command = [sys.executable, "-c", MEASURED, "scores", "import", str(file), *COURSE, "--data", str(data)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    return int(done.stderr.splitlines()[-1]) * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, form: str) -> None:
+    peaks = []
+    for count in (20_000, 120_000):
+        rows = scores(count)
+        if form == "parquet":
+            # One group for the whole file is the worst that a writer can do.
+            file = WRITERS["parquet"](tmp_path / f"{count}.parquet", rows, group=count)  # type: ignore[call-arg]
+        else:
+            file = WRITERS[form](tmp_path / f"{count}.{form}", rows)
+        peaks.append(peak(tmp_path / f"data-{count}", file))
+    assert peaks[1] < 300 * MEBI
+    assert peaks[1] - peaks[0] < 40 * MEBI
