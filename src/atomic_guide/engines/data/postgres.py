@@ -184,6 +184,7 @@ class PostgresDatabase:
         self, name: str, address: str, settings: PostgresSettings | None = None, *, read_only: bool = False
     ) -> None:
         self._name = name
+        self.address = address
         self._settings = settings or PostgresSettings()
         self._read_only = read_only
         self._limit = self._settings.statement_timeout

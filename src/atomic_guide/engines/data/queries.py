@@ -100,6 +100,10 @@ class Query:
         """The statement for `dialect`; KeyError where it was written for another one only."""
         return self._texts.get(dialect) or self._texts[None]
 
+    def speaks(self, dialect: str) -> bool:
+        """Whether there is a text for `dialect`."""
+        return dialect in self._texts or None in self._texts
+
     @property
     def parameters(self) -> frozenset[str]:
         """The names that the statement takes."""

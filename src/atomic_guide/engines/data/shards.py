@@ -52,8 +52,7 @@ class Map(NamedTuple):
 class Shards:
     """Every database of an installation, and the way from a course to its own.
 
-    `opener(name)` opens a shard that the map names and this process does not know yet, or returns None. `patience` is
-    how many seconds a call waits for a course that is nowhere at that moment.
+    `opener(name)` opens a shard that the map names and this process does not know yet, or returns None.
     """
 
     def __init__(
@@ -62,7 +61,6 @@ class Shards:
         self.directory = directory
         self._shards = {shard.name: shard for shard in shards}
         self._opener = opener
-        self.patience = _FENCE_SECONDS
         self._map = Map(-1, {}, {}, {})
         self._reading: asyncio.Task[None] | None = None
 
@@ -121,7 +119,7 @@ class Shards:
 
         Raises `DataUnavailable` where the course cannot be found at its place for some seconds.
         """
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + _FENCE_SECONDS
         while True:
             place = self.place(key)
             try:
@@ -133,7 +131,7 @@ class Shards:
                         " `atomic-guide shards list` shows its move",
                         retry_after=1,
                     ) from error
-            await self.refresh()
+            await self.look()
             if self.place(key) == place:
                 await asyncio.sleep(random.uniform(0.005, 0.02))
 

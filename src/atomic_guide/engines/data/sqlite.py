@@ -178,7 +178,7 @@ class SqliteDatabase:
     """One SQLite file as a `Database`."""
 
     def __init__(self, path: Path, settings: SqliteSettings | None = None) -> None:
-        self._path = path
+        self.path = path
         self._settings = settings or SqliteSettings()
         self._reader = connect(path, self._settings, read_only=True)
         self._writer = connect(path, self._settings)
@@ -192,7 +192,7 @@ class SqliteDatabase:
     @property
     def name(self) -> str:
         """The file's name without its ending."""
-        return self._path.stem
+        return self.path.stem
 
     @property
     def target(self) -> Target:
@@ -284,7 +284,7 @@ class SqliteDatabase:
                 return
 
     def _scan_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
-        connection = connect(self._path, self._settings, read_only=True)
+        connection = connect(self.path, self._settings, read_only=True)
         deadline = time.monotonic() + self._settings.scan_timeout
         connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
         try:
@@ -315,7 +315,7 @@ class SqliteDatabase:
     def _commit(self, group: list[_Pending]) -> list[_Outcome]:
         try:
             if self._broken:
-                self._writer = connect(self._path, self._settings)
+                self._writer = connect(self.path, self._settings)
                 self._broken = False
             self._writer.execute("BEGIN IMMEDIATE")
             outcomes = [self._run(pending) for pending in group]

@@ -93,6 +93,19 @@ class Move(msgspec.Struct, frozen=True):
         return self.state in {"planned", "copying", "fencing"}
 
 
+class Limits(NamedTuple):
+    """How long a mover waits before it gives up, in seconds."""
+
+    lease: float = 30.0
+    """A mover that is silent for so long is taken for dead, and another may go on."""
+    pause: float = 2.0
+    """How long writes may wait for the last changes: below the 5 s for which a router looks for a course."""
+    stall: float = 60.0
+    """A copy that makes no headway for so long has failed; a server that restarts is back before."""
+    near: float = 0.05
+    """How far the target may be behind when the source is fenced; it is part of the pause."""
+
+
 class Progress(NamedTuple):
     """A word on the way: the move as it now is, the step that begins, and a line about it for people."""
 

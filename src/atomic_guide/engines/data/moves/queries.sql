@@ -84,3 +84,48 @@ WHERE bucket_overrides.shard = :source OR bucket_overrides.shard = excluded.shar
 -- name: rejoin_course
 -- purpose: A course goes back to its bucket.
 DELETE FROM bucket_overrides WHERE tenant = :tenant AND course = :course
+
+-- name: hold_token
+-- purpose: In a shard, before anything else of a mover: its token is not below any that was here. The row stays locked
+--   until the transaction ends. A shard that has nothing of the bucket gets an entry to keep the token in.
+INSERT INTO bucket_owner (bucket, tenant, course, epoch, state, token, changed_at)
+VALUES (:bucket, '', '', 0, 'gone', :token, :now)
+ON CONFLICT (bucket, tenant, course) DO UPDATE SET token = excluded.token WHERE bucket_owner.token <= excluded.token
+RETURNING token
+
+-- name: read_entry
+-- purpose: What a shard knows of a bucket, or of a course with an entry of its own.
+SELECT state, epoch FROM bucket_owner WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+
+-- name: write_entry
+-- purpose: Say what a shard may answer for.
+INSERT INTO bucket_owner (bucket, tenant, course, epoch, state, token, changed_at)
+VALUES (:bucket, :tenant, :course, :epoch, :state, :token, :now)
+ON CONFLICT (bucket, tenant, course) DO UPDATE
+SET epoch = excluded.epoch, state = excluded.state, token = excluded.token, changed_at = excluded.changed_at
+
+-- name: drop_entry
+-- purpose: From now on the course goes by its bucket.
+DELETE FROM bucket_owner WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND tenant <> ''
+
+-- name: list_course_entries
+-- purpose: The courses of a bucket that have entries of their own.
+SELECT tenant, course, state FROM bucket_owner WHERE bucket = :bucket AND tenant <> '' ORDER BY tenant, course
+
+-- name: limit_lock_wait
+-- purpose: Bound how long the next statements of a transaction wait for locks.
+-- dialect: sqlite
+SELECT :milliseconds
+
+-- name: limit_lock_wait
+-- dialect: postgresql
+SELECT set_config('lock_timeout', :milliseconds, true)
+
+-- name: wait_out_writers
+-- purpose: Inside a transaction, wait for writes of the bucket that are under way, then keep others out.
+-- dialect: sqlite
+SELECT :bucket
+
+-- name: wait_out_writers
+-- dialect: postgresql
+SELECT pg_advisory_xact_lock(1096040772, :bucket), pg_advisory_xact_lock(1096040772, -1)

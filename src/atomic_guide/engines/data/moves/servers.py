@@ -1,0 +1,246 @@
+"""Carrying rows between PostgreSQL servers: logical replication of one scope, by a row filter.
+
+At the source a publication and a slot, at the target a subscription, all named after the move. The subscription
+copies each table and then follows. Once the source is fenced:
+
+- The target has applied everything when its worker has read a keep-alive from behind the fence's commit: it reads
+  what the server sends in one order, and a keep-alive behind all changes.
+- Then the subscription is dropped, before both sides are compared and long before rows are removed at the source,
+  which it would remove here, too. So what is compared is what will be answered from: nothing changes it any more.
+- The worker's commits need not be on disk. Dropping the subscription is a commit that waits for the disk (and for a
+  synchronous standby), and so for every one before it.
+
+A slot keeps the server's log for as long as it exists, so it is removed whatever became of the move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from atomic_guide import errors
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.moves.carrier import Say, Task, differ
+from atomic_guide.engines.data.moves.move import Superseded
+from atomic_guide.engines.data.moves.rows import literal, tables
+from atomic_guide.engines.data.postgres import PostgresDatabase
+from atomic_guide.engines.data.queries import Query, load_queries
+from atomic_guide.resilience import retrying
+
+QUERIES = load_queries(__package__, "servers.sql")
+
+PREFIX = "guide_move_"
+"""What publications, subscriptions and slots of moves are called, before the move's id."""
+
+_POLL_SECONDS = 0.003
+"""Between two looks at the target while writes wait."""
+
+_COPY_POLL_SECONDS = 0.05
+"""Between two looks while nobody waits."""
+
+_SLOT_SECONDS = 10.0
+"""How long a slot may take to be let go of; its sender ends within a second of its subscription."""
+
+
+def name_of(move_id: str) -> str:
+    """What a move's publication, subscription and slot are called."""
+    return f"{PREFIX}{move_id}"
+
+
+def peer_address(address: str) -> str:
+    """A shard's address as another shard's server uses it.
+
+    Without `application_name`: a subscription answers under its own name, so that it is never taken for one of the
+    standbys that `synchronous_standby_names` lists.
+    """
+    parts = urlsplit(address)
+    options = [(key, value) for key, value in parse_qsl(parts.query) if key != "application_name"]
+    options.append(("connect_timeout", "5"))
+    return urlunsplit(parts._replace(query=urlencode(options)))
+
+
+class ServerCarrier:
+    """Between two servers."""
+
+    def __init__(self, task: Task, source: PostgresDatabase, target: PostgresDatabase) -> None:
+        self._task = task
+        self._source = source
+        self._target = target
+        self._name = name_of(task.move.id)
+
+    async def copy(self, say: Say) -> None:
+        """Set up the subscription, or find it, and wait until it follows closely."""
+        if await self._subscription() is None:
+            await self._set_up()
+        await self._in_step()
+        say("catch_up", "the last changes are followed")
+        await self._near()
+
+    async def finish(self, say: Say) -> int:
+        """Wait for the last change, stop following, compare."""
+        limit = self._task.limits.pause
+        behind = await self._position(self._source)
+        # Without a subscription an earlier mover has come further; the comparison shows whether it had all.
+        if await self._subscription() is not None and not await self._reaches(behind, limit):
+            raise errors.DataUnavailable(
+                f"{self._task.target.shard.name} did not have the last changes within {limit} s; move it again when"
+                " both servers have less to do"
+            )
+        await self._unsubscribe()
+        say("finish", "both sides are compared")
+        return await self._compared()
+
+    async def clear(self) -> None:
+        """Remove subscription, slot and publication; the slot also where the target does not answer."""
+        unreached: errors.GuideError | None = None
+        try:
+            await self._unsubscribe()
+        except errors.DataUnavailable as error:
+            unreached = error
+        await self._drop_slot()
+        await self._task.source.write(lambda tx: tx.execute(_statement(f'DROP PUBLICATION IF EXISTS "{self._name}"')))
+        if unreached is not None:
+            raise unreached
+
+    async def _set_up(self) -> None:
+        await self._task.target.purge(self._task.rows)
+        await self._drop_slot()
+        await self._task.source.write(self._publish)
+        await self._source.write(lambda tx: tx.read(QUERIES["make_slot"], {"name": self._name}))
+        try:
+            await self._task.source.hold()
+            await self._task.target.write(self._subscribe)
+        except Superseded:
+            # The slot alone could not be made under the move's token.
+            await self._source.write(lambda tx: tx.read(QUERIES["drop_slot"], {"name": self._name}))
+            raise
+
+    async def _publish(self, tx: Transaction) -> None:
+        await tx.execute(_statement(f'DROP PUBLICATION IF EXISTS "{self._name}"'))
+        published = ", ".join(f'"{table.name}" WHERE ({self._task.rows.filter})' for table in tables())
+        await tx.execute(_statement(f'CREATE PUBLICATION "{self._name}" FOR TABLE {published}'))
+
+    async def _subscribe(self, tx: Transaction) -> None:
+        # Streaming of unfinished transactions is off: it would let the worker read a keep-alive before a change.
+        await tx.execute(_statement(
+            f'CREATE SUBSCRIPTION "{self._name}" CONNECTION {literal(peer_address(self._source.address))}'
+            f' PUBLICATION "{self._name}"'
+            f" WITH (create_slot = false, slot_name = '{self._name}', streaming = off, synchronous_commit = off)"
+        ))  # fmt: skip
+
+    async def _unsubscribe(self) -> None:
+        """Drop the subscription, if it is there. On return its worker has ended, and what it applied is on disk."""
+
+        async def work(tx: Transaction) -> None:
+            if await tx.one(QUERIES["find_subscription"], {"name": self._name}) is None:
+                return
+            # The slot is removed by itself: dropping both together cannot be undone, and needs the source to answer.
+            for change in ("ALTER {} DISABLE", "ALTER {} SET (slot_name = NONE)", "DROP {}"):
+                await tx.execute(_statement(change.format(f'SUBSCRIPTION "{self._name}"')))
+
+        await self._task.target.write(work)
+
+    async def _drop_slot(self) -> None:
+        name = {"name": self._name}
+
+        async def work(tx: Transaction) -> bool:
+            await tx.read(QUERIES["end_sender"], name)
+            await tx.read(QUERIES["drop_slot"], name)
+            return await tx.one(QUERIES["find_slot"], name) is None
+
+        async def dropped() -> None:
+            if not await self._task.source.write(work):
+                raise errors.DataUnavailable(
+                    f"slot {self._name} of {self._task.source.shard.name} is still in use; run `atomic-guide shards"
+                    " verify --repair` later"
+                )
+
+        await _again(dropped, _SLOT_SECONDS)
+
+    async def _in_step(self) -> None:
+        """Wait until every table is copied. Raises `DataUnavailable` where nothing goes on."""
+        seen: tuple[int, ...] = ()
+        since = time.monotonic()
+        while True:
+            oid = await self._subscription()
+            if oid is None:
+                raise errors.DataUnavailable(f"the subscription {self._name} is gone; move it again")
+            row = (await self._target.read(QUERIES["read_subscription"], {"oid": oid}))[0]
+            if not row["missing"]:
+                return
+            now = (row["missing"], row["position"], row["copied"])
+            if now != seen:
+                seen, since = now, time.monotonic()
+            await self._check_slot()
+            if time.monotonic() - since > self._task.limits.stall:
+                raise errors.DataUnavailable(
+                    f"the copy to {self._task.target.shard.name} stands still; its server's log says why"
+                )
+            await asyncio.sleep(_COPY_POLL_SECONDS)
+
+    async def _near(self) -> None:
+        """Wait until a change at the source is at the target within `limits.near`."""
+        deadline = time.monotonic() + self._task.limits.stall
+        while not await self._reaches(await self._position(self._source), self._task.limits.near):
+            await self._check_slot()
+            if time.monotonic() > deadline:
+                raise errors.DataUnavailable(
+                    f"{self._task.target.shard.name} does not catch up with {self._task.source.shard.name}; move it"
+                    " again when there is less to do"
+                )
+
+    async def _reaches(self, position: int, limit: float) -> bool:
+        """Whether the target has applied everything up to a position within a time."""
+        deadline = time.monotonic() + limit
+        # A commit more: the sender tells its position once its log has gone on.
+        await self._task.source.hold()
+        oid = await self._subscription()
+        while oid is not None:
+            row = (await self._target.read(QUERIES["read_subscription"], {"oid": oid}))[0]
+            if row["position"] >= position:
+                return True
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
+        return False
+
+    async def _compared(self) -> int:
+        rows = self._task.rows
+        source, target = await asyncio.gather(
+            self._source.scan(rows.digests(), rows.params), self._target.scan(rows.digests(), rows.params)
+        )
+        here, there = ({row["name"]: (row["rows"], row["digest"]) for row in side} for side in (target, source))
+        if here != there:
+            raise differ(self._task)
+        return sum(count for count, _ in here.values())
+
+    async def _subscription(self) -> int | None:
+        row = await self._target.one(QUERIES["find_subscription"], {"name": self._name})
+        return None if row is None else row["oid"]
+
+    async def _check_slot(self) -> None:
+        """Raise `DataUnavailable` where the log that is to be followed is lost, as after a failover of the source."""
+        row = await self._source.one(QUERIES["find_slot"], {"name": self._name})
+        if row is None or row["wal_status"] == "lost":
+            raise errors.DataUnavailable(
+                f"{self._task.source.shard.name} has lost the slot {self._name} (a failover, or"
+                " max_slot_wal_keep_size); move it again"
+            )
+
+    async def _position(self, database: PostgresDatabase) -> int:
+        row = await database.one(QUERIES["wal_position"])
+        return 0 if row is None else row["position"]
+
+
+def _statement(text: str) -> Query:
+    """A statement about publications or subscriptions, which take no parameters."""
+    return Query("replication", "Set up or remove logical replication.", {None: text})
+
+
+async def _again(call: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Make a call until it does not raise `DataUnavailable`."""
+    async for attempt in retrying(lambda error: isinstance(error, errors.DataUnavailable), seconds=seconds):
+        with attempt:
+            await call()

@@ -1,0 +1,40 @@
+-- name: find_subscription
+-- purpose: At the target, whether the rows of a move are being followed.
+-- dialect: postgresql
+SELECT s.oid FROM pg_subscription AS s
+WHERE s.subname = :name AND s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+
+-- name: read_subscription
+-- purpose: How far it is: tables that are not yet in step, bytes of log that are applied for certain, rows copied.
+--   The position is that of the last keep-alive that the worker has read, which it does in turn with the changes.
+-- dialect: postgresql
+SELECT (SELECT count(*) FROM pg_subscription_rel AS r WHERE r.srsubid = :oid AND r.srsubstate <> 'r') AS missing,
+       coalesce((SELECT max(p.latest_end_lsn) - '0/0' FROM pg_stat_subscription AS p
+                 WHERE p.subid = :oid AND p.relid IS NULL), -1)::bigint AS position,
+       coalesce((SELECT sum(c.tuples_processed) FROM pg_stat_progress_copy AS c), 0)::bigint AS copied
+
+-- name: wal_position
+-- purpose: How far the log of a server is on its disk, in bytes.
+-- dialect: postgresql
+SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint AS position
+
+-- name: find_slot
+-- purpose: At the source, the slot that keeps the log for a move.
+-- dialect: postgresql
+SELECT active, wal_status FROM pg_replication_slots WHERE slot_name = :name
+
+-- name: make_slot
+-- purpose: Keep the log from now on. In a transaction of its own, as the server asks.
+-- dialect: postgresql
+SELECT slot_name FROM pg_create_logical_replication_slot(:name, 'pgoutput')
+
+-- name: end_sender
+-- purpose: End the process that sends from a slot.
+-- dialect: postgresql
+SELECT pg_terminate_backend(active_pid) AS ended FROM pg_replication_slots WHERE slot_name = :name AND active
+
+-- name: drop_slot
+-- purpose: Keep the log for a move no longer.
+-- dialect: postgresql
+SELECT pg_drop_replication_slot(slot_name) IS NULL AS dropped FROM pg_replication_slots
+WHERE slot_name = :name AND NOT active
