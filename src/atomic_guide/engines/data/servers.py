@@ -10,8 +10,9 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from atomic_guide.engines.data import migrations
+from atomic_guide.engines.data.failures import wrap
 from atomic_guide.engines.data.migrations import Kind, Stand
-from atomic_guide.engines.data.postgres import PostgresDatabase, wrap
+from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, check_servers
 from atomic_guide.engines.data.shard import Shard
 from atomic_guide.engines.data.shards import Shards
