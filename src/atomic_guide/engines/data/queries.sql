@@ -74,3 +74,34 @@ SELECT number FROM map_changes WHERE id = 1
 INSERT INTO map_changes (id, number) VALUES (1, 1)
 ON CONFLICT (id) DO UPDATE SET number = map_changes.number + 1
 RETURNING number
+
+-- name: read_bookmark_keys
+-- purpose: The keys that bookmarks are signed with, the newest last.
+SELECT name, value, created_at AS since FROM secrets WHERE name LIKE 'bookmark:%' ORDER BY created_at, name
+
+-- name: add_bookmark_key
+-- purpose: Store a new key for bookmarks.
+INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, :now)
+
+-- name: drop_bookmark_keys
+-- purpose: Forget keys that no living bookmark can need any more.
+DELETE FROM secrets WHERE name LIKE 'bookmark:%' AND created_at < :before
+
+-- name: read_standing
+-- purpose: Where a server stands in the log of its shard: what a primary has flushed, what a replica has replayed.
+-- dialect: postgresql
+-- A replica's timeline: the receiver's is that of the log it replays or is about to replay, as a standby whose log has
+-- gone another way cannot follow a new timeline; without a receiver the control file's lag, which is on the safe side.
+SELECT recovering,
+       CASE WHEN recovering
+            THEN greatest((SELECT received_tli FROM pg_stat_wal_receiver),
+                          (SELECT timeline_id FROM pg_control_checkpoint()),
+                          (SELECT min_recovery_end_timeline FROM pg_control_recovery()))::bigint
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::bigint END AS timeline,
+       (CASE WHEN recovering THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END - '0/0')::bigint AS lsn
+FROM (SELECT pg_is_in_recovery() AS recovering OFFSET 0) AS server
+
+-- name: read_server_start
+-- purpose: What tells one process of a server from the one before it, and from another server.
+-- dialect: postgresql
+SELECT pg_postmaster_start_time()::text AS started
