@@ -20,6 +20,7 @@ import structlog
 from atomic_guide import errors
 from atomic_guide.engines.data.database import Database, Transaction, Work
 from atomic_guide.engines.data.ownership import fenced
+from atomic_guide.engines.data.shard import note_write, writing_session
 
 _log = structlog.get_logger(__name__)
 
@@ -74,8 +75,10 @@ class GroupCommit(Generic[Item, Result]):
     async def add(self, database: Database, item: Item) -> Result:
         """Write an item with its neighbours; returns its result once it is durable.
 
-        Raises `Unavailable` when too many wait already, and whatever the write raised for this item.
+        Raises `Unavailable` when too many wait already, `Forbidden` in a session that only reads, and whatever the
+        write raised for this item.
         """
+        session = writing_session()
         lane = self._aside.get(database)
         if lane is None:
             target = database.target.database
@@ -87,7 +90,11 @@ class GroupCommit(Generic[Item, Result]):
         lane.waiting.append(_Waiting(database, item, future))
         # The task starts in the next tick: everything that this one still adds is in its first group.
         self._start(lane)
-        return await future
+        try:
+            return await future
+        finally:
+            # The group may be written in the session of another caller; this is the item's own.
+            note_write(session, database)
 
     async def close(self) -> None:
         """Wait until everything that was accepted is written or refused."""

@@ -7,15 +7,18 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
+import msgspec
 from asyncpg.connect_utils import SessionAttribute
 
 from atomic_guide.engines.data import migrations
-from atomic_guide.engines.data.failures import wrap
 from atomic_guide.engines.data.migrations import Kind, Stand
-from atomic_guide.engines.data.postgres import PostgresDatabase
-from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, check_servers
+from atomic_guide.engines.data.postgres import PostgresDatabase, wrap
+from atomic_guide.engines.data.replica import Replica
+from atomic_guide.engines.data.replicas import ReplicaSet
+from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, ShardSettings, check_servers
 from atomic_guide.engines.data.shard import Shard
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.data.standing import Connect, Connections, Server
 from atomic_guide.engines.data.tls import tls_of
 from atomic_guide.errors import DataUnavailable
 
@@ -72,17 +75,47 @@ async def open_servers(settings: DataSettings) -> Shards:
                 f" {migrations.needed(kind)}; run `atomic-guide migrate`"
             )
     directory = PostgresDatabase("directory", settings.directory or "", settings.postgresql)
-    opened = [
-        Shard(server.name, PostgresDatabase(server.name, server.url, settings.postgresql), server.zone, server.weight)
-        for server in settings.servers
-    ]
-    shards = Shards(directory, opened)
+    shards = Shards(directory, [open_shard(server, settings) for server in settings.servers])
     try:
         await shards.join()
     except BaseException:
         await shards.close()
         raise
     return shards
+
+
+def open_shard(shard: ShardSettings, settings: DataSettings) -> Shard:
+    """A shard with its replicas; connections are made when they are needed."""
+    reads = settings.reads
+    primary = Server(
+        shard.name, shard.region, _connecting(shard.name, shard.url, settings, read_only=False), reads.answer_seconds
+    )
+    replicas = [
+        Replica(name, place.region, _connecting(name, place.url, settings, read_only=True), reads)
+        for name, place in ((f"{shard.name}-replica-{number}", place) for number, place in enumerate(shard.replicas, 1))
+    ]
+    known = ReplicaSet(shard.name, primary, replicas, reads, settings.region)
+    return Shard(shard.name, primary.engine, shard.zone, shard.weight, known)
+
+
+def _connecting(name: str, address: str, settings: DataSettings, *, read_only: bool) -> Connect:
+    """How to reach a server: as the settings say for its reads and writes, and by one connection for questions."""
+    limit = settings.reads.answer_seconds
+    asking = msgspec.structs.replace(
+        settings.postgresql, readers=1, writers=1, statement_timeout=limit, connect_timeout=limit
+    )
+
+    def connect(told: Callable[[str], None]) -> Connections:
+        engine = PostgresDatabase(name, address, settings.postgresql, read_only=read_only, told=told)
+        asked = PostgresDatabase(name, address, asking, read_only=read_only, told=told)
+
+        def forget() -> None:
+            engine.forget()
+            asked.forget()
+
+        return Connections(engine, asked, forget)
+
+    return connect
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from atomic_guide.engines.data.replica import ReadSettings
 from atomic_guide.engines.data.sqlite import SqliteSettings
 from atomic_guide.errors import ConfigurationError
 
@@ -142,6 +143,7 @@ class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "region"},
         ),
     ] = ""
+    reads: ReadSettings = ReadSettings()
     sqlite: SqliteSettings = SqliteSettings()
     postgresql: PostgresSettings = PostgresSettings()
 

@@ -13,14 +13,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from atomic_guide import errors
+from atomic_guide.engines.data.bookmark import EVERYWHERE, Seal
 from atomic_guide.engines.data.database import Engine, Params, Row, Target, Transaction, Work
 from atomic_guide.engines.data.ownership import QUERIES, Fence, fenced, over_all
 from atomic_guide.engines.data.placement import BUCKETS, CourseKey, assign
 from atomic_guide.engines.data.queries import Query
+from atomic_guide.engines.data.session import FIRST_PRIMARY, Session, opened
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shard import Shard
 
@@ -61,6 +64,7 @@ class Shards:
         self.directory = directory
         self._shards = {shard.name: shard for shard in shards}
         self._opener = opener
+        self.seal = Seal(directory)
         self._map = Map(-1, {}, {}, {})
         self._reading: asyncio.Task[None] | None = None
 
@@ -103,6 +107,36 @@ class Shards:
     def all(self) -> list[Whole]:
         """Every shard, in the order of their names, for work over many courses."""
         return [Whole(self._shards[name]) for name in sorted(self._shards)]
+
+    @asynccontextmanager
+    async def session(
+        self, start: str = FIRST_PRIMARY, *, read_only: bool = False, at_primary: bool = False
+    ) -> AsyncIterator[Session]:
+        """Enter a session (session.py) that begins at a bookmark, or at several with commas between them.
+
+        `read_only`: writes raise `Forbidden`. `at_primary`: its reads decide writes, and go to primaries.
+        """
+        session = await self.begin(start, read_only=read_only, at_primary=at_primary)
+        with session.entered():
+            yield session
+
+    async def begin(self, start: str, *, read_only: bool = False, at_primary: bool = False) -> Session:
+        """A session that nobody has entered yet, for one who keeps it. Never refuses a bookmark, and never fails."""
+        try:
+            bookmark = await opened(self.seal, start)
+            if bookmark.number > self._map.number:
+                # It has been where a course went; this router would still ask the replicas of where it was.
+                await self.refresh()
+        except errors.GuideError:
+            # Primaries refuse a stale map by themselves.
+            bookmark, at_primary = EVERYWHERE, True
+        return Session(self.seal, bookmark, lambda: self._map.number, read_only=read_only, at_primary=at_primary)
+
+    def watch(self) -> None:
+        """Begin to watch the replicas of every shard; otherwise the first read that has a choice does."""
+        for shard in self._shards.values():
+            if shard.replicas is not None:
+                shard.replicas.start()
 
     def grouped(self, keys: Sequence[CourseKey]) -> list[Together]:
         """The courses by the shard that they are on at this moment, for one unit of work on each."""
