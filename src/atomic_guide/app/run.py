@@ -145,6 +145,7 @@ class _Process:
             _every(60, "tend uploads", tool.media.uploads.tend),
             _every(5, "count jobs", lambda: self._jobs.look(tool.shards, tool.clock)),
             tool.chat.rooms.run(),
+            tool.shards.run(),
         ]
         if self._built.nats is not None:
             tasks.append(self._built.nats.keep())

@@ -76,12 +76,9 @@ class Health:
     ) -> None:
         self.registry = registry
         self.metrics_public = metrics_public
-        databases: list[Database] = [shards.directory, *shards.all()]
-        self.checks: dict[str, Check] = {
-            database.name: Check(_ping(database), needed=not apart) for database in databases
-        }
-        if apart:
-            self.checks["shards"] = Check(lambda: _any_answers(shards))
+        self.checks: dict[str, Check] = {"shards": Check(lambda: _any_answers(shards))} if apart else {}
+        self._shards = shards
+        self._apart = apart
         self._clock = clock
         self._last: tuple[float, Readiness] | None = None
         self._asking = asyncio.Lock()
@@ -90,10 +87,16 @@ class Health:
         """Ask every dependency, all at once."""
         async with self._asking:
             if self._last is None or self._clock.monotonic() - self._last[0] >= REUSE_SECONDS:
-                answers = await asyncio.gather(*(_ask(check) for check in self.checks.values()))
-                found = dict(zip(self.checks, answers, strict=True))
+                checks = {**self._databases(), **self.checks}
+                answers = await asyncio.gather(*(_ask(check) for check in checks.values()))
+                found = dict(zip(checks, answers, strict=True))
                 self._last = self._clock.monotonic(), Readiness(_status(found), found)
             return self._last[1]
+
+    def _databases(self) -> dict[str, Check]:
+        # Anew each time: shards are added while the process runs.
+        databases: list[Database] = [self._shards.directory, *self._shards.all()]
+        return {database.name: Check(_ping(database), needed=not self._apart) for database in databases}
 
 
 _PING: Query = QUERIES["ping"]

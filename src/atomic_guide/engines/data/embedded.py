@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import re
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atomic_guide.engines.data.examine import read_file
 from atomic_guide.engines.data.migrations import upgrade_file
+from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.settings import DEFAULT_ZONE, DataSettings
 from atomic_guide.engines.data.shard import Shard
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.data.sqlite import SqliteDatabase
-from atomic_guide.errors import DataUnavailable
+from atomic_guide.errors import DataUnavailable, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,17 +28,48 @@ _MIGRATION_SECONDS = 60.0
 
 
 def database_files(directory: Path, settings: DataSettings) -> tuple[Path, list[Path]]:
-    """The directory file and the shard files of a data directory."""
+    """The directory file and the shard files of a data directory: those of the setting, and those added since."""
     folder = directory / "databases"
-    return folder / "directory.sqlite", [folder / f"shard-{number}.sqlite" for number in range(settings.shards)]
+    main = folder / "directory.sqlite"
+    names = [f"shard-{number}" for number in range(settings.shards)]
+    added = [name for name in _registered(main) if name not in names and shard_file(folder, name).exists()]
+    return main, [shard_file(folder, name) for name in [*names, *added]]
+
+
+def shard_file(folder: Path, name: str) -> Path:
+    """The file of a shard. Raises `Invalid` for a name that no file of a shard has."""
+    if not _SHARD_NAME.fullmatch(name):
+        raise Invalid(f"{name} is no shard's name here: files are named shard-0, shard-1 and so on")
+    return folder / f"{name}.sqlite"
+
+
+def next_shard(directory: Path, settings: DataSettings) -> str:
+    """The first name that no shard of the data directory has."""
+    _, known = database_files(directory, settings)
+    taken = {path.stem for path in known}
+    return next(name for number in range(len(taken) + 1) if (name := f"shard-{number}") not in taken)
+
+
+def make_shard(directory: Path, settings: DataSettings, name: str) -> None:
+    """Make the file of a further shard beside running servers; repeatable. It serves nothing before it is registered.
+
+    Raises `Invalid` for a name that no file of a shard has.
+    """
+    main, _ = database_files(directory, settings)
+    path = shard_file(main.parent, name)
+    main.parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(main.parent / "migrate.lock"):
+        upgrade_file(path, "shard")
 
 
 def migrate_embedded(directory: Path, settings: DataSettings) -> list[str]:
     """Bring every file to the newest schema; the names of those that changed. Safe beside other processes."""
-    main, shards = database_files(directory, settings)
+    main, _ = database_files(directory, settings)
     main.parent.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(main.parent / "migrate.lock"):
         changed = [main.name] if upgrade_file(main, "directory") else []
+        # Another process may have added one while this one waited.
+        _, shards = database_files(directory, settings)
         return changed + [path.name for path in shards if upgrade_file(path, "shard")]
 
 
@@ -61,11 +94,19 @@ async def open_embedded(directory: Path, settings: DataSettings | None = None) -
     return shards
 
 
+def _registered(main: Path) -> list[str]:
+    """The shards that the directory file knows; none where it is new, of before, or damaged, which its opening says."""
+    with contextlib.suppress(DataUnavailable):
+        names = [row["name"] for row in read_file(main, QUERIES["read_shards"])]
+        return [name for name in names if _SHARD_NAME.fullmatch(name)]
+    return []
+
+
 def _shard(path: Path, settings: DataSettings) -> Shard:
     return Shard(path.stem, SqliteDatabase(path, settings.sqlite), DEFAULT_ZONE)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_at_a_time(path: Path) -> Iterator[None]:
     deadline = time.monotonic() + _MIGRATION_SECONDS
     with path.open("w") as lock:

@@ -1,13 +1,17 @@
-"""Looking a database file over without changing it, for a person who wonders what is wrong."""
+"""Looking into a database file without changing it."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from atomic_guide.engines.data.database import Row
 from atomic_guide.engines.data.migrations import Kind, head, version
+from atomic_guide.engines.data.queries import Query
+from atomic_guide.errors import DataUnavailable
 
 
 class Examined(NamedTuple):
@@ -35,3 +39,19 @@ def examine_file(path: Path, kind: Kind, limit: float = 60.0) -> Examined:
             return Examined(None, found, head(kind), complete=False)
         return Examined(str(error), None, head(kind), complete=True)
     return Examined(None if said == "ok" else str(said), found, head(kind), complete=True)
+
+
+def read_file(path: Path, query: Query) -> list[Row]:
+    """The rows of a statement without parameters, from a file that need not be open; none where there is no file.
+
+    Raises `DataUnavailable` for a damaged file, or one without the table.
+    """
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            connection.row_factory = sqlite3.Row
+            rows: list[Row] = connection.execute(query.sqlite).fetchall()
+            return rows
+    except sqlite3.Error as error:
+        raise DataUnavailable(f"{path.name} cannot be read ({error})") from error

@@ -91,13 +91,17 @@ class Shards:
 
     def named(self, name: str) -> Shard:
         """A shard by its name. Raises `Unavailable` where it is not configured."""
-        shard = self._shards.get(name)
-        if shard is None and self._opener is not None and (shard := self._opener(name)) is not None:
-            self._shards[name] = shard
+        shard = self._opened(name)
         if shard is None:
             raise errors.Unavailable(
                 f"the shard map names {name}, which is not in the settings; add it or move its buckets"
             )
+        return shard
+
+    def _opened(self, name: str) -> Shard | None:
+        shard = self._shards.get(name)
+        if shard is None and self._opener is not None and (shard := self._opener(name)) is not None:
+            self._shards[name] = shard
         return shard
 
     def of(self, key: CourseKey) -> Owned:
@@ -231,6 +235,9 @@ class Shards:
         rows = await self.directory.read(QUERIES["read_map"])
         overrides = await self.directory.read(QUERIES["read_overrides"])
         zones = await self.directory.read(QUERIES["read_zones"])
+        for row in await self.directory.read(QUERIES["read_shards"]):
+            # One that was added elsewhere: its jobs and housekeeping are everybody's, though no course led here yet.
+            self._opened(row["name"])
         buckets: dict[str, list[tuple[str, int]]] = {}
         for row in rows:
             buckets.setdefault(row["zone"], []).append((row["shard"], row["epoch"]))
