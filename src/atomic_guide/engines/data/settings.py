@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from atomic_guide.engines.data.plan import TOLERANCE
 from atomic_guide.engines.data.replica import ReadSettings
 from atomic_guide.engines.data.sqlite import SqliteSettings
 from atomic_guide.errors import ConfigurationError
@@ -136,6 +137,24 @@ class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "secret"},
         ),
     ] = ()
+    tolerance: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=1,
+            description="How far a shard may be from its share before `shards rebalance` moves anything; chance: 1-2%.",
+            extra={"unit": "share"},
+        ),
+    ] = TOLERANCE
+    moves_at_once: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=64,
+            description="Buckets that one command moves at the same time; each copies over two shards.",
+            extra={"unit": "moves"},
+        ),
+    ] = 2
     region: Annotated[
         str,
         msgspec.Meta(

@@ -1,0 +1,17 @@
+"""`atomic-guide shards`: which shard has what, and moving it while it is used."""
+
+from __future__ import annotations
+
+import click
+
+from atomic_guide.cli.shards.change import add, weight, zone
+from atomic_guide.cli.shards.look import list_shards, plan
+
+
+@click.group(name="shards")
+def command() -> None:
+    """Look at the shards, add some, and move buckets and courses between them while they are used."""
+
+
+for _one in (list_shards, add, weight, zone, plan):
+    command.add_command(_one)
