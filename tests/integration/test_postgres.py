@@ -153,6 +153,29 @@ async def test_a_slow_statement_is_broken_off_and_told_in_time(dsn: str) -> None
     await database.close()
 
 
+async def test_a_read_from_a_server_that_is_silent_ends_in_time(pair: Shard) -> None:
+    database = await made(pair, statement_timeout=0.3)
+    assert await names(database) == []
+    await asyncio.to_thread(pair.primary.pause)
+    began = time.monotonic()
+    with pytest.raises(errors.DataUnavailable, match="did not answer in time"):
+        await database.read(QUERIES["all"])
+    assert time.monotonic() - began < 5
+    await asyncio.to_thread(pair.primary.resume)
+    assert await names(database) == []
+    await database.close()
+
+
+async def test_closing_waits_for_reads_and_refuses_new_ones(dsn: str) -> None:
+    database = PostgresDatabase("d", dsn)
+    slow = asyncio.create_task(database.read(QUERIES["sleep"], {"seconds": 0.3}))
+    await asyncio.sleep(0.1)
+    await database.close()
+    assert len(await slow) == 1
+    with pytest.raises(errors.DataUnavailable, match="d is closed"):
+        await database.read(QUERIES["pid"])
+
+
 async def test_a_server_that_comes_back_is_used_again(pair: Shard) -> None:
     database = await made(pair, retry_seconds=20)
     await add(database, "before")

@@ -11,8 +11,9 @@ import msgspec
 from asyncpg.connect_utils import SessionAttribute
 
 from atomic_guide.engines.data import migrations
+from atomic_guide.engines.data.failures import wrap
 from atomic_guide.engines.data.migrations import Kind, Stand
-from atomic_guide.engines.data.postgres import PostgresDatabase, wrap
+from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.replica import Replica
 from atomic_guide.engines.data.replicas import ReplicaSet
 from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, ShardSettings, check_servers

@@ -1,0 +1,169 @@
+"""A unit of work on a connection of PostgreSQL: its statements, and the commit."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Awaitable, Generator, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import asyncpg
+
+from atomic_guide.engines.data.checkout import Connection
+from atomic_guide.engines.data.database import Params, Row, Work, count_rows
+from atomic_guide.engines.data.failures import FAILURES, LOST
+from atomic_guide.engines.data.queries import Positional, Query
+
+T = TypeVar("T")
+
+
+class Committing(Exception):
+    """The connection failed while the commit was on its way."""
+
+
+def arguments(statement: Positional, params: Params | None) -> list[Any]:
+    """The values of a statement in the order of its numbers."""
+    return [params[name] for name in statement.names] if params else []
+
+
+def _changed(tag: str) -> int:
+    """The last word of the server's tag, such as `UPDATE 3`."""
+    last = tag.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0
+
+
+class PostgresTransaction:
+    """A transaction on one connection; `inside` is true while one of its calls waits for the server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.inside = False
+
+    async def read(self, query: Query, params: Params | None = None) -> list[Row]:
+        """Every row of the answer."""
+        statement = query.postgresql
+        rows = await self._ask(self._connection.fetch(statement.sql, *arguments(statement, params)))
+        return cast("list[Row]", rows)
+
+    async def one(self, query: Query, params: Params | None = None) -> Row | None:
+        """The first row of the answer, if any."""
+        rows = await self.read(query, params)
+        return rows[0] if rows else None
+
+    async def execute(self, query: Query, params: Params | None = None) -> int:
+        """How many rows the statement changed."""
+        statement = query.postgresql
+        return _changed(await self._ask(self._connection.execute(statement.sql, *arguments(statement, params))))
+
+    async def execute_many(self, query: Query, params: Sequence[Params]) -> None:
+        """All sets of parameters in one batch, without a round trip for each."""
+        statement = query.postgresql
+        await self._ask(self._connection.executemany(statement.sql, [arguments(statement, each) for each in params]))
+
+    async def execute_columns(
+        self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params | None = None
+    ) -> int:
+        """One statement, and an array for each column."""
+        if not count_rows(columns):
+            return 0
+        statement = query.postgresql
+        given = arguments(statement, {**(params or {}), **columns})
+        return _changed(await self._ask(self._connection.execute(statement.sql, *given)))
+
+    async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
+        """One statement for all sets of parameters."""
+        return await self._ask(read_each(self._connection, query.postgresql, params)) if params else []
+
+    async def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """COPY, in the binary form."""
+        await self._ask(self._connection.copy_records_to_table(table, columns=list(columns), records=rows))
+
+    async def _ask(self, call: Awaitable[T]) -> T:
+        self.inside = True
+        try:
+            return await call
+        finally:
+            self.inside = False
+
+
+@types.coroutine
+def _driven(work: Work[T], transaction: PostgresTransaction) -> Generator[Any, Any, T]:
+    """Run a work; RuntimeError where it waits for anything but its transaction, which SQLite could not run."""
+    steps = work(transaction).__await__()
+    step, given = steps.send, None
+    while True:
+        try:
+            awaited = step(given)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        if not transaction.inside:
+            steps.close()
+            message = "a unit of work may await nothing but its transaction"
+            raise RuntimeError(message)
+        try:
+            given = yield awaited
+            step = steps.send
+        except BaseException as error:  # noqa: BLE001 - a cancellation, say, is the work's to see
+            given, step = error, steps.throw
+
+
+# A commit that waits for its standby must not be broken off by the time limit of statements: the server would keep
+# the transaction, unreplicated, and call that a success. So the limit here ends it, and the outcome is unknown.
+_COMMIT = "SET LOCAL statement_timeout = 0; COMMIT"
+
+
+async def in_transaction(connection: Connection, work: Work[T]) -> T:
+    """Run a work and commit it. Raises what the work raises, rolled back; `Committing` where the end is open."""
+    await connection.execute("BEGIN")
+    try:
+        value = await _driven(work, PostgresTransaction(connection))
+    except BaseException:
+        await _roll_back(connection)
+        raise
+    warnings: list[object] = []
+
+    def hear(_connection: object, message: object) -> None:
+        warnings.append(message)
+
+    connection.add_log_listener(hear)
+    try:
+        await connection.execute(_COMMIT)
+    except (*LOST, asyncpg.InterfaceError, TimeoutError) as error:
+        # Whatever became of it, this connection is in no state to be used again.
+        connection.terminate()
+        raise Committing from error
+    connection.remove_log_listener(hear)
+    if warnings:
+        # Somebody cancelled the wait for the standby: stored here, perhaps nowhere else.
+        raise Committing
+    return value
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Undo what was done; where that fails the server does it when the connection ends."""
+    try:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+    except FAILURES:
+        connection.terminate()
+
+
+_many: dict[str, Positional] = {}
+"""The many-fold form of each statement, by its text: there are as many as the program has named queries."""
+
+
+async def read_each(connection: Connection, statement: Positional, params: Sequence[Params]) -> list[list[Row]]:
+    """Run a statement for every set of parameters at once: the sets become the rows of a table that it is joined to.
+
+    The rows come with the number of their set, and in the statement's own order within it: a lateral join reads its
+    right side anew for each row of its left.
+    """
+    many = _many.get(statement.sql)
+    if many is None:
+        prepared = await connection.prepare(statement.sql)
+        kinds = [kind.name for kind in prepared.get_parameters()]
+        many = _many[statement.sql] = Positional(statement.many(kinds), statement.names)
+    columns = [[each[name] for each in params] for name in many.names]
+    found: list[list[Row]] = [[] for _ in params]
+    for row in await connection.fetch(many.sql, *columns):
+        found[row["set_number"] - 1].append(cast("Row", row))
+    return found
