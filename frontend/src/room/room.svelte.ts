@@ -157,6 +157,7 @@ export class Room {
       case 'typing':
         return this.#types(data as Person);
       case 'deleted':
+        this.#flush();
         this.timeline = this.timeline.remove(Number(data.seq));
         return;
       case 'behind':

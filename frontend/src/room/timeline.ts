@@ -50,7 +50,7 @@ export class Timeline {
 
   remove(seq: number): Timeline {
     const messages = this.messages.map((message) =>
-      message.seq === seq ? { ...message, content: '', deleted: true } : message,
+      message.seq === seq ? { ...message, author: { id: '', name: '' }, content: '', deleted: true } : message,
     );
     return new Timeline(messages, this.cursor);
   }

@@ -58,6 +58,11 @@ class MessageHistory:
         """Up to `limit` messages that follow `after`, as (seq, frame), in order."""
         return [(message.seq, message.frame()) for message in await self._after(key, after, limit)]
 
+    async def deleted_since(self, key: CourseKey, since: float) -> list[int]:
+        """The numbers of the messages of a course that were deleted since a moment, seconds since the epoch."""
+        rows = await self._shards.of(key).scan(QUERIES["deleted_since"], {**key.columns, "since": since})
+        return [row["seq"] for row in rows]
+
     async def _after(self, key: CourseKey, after: int, limit: int) -> list[Message]:
         params = {**key.columns, "after": after, "limit": limit}
         return [_message(row) for row in await self._shards.of(key).read(QUERIES["messages_after"], params)]
@@ -65,4 +70,5 @@ class MessageHistory:
 
 def _message(row: Row) -> Message:
     author = Author(row["author"], row["name"], row["role"])
-    return Message(row["id"], row["seq"], author, row["content"], iso(row["created_at"]))
+    deleted = row["deleted_at"] is not None
+    return Message(row["id"], row["seq"], author, row["content"], iso(row["created_at"]), deleted=deleted)

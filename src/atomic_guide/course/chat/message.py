@@ -15,14 +15,15 @@ class Author(msgspec.Struct, frozen=True):
     role: str = "learner"
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One message; `created_at` is ISO 8601 UTC."""
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message; `created_at` is ISO 8601 UTC. A deleted one has neither author nor content, and keeps its number."""
 
     id: str
     seq: int
     author: Author
     content: str
     created_at: str
+    deleted: bool = False
 
     def frame(self) -> bytes:
         """The WebSocket frame that announces it, the same bytes for every socket."""

@@ -32,7 +32,7 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course;
 
 -- name: messages_after
 -- purpose: The first messages that follow a sequence number, with their authors' names.
-SELECT m.seq, m.id, m.author, m.content, m.created_at,
+SELECT m.seq, m.id, m.author, m.content, m.created_at, m.deleted_at,
        COALESCE(p.name, '') AS name, COALESCE(p.role, 'learner') AS role
 FROM messages AS m
 LEFT JOIN members AS p
@@ -43,7 +43,7 @@ LIMIT :limit;
 
 -- name: messages_before
 -- purpose: The last messages that precede a sequence number, newest first, with their authors' names.
-SELECT m.seq, m.id, m.author, m.content, m.created_at,
+SELECT m.seq, m.id, m.author, m.content, m.created_at, m.deleted_at,
        COALESCE(p.name, '') AS name, COALESCE(p.role, 'learner') AS role
 FROM messages AS m
 LEFT JOIN members AS p
@@ -51,3 +51,8 @@ LEFT JOIN members AS p
 WHERE m.bucket = :bucket AND m.tenant = :tenant AND m.course = :course AND m.seq < :before
 ORDER BY m.seq DESC
 LIMIT :limit;
+
+-- name: deleted_since
+-- purpose: The numbers of messages that were deleted since a moment.
+SELECT seq FROM messages
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND deleted_at >= :since ORDER BY seq LIMIT 10000;

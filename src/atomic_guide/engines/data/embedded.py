@@ -26,6 +26,9 @@ _SHARD_NAME = re.compile(r"shard-\d{1,4}")
 _MIGRATION_SECONDS = 60.0
 """How long to wait for another process that migrates; an embedded migration takes seconds."""
 
+INTERRUPTED = "restoring.json"
+"""The file in a data directory that says that the putting back of a backup was begun and is not finished."""
+
 
 def database_files(directory: Path, settings: DataSettings) -> tuple[Path, list[Path]]:
     """The directory file and the shard files of a data directory: those of the setting, and those added since."""
@@ -62,9 +65,19 @@ def make_shard(directory: Path, settings: DataSettings, name: str) -> None:
         upgrade_file(path, "shard")
 
 
+def present_files(directory: Path) -> tuple[Path, list[Path]]:
+    """The files that a data directory has, shards that were added to those of the settings included."""
+    folder = directory / "databases"
+    shards = [path for path in folder.glob("shard-*.sqlite") if _SHARD_NAME.fullmatch(path.stem)]
+    return folder / "directory.sqlite", sorted(shards, key=lambda path: int(path.stem.partition("-")[2]))
+
+
 def migrate_embedded(directory: Path, settings: DataSettings) -> list[str]:
     """Bring every file to the newest schema; the names of those that changed. Safe beside other processes."""
     main, _ = database_files(directory, settings)
+    if (directory / INTERRUPTED).exists():
+        message = f"a restore into {directory} was interrupted; finish it with `atomic-guide restore`"
+        raise DataUnavailable(message)
     main.parent.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(main.parent / "migrate.lock"):
         changed = [main.name] if upgrade_file(main, "directory") else []

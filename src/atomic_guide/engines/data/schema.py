@@ -219,6 +219,43 @@ Table(
     Column("used_at", Double),
 )
 
+# --- directory: keeping (owner: course/keeping) -----------------------------------------------------
+
+Table(
+    "erasures",
+    directory_metadata,
+    Column("id", Text, primary_key=True),
+    # person or tenant
+    Column("kind", Text, nullable=False),
+    # Digests with the installation's key; `person` is empty where a whole tenant was erased.
+    Column("tenant", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("videos", Boolean, nullable=False),
+    # pending or done
+    Column("state", Text, nullable=False),
+    # Whom to erase, as JSON, to go on after a crash; empty as soon as it is done.
+    Column("target", Text, nullable=False),
+    Column("began_at", Double, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("finished_at", Double),
+    # JSON, sealed; empty while pending.
+    Column("receipt", Text, nullable=False),
+    Index("erasures_changed", "changed_at"),
+)
+
+Table(
+    "legal_holds",
+    directory_metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    # Both empty for the whole tenant; one of them otherwise.
+    Column("course", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("placed_at", Double, nullable=False),
+    Column("lifted_at", Double),
+)
+
 # --- shard: ownership ------------------------------------------------------------------------------
 
 Table(
@@ -306,6 +343,8 @@ Table(
     Column("id", Text, nullable=False),
     Column("content", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    # Set in a tombstone: author and content are empty, the number stays taken.
+    Column("deleted_at", Double),
     UniqueConstraint("bucket", "tenant", "course", "author", "id", name="messages_once"),
 )
 
@@ -447,4 +486,27 @@ Table(
     Column("started_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("finished_at", Double),
+)
+
+# --- shard: keeping (owner: course/keeping) --------------------------------------------------------
+
+Table(
+    "record_reads",
+    shard_metadata,
+    # Who on the staff read students' education records; one row for each minute, reader, call and subject.
+    *_course_key(),
+    Column("at", Double, primary_key=True),
+    Column("reader", Text, primary_key=True),
+    Column("call", Text, primary_key=True),
+    # The student; empty for every student of the course.
+    Column("subject", Text, primary_key=True),
+    Column("reads", Integer, nullable=False),
+)
+
+Table(
+    "retention_marks",
+    shard_metadata,
+    # When retention has last done everything in a course.
+    *_course_key(),
+    Column("checked_at", Double, nullable=False),
 )

@@ -194,6 +194,11 @@ class Shards:
             except errors.GuideError:
                 continue
 
+    async def open_all(self) -> None:
+        """Open every shard that the directory knows, for work that must not leave one out."""
+        for row in await self.directory.read(QUERIES["read_shards"]):
+            self.named(row["name"])
+
     async def join(self) -> None:
         """Bring shards into the directory at first use: an even map for each zone, and each shard told what it owns.
 

@@ -103,6 +103,9 @@ def connect(path: Path, settings: SqliteSettings, *, read_only: bool = False) ->
         connection.execute("PRAGMA cache_size=-16000")
         if read_only:
             connection.execute("PRAGMA query_only=ON")
+        else:
+            # What is deleted is overwritten with zeros, so that an erased person is in no free page either.
+            connection.execute("PRAGMA secure_delete=ON")
     except sqlite3.Error as error:
         raise wrap(error, path.name) from error
     return connection

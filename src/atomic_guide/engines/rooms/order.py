@@ -73,6 +73,12 @@ class Order:
         size = len(self._ring)
         return [self._ring[index] for index in range(size - max(count, 0), size)]
 
+    def forget(self) -> None:
+        """Drop every frame that is held or kept, because a message was deleted; the database has what is left of it."""
+        self._early.clear()
+        self._ring.clear()
+        self._ring_size = 0
+
     def _release(self) -> list[bytes]:
         released = []
         while (frame := self._early.pop(self.last + 1, None)) is not None:

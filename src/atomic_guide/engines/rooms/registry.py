@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -149,6 +149,25 @@ class Rooms:
         if room is not None:
             room.announce(frame, user)
         self.bus.publish(subject(key), encode(Notice(self.origin, "announce", 0, user, frame)))
+
+    def open_rooms(self) -> list[RoomKey]:
+        """The rooms in memory."""
+        return list(self._rooms)
+
+    def retract(self, key: RoomKey, seqs: Sequence[int]) -> None:
+        """Messages of a course were deleted from the database: forget their frames and tell the members here."""
+        room = self._rooms.get(key)
+        if room is not None:
+            room.retract(seqs)
+
+    def evict(self, concerns: Callable[[RoomKey, str], bool]) -> int:
+        """Close the sockets of people whom `concerns(room, person)` names, for good; how many."""
+        chosen = [
+            socket for socket in self.sockets if socket.room is not None and concerns(socket.room.key, socket.person.id)
+        ]
+        for socket in chosen:
+            socket.close(CloseCode.POLICY_VIOLATION, "the session has ended")
+        return len(chosen)
 
     async def join(self, key: RoomKey, socket: Socket, after: int | None) -> None:
         """Bring a socket into its room, or say goodbye to it; it must not be read before this has returned."""

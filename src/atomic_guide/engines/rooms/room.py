@@ -195,6 +195,13 @@ class Room:
         if self.started and self.order.missing:
             self._repair_soon(0.0)
 
+    def retract(self, seqs: Iterable[int]) -> None:
+        """Messages were deleted: keep none of their frames, and tell the members of this process."""
+        self.order.forget()
+        self._push([wire.text_frame("deleted", {"seq": seq}) for seq in seqs])
+        if self.started and self.order.missing:
+            self._repair_soon(0.0)
+
     def announce(self, frame: bytes, user: str | None) -> None:
         """A frame outside the order, for everybody or for one person's sockets."""
         if user is None:

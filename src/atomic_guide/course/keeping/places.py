@@ -1,0 +1,153 @@
+"""Every place where something about a person is kept, declared once.
+
+Each column of each table is either named here as being about a person, or as being about nobody; a test compares
+this with the schema, so that a column which comes later has to be placed before it can be used. Export writes what
+is about a person, erasure removes it, and a receipt counts by these places.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Forgetting = Literal["removed", "emptied", "unnamed", "nobody"]
+"""What erasure does with a row: removes it; empties it into a tombstone; takes the person's name off it. `nobody`:
+there is no person in the table."""
+
+
+class Place(NamedTuple):
+    """A table. `people` are the columns that hold a person's LMS id, `about` those that say more about that person."""
+
+    table: str
+    people: tuple[str, ...]
+    about: tuple[str, ...]
+    plain: tuple[str, ...]
+    forgetting: Forgetting
+
+
+KEY = ("bucket", "tenant", "course")
+"""The first columns of every table of a shard; they say whose the row is, and name nobody."""
+
+SHARD: tuple[Place, ...] = (
+    Place("bucket_owner", (), (), ("epoch", "state", "token", "changed_at"), "nobody"),
+    Place("schema_floor", (), (), ("revision",), "nobody"),
+    Place("courses", (), (), ("context", "title", "return_url", "last_seq", "created_at"), "nobody"),
+    Place("course_services", (), (), ("roster_url", "line_items_url", "scopes", "updated_at", "roster_at"), "nobody"),
+    Place("gradebooks", (), (), ("version", "updated_at"), "nobody"),
+    # A reason for a rejected row shows the value that was refused, which is no id of anybody.
+    Place(
+        "score_imports",
+        (),
+        (),
+        (
+            *("fingerprint", "form", "name", "size", "position", "line", "accepted", "duplicates", "rejected_count"),
+            *("rejected", "started_at", "updated_at", "finished_at"),
+        ),
+        "nobody",
+    ),
+    Place("retention_marks", (), (), ("checked_at",), "nobody"),
+    Place("members", ("user",), ("name", "role", "created_at", "seen_at"), (), "removed"),
+    Place("idempotency", ("user",), ("call", "key", "fingerprint", "status", "answer", "expires_at"), (), "removed"),
+    # The number stays, so that the course's numbers have no gap; so does the moment, which orders the others.
+    Place("messages", ("author",), ("id", "content"), ("seq", "created_at", "deleted_at"), "emptied"),
+    Place("scores", ("user",), ("activity", "at", "id", "score", "maximum"), (), "removed"),
+    Place(
+        "uploads",
+        ("user",),
+        ("id", "title", "filename", "length", "received", "created_at", "expires_at"),
+        (),
+        "removed",
+    ),
+    # A lecture is the course's teaching material; the person's tie to it goes. `erase person --videos` removes it.
+    Place(
+        "videos",
+        ("uploader",),
+        ("filename",),
+        (
+            *("id", "title", "status", "progress", "reason", "size", "derived", "duration", "steps", "renditions"),
+            *("captions", "chapters", "poster", "created_at", "ready_at"),
+        ),
+        "unnamed",
+    ),
+    # That records were read stays known; by whom, or whose, does not.
+    Place("record_reads", ("reader", "subject"), (), ("at", "call", "reads"), "unnamed"),
+    # A job names a person in its payload, if at all: such jobs are looked up by their text (`MENTIONS`).
+    Place(
+        "jobs",
+        (),
+        ("subject", "payload", "error", "bookmark", "unique_key"),
+        (
+            *("id", "queue", "kind", "state", "priority", "attempts", "max_attempts", "run_after", "lease_until"),
+            *("lease_owner", "token", "progress", "created_at", "finished_at"),
+        ),
+        "removed",
+    ),
+)
+
+DIRECTORY: tuple[Place, ...] = (
+    Place("bucket_map", (), (), ("zone", "bucket", "shard", "epoch"), "nobody"),
+    Place("bucket_overrides", (), (), ("tenant", "course", "bucket", "shard", "epoch"), "nobody"),
+    Place("map_changes", (), (), ("id", "number"), "nobody"),
+    Place("shards", (), (), ("name", "zone", "state", "weight", "added_at"), "nobody"),
+    Place("tenant_zones", (), (), ("tenant", "zone"), "nobody"),
+    Place(
+        "moves",
+        (),
+        (),
+        (
+            *("id", "zone", "bucket", "tenant", "course", "source", "target", "epoch", "state", "owner"),
+            *("lease_until", "token", "rows", "pause_ms", "error", "created_at", "updated_at"),
+        ),
+        "nobody",
+    ),
+    Place("schema_floor", (), (), ("id", "revision"), "nobody"),
+    # A code's payload is the session that it begins: tenant, user, name, role.
+    Place("one_time_codes", (), ("payload", "used_by"), ("kind", "digest", "expires_at"), "removed"),
+    # A login request carries the LMS's hint of who it is, which some LMSs fill with the user's id.
+    Place(
+        "lti_logins",
+        (),
+        ("request",),
+        ("number", "state", "nonce", "binding", "platform", "expires_at", "used_at"),
+        "removed",
+    ),
+    Place("legal_holds", ("person",), ("reason",), ("id", "tenant", "course", "placed_at", "lifted_at"), "removed"),
+    # Digests; `target` names the person only until the erasure is done.
+    Place(
+        "erasures",
+        (),
+        (),
+        (
+            *("id", "kind", "tenant", "person", "videos", "state", "target", "began_at", "changed_at"),
+            *("finished_at", "receipt"),
+        ),
+        "nobody",
+    ),
+    Place("secrets", (), (), ("name", "value", "created_at"), "nobody"),
+    Place(
+        "lti_platforms",
+        (),
+        (),
+        (
+            *("id", "issuer", "client_id", "name", "auth_url", "token_url", "keyset_url", "auth_audience"),
+            *("origins", "active", "created_at"),
+        ),
+        "nobody",
+    ),
+    Place("lti_deployments", (), (), ("tenant", "platform", "deployment_id", "created_at"), "nobody"),
+    Place("lti_changes", (), (), ("id", "number"), "nobody"),
+    Place("lti_invitations", (), (), ("digest", "expires_at", "used_at"), "nobody"),
+)
+
+PEOPLE: tuple[Place, ...] = tuple(place for place in SHARD if place.people)
+"""The tables of a shard with a column that holds a person's id."""
+
+MENTIONS = "jobs"
+"""The table whose rows may name a person inside a text."""
+
+TENANT_TABLES: tuple[str, ...] = tuple(
+    place.table for place in SHARD if place.table not in {"bucket_owner", "schema_floor"}
+)
+"""The tables of a shard that hold a tenant's courses; the others are about the shard itself."""
+
+ERASED = "erased"
+"""What stands in a log in place of a person who was erased."""

@@ -1,0 +1,76 @@
+"""Statements over whole tables, made from the schema: for what must reach every table, one that comes later too.
+
+Rows are taken in pages in order of their primary key, so that memory stays flat whatever a table holds, and are
+removed in batches, so that no transaction keeps others waiting.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+from atomic_guide.engines.data.migrations import Kind
+from atomic_guide.engines.data.queries import Query
+
+
+class Shape(NamedTuple):
+    """A table: its columns, and those of its primary key in their order."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+@functools.cache
+def shapes(kind: Kind) -> dict[str, Shape]:
+    """Every table of a database, by name."""
+    # Importing the schema takes a second, and a server needs its tables only once it has something to erase.
+    from atomic_guide.engines.data.schema import directory_metadata, shard_metadata  # noqa: PLC0415
+
+    metadata = directory_metadata if kind == "directory" else shard_metadata
+    return {
+        name: Shape(name, tuple(table.columns.keys()), tuple(column.name for column in table.primary_key))
+        for name, table in sorted(metadata.tables.items())
+    }
+
+
+@functools.cache
+def count_rows(shape: Shape, filters: tuple[str, ...]) -> Query:
+    """How many rows of each course equal the parameters of the filters' names: (bucket, course, found)."""
+    sql = f"SELECT bucket, course, count(*) AS found FROM {shape.name} WHERE {_equal(filters)} GROUP BY bucket, course"  # noqa: S608 - names of the schema
+    return Query(f"count_{shape.name}", "Rows of a tenant, or of a person, by course.", {None: sql})
+
+
+@functools.cache
+def read_page(shape: Shape, filters: tuple[str, ...], *, first: bool) -> Query:
+    """The next `limit` rows behind the key in the parameters `after_...`, or the first ones."""
+    key = _names(shape.key)
+    behind = f" AND ({key}) > ({', '.join(f':after_{name}' for name in shape.key)})" if not first else ""
+    sql = (
+        f"SELECT {_names(shape.columns)} FROM {shape.name} WHERE {_equal(filters)}{behind} ORDER BY {key} LIMIT :limit"  # noqa: S608 - as above
+    )
+    return Query(f"page_{shape.name}", "The next rows in order of their key.", {None: sql})
+
+
+@functools.cache
+def delete_batch(shape: Shape, filters: tuple[str, ...]) -> Query:
+    """Remove at most `limit` rows."""
+    key = _names(shape.key)
+    chosen = f"SELECT {key} FROM {shape.name} WHERE {_equal(filters)} LIMIT :limit"  # noqa: S608 - as above
+    sql = f"DELETE FROM {shape.name} WHERE ({key}) IN ({chosen})"  # noqa: S608 - as above
+    return Query(f"delete_{shape.name}", "Remove the rows of a course, a batch at a time.", {None: sql})
+
+
+@functools.cache
+def distinct_people(shape: Shape, column: str) -> Query:
+    """Every (tenant, person) that a column names."""
+    sql = f'SELECT DISTINCT tenant, "{column}" AS person FROM {shape.name}'  # noqa: S608 - as above
+    return Query(f"people_{shape.name}", "Everybody whom a table names.", {None: sql})
+
+
+def _equal(filters: tuple[str, ...]) -> str:
+    return " AND ".join(f'"{name}" = :{name}' for name in filters) or "1 = 1"
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
