@@ -16,6 +16,7 @@ from atomic_guide.course.analytics.ingest import Scores
 from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.course.enrolment import Arrival, Services, enrol
+from atomic_guide.course.keeping.reads import Reads
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DataSettings
@@ -41,6 +42,7 @@ class Reporting:
         self.shards = shards
         self.registry = CollectorRegistry()
         self.health = Health(shards, self.registry, self.clock, metrics_public=False)
+        self.reads = Reads(shards, self.clock)
         self.sessions = Sessions(shards.directory, self.clock, SessionSettings(), OPERATOR)
         self.tool = cast(
             "Tool",
@@ -50,6 +52,7 @@ class Reporting:
                 sessions=self.sessions,
                 scores=Scores(shards, self.clock, settings),
                 performance=Performance(shards, self.clock, settings),
+                reads=self.reads,
                 health=self.health,
             ),
         )
@@ -106,7 +109,9 @@ async def reporting(directory: Path, **settings: Any) -> AsyncIterator[Reporting
     """A process over a data directory."""
     shards = await open_embedded(directory, DataSettings(shards=2))
     try:
-        yield Reporting(shards, AnalyticsSettings(**settings))
+        site = Reporting(shards, AnalyticsSettings(**settings))
+        yield site
+        await site.reads.close()
     finally:
         await shards.close()
 

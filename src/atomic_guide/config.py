@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from atomic_guide.course.analytics.settings import AnalyticsSettings
+from atomic_guide.course.keeping.settings import BackupSettings, KeepingSettings
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.engines.assets.sign import SigningSettings
@@ -101,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lti: LtiSettings = LtiSettings()
     video: VideoSettings = VideoSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
+    keeping: KeepingSettings = KeepingSettings()
+    backups: BackupSettings = BackupSettings()
 
 
 class Described(NamedTuple):

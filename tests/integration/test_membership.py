@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from atomic_guide.clock import SystemClock
+from atomic_guide.course.keeping.key import QUERIES as KEEPING
+from atomic_guide.course.keeping.key import keeping_key, person_digest, tenant_digest
+from atomic_guide.course.lti.registration import tenant_of
 from atomic_guide.course.membership import roster_worker
+from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.engines.queues.jobs import Queues, QueueSettings
-from tests.fakes.platform import MEMBERSHIP, FakePlatform, fake_platform
+from tests.fakes.platform import CLIENT, DEPLOYMENT, MEMBERSHIP, FakePlatform, fake_platform
 from tests.fakes.site import Site, code_of, launch_site
 from tests.integration.test_lti_services import our_keys
 
@@ -87,6 +91,22 @@ async def test_an_instructors_launch_brings_everybody_on_the_roster(site: Site, 
     assert "s6" not in members
     assert members["user-1"][1] == "instructor"
     assert platform.problems == []
+
+
+async def test_who_was_erased_is_not_brought_back_by_the_roster(site: Site, platform: FakePlatform) -> None:
+    platform.members = [listed(1), listed(2)]
+    tenant = tenant_of(platform.issuer, CLIENT, DEPLOYMENT)
+    key = await keeping_key(site.shards.directory, SystemClock())
+    digests = {"tenant": tenant_digest(key, tenant), "person": person_digest(key, tenant, "s1")}
+    row = {"id": "e1", "kind": "person", "videos": False, "at": 1.0, "now": 1.0, **digests}
+
+    async def erased(tx: Transaction) -> None:
+        await tx.execute(KEEPING["put_erasure"], row)
+
+    await site.shards.directory.write(erased)
+    await launch(site, "Instructor")
+    await work_until(site, {"done"})
+    assert {user for user, *_ in await read(site, "members")} == {"s2", "user-1"}
 
 
 async def test_the_roster_is_not_asked_for_again_within_the_hour(site: Site, platform: FakePlatform) -> None:

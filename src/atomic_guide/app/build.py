@@ -20,6 +20,8 @@ from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
 from atomic_guide.course.analytics.ingest import Scores
 from atomic_guide.course.analytics.performance import Performance
+from atomic_guide.course.keeping.key import keeping_key
+from atomic_guide.course.keeping.reads import Reads
 from atomic_guide.course.lti.assembly import build_lti
 from atomic_guide.course.lti.practice.platform import close_practice, open_practice
 from atomic_guide.course.lti.settings import LtiSettings
@@ -37,6 +39,7 @@ from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
 from atomic_guide.web.chat import assemble_chat
+from atomic_guide.web.forgotten import Forgotten
 from atomic_guide.web.health import Check, Health
 from atomic_guide.web.limits import is_loopback, networks
 from atomic_guide.web.room_metrics import RoomMetrics
@@ -120,6 +123,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         tool = await _assembled(settings, where, Engines(data, shards, connection), clock)
         stack.push_async_callback(tool.lti.close)
         stack.push_async_callback(tool.chat.close)
+        stack.push_async_callback(tool.reads.close)
         if where.development:
             tool.practice = await open_practice(tool.lti, shards.directory, where.host, where.port)
         else:
@@ -187,10 +191,14 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     parts = Parts(shards, store, Queues(shards, clock, settings.queues), settings.video, clock)
     health.checks["nats"] = Check(_connected(connection), needed=False)
     health.checks["store"] = Check(_has_space(store))
+    sessions = Sessions(shards.directory, clock, settings.sessions, token)
+    key = await keeping_key(shards.directory, clock)
     return Tool(
         clock=clock,
         shards=shards,
-        sessions=Sessions(shards.directory, clock, settings.sessions, token),
+        sessions=sessions,
+        forgotten=Forgotten(shards.directory, clock, key, sessions),
+        reads=Reads(shards, clock),
         scores=Scores(shards, clock, settings.analytics),
         performance=Performance(shards, clock, settings.analytics),
         health=health,

@@ -36,6 +36,11 @@ VALUES (:bucket, :tenant, :course, :user, :name, :role, :now, 0)
 ON CONFLICT (bucket, tenant, course, "user") DO UPDATE SET name = excluded.name, role = excluded.role
 WHERE members.name <> excluded.name OR members.role <> excluded.role
 
+-- name: correct_member
+-- purpose: Correct the name and role of a member that the roster lists; nobody becomes one.
+UPDATE members SET name = :name, role = :role
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+
 -- name: read_services
 -- purpose: What the LMS offered for a course at its last launch.
 SELECT roster_url, line_items_url, scopes FROM course_services

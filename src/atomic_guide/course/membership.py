@@ -1,7 +1,8 @@
 """Keeps a course's members as the roster of its LMS has them: a job, asked for by an instructor's launch.
 
 So instructors see names for students who have not come yet, and how many there are. Who has left the course in the
-LMS stays a member here, because messages and scores name them; they cannot come in without a launch.
+LMS stays a member here, because messages and scores name them; they cannot come in without a launch. Who was erased
+is not brought back by a roster, only by a launch of their own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from atomic_guide.course.enrolment import QUERIES, QUEUE, ROSTER, services_of
+from atomic_guide.course.keeping.erased import erased_people
 from atomic_guide.engines.queues.worker import Handler, Worker
 from atomic_guide.errors import Permanent
 
@@ -53,9 +55,11 @@ class RosterJob:
     async def _store(self, key: CourseKey, members: list[Member]) -> None:
         now = self._clock.now()
         rows = [{**key.columns, "user": one.user, "name": one.name, "role": one.role, "now": now} for one in members]
+        erased = await erased_people(self._shards.directory, self._clock, key.tenant, [one.user for one in members])
 
         async def work(tx: Transaction) -> None:
-            await tx.execute_many(QUERIES["put_listed_member"], rows)
+            await tx.execute_many(QUERIES["put_listed_member"], [row for row in rows if row["user"] not in erased])
+            await tx.execute_many(QUERIES["correct_member"], [row for row in rows if row["user"] in erased])
 
         if rows:
             await self._shards.of(key).write(work)

@@ -44,7 +44,7 @@ class Chat:
 
     def __init__(self, messages: Messages, history: MessageHistory, limits: Limits, rooms: Rooms) -> None:
         self._messages = messages
-        self._history = history
+        self.history = history
         self.limits = limits
         self.rooms = rooms
         rooms.converse(self)
@@ -61,7 +61,7 @@ class Chat:
 
     async def page(self, key: CourseKey, after: int | None, before: int | None, limit: int = PAGE_DEFAULT) -> Page:
         """Messages after or before a number, in order."""
-        return await self._history.page(key, after=after, before=before, limit=limit)
+        return await self.history.page(key, after=after, before=before, limit=limit)
 
     async def close(self) -> None:
         """Say goodbye to the sockets, then finish what was accepted."""

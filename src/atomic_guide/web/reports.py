@@ -73,6 +73,7 @@ async def performance(call: Call[None]) -> Report:
     """Show how the course does: to instructors every student, to students what is theirs to see."""
     session = call.session
     if session.is_instructor:
+        call.tool.reads.note(session.key, session.user, "performance")
         return await call.tool.performance.for_instructor(session.key)
     return await call.tool.performance.for_student(session.key, session.user)
 

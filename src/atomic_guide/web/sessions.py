@@ -26,7 +26,7 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Database, Transaction
@@ -114,6 +114,8 @@ class Sessions:
         self._reloaded = 0.0
         self._signing = ""
         self._signing_since = 0.0
+        # Whether a session has been ended although its token is still good; set by what knows (web/forgotten.py).
+        self.ended: Callable[[Session], bool] = _never
         # Checking a JWT costs about 20 us; a client sends the same token many times in its 15 minutes.
         self._checked: Memory[str, tuple[float, Session]] = Memory(maxsize=20_000)
 
@@ -133,6 +135,14 @@ class Sessions:
             message = "only instructors of this course may do this"
             raise errors.Forbidden(message)
         return session
+
+    def begun_at(self, session: Session) -> float:
+        """When a session began with a launch, seconds since the epoch."""
+        return session.ends_at - self._settings.session_seconds
+
+    def forget(self) -> None:
+        """Keep no session in memory; each is read from its token again."""
+        self._checked.clear()
 
     def new_end(self) -> float:
         """When a session that begins now ends for good, seconds since the epoch."""
@@ -178,8 +188,10 @@ class Sessions:
         now = self._clock.now()
         expires_at, known = self._checked.get(token, (0.0, None))
         if known is not None and expires_at > now:
+            self._check_ended(known)
             return known
         expires_at, session = await self._decode(token, now)
+        self._check_ended(session)
         self._checked[token] = (expires_at, session)
         return session
 
@@ -219,7 +231,14 @@ class Sessions:
         if payload is None:
             message = "this code is unknown, used or expired; open the course again from your LMS"
             raise errors.Unauthenticated(message)
-        return msgspec.json.decode(payload, type=Session)
+        session = msgspec.json.decode(payload, type=Session)
+        self._check_ended(session)
+        return session
+
+    def _check_ended(self, session: Session) -> None:
+        if self.ended(session):
+            message = "the session has ended; open the course again from your LMS"
+            raise errors.Unauthenticated(message)
 
     async def _decode(self, token: str, now: float) -> tuple[float, Session]:
         try:
@@ -265,6 +284,11 @@ class Sessions:
         if rows:
             self._signing, self._signing_since = rows[-1]["name"].partition(":")[2], rows[-1]["created_at"]
         return self._keys
+
+
+def _never(session: Session) -> bool:
+    del session
+    return False
 
 
 def _digest(code: str) -> str:

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.course.analytics.ingest import Scores
     from atomic_guide.course.analytics.performance import Performance
+    from atomic_guide.course.keeping.reads import Reads
     from atomic_guide.course.lti.assembly import Lti
     from atomic_guide.course.lti.practice.platform import PracticePlatform
     from atomic_guide.course.video.assembly import Media
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.web.chat import Chat
+    from atomic_guide.web.forgotten import Forgotten
     from atomic_guide.web.health import Health
     from atomic_guide.web.sessions import Sessions
 
@@ -25,8 +27,10 @@ class Tool(msgspec.Struct, kw_only=True):
     clock: Clock
     shards: Shards
     sessions: Sessions
+    forgotten: Forgotten
     scores: Scores
     performance: Performance
+    reads: Reads
     health: Health
     lti: Lti
     media: Media

@@ -1,0 +1,78 @@
+"""How long things are kept, and where backups go, when they are made, how many are kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+
+class BackupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Backups of the data directory."""
+
+    directory: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Where backups are kept; none: `backups` in the data directory. Better another disk: a broken"
+            " disk takes its own backups along.",
+            extra={"unit": "path"},
+        ),
+    ] = None
+    every_minutes: Annotated[
+        Annotated[int, msgspec.Meta(ge=5, le=7 * 1440)] | None,
+        msgspec.Meta(
+            description="How often a server makes a backup by itself, and so the most that a restore loses.",
+            extra={"unit": "min"},
+        ),
+    ] = None
+    keep: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=10_000, description="Newest backups that are kept in any case.", extra={"unit": "backups"}
+        ),
+    ] = 24
+    keep_days: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=3650,
+            description="Days of which the last backup of each is kept as well. Erased people are in older backups"
+            " until those are gone; a restore erases them again.",
+            extra={"unit": "d"},
+        ),
+    ] = 30
+
+
+class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long things are kept. What is under legal hold is kept in any case."""
+
+    messages_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        msgspec.Meta(description="When a message becomes a tombstone; none: never.", extra={"unit": "d"}),
+    ] = None
+    scores_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        msgspec.Meta(description="When a score goes, counted from its hand-in; none: never.", extra={"unit": "d"}),
+    ] = None
+    videos_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        msgspec.Meta(
+            description="When a lecture goes with all its files, counted from its upload; none: never.",
+            extra={"unit": "d"},
+        ),
+    ] = None
+    dead_letters_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        msgspec.Meta(
+            description="When a job that failed for good is forgotten; half a year is long enough to look into it.",
+            extra={"unit": "d"},
+        ),
+    ] = 180
+    reads_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        msgspec.Meta(
+            description="When an entry of the log of staff reads goes; none: never. FERPA (34 CFR 99.32) wants it kept"
+            " as long as the records themselves.",
+            extra={"unit": "d"},
+        ),
+    ] = None
