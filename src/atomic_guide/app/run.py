@@ -21,12 +21,15 @@ import uvloop
 from atomic_guide.app.build import Address, Built, address, built_tool, check_server
 from atomic_guide.app.connection import BoundedConnection
 from atomic_guide.app.job_metrics import JobMetrics
+from atomic_guide.app.keeping import schedule
+from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
 from atomic_guide.config import Settings
 from atomic_guide.course.membership import roster_worker
 from atomic_guide.engines.queues.worker import Worker
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.web.forgotten import LOOK_SECONDS
 from atomic_guide.web.idempotency import prune_answers
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.practice import practice_routes
@@ -91,7 +94,7 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
     if supervisor:
         lock.note(f"process {os.getpid()} at {where.public_url}")
     async with built_tool(settings, where, supervisor=supervisor) as built:
-        process = _Process(settings, launch.role, built, where)
+        process = _Process(settings, launch, built, where)
         children = Children(lock, listener, list(launch.arguments))
         tasks = [asyncio.create_task(task) for task in process.root_tasks(listener)]
         if supervisor:
@@ -120,12 +123,14 @@ def _children(settings: Settings, children: Children) -> list[Coroutine[Any, Any
 class _Process:
     """What one process runs, by its role."""
 
-    def __init__(self, settings: Settings, role: Role, built: Built, where: Address) -> None:
+    def __init__(self, settings: Settings, launch: Launch, built: Built, where: Address) -> None:
+        role, supervisor = launch.role, launch.child is None
         self._settings = settings
         self._built = built
         self._server = _Server(settings, built.tool, where) if role in {"all", "web"} else None
         self._jobs = JobMetrics(built.tool.health.registry)
         self._workers = self._made_workers() if role in {"all", "worker"} else []
+        self._keeper = Keeper(settings, built.tool.shards) if supervisor else None
         self._working: list[asyncio.Task[None]] = []
         self._serving: asyncio.Task[None] | None = None
 
@@ -137,16 +142,23 @@ class _Process:
 
     def root_tasks(self, listener: socket.socket) -> list[Coroutine[Any, Any, None]]:
         """Everything that runs until the end; the process ends when one of them does."""
-        tool = self._built.tool
+        tool, chat = self._built.tool, self._built.tool.chat
         tasks = [
             _every(30, "prune sessions", tool.sessions.prune),
             _every(30, "prune logins", tool.lti.prune),
             _every(60, "prune answers", lambda: prune_answers(tool)),
             _every(60, "tend uploads", tool.media.uploads.tend),
+            _every(LOOK_SECONDS, "notice erasures", lambda: tool.forgotten.look(chat.rooms, chat.history), limit=30),
             _every(5, "count jobs", lambda: self._jobs.look(tool.shards, tool.clock)),
-            tool.chat.rooms.run(),
+            chat.rooms.run(),
             tool.shards.run(),
         ]
+        if self._keeper is not None:
+            tasks += [
+                _every(schedule.RETENTION_SECONDS, "retention", self._keeper.retain),
+                _every(schedule.LOOK_SECONDS, "finish erasures", self._keeper.finish_erasures, limit=600),
+                _every(schedule.LOOK_SECONDS, "back up", self._keeper.back_up, limit=schedule.LIMIT_SECONDS),
+            ]
         if self._built.nats is not None:
             tasks.append(self._built.nats.keep())
         self._working = [asyncio.create_task(worker.run()) for worker in self._workers]
@@ -210,12 +222,14 @@ def announce(settings: Settings, where: Address) -> None:
     sys.stdout.flush()
 
 
-async def _every(seconds: float, what: str, action: Callable[[], Awaitable[None]]) -> None:
-    """Do something again and again; a failure is logged, and the next turn tries again."""
+async def _every(
+    seconds: float, what: str, action: Callable[[], Awaitable[None]], *, limit: float | None = None
+) -> None:
+    """Do something again and again, for at most `limit` (default: `seconds`) each time; a failure is logged."""
     while True:
         await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
         try:
-            await asyncio.wait_for(action(), timeout=seconds)
+            await asyncio.wait_for(action(), timeout=limit or seconds)
         except Exception as error:  # noqa: BLE001 - housekeeping must not end the server
             _log.warning("housekeeping failed", what=what, error=repr(error))
 

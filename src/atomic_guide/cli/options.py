@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,6 +46,20 @@ class Context:
             click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
         elif text:
             click.echo(text)
+
+
+class Progress:
+    """Prints what goes on to stderr, at most once a second and never for work shorter than that."""
+
+    def __init__(self) -> None:
+        self._told_at = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """Tell of a step that is done."""
+        now = time.monotonic()
+        if now - self._told_at >= 1:
+            self._told_at = now
+            click.echo(text, err=True)
 
 
 def data_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,107 @@
+"""Joins keeping and forgetting with the engines of a data directory, for commands, the server, and a restore."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from atomic_guide.app.keeping.manifest import all_in
+from atomic_guide.clock import SystemClock
+from atomic_guide.config import Settings
+from atomic_guide.course.keeping.erase import Copies, Elsewhere, Erasures
+from atomic_guide.course.keeping.export import Exporter
+from atomic_guide.course.keeping.forget import Forgetter
+from atomic_guide.course.keeping.holds import Holds
+from atomic_guide.course.keeping.key import keeping_key
+from atomic_guide.course.keeping.ledger import FILE
+from atomic_guide.course.keeping.reads import Reads
+from atomic_guide.course.keeping.settings import BackupSettings
+from atomic_guide.course.keeping.survey import Whom
+from atomic_guide.course.video.videos import Parts, Videos
+from atomic_guide.engines.assets.store import Store
+from atomic_guide.engines.data.embedded import open_embedded, present_files
+from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.data.snapshot import fold
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.errors import GuideError
+
+
+class Keeping(NamedTuple):
+    """The parts, over one data directory; `spool` is its folder of unfinished uploads."""
+
+    key: bytes
+    parts: Parts
+    spool: Path
+    forgetter: Forgetter
+    erasures: Erasures
+    holds: Holds
+    reads: Reads
+
+    def exporter(self, tell: Callable[[str], None]) -> Exporter:
+        """What writes exports and tells of its steps."""
+        return Exporter(self.parts, self.reads, self.spool, tell)
+
+
+async def assembled(settings: Settings, data: Path, shards: Shards) -> Keeping:
+    """The parts over open databases; `data` is where their objects, uploads and ledger are."""
+    clock = SystemClock()
+    await shards.open_all()
+    key = await keeping_key(shards.directory, clock)
+    store = Store(data / "objects", settings.assets)
+    parts = Parts(shards, store, Queues(shards, clock, settings.queues), settings.video, clock)
+    spool = data / "uploads"
+    forgetter = Forgetter(parts, Videos(parts), spool)
+    ledgers = [data / FILE]
+    backups = folder_of(settings.backups, Path(settings.data))
+    if data == Path(settings.data) and (backups.is_dir() or settings.backups.directory):
+        # Beside the backups, too: whoever restores on another machine has it then.
+        ledgers.append(backups / FILE)
+    erasures = Erasures(shards, clock, key, forgetter, ledgers)
+    if data == Path(settings.data):
+        erasures.elsewhere = _elsewhere(settings, backups)
+    holds = Holds(shards.directory, clock)
+    return Keeping(key, parts, spool, forgetter, erasures, holds, Reads(shards, clock))
+
+
+def folder_of(settings: BackupSettings, data: Path) -> Path:
+    """Where an installation keeps its backups."""
+    return Path(settings.directory) if settings.directory else data / "backups"
+
+
+def _elsewhere(settings: Settings, backups: Path) -> Elsewhere:
+    """Erases in what restores have put aside and in the databases' logs, and names the backups."""
+
+    async def elsewhere(whom: Whom) -> Copies:
+        erased = await asyncio.to_thread(_empty_logs, settings)
+        for folder in await asyncio.to_thread(_put_aside, Path(settings.data)):
+            erased[folder.name] = await _forget_in(settings, folder, whom)
+        return Copies(erased, [found.manifest.id for found in all_in(backups)])
+
+    return elsewhere
+
+
+def _empty_logs(settings: Settings) -> dict[str, str]:
+    directory, shards = present_files(Path(settings.data))
+    held = [path.stem for path in (directory, *shards) if not fold(path)]
+    return {f"log of {name}": "is in use; its old pages are overwritten as it is written on" for name in held}
+
+
+def _put_aside(data: Path) -> list[Path]:
+    return [folder for folder in sorted(data.glob("replaced-*")) if (folder / "databases").is_dir()]
+
+
+async def _forget_in(settings: Settings, folder: Path, whom: Whom) -> str:
+    count = len(present_files(folder)[1])
+    try:
+        shards = await open_embedded(folder, msgspec.structs.replace(settings.databases, shards=count))
+        try:
+            await (await assembled(settings, folder, shards)).forgetter.forget(whom)
+        finally:
+            await shards.close()
+    except (GuideError, ValueError) as error:
+        return f"could not be erased ({error}); remove the folder"
+    return "erased"

@@ -1,0 +1,211 @@
+"""Putting a backup back: verified before, prepared beside the data, erased again whom it must not know, then swapped.
+
+Nothing of the data directory changes before the prepared contents are complete. What was there is kept aside. Until
+the swap is finished nothing opens the databases, so a restored backup is never served before its erasures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from atomic_guide.app.keeping import swap
+from atomic_guide.app.keeping.assembly import assembled
+from atomic_guide.app.keeping.manifest import Found, Tell
+from atomic_guide.app.keeping.verify import verify
+from atomic_guide.app.supervisor import DataLock
+from atomic_guide.clock import SystemClock, from_iso
+from atomic_guide.config import Settings
+from atomic_guide.course.keeping import ledger
+from atomic_guide.course.keeping.erase import known_erasures
+from atomic_guide.course.keeping.key import SECRET
+from atomic_guide.engines.assets.snapshot import gather
+from atomic_guide.engines.data.embedded import open_embedded, present_files
+from atomic_guide.engines.data.snapshot import fold, secret_of
+from atomic_guide.engines.data.sqlite import SqliteDatabase
+from atomic_guide.errors import DataUnavailable, GuideError, Invalid, NotFound
+
+_REMEDY = (
+    "give the newest copy of it with --ledger FILE; if nobody was erased since the backup, say so with --without-ledger"
+)
+
+
+class Ledgers(NamedTuple):
+    """Where erasures since the backup are looked up: `given` is an extra file, `without` does without any."""
+
+    given: Path | None
+    without: bool
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore did. `erased` counts the erasures that were repeated; `aside` is where the old contents are."""
+
+    backup: str
+    began_at: str
+    erasures: int
+    erased: int
+    aside: str | None
+    databases: int
+    objects: int
+    dropped_uploads: int
+
+
+def finish_interrupted(data: Path) -> str | None:
+    """Finish a swap that a crash interrupted; the id of its backup, or None where there is none to finish."""
+    under_way = swap.pending(data)
+    if under_way is None:
+        return None
+    lock = DataLock.acquire(data)
+    try:
+        swap.finish(data, under_way)
+    finally:
+        lock.release()
+    return under_way.backup
+
+
+def own_key(settings: Settings) -> bytes | None:
+    """The key of the installation in the data directory, where there is one that can be read."""
+    secret = secret_of(present_files(Path(settings.data))[0], SECRET)
+    return bytes.fromhex(secret) if secret else None
+
+
+async def restore(settings: Settings, found: Found, ledgers: Ledgers, tell: Tell) -> Restored:
+    """Put a backup into the data directory.
+
+    Raises `ConfigurationError` while a server holds the directory, `Invalid` for a backup or a ledger that must not
+    be used, or where there is no ledger.
+    """
+    data = Path(settings.data)
+    lock = DataLock.acquire(data)
+    try:
+        _check_shards(settings, found)
+        key = await asyncio.to_thread(verify, found, own_key(settings), tell)
+        records = await _records(settings, found, ledgers, key)
+        stage = data / swap.STAGE
+        shutil.rmtree(stage, ignore_errors=True)
+        await asyncio.to_thread(_stage, found, stage, tell)
+        erased, dropped = await _make_forget(settings, found, stage, records, tell)
+        ledger.write_ledger(stage / ledger.FILE, key, records, SystemClock().now())
+        swap.note_parts(stage)
+        _sync_all(stage)
+        # Never the name of an earlier one: what stands aside tells `finish` which parts are moved.
+        aside = f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        under_way = swap.Swap(found.manifest.id, aside)
+        swap.begin(data, under_way)
+        swap.finish(data, under_way)
+    finally:
+        lock.release()
+    return Restored(
+        backup=found.manifest.id,
+        began_at=found.manifest.began_at,
+        erasures=len(records),
+        erased=erased,
+        aside=str(data / aside) if (data / aside).exists() else None,
+        databases=len(found.manifest.schemas),
+        objects=found.manifest.objects,
+        dropped_uploads=dropped,
+    )
+
+
+def _check_shards(settings: Settings, found: Found) -> None:
+    # More are no harm: those that were added while it ran are in the directory's list.
+    if found.manifest.shards < settings.databases.shards:
+        raise Invalid(
+            f"the backup has {found.manifest.shards} shards and databases.shards is {settings.databases.shards};"
+            f" set it to {found.manifest.shards}"
+        )
+
+
+async def _records(settings: Settings, found: Found, ledgers: Ledgers, key: bytes) -> list[ledger.Record]:
+    """Every erasure that is known anywhere. Raises `Invalid` where nothing younger than the backup can be asked."""
+    data = Path(settings.data)
+    if ledgers.given is not None and not ledgers.given.is_file():
+        raise NotFound(f"there is no ledger {ledgers.given}")
+    places = [data / ledger.FILE, found.path.parent / ledger.FILE, *([ledgers.given] if ledgers.given else [])]
+    present = [path for path in places if path.is_file()]
+    if not present and not ledgers.without:
+        raise Invalid(
+            f"no ledger of erasures is in {data} or beside the backup, so people who were erased since"
+            f" {found.manifest.began_at} would come back; {_REMEDY}"
+        )
+    if (found.path / ledger.FILE).is_file():
+        present.append(found.path / ledger.FILE)
+    known = [ledger.read_ledger(path, key) for path in present]
+    return ledger.merged([*known, await _in_directory(settings)])
+
+
+async def _in_directory(settings: Settings) -> list[ledger.Record]:
+    """The erasures in the directory database that is replaced; none where it cannot be read any more."""
+    path, _ = present_files(Path(settings.data))
+    if not path.is_file():
+        return []
+    try:
+        directory = SqliteDatabase(path, settings.databases.sqlite)
+        try:
+            return [erasure.record for erasure in await known_erasures(directory)]
+        finally:
+            await directory.close()
+    except GuideError:
+        return []
+
+
+def _stage(found: Found, stage: Path, tell: Tell) -> None:
+    (stage / "databases").mkdir(parents=True, mode=0o700)
+    stage.chmod(0o700)
+    for entry in found.manifest.files:
+        if entry.path.startswith("databases/"):
+            shutil.copyfile(found.path / entry.path, stage / entry.path)
+            tell(f"put back {Path(entry.path).stem}")
+    (stage / "objects").mkdir(mode=0o700)
+    gather(found.path / "objects", stage / "objects", None, tell)
+    if (found.path / "operator-token").is_file():
+        shutil.copy2(found.path / "operator-token", stage / "operator-token")
+
+
+async def _make_forget(
+    settings: Settings, found: Found, stage: Path, records: list[ledger.Record], tell: Tell
+) -> tuple[int, int]:
+    """Migrate the prepared databases and repeat the erasures they do not know; how many, and dropped uploads.
+
+    An erasure that was finished before the backup began is in it already, and who came back since then stays.
+    """
+    databases = msgspec.structs.replace(settings.databases, shards=found.manifest.shards)
+    shards = await open_embedded(stage, databases)
+    try:
+        keeping = await assembled(settings, stage, shards)
+        began = from_iso(found.manifest.began_at)
+        done = {known.record.id for known in await known_erasures(shards.directory) if known.finished_before(began)}
+        repeated = [record for record in records if record.id not in done]
+        everybody = await keeping.erasures.everybody() if repeated else set()
+        for number, record in enumerate(repeated, 1):
+            await keeping.erasures.repeat(record, everybody)
+            tell(f"erased again {number} of {len(repeated)}")
+        dropped = await keeping.forgetter.end_what_was_open()
+    finally:
+        await shards.close()
+    await asyncio.to_thread(_fold, stage)
+    return len(repeated), dropped
+
+
+def _fold(stage: Path) -> None:
+    directory, shards = present_files(stage)
+    for path in (directory, *shards):
+        if not fold(path):
+            raise DataUnavailable(f"the prepared {path.name} is in use by another process; restore again")
+
+
+def _sync_all(stage: Path) -> None:
+    for folder, _, files in os.walk(stage, topdown=False):
+        for name in [*(files if Path(folder).name == "databases" else []), "."]:
+            descriptor = os.open(Path(folder) / name, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,191 @@
+"""Making a backup, beside a running server or without one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from atomic_guide.app.keeping.manifest import (
+    FORMAT,
+    NAME,
+    OBJECTS,
+    Entry,
+    Found,
+    Manifest,
+    Tell,
+    all_in,
+    superfluous,
+)
+from atomic_guide.clock import SystemClock, iso
+from atomic_guide.config import Settings
+from atomic_guide.course.keeping import ledger
+from atomic_guide.course.keeping.key import keeping_key
+from atomic_guide.course.keeping.ledger import FILE as LEDGER
+from atomic_guide.engines.assets.snapshot import gather, hash_of, write_list
+from atomic_guide.engines.data.embedded import present_files
+from atomic_guide.engines.data.snapshot import copy_database, map_of, version_of
+from atomic_guide.engines.data.sqlite import SqliteDatabase
+from atomic_guide.errors import Conflict, NotFound, OutOfSpace, Unavailable
+
+_ATTEMPTS = 5
+"""How often the databases are copied anew where courses moved meanwhile; a move takes seconds."""
+
+_MARGIN = 64 * 1024 * 1024
+"""Bytes that must stay free beside the copies."""
+
+
+async def take(settings: Settings, folder: Path, tell: Tell) -> Found:
+    """Make a backup in `folder`. Raises `NotFound` without a data directory, `Conflict` while another is made."""
+    directory, _ = present_files(Path(settings.data))
+    if not directory.is_file():
+        raise NotFound(f"there is nothing to back up in {settings.data}; choose the data directory with --data")
+    database = SqliteDatabase(directory, settings.databases.sqlite)
+    try:
+        key = await keeping_key(database, SystemClock())
+    finally:
+        await database.close()
+    return await asyncio.to_thread(_take, settings, folder, key, tell)
+
+
+def _take(settings: Settings, folder: Path, key: bytes, tell: Tell) -> Found:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(folder):
+        _clear(folder)
+        _bring_ledger(Path(settings.data), folder, key)
+        known = all_in(folder)
+        began = SystemClock().now()
+        name = f"{datetime.fromtimestamp(began, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        making = folder / f".making-{name}"
+        making.mkdir(mode=0o700)
+        try:
+            manifest = _fill(settings, making, known[-1].path if known else None, tell)
+            manifest = _described(manifest, name, began).sealed(key)
+            _write(making / NAME, manifest)
+            making.rename(folder / name)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
+        _sync(folder)
+        _prune(settings, folder)
+    return Found(folder / name, manifest)
+
+
+def _fill(settings: Settings, making: Path, previous: Path | None, tell: Tell) -> Manifest:
+    data = Path(settings.data)
+    directory, shards = present_files(data)
+    _check_space([directory, *shards], making)
+    before = previous / "objects" if previous else None
+    objects = making / "objects"
+    objects.mkdir(mode=0o700)
+    gather(data / "objects", objects, before, tell)
+    _copy_databases(directory, shards, making / "databases", tell)
+    gather(data / "objects", objects, before, tell)
+    count, size = write_list(objects, making / OBJECTS, previous / OBJECTS if previous else None, tell)
+    for name in ("operator-token", LEDGER):
+        if (data / name).is_file():
+            shutil.copy2(data / name, making / name)
+            _sync(making / name)
+    _sync(making)
+    copies = sorted((making / "databases").iterdir())
+    files = [path for path in (*copies, making / OBJECTS, making / "operator-token", making / LEDGER) if path.is_file()]
+    return Manifest(
+        format=FORMAT,
+        id="",
+        began_at="",
+        finished_at="",
+        program=version("atomic-guide"),
+        engine="sqlite",
+        schemas={path.stem: version_of(path) or "" for path in copies},
+        files=[Entry(str(path.relative_to(making)), path.stat().st_size, hash_of(path)) for path in files],
+        objects=count,
+        object_bytes=size,
+    )
+
+
+def _described(manifest: Manifest, name: str, began: float) -> Manifest:
+
+    return msgspec.structs.replace(manifest, id=name, began_at=iso(began), finished_at=iso(SystemClock().now()))
+
+
+def _copy_databases(directory: Path, shards: list[Path], target: Path, tell: Tell) -> None:
+    """The shards, then the directory; again from the start where the map changed in between."""
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(mode=0o700)
+        before = map_of(directory)
+        for path in (*shards, directory):
+            copy_database(path, target / path.name)
+            tell(f"copied {path.stem}, {(target / path.name).stat().st_size / 1e6:.1f} MB")
+        if map_of(target / directory.name) == before:
+            _sync(target)
+            return
+        tell("courses moved between shards meanwhile; copying the databases again")
+    raise Unavailable("courses keep moving between shards; make the backup when the moves are done", retry_after=60)
+
+
+def _bring_ledger(data: Path, folder: Path, key: bytes) -> None:
+    """Have one ledger in the data directory and beside the backups, with the erasures of both."""
+    now = SystemClock().now()
+    ledger.begin_ledger(data / LEDGER, key, now)
+    ledger.begin_ledger(folder / LEDGER, key, now)
+    for target, source in ((data / LEDGER, folder / LEDGER), (folder / LEDGER, data / LEDGER)):
+        for record in ledger.read_ledger(source, key):
+            ledger.append(target, key, record)
+
+
+def _check_space(databases: list[Path], making: Path) -> None:
+    needed = sum(path.stat().st_size for path in databases if path.exists()) + _MARGIN
+    free = shutil.disk_usage(making).free
+    if free < needed:
+        raise OutOfSpace(f"the backup needs {needed / 1e9:.2f} GB in {making.parent}, {free / 1e9:.2f} GB are free")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what makers and removers that were killed have left; only while holding the folder."""
+    for path in folder.glob(".*ing-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _prune(settings: Settings, folder: Path) -> None:
+    kept = settings.backups
+    for name in superfluous((found.path.name for found in all_in(folder)), kept.keep, kept.keep_days):
+        # Renamed first: a backup that is half removed must not look like one.
+        gone = (folder / name).rename(folder / f".removing-{name}")
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _write(path: Path, manifest: Manifest) -> None:
+
+    with path.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Conflict(f"another backup is being made in {folder}; try again when it is done") from error
+        yield

@@ -1,0 +1,91 @@
+"""`atomic-guide backup`: make, list and verify backups."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from atomic_guide.cli.options import Context, Progress, data_options
+
+
+class _Backups(click.Group):
+    """`atomic-guide backup` alone makes one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in {"-h", "--help"}):
+            args = ["make", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Backups)
+def command() -> None:
+    """Make a backup of the data directory (also without a subcommand), list those there are, verify one."""
+
+
+@command.command()
+@data_options
+@click.option(
+    "--to", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Where (default backups.directory)."
+)
+def make(context: Context, folder: Path | None) -> None:
+    """Make a backup: databases, objects, signing keys, the operators' token. Works beside a running server."""
+    from atomic_guide.app.keeping.assembly import folder_of
+    from atomic_guide.app.keeping.take import take
+
+    where = folder or folder_of(context.settings.backups, context.data)
+    found = asyncio.run(take(context.settings, where, Progress()))
+    manifest = found.manifest
+    text = f"{found.path}\n{len(manifest.schemas)} databases, {manifest.objects} objects, {manifest.size / 1e6:.1f} MB"
+    context.emit(_facts(found.path, manifest), text)
+
+
+@command.command("list")
+@data_options
+@click.option(
+    "--in", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Where (default backups.directory)."
+)
+def list_backups(context: Context, folder: Path | None) -> None:
+    """List the backups, the oldest first."""
+    from atomic_guide.app.keeping.assembly import folder_of
+    from atomic_guide.app.keeping.manifest import all_in
+
+    known = all_in(folder or folder_of(context.settings.backups, context.data))
+    lines = [
+        f"{found.manifest.id}  {found.manifest.began_at}  {found.manifest.size / 1e6:10.1f} MB"
+        f"  {found.manifest.objects} objects"
+        for found in known
+    ]
+    facts = [_facts(found.path, found.manifest) for found in known]
+    context.emit({"backups": facts}, "\n".join(lines) or "there is no backup; `atomic-guide backup make` makes one")
+
+
+@command.command()
+@click.argument("backup", default="latest")
+@data_options
+def verify(context: Context, backup: str) -> None:
+    """Read every byte of a backup (an id, a folder or `latest`) and compare it with its manifest."""
+    from atomic_guide.app.keeping.assembly import folder_of
+    from atomic_guide.app.keeping.manifest import choose
+    from atomic_guide.app.keeping.restore import own_key
+    from atomic_guide.app.keeping.verify import verify as check
+
+    found = choose(folder_of(context.settings.backups, context.data), backup, None)
+    check(found, own_key(context.settings), Progress())
+    text = f"{found.manifest.id} is whole: {len(found.manifest.files)} files and {found.manifest.objects} objects"
+    context.emit({**_facts(found.path, found.manifest), "verified": True}, text)
+
+
+def _facts(path: Path, manifest: Any) -> dict[str, Any]:
+    return {
+        "id": manifest.id,
+        "path": str(path),
+        "began_at": manifest.began_at,
+        "finished_at": manifest.finished_at,
+        "program": manifest.program,
+        "schemas": manifest.schemas,
+        "objects": manifest.objects,
+        "bytes": manifest.size,
+    }
