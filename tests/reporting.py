@@ -44,14 +44,15 @@ class Reporting:
         self.health = Health(shards, self.registry, self.clock, metrics_public=False)
         self.reads = Reads(shards, self.clock)
         self.sessions = Sessions(shards.directory, self.clock, SessionSettings(), OPERATOR)
+        self.performance = Performance(shards, self.clock, settings)
         self.tool = cast(
             "Tool",
             SimpleNamespace(
                 clock=self.clock,
                 shards=shards,
                 sessions=self.sessions,
-                scores=Scores(shards, self.clock, settings),
-                performance=Performance(shards, self.clock, settings),
+                scores=Scores(shards, self.clock, settings, self.performance.note),
+                performance=self.performance,
                 reads=self.reads,
                 health=self.health,
             ),

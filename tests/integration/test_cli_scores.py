@@ -89,6 +89,26 @@ def test_rows_and_reasons_are_printed(tmp_path: Path) -> None:
     assert "finished  a.csv  t1 c" in call(tmp_path, "imports").stdout
 
 
+def test_figures_are_shown(tmp_path: Path) -> None:
+    rows = [{**scores(1)[0], "user": f"u{number}", "score": number} for number in range(21)]
+    run(tmp_path, "import", str(write_csv(tmp_path / "a.csv", rows)), *COURSE)
+    found = run(tmp_path, "show", *COURSE, "--user", "u20")
+    assert found["student"] == {"user": "u20", "mean": 1.0, "rank": 1, "percentile": 100}
+    assert found["course"]["count"] == 21
+    assert found["course"]["mean"] == pytest.approx(0.5)
+    assert found["course"]["percentiles"] == pytest.approx(
+        {"p10": 0.1, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p90": 0.9}
+    )
+    assert found["course"]["histogram"] == [2, 2, 2, 2, 2, 2, 2, 2, 2, 3]
+    said = call(tmp_path, "show", *COURSE, "--user", "u19").stdout.splitlines()
+    assert said[0] == "21 students with a score, mean 50.0%"
+    assert said[-1] == "u19: mean 95.0%, rank 2, percentile 95"
+    assert call(tmp_path, "show", *COURSE).stdout.splitlines() == said[:-1]
+    for unknown in (("--tenant", "t1", "--context", "other"), (*COURSE, "--user", "nobody")):
+        with pytest.raises(Exception, match=r"score in the course"):
+            call(tmp_path, "show", *unknown)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -189,6 +189,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     health.registry.register(RoomMetrics(chat.rooms, connection))
     store = Store(data / "objects", settings.assets)
     parts = Parts(shards, store, Queues(shards, clock, settings.queues), settings.video, clock)
+    performance = Performance(shards, clock, settings.analytics)
     health.checks["nats"] = Check(_connected(connection), needed=False)
     health.checks["store"] = Check(_has_space(store))
     sessions = Sessions(shards.directory, clock, settings.sessions, token)
@@ -199,8 +200,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         sessions=sessions,
         forgotten=Forgotten(shards.directory, clock, key, sessions),
         reads=Reads(shards, clock),
-        scores=Scores(shards, clock, settings.analytics),
-        performance=Performance(shards, clock, settings.analytics),
+        scores=Scores(shards, clock, settings.analytics, performance.note),
+        performance=performance,
         health=health,
         lti=build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where)),
         media=build_media(

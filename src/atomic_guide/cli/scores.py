@@ -13,6 +13,7 @@ from atomic_guide.cli.options import Context, data_options
 
 if TYPE_CHECKING:
     from atomic_guide.course.analytics.imports import Progress
+    from atomic_guide.course.analytics.standings import Standings
     from atomic_guide.engines.data.placement import CourseKey
 
 _SHOWN = 20
@@ -68,6 +69,41 @@ def imports(context: Context, limit: int) -> None:
     context.emit({"imports": found}, "\n".join(lines) or "nothing has been imported")
 
 
+@command.command()
+@data_options
+@click.option("--tenant", required=True, metavar="TENANT", help="The deployment, as `platforms list` names it.")
+@click.option("--context", "course", required=True, metavar="ID", help="What the LMS calls the course (context id).")
+@click.option("--user", metavar="SUB", help="Also where this student stands.")
+def show(context: Context, tenant: str, course: str, user: str | None) -> None:
+    """Show a course's curve: students with a score, mean, percentiles and histogram, without its instructors."""
+    from atomic_guide.course.analytics import figures
+    from atomic_guide.engines.data.placement import CourseKey
+    from atomic_guide.errors import NotFound
+
+    standings = asyncio.run(_standings(context, CourseKey.of(tenant, course)))
+    if not len(standings):
+        message = f"nobody has a score in the course {course} of {tenant}; is it spelt as the LMS spells it?"
+        raise NotFound(message)
+    percentiles = {
+        f"p{share}": value for share, value in zip(figures.PERCENTILES, standings.percentiles(), strict=True)
+    }
+    mean, histogram = standings.mean(), standings.tenths()
+    curve = {"count": len(standings), "mean": mean, "percentiles": percentiles, "histogram": histogram}
+    lines = [f"{len(standings):,} students with a score, mean {mean:.1%}"]
+    lines.append(", ".join(f"{name} {value:.1%}" for name, value in percentiles.items()))
+    lines += [f"{10 * tenth:3}-{10 * tenth + 10:3}%  {count:>10,}" for tenth, count in enumerate(histogram)]
+    if user is None:
+        context.emit({"course": curve}, "\n".join(lines))
+        return
+    standing = standings.standing(user)
+    if standing is None:
+        message = f"{user} has no score in the course {course} of {tenant}"
+        raise NotFound(message)
+    percentile = f", percentile {standing.percentile}" if standing.percentile is not None else ""
+    lines.append(f"{user}: mean {standing.mean:.1%}, rank {standing.rank:,}{percentile}")
+    context.emit({"course": curve, "student": {"user": user, **standing._asdict()}}, "\n".join(lines))
+
+
 class _Watch:
     """Prints how far an import has come: after a second, and once in each that follows."""
 
@@ -113,3 +149,23 @@ async def _import(context: Context, key: CourseKey, file: Path, watch: _Watch, o
         return await check_file(file, form, SystemClock(), watch)
     async with context.open_shards() as shards:
         return await Imports(shards, SystemClock()).run(key, file, form, watch, again=options["again"])
+
+
+async def _standings(context: Context, key: CourseKey) -> Standings:
+    from atomic_guide.course.analytics.ledger import make_standings
+    from atomic_guide.course.analytics.store import QUERIES
+
+    last = time.monotonic()
+
+    def watch(rows: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 1:
+            last = time.monotonic()
+            click.echo(f"{rows:,} scores read", err=True)
+
+    async with context.open_shards() as shards:
+        database = shards.of(key)
+        people = await database.scan(QUERIES["read_teachers_and"], {**key.columns, "user": ""})
+        teachers = {row["user"] for row in people if row["role"] == "instructor"}
+        standings, _ = await make_standings(database, key, teachers, watch)
+        return standings

@@ -128,7 +128,7 @@ def student_figures(attempts: Attempts, dates: Doubles, rules: RuleSettings, now
 
 def ranks(mean: Doubles) -> tuple[Whole, Whole]:
     """Competition ranks and percentile ranks of means."""
-    rounded = np.round(mean, 9)
+    rounded = rounded_means(mean)
     ordered = np.sort(rounded)
     below = np.searchsorted(ordered, rounded, "left")
     not_above = np.searchsorted(ordered, rounded, "right")
@@ -138,6 +138,16 @@ def ranks(mean: Doubles) -> tuple[Whole, Whole]:
         return rank, np.full(1, -1)
     percentile = np.floor(100 * (below + (not_above - below - 1) / 2) / others + 0.5)
     return rank, percentile.astype(np.int64)
+
+
+def rounded_means(mean: Doubles) -> Doubles:
+    """Means as they are compared: sums of the same shares in another order are equal."""
+    return np.asarray(np.round(mean, 9))
+
+
+def percentile_rank(below: int, equal: int, others: int) -> int | None:
+    """The percentile rank of one student, of whose `others` so many are lower or equal; None without others."""
+    return int(np.floor(100 * (below + equal / 2) / others + 0.5)) if others else None
 
 
 def percentiles(mean: Doubles) -> list[float]:
@@ -150,8 +160,19 @@ def histogram(mean: Doubles) -> list[int]:
 
     Not `numpy.histogram`: its edge at 0.7 is 0.7000000000000001, so that 14 of 20 would fall below it.
     """
-    tenths = np.minimum(np.floor(mean * BINS + _EQUAL), BINS - 1).astype(np.int64)
-    return [int(count) for count in np.bincount(tenths, minlength=BINS)]
+    return [int(count) for count in np.bincount(tenths(mean), minlength=BINS)]
+
+
+def tenths(mean: Doubles) -> Whole:
+    """The bin of each mean."""
+    return np.minimum(np.floor(mean * BINS + _EQUAL), BINS - 1).astype(np.int64)
+
+
+def means(student: Whole, activity: Whole, share: Doubles) -> tuple[Whole, Doubles]:
+    """Students and their means, of rows that stand together by student and activity, the latest of each last."""
+    ends = np.flatnonzero(np.append((student[1:] != student[:-1]) | (activity[1:] != activity[:-1]), [True]))
+    starts, counts = _groups(student[ends])
+    return student[ends][starts], np.add.reduceat(share[ends], starts) / counts
 
 
 def _groups(sorted_keys: Whole) -> tuple[Whole, Whole]:

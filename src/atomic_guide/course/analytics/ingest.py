@@ -9,7 +9,7 @@ an error that ends one part way says in its details how far it came.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -36,6 +36,10 @@ REJECTED_SHOWN = 1000
 """Rejected rows that an answer lists; the count covers all."""
 
 
+Changed = Callable[[CourseKey, int, Collection[str]], None]
+"""Told of each stored batch: the course, the version that it made of the gradebook, and whose scores it holds."""
+
+
 class Taking(msgspec.Struct):
     """What became of the rows: each is accepted, a duplicate, or rejected."""
 
@@ -55,9 +59,12 @@ class Taking(msgspec.Struct):
 class Scores:
     """Takes the scores of courses."""
 
-    def __init__(self, shards: Shards, clock: Clock, settings: AnalyticsSettings) -> None:
+    def __init__(
+        self, shards: Shards, clock: Clock, settings: AnalyticsSettings, changed: Changed | None = None
+    ) -> None:
         self._shards = shards
         self._clock = clock
+        self._changed = changed
         self.settings = settings
 
     async def take_json(self, key: CourseKey, body: bytes) -> Taking:
@@ -89,7 +96,9 @@ class Scores:
     async def _store(self, storing: Storing, read: Read, taking: Taking) -> None:
         changed = 0
         if read.columns.rows:
-            changed = (await storing.store(read.columns, self._clock.now())).changed
+            changed, version = await storing.store(read.columns, self._clock.now())
+            if version is not None and self._changed is not None:
+                self._changed(storing.key, version, set(read.columns.user))
         taking.count(read, changed)
 
     async def _parts(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -45,9 +45,19 @@ SELECT version, updated_at FROM gradebooks WHERE bucket = :bucket AND tenant = :
 
 -- name: read_attempts
 -- purpose: The attempts of the students after one, each student's in order of activity and time.
-SELECT "user", activity, at, score / maximum AS share FROM scores
+SELECT "user", activity, at, score / maximum AS share, (SELECT version FROM gradebooks AS g
+  WHERE g.bucket = :bucket AND g.tenant = :tenant AND g.course = :course) AS version
+FROM scores
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" > :after
 ORDER BY "user", activity, at, id LIMIT :limit
+
+-- name: read_attempts_of
+-- purpose: The attempts of one student in order of activity and time, as read_attempts has them.
+SELECT "user", activity, at, score / maximum AS share, (SELECT version FROM gradebooks AS g
+  WHERE g.bucket = :bucket AND g.tenant = :tenant AND g.course = :course) AS version
+FROM scores
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+ORDER BY activity, at, id
 
 -- name: read_own_attempts
 -- purpose: One student's attempts in order of activity and time.
@@ -59,6 +69,23 @@ ORDER BY activity, at, id LIMIT 10000
 -- purpose: Everybody who has opened the course.
 SELECT "user", name, role FROM members
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course ORDER BY "user"
+
+-- name: read_teachers_and
+-- purpose: The instructors who have opened the course, and one other person.
+SELECT "user", name, role FROM members
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND (role = 'instructor' OR "user" = :user)
+ORDER BY "user"
+
+-- name: count_learners
+-- purpose: How many learners have opened the course.
+SELECT count(*) AS learners FROM members
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND role <> 'instructor'
+
+-- name: count_students
+-- purpose: How many students have a score, counted no further than a limit.
+SELECT count(*) AS students FROM (
+  SELECT DISTINCT "user" FROM scores WHERE bucket = :bucket AND tenant = :tenant AND course = :course LIMIT :limit
+) AS counted
 
 -- name: read_import
 -- purpose: How far the import of a file has come.

@@ -87,4 +87,14 @@ class AnalyticsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
             extra={"unit": "s"},
         ),
     ] = 5.0
+    memory_bytes: Annotated[
+        int,
+        msgspec.Meta(
+            ge=2**20,
+            le=2**36,
+            description="Scores that a process keeps to bring figures up to date without reading the course again:"
+            " 24 B a score, or 30 B a student of a course too large for a page; unused courses go first.",
+            extra={"unit": "B"},
+        ),
+    ] = 64 * 2**20
     rules: RuleSettings = RuleSettings()

@@ -48,13 +48,13 @@ class Storing:
 
     def __init__(self, database: Database, key: CourseKey) -> None:
         self._database = database
-        self._key = key
+        self.key = key
         self._merges = 0
         self._pass_over = 1
 
     async def store(self, columns: Columns, now: float, note: Note | None = None) -> Stored:
         """Store a batch with its note, all or nothing."""
-        batch = _Batch(self._key, columns, now, note)
+        batch = _Batch(self.key, columns, now, note)
         if self._merges or columns.rows < _LEAST_APPENDED or _repeats(columns):
             self._merges = max(0, self._merges - 1)
             return await self._database.write(batch.merge)
