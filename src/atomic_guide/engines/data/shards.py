@@ -56,6 +56,7 @@ class Shards:
     """Every database of an installation, and the way from a course to its own.
 
     `opener(name)` opens a shard that the map names and this process does not know yet, or returns None.
+    `patience` is how many seconds a call waits for a course that is nowhere at that moment.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Shards:
         self._shards = {shard.name: shard for shard in shards}
         self._opener = opener
         self.seal = Seal(directory)
+        self.patience = _FENCE_SECONDS
         self._map = Map(-1, {}, {}, {})
         self._reading: asyncio.Task[None] | None = None
 
@@ -157,7 +159,7 @@ class Shards:
 
         Raises `DataUnavailable` where the course cannot be found at its place for some seconds.
         """
-        deadline = time.monotonic() + _FENCE_SECONDS
+        deadline = time.monotonic() + self.patience
         while True:
             place = self.place(key)
             try:

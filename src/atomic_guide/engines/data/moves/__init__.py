@@ -8,7 +8,7 @@
 followed by another (`resume_all`). `list_moves` shows them.
 """
 
-from atomic_guide.engines.data.moves.move import Move, Progress, Scope, Superseded
+from atomic_guide.engines.data.moves.move import Limits, Move, Progress, Scope, Superseded
 from atomic_guide.engines.data.moves.mover import Mover
 
-__all__ = ["Move", "Mover", "Progress", "Scope", "Superseded"]
+__all__ = ["Limits", "Move", "Mover", "Progress", "Scope", "Superseded"]
