@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import functools
 import hashlib
 import json
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +77,21 @@ async def seed(data: Path) -> None:
     """Fill a new data directory."""
     shards = await open_embedded(data, settings_of(data).databases)
     try:
-        await _seed_directory(shards)
-        for tenant in (TENANT, OTHER):
-            for context in CONTEXTS:
-                key = CourseKey.of(tenant, context)
-                await put(shards, key, "courses", context=context, title="Waves", last_seq=4, created_at=NOW)
-                for user in (PERSON, FELLOW):
-                    mark = MARK if user == PERSON else "plain"
-                    await _seed_person(shards, data, key, user, mark)
+        await fill(shards, data)
     finally:
         await shards.close()
+
+
+async def fill(shards: Shards, data: Path) -> None:
+    """Fill open databases, and the objects and uploads of a data directory."""
+    await _seed_directory(shards)
+    for tenant in (TENANT, OTHER):
+        for context in CONTEXTS:
+            key = CourseKey.of(tenant, context)
+            await put(shards, key, "courses", context=context, title="Waves", last_seq=4, created_at=NOW)
+            for user in (PERSON, FELLOW):
+                mark = MARK if user == PERSON else "plain"
+                await _seed_person(shards, data, key, user, mark)
 
 
 async def _seed_directory(shards: Shards) -> None:
@@ -165,6 +175,21 @@ async def _insert(database: Any, table: str, values: dict[str, Any]) -> None:
         await tx.execute(query, values)
 
     await database.write(work)
+
+
+@contextlib.contextmanager
+def killed_after(seconds: float, data: Path, *arguments: str) -> Iterator[None]:
+    """Run a command in a process and kill it after a while."""
+    command = [sys.executable, "-m", "atomic_guide.cli", *arguments, "--data", str(data)]
+    environment = {"ATOMIC_GUIDE_DATABASES_SHARDS": "2", "PATH": "/usr/bin:/bin"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        yield
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
 
 
 def rows_with(data: Path, text: str) -> list[str]:

@@ -5,13 +5,9 @@ import contextlib
 import json
 import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +18,20 @@ from atomic_guide.course.keeping import erase, ledger
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.snapshot import secret_of
-from tests.keeping import CONTEXTS, MARK, PERSON, TENANT, files_with, put, rows_with, run, seed, seeded, settings_of
+from tests.keeping import (
+    CONTEXTS,
+    MARK,
+    PERSON,
+    TENANT,
+    files_with,
+    killed_after,
+    put,
+    rows_with,
+    run,
+    seed,
+    seeded,
+    settings_of,
+)
 from tests.running import running_server
 
 pytestmark = pytest.mark.timeout(120)
@@ -260,21 +269,6 @@ def test_only_as_many_as_the_settings_say_are_kept(data: Path) -> None:
         newest = run(data, "backup", environment=keep)
         time.sleep(1.1)
     assert [one["id"] for one in run(data, "backup", "list")["backups"]] == [newest["id"]]
-
-
-@contextlib.contextmanager
-def killed_after(seconds: float, data: Path, *arguments: str) -> Iterator[None]:
-    """Run a command in a process and kill it after a while."""
-    command = [sys.executable, "-m", "atomic_guide.cli", *arguments, "--data", str(data)]
-    environment = {"ATOMIC_GUIDE_DATABASES_SHARDS": "2", "PATH": "/usr/bin:/bin"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-        yield
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
 
 
 def test_a_restore_that_is_killed_leaves_the_old_or_becomes_the_new(data: Path) -> None:

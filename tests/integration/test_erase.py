@@ -1,7 +1,10 @@
 """Erasing people and tenants, and that a restored backup does not bring them back."""
 
+import asyncio
 import json
+import random
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,25 @@ from typing import Any
 import pytest
 
 from atomic_guide.course.keeping import erase, places
+from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.tables import shapes
-from tests.keeping import CONTEXTS, FELLOW, MARK, OTHER, PERSON, TENANT, files_with, rows_with, run, seeded
+from tests.keeping import (
+    CONTEXTS,
+    FELLOW,
+    MARK,
+    OTHER,
+    PERSON,
+    TENANT,
+    files_with,
+    killed_after,
+    put,
+    rows_with,
+    run,
+    seeded,
+    settings_of,
+)
+from tests.running import running_server
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +148,58 @@ def test_a_hold_forbids_until_it_is_lifted(data: Path, scope: tuple[str, ...]) -
 def test_a_hold_on_somebody_else_does_not_forbid(data: Path) -> None:
     run(data, "erase", "hold", "add", "--tenant", TENANT, "--user", FELLOW, "--reason", "case 8")
     erase_person(data)
+
+
+def test_databases_that_were_put_back_by_hand_are_erased_again_before_they_are_served(
+    data: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    # As after the first start of a server: the installation has its key.
+    run(data, "erase", "receipts")
+    shutil.copytree(data / "databases", old)
+    erase_person(data)
+    for _ in range(2):
+        shutil.rmtree(data / "databases")
+        shutil.copytree(old, data / "databases")
+        with running_server(data, DATABASES_SHARDS="2"):
+            tried = run(data, "erase", "person", "--tenant", TENANT, "--user", PERSON, "--dry-run")["receipt"]
+            assert tried["found"] == {}
+    shutil.rmtree(data / "databases")
+    shutil.copytree(old, data / "databases")
+    assert run(data, "erase", "again") == {"repeated": 1}
+    assert run(data, "erase", "again") == {"repeated": 0}
+    assert run(data, "erase", "again", "--since", "2020-01-01") == {"repeated": 1}
+
+
+@pytest.mark.timeout(180)
+def test_an_erasure_that_is_killed_at_any_moment_is_completed(data: Path) -> None:
+    asyncio.run(write_much(data))
+    chance = random.Random(11)
+    command = ["erase", "person", "--tenant", TENANT, "--user", PERSON, "--yes"]
+    states = set()
+    for _ in range(6):
+        with killed_after(chance.uniform(1.0, 5.0), data, *command):
+            pass
+        known = run(data, "erase", "receipts")["erasures"]
+        states |= {one["state"] for one in known}
+    run(data, "erase", "resume")
+    run(data, *command)
+    assert "pending" in states
+    assert {one["state"] for one in run(data, "erase", "receipts")["erasures"]} == {"done"}
+    assert rows_with(data, "much of it") == []
+    lines = [json.loads(line) for line in (data / "erasures.ledger").read_text(encoding="utf-8").splitlines()]
+    ids = [line["erasure"]["id"] for line in lines if "erasure" in line]
+    assert len(ids) == len(set(ids))
+    assert {one["id"] for one in run(data, "erase", "receipts")["erasures"]} == set(ids)
+
+
+async def write_much(data: Path) -> None:
+    shards = await open_embedded(data, settings_of(data).databases)
+    try:
+        for context in CONTEXTS:
+            key = CourseKey.of(TENANT, context)
+            for seq in range(10, 1500):
+                values = {"author": PERSON, "id": f"much{seq}", "content": "much of it", "created_at": 1.0}
+                await put(shards, key, "messages", seq=seq, **values)
+    finally:
+        await shards.close()

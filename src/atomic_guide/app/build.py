@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from atomic_guide.app.keeping.assembly import catch_up
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
 from atomic_guide.course.analytics.ingest import Scores
@@ -116,6 +117,8 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
     async with AsyncExitStack() as stack:
         shards = await open_databases(data, settings.databases)
         stack.push_async_callback(shards.close)
+        if supervisor and (repeated := await catch_up(settings, shards)):
+            _log.warning("the databases were older than the ledger; erasures were repeated", erasures=repeated)
         nats = await _started_nats(data, settings, stack) if supervisor and not settings.nats.url else None
         connection = Connection(data, settings.nats)
         await connection.open()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -64,6 +65,33 @@ def resume(context: Context) -> None:
     done = _with(context, lambda keeping: keeping.erasures.resume())
     text = "\n".join(_text(receipt) for receipt in done) or "no erasure is under way"
     context.emit({"receipts": [msgspec.to_builtins(receipt) for receipt in done]}, text)
+
+
+@command.command()
+@data_options
+@click.option("--since", metavar="TIME", help="Repeat those done at or after this ISO 8601 time, too.")
+@click.option("--ledger", metavar="FILE", type=click.Path(path_type=Path, exists=True), help="One more ledger to read.")
+def again(context: Context, since: str | None, ledger: Path | None) -> None:
+    """Erase again whom the databases do not know to be erased, after they were put back by other means than `restore`.
+
+    A server does this by itself before it serves. With PostgreSQL recovered to a time, give --since an hour earlier:
+    the servers' clocks may differ.
+    """
+    from atomic_guide.clock import from_iso
+
+    try:
+        moment = from_iso(since) if since else None
+    except ValueError as error:
+        raise click.UsageError(f"--since {since} is not an ISO 8601 time") from error
+
+    async def whole() -> int:
+        from atomic_guide.app.keeping.assembly import catch_up
+
+        async with context.open_shards() as shards:
+            return await catch_up(context.settings, shards, ledger, moment)
+
+    repeated = asyncio.run(whole())
+    context.emit({"repeated": repeated}, f"erased again: {repeated}")
 
 
 @command.command()

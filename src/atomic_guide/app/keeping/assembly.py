@@ -17,7 +17,7 @@ from atomic_guide.course.keeping.export import Exporter
 from atomic_guide.course.keeping.forget import Forgetter
 from atomic_guide.course.keeping.holds import Holds
 from atomic_guide.course.keeping.key import keeping_key
-from atomic_guide.course.keeping.ledger import FILE
+from atomic_guide.course.keeping.ledger import FILE, merged, read_ledger
 from atomic_guide.course.keeping.reads import Reads
 from atomic_guide.course.keeping.settings import BackupSettings
 from atomic_guide.course.keeping.survey import Whom
@@ -67,6 +67,22 @@ async def assembled(settings: Settings, data: Path, shards: Shards) -> Keeping:
     return Keeping(key, parts, spool, forgetter, erasures, holds, Reads(shards, clock))
 
 
+async def catch_up(settings: Settings, shards: Shards, given: Path | None = None, since: float | None = None) -> int:
+    """Repeat the erasures of the ledgers that the databases do not know; how many.
+
+    Before anything is served: a copy of the databases that was put back by hand is older than the ledger. Raises
+    `Invalid` for a ledger that was changed.
+    """
+    data = Path(settings.data)
+    places = [data / FILE, folder_of(settings.backups, data) / FILE, *([given] if given else [])]
+    present = await asyncio.to_thread(lambda: [path for path in places if path.is_file()])
+    if not present:
+        return 0
+    keeping = await assembled(settings, data, shards)
+    records = merged(read_ledger(path, keeping.key) for path in present)
+    return await keeping.erasures.catch_up(records, since)
+
+
 def folder_of(settings: BackupSettings, data: Path) -> Path:
     """Where an installation keeps its backups."""
     return Path(settings.directory) if settings.directory else data / "backups"
@@ -86,7 +102,7 @@ def _elsewhere(settings: Settings, backups: Path) -> Elsewhere:
 
 def _empty_logs(settings: Settings) -> dict[str, str]:
     directory, shards = present_files(Path(settings.data))
-    held = [path.stem for path in (directory, *shards) if not fold(path)]
+    held = [path.stem for path in (directory, *shards) if path.is_file() and not fold(path)]
     return {f"log of {name}": "is in use; its old pages are overwritten as it is written on" for name in held}
 
 

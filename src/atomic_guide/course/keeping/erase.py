@@ -132,6 +132,23 @@ class Erasures:
         await self._shards.directory.write(work)
         return bool(whoms)
 
+    async def catch_up(self, records: list[Record], since: float | None = None) -> int:
+        """Repeat the erasures that the databases are too old to know, and those done at or after `since`; how many.
+
+        Databases become older than the ledger when a copy of them is put back by other means than `restore`.
+        """
+        known = {erasure.record.id: erasure for erasure in await known_erasures(self._shards.directory)}
+        repeated = [
+            record
+            for record in records
+            if record.id not in known
+            or (since is not None and known[record.id].state == "done" and not known[record.id].finished_before(since))
+        ]
+        everybody = await self.everybody() if repeated else set()
+        for record in repeated:
+            await self.repeat(record, everybody)
+        return len(repeated)
+
     async def everybody(self) -> set[tuple[str, str]]:
         """Every (tenant, person) that any table of a shard names, and (tenant, "") for every tenant."""
         found: set[tuple[str, str]] = set()
