@@ -1,6 +1,10 @@
 """`atomic-guide shards` as people run it, beside a server that runs."""
 
+import asyncio
 import json
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,8 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from atomic_guide.cli import program
-from atomic_guide.engines.data.placement import BUCKETS
+from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.placement import BUCKETS, CourseKey
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.errors import GuideError, Invalid
+from tests.layouts import Layout
 from tests.running import running_server
 
 
@@ -77,3 +84,96 @@ def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
     ]:
         with pytest.raises(GuideError, match=said):
             run(tmp_path, *arguments)
+
+
+FOUR_COURSES = [CourseKey.of("t-test", f"course-{number}") for number in range(4)]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A data directory with courses, and a fifth shard whose share is 20 buckets."""
+
+    async def fill() -> None:
+        shards = await open_embedded(tmp_path)
+        site = Layout(shards, tmp_path, DataSettings())
+        for key in FOUR_COURSES:
+            await site.add_course(key, key.course, 5)
+        await shards.close()
+
+    asyncio.run(fill())
+    run(tmp_path, "add", "--weight", "0.02")
+    return tmp_path
+
+
+def messages(data: Path) -> list[int]:
+    async def count() -> list[int]:
+        shards = await open_embedded(data)
+        try:
+            return [await Layout(shards, data, DataSettings()).messages(key) for key in FOUR_COURSES]
+        finally:
+            await shards.close()
+
+    return asyncio.run(count())
+
+
+def test_a_rebalance_that_was_killed_is_continued_by_the_same_command(small: Path) -> None:
+    assert len(run(small, "rebalance", "--dry-run", "--by", "buckets")["zones"][0]["moves"]) == 20
+    command = [sys.executable, "-m", "atomic_guide.cli", "shards", "rebalance", "--by", "buckets", "--data", str(small)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        assert any("of 20" in line for line in process.stderr)
+        process.kill()
+    left = run(small, "list")["moves"]
+    assert 0 < len(left) <= 20
+    assert run(small, "plan", "--by", "buckets")["unfinished"] == left
+    done = run(small, "rebalance", "--by", "buckets")
+    assert (done["failed"], done["left"]) == ([], 0)
+    found = run(small, "list")
+    assert found["moves"] == []
+    assert [one["buckets"] for one in found["shards"]] == [1019, 1019, 1019, 1019, 20]
+    assert run(small, "rebalance", "--by", "buckets")["moved"] == 0
+    assert messages(small) == [5, 5, 5, 5]
+
+
+def test_ctrl_c_ends_a_rebalance_after_the_move_that_has_begun(small: Path) -> None:
+    command = [sys.executable, "-m", "atomic_guide.cli", "shards", "rebalance", "--by", "buckets", "--data", str(small)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        assert any("of 20" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert "moved" in process.stdout.read()
+        assert process.wait(30) == 1
+    assert "the same command goes on" in said
+    left = run(small, "list")["moves"]
+    assert {move["state"] for move in left} == {"planned"}
+    assert run(small, "rebalance", "--abandon")["moved"] == len(left)
+    assert run(small, "list")["moves"] == []
+
+
+def test_a_course_is_moved_pinned_and_unpinned_beside_a_running_server(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_server(data) as server, server.enter() as client:
+        client.post("/api/chat/message", json={"content": "before"}).raise_for_status()
+        key = CourseKey.of("t-test", "course-1")
+        home = run(data, "list", "--courses", "1")["courses"][0]["shard"]
+        away = "shard-0" if home != "shard-0" else "shard-1"
+        course = ("--course", "t-test", "course-1")
+        assert run(data, "move", *course, "--to", away, "--dry-run")["moves"][0]["course"] == key.course
+        moved = run(data, "move", *course, "--to", away)
+        assert (moved["moved"], moved["pinned"], moved["failed"]) == (1, 1, [])
+        client.post("/api/chat/message", json={"content": "after"}).raise_for_status()
+        said = [one["content"] for one in client.get("/api/chat/messages").json()["messages"]]
+        assert said == ["before", "after"]
+        assert [one["pinned"] for one in run(data, "list")["shards"] if one["name"] == away] == [1]
+        run(data, "move", str(key.bucket), "--to", "shard-3" if home != "shard-3" else "shard-2")
+        assert run(data, "list", "--courses", "1")["courses"][0]["shard"] == away
+        run(data, "unpin", "t-test", "course-1")
+        assert client.get("/api/chat/messages").json()["last_seq"] == 2
+
+
+def test_wrong_usage_of_a_move_ends_with_2(tmp_path: Path) -> None:
+    for arguments in (["move", "--to", "shard-1"], ["move", "7", "--tenant", "t", "--to", "shard-1"], ["move", "4096"]):
+        answer = CliRunner().invoke(program, ["shards", *arguments, "--data", str(tmp_path)])
+        assert answer.exit_code == 2, answer.output

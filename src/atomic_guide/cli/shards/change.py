@@ -10,13 +10,14 @@ import click
 from atomic_guide.cli.options import Context, data_options
 
 _WEIGHT = click.FloatRange(0.001, 1000)
+_dry_run = click.option("--dry-run", is_flag=True, help="Check and say what would be done, and do nothing.")
 
 
 @click.command()
 @click.argument("name", required=False)
 @data_options
 @click.option("--weight", type=_WEIGHT, help="Its share of the load beside the others' (default: 1, or the setting's).")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@_dry_run
 def add(context: Context, name: str | None, weight: float | None, *, dry_run: bool) -> None:
     """Add a shard, or take one back that was drained. It is empty until `shards rebalance`.
 
@@ -55,29 +56,41 @@ def add(context: Context, name: str | None, weight: float | None, *, dry_run: bo
 @click.argument("name")
 @click.argument("weight", type=_WEIGHT)
 @data_options
-def weight(context: Context, name: str, weight: float) -> None:
+@_dry_run
+def weight(context: Context, name: str, weight: float, *, dry_run: bool) -> None:
     """Change the share of its zone's load that a shard is to carry, beside the others' weights."""
     from atomic_guide.engines.data.layout import change
+    from atomic_guide.engines.data.layout.view import find_registered
 
     async def weighed() -> None:
         async with context.open_shards() as shards:
-            await change.weigh(shards, name, weight)
+            await find_registered(shards, name)
+            if not dry_run:
+                await change.weigh(shards, name, weight)
 
     asyncio.run(weighed())
-    context.emit({"shard": name, "weight": weight}, f"{name} weighs {weight:g}; `atomic-guide shards plan` shows more")
+    said = f"{'would let' if dry_run else ''} {name} {'weigh' if dry_run else 'weighs'} {weight:g}".strip()
+    context.emit(
+        {"shard": name, "weight": weight, "dry_run": dry_run}, f"{said}; `atomic-guide shards plan` shows more"
+    )
 
 
 @click.command()
 @click.argument("tenant")
 @click.argument("zone")
 @data_options
-def zone(context: Context, tenant: str, zone: str) -> None:
+@_dry_run
+def zone(context: Context, tenant: str, zone: str, *, dry_run: bool) -> None:
     """Keep a tenant's courses in a residency zone. Before its first course; refused afterwards."""
     from atomic_guide.engines.data.layout import change
 
     async def assigned() -> None:
         async with context.open_shards() as shards:
-            await change.assign_zone(shards, tenant, zone)
+            if dry_run:
+                await change.check_zone(shards, tenant, zone)
+            else:
+                await change.assign_zone(shards, tenant, zone)
 
     asyncio.run(assigned())
-    context.emit({"tenant": tenant, "zone": zone}, f"courses of {tenant} are kept in zone {zone}")
+    said = f"courses of {tenant} {'would be' if dry_run else 'are'} kept in zone {zone}"
+    context.emit({"tenant": tenant, "zone": zone, "dry_run": dry_run}, said)

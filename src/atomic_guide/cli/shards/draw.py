@@ -1,14 +1,19 @@
-"""Tables and bars in text."""
+"""Tables, bars and progress in text."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
+    from atomic_guide.engines.data.layout.waves import Report
     from atomic_guide.engines.data.plan import Plan
 
 _WIDTH = 40
+_PAUSE_SECONDS = 0.5
 _KILO = 1000.0
 
 
@@ -52,3 +57,21 @@ def _bar(load: float, target: float, most: float) -> str:
     cells = ["#" if number < filled else " " for number in range(_WIDTH + 1)]
     cells[mark] = "|"
     return "".join(cells)
+
+
+class Progress:
+    """Says on stderr how far moves are, twice a second at most, and at the end of each when they are few."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._said = 0.0
+
+    def __call__(self, report: Report) -> None:
+        """Take a report."""
+        now = time.monotonic()
+        if now - self._said < _PAUSE_SECONDS and report.ended < report.total:
+            return
+        self._said = now
+        left = (now - self._began) / report.ended * (report.total - report.ended) if report.ended else None
+        rest = "" if left is None or not left else f", about {left:.0f} s left"
+        click.echo(f"{report.ended} of {report.total}{rest}: {report.move.scope}: {report.text}", err=True)

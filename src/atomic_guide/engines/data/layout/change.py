@@ -65,19 +65,27 @@ async def mark(shards: Shards, name: str, state: State) -> None:
     await shards.directory.write(work)
 
 
-async def assign_zone(shards: Shards, tenant: str, zone: str) -> None:
-    """Let a tenant's courses be kept in a zone, before its first one is.
+async def check_zone(shards: Shards, tenant: str, zone: str) -> None:
+    """Raise `NotFound` for a zone without shards, `Conflict` where the tenant has courses in another one.
 
-    Raises `NotFound` for a zone without shards; `Conflict` where the tenant has courses in another: what may not leave
-    a zone is not moved out of it by an option, but exported and taken in anew. A first course that comes in at this
-    very moment is found once every process has the new map; then nothing is changed either.
+    What may not leave a zone is not moved out of it by a command, but exported and taken in anew.
     """
     if zone not in shards.map.buckets:
         raise NotFound(f"there is no zone {zone}; declare a shard for it in databases.servers first")
+    if zone != shards.zone_of(tenant):
+        await _refuse_with_courses(shards, tenant, shards.zone_of(tenant))
+
+
+async def assign_zone(shards: Shards, tenant: str, zone: str) -> None:
+    """Let a tenant's courses be kept in a zone, before its first one is. Raises as `check_zone` does.
+
+    A first course that comes in at this very moment is found once every process has the new map; then nothing is
+    changed either.
+    """
     before = shards.zone_of(tenant)
+    await check_zone(shards, tenant, zone)
     if zone == before:
         return
-    await _refuse_with_courses(shards, tenant, before)
     await _set_zone(shards, tenant, zone)
     await asyncio.sleep(_SEEN_SECONDS)
     try:

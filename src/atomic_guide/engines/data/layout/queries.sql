@@ -82,3 +82,34 @@ ON CONFLICT (tenant) DO UPDATE SET zone = excluded.zone
 -- name: remove_zone
 -- purpose: Leave a tenant in the default zone.
 DELETE FROM tenant_zones WHERE tenant = :tenant
+
+-- name: hold_bucket_of_course
+-- purpose: Where a bucket is, held until the transaction ends, so that no move of it begins meanwhile.
+-- dialect: sqlite
+SELECT shard, epoch FROM bucket_map WHERE zone = :zone AND bucket = :bucket
+
+-- name: hold_bucket_of_course
+-- dialect: postgresql
+SELECT shard, epoch FROM bucket_map WHERE zone = :zone AND bucket = :bucket FOR UPDATE
+
+-- name: find_move
+-- purpose: Whether a bucket, or a course of it, is to move.
+SELECT id FROM moves WHERE zone = :zone AND bucket = :bucket AND state NOT IN ('done', 'aborted')
+
+-- name: find_pin
+-- purpose: Whether a course has a place of its own.
+SELECT shard FROM bucket_overrides WHERE tenant = :tenant AND course = :course
+
+-- name: add_pin
+-- purpose: A course stays on the shard where its bucket is now.
+INSERT INTO bucket_overrides (tenant, course, shard, epoch, bucket) VALUES (:tenant, :course, :shard, :epoch, :bucket)
+ON CONFLICT DO NOTHING
+
+-- name: remove_pin
+-- purpose: A course goes with its bucket again.
+DELETE FROM bucket_overrides WHERE tenant = :tenant AND course = :course
+
+-- name: drop_course_entry
+-- purpose: In a shard, a course goes by its bucket's entry again.
+DELETE FROM bucket_owner
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND state = 'owned' AND course <> ''

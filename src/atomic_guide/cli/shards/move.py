@@ -1,0 +1,226 @@
+"""`shards move`, `unpin`, `rebalance` and `drain`, which move what is being used."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.shards.draw import Progress
+from atomic_guide.cli.shards.look import planning_options, plans, plans_text, plans_value
+from atomic_guide.engines.data.opening import is_embedded
+from atomic_guide.engines.data.settings import DEFAULT_ZONE
+
+if TYPE_CHECKING:
+    from atomic_guide.engines.data.layout.measure import Measure
+    from atomic_guide.engines.data.layout.waves import Outcome, Wanted, Waves
+    from atomic_guide.engines.data.placement import CourseKey
+    from atomic_guide.engines.data.shards import Shards
+
+
+def moving_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of commands that move something."""
+    for option in (
+        click.option("--dry-run", is_flag=True, help="Say what would be moved, and move nothing."),
+        click.option(
+            "--at-once",
+            type=click.IntRange(1, 64),
+            metavar="K",
+            help="Buckets to move at the same time on PostgreSQL (setting databases.moves_at_once).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("bucket", type=click.IntRange(0, 4095), required=False)
+@data_options
+@click.option("--course", nargs=2, metavar="TENANT CONTEXT", help="One course, as its LMS calls it; it stays pinned.")
+@click.option("--tenant", metavar="TENANT", help="Every course of a tenant; they stay pinned.")
+@click.option("--to", "target", metavar="SHARD", required=True, help="Where to.")
+@click.option("--zone", default=DEFAULT_ZONE, metavar="ZONE", help="The bucket's residency zone.")
+@moving_options
+def move(context: Context, bucket: int | None, target: str, at_once: int | None, **what: Any) -> None:
+    """Move a bucket, one course, or all courses of a tenant to a shard.
+
+    A course that was moved by itself is pinned: it stays when its bucket moves, until `shards unpin`.
+    """
+    from atomic_guide.engines.data.layout import pins
+    from atomic_guide.engines.data.layout.view import find_registered
+    from atomic_guide.engines.data.layout.waves import Wanted
+    from atomic_guide.engines.data.moves import Scope
+
+    if sum((bucket is not None, bool(what["course"]), bool(what["tenant"]))) != 1:
+        raise click.UsageError("name a BUCKET, or a --course, or a --tenant")
+
+    async def courses(shards: Shards) -> list[CourseKey]:
+        if what["tenant"]:
+            return await pins.courses_of(shards, what["tenant"])
+        return [await pins.find_course(shards, *what["course"])]
+
+    async def wanted(shards: Shards) -> list[Wanted]:
+        if bucket is not None:
+            return [Wanted(Scope(what["zone"], bucket), target)]
+        return pins.elsewhere(shards, await courses(shards), target)
+
+    async def work(shards: Shards, waves: Waves) -> Outcome:
+        await find_registered(shards, target)
+        if bucket is not None:
+            return await waves.carry_out(await wanted(shards))
+        return await pins.pin(shards, waves, await courses(shards), target)
+
+    _run(context, wanted, work, at_once, dry_run=what["dry_run"])
+
+
+@click.command()
+@click.argument("tenant")
+@click.argument("course", metavar="CONTEXT", required=False)
+@data_options
+@moving_options
+def unpin(context: Context, tenant: str, course: str | None, at_once: int | None, *, dry_run: bool) -> None:
+    """Let a pinned course, or all those of a tenant, be where their buckets are."""
+    from atomic_guide.engines.data.layout import pins
+
+    async def wanted(shards: Shards) -> list[Wanted]:
+        return pins.elsewhere(shards, await pins.pinned_of(shards, tenant, course), None)
+
+    async def work(shards: Shards, waves: Waves) -> Outcome:
+        return await pins.unpin(shards, waves, await pins.pinned_of(shards, tenant, course))
+
+    _run(context, wanted, work, at_once, dry_run=dry_run)
+
+
+@click.command()
+@data_options
+@planning_options
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Most moves of this call (default: all).")
+@click.option("--abandon", is_flag=True, help="Forget moves that were planned and not begun, instead of ending them.")
+@moving_options
+def rebalance(context: Context, by: Measure, limit: int | None, at_once: int | None, **chosen: Any) -> None:
+    """Move buckets until each shard carries the share that its weight stands for.
+
+    Stopped or killed, it is continued by calling it again. Ctrl-C ends it after the moves that have begun.
+    """
+
+    async def planned(shards: Shards) -> list[Wanted]:
+        from atomic_guide.engines.data.layout.waves import wanted_of
+
+        found, _ = await plans(context, shards, chosen["zone"], by, chosen["tolerance"])
+        return [one for zone, plan in found.items() for one in wanted_of(zone, plan.moves)]
+
+    async def shown() -> tuple[dict[str, Any], str]:
+        async with context.open_shards() as shards:
+            found, unfinished = await plans(context, shards, chosen["zone"], by, chosen["tolerance"])
+            return plans_value(found, unfinished), plans_text(found, unfinished, by)
+
+    async def work(shards: Shards, waves: Waves) -> Outcome:
+        before = await waves.unfinished()
+        if chosen["abandon"]:
+            return await waves.abandon([one for one in before if one.state == "planned"])
+        outcome = await waves.finish(before[:limit])
+        if outcome.left or outcome.failed:
+            return outcome
+        return await waves.carry_out((await planned(shards))[: limit and max(0, limit - len(before))])
+
+    if chosen["dry_run"]:
+        context.emit(*asyncio.run(shown()))
+    else:
+        _carried(context, work, at_once)
+
+
+@click.command()
+@click.argument("name", metavar="SHARD")
+@data_options
+@click.option("--by", type=click.Choice(["bytes", "rows", "writes", "buckets"]), default="bytes", help="What to level.")
+@moving_options
+def drain(context: Context, name: str, by: Measure, at_once: int | None, *, dry_run: bool) -> None:
+    """Move everything off a shard, pinned courses too; it takes nothing from now on.
+
+    Stopped or killed, it is continued by calling it again; `shards add` takes the shard back.
+    """
+    from atomic_guide.engines.data.layout.drain import finish_drain, leaving
+
+    async def work(shards: Shards, waves: Waves) -> Outcome:
+        return await finish_drain(shards, waves, name, by)
+
+    _run(context, lambda shards: leaving(shards, name, by), work, at_once, dry_run=dry_run)
+
+
+def _run(
+    context: Context,
+    wanted: Callable[[Shards], Awaitable[list[Wanted]]],
+    work: Callable[[Shards, Waves], Awaitable[Outcome]],
+    at_once: int | None,
+    *,
+    dry_run: bool,
+) -> None:
+    """Do the work; or with `dry_run` print the moves that it would begin with."""
+
+    async def shown() -> list[Wanted]:
+        async with context.open_shards() as shards:
+            return await wanted(shards)
+
+    if dry_run:
+        _show(context, asyncio.run(shown()))
+    else:
+        _carried(context, work, at_once)
+
+
+def _show(context: Context, wanted: list[Wanted]) -> None:
+    moves = [{**msgspec.to_builtins(one.scope), "target": one.target} for one in wanted]
+    text = "\n".join(f"would move {one.scope} to {one.target}" for one in wanted) or "nothing to move"
+    context.emit({"dry_run": True, "moves": moves}, text)
+
+
+def _carried(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome]], at_once: int | None) -> None:
+    settings = context.settings.databases
+    # A file has one writer: moves side by side would only wait for each other, and writes of their buckets with them.
+    most = 1 if is_embedded(settings) else at_once or settings.moves_at_once
+    outcome = asyncio.run(_carry(context, work, most))
+    value = {
+        "moved": len(outcome.done),
+        "pinned": outcome.pinned,
+        "rows": outcome.rows,
+        "longest_pause_ms": round(outcome.longest_pause, 1),
+        "failed": list(outcome.failed),
+        "left": outcome.left,
+    }
+    text = f"moved {len(outcome.done)}, {outcome.rows:,} rows" if outcome.done else "nothing was moved"
+    if outcome.done:
+        text += f"; writes of a bucket waited {outcome.longest_pause:.0f} ms at most"
+    if outcome.pinned:
+        text += f"; {outcome.pinned} courses stay there, until `atomic-guide shards unpin`"
+    context.emit(value, text)
+    if outcome.failed:
+        click.echo(f"{len(outcome.failed)} moves failed, the first: {outcome.failed[0]}", err=True)
+    elif outcome.left:
+        click.echo(f"stopped with {outcome.left} moves left; the same command goes on with them", err=True)
+    if outcome.failed or outcome.left:
+        sys.exit(1)
+
+
+async def _carry(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome]], at_once: int) -> Outcome:
+    from atomic_guide.engines.data.layout.waves import Waves
+    from atomic_guide.engines.data.moves import Mover
+
+    async with context.open_shards() as shards:
+        waves = Waves(Mover(shards, f"command-{os.getpid()}-{secrets.token_hex(3)}"), at_once, Progress())
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            # A second Ctrl-C breaks off at once; the moves are found and ended by the next mover.
+            loop.remove_signal_handler(signal.SIGINT)
+            waves.stop.set()
+            click.echo("stopping after the moves that have begun; once more breaks them off", err=True)
+
+        loop.add_signal_handler(signal.SIGINT, stop)
+        return await work(shards, waves)
