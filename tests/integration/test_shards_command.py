@@ -59,7 +59,7 @@ def test_a_plan_is_shown_with_the_shares_before_and_after(tmp_path: Path) -> Non
     shown = text(tmp_path, "plan")
     assert f"819 of {BUCKETS} buckets move, 20.0% of the load" in shown
     assert "shard-0 -> shard-4: 204 (820-1023)" in shown
-    assert run(tmp_path, "weight", "shard-4", "4") == {"shard": "shard-4", "weight": 4.0}
+    assert run(tmp_path, "weight", "shard-4", "4") == {"shard": "shard-4", "weight": 4.0, "dry_run": False}
     assert len(run(tmp_path, "plan", "--by", "buckets")["zones"][0]["moves"]) == BUCKETS // 2
     assert run(tmp_path, "plan", "--tolerance", "1")["zones"][0]["moves"] == []
 
