@@ -5,10 +5,12 @@
     move = await mover.carry_out(move.id, told)                    # done, or aborted with its reason in `error`
 
 `start` writes the move down; `carry_out` does it from whatever state it is in, so that a mover that crashed is
-followed by another (`resume_all`). `list_moves` shows them.
+followed by another (`resume_all`). `list_moves` shows them. `verify(shards)` finds what does not fit together.
 """
 
+from atomic_guide.engines.data.moves.judge import Finding
 from atomic_guide.engines.data.moves.move import Limits, Move, Progress, Scope, Superseded
-from atomic_guide.engines.data.moves.mover import Mover
+from atomic_guide.engines.data.moves.mover import Mover, Outcome
+from atomic_guide.engines.data.moves.verify import verify
 
-__all__ = ["Limits", "Move", "Mover", "Progress", "Scope", "Superseded"]
+__all__ = ["Finding", "Limits", "Move", "Mover", "Outcome", "Progress", "Scope", "Superseded", "verify"]

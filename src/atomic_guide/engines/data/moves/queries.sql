@@ -129,3 +129,12 @@ SELECT :bucket
 -- name: wait_out_writers
 -- dialect: postgresql
 SELECT pg_advisory_xact_lock(1096040772, :bucket), pg_advisory_xact_lock(1096040772, -1)
+
+-- name: list_entries
+-- purpose: All that a shard says it may or may not answer for.
+SELECT bucket, tenant, course, epoch, state, token FROM bucket_owner WHERE bucket >= 0
+
+-- name: list_overrides
+-- purpose: Every course that has a place of its own, with its zone.
+SELECT o.tenant, o.course, o.bucket, o.shard, o.epoch, coalesce(z.zone, 'default') AS zone
+FROM bucket_overrides AS o LEFT JOIN tenant_zones AS z ON z.tenant = o.tenant

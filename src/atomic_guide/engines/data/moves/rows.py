@@ -47,6 +47,21 @@ def literal(text: str) -> str:
     return f"E'{escaped}'"
 
 
+def buckets_of(table: Table) -> Query:
+    """The buckets that have rows in a table: one step down its key for each, however many rows they have."""
+    least = f'SELECT min(bucket) FROM "{table.name}"'  # noqa: S608 - names of the schema
+    following = f"SELECT ({least} WHERE bucket > found.bucket) FROM found WHERE found.bucket IS NOT NULL"  # noqa: S608 - as said
+    found = f"WITH RECURSIVE found (bucket) AS (SELECT ({least}) UNION ALL {following})"
+    text = f"{found} SELECT bucket FROM found WHERE bucket IS NOT NULL"  # noqa: S608 - as said
+    return Query(f"buckets_of_{table.name}", "Which buckets have rows.", {None: text})
+
+
+def courses_of(table: Table) -> Query:
+    """The courses of a bucket that have rows in a table."""
+    text = f'SELECT DISTINCT tenant, course FROM "{table.name}" WHERE bucket = :bucket'  # noqa: S608 - as above
+    return Query(f"courses_of_{table.name}", "Which courses of a bucket have rows.", {None: text})
+
+
 class Rows:
     """The rows of a scope. Names in its statements come from the schema, values are parameters."""
 
@@ -109,11 +124,6 @@ class Rows:
             for table in tables()
         ]
         return Query("digest_rows", "What a scope holds.", {None: " UNION ALL ".join(parts)})
-
-    def count(self) -> Query:
-        """How many rows there are in all tables."""
-        parts = " + ".join(f'(SELECT count(*) FROM "{table.name}" WHERE {self.condition})' for table in tables())  # noqa: S608
-        return Query("count_rows", "How many rows a scope has.", {None: f"SELECT {parts} AS rows"})
 
     def _of_file(self, file: str, table: Table) -> str:
         return f'SELECT {table.columns} FROM {file}."{table.name}" WHERE {self.condition}'  # noqa: S608 - as said

@@ -100,7 +100,7 @@ class ServerCarrier:
         except errors.DataUnavailable as error:
             unreached = error
         await self._drop_slot()
-        await self._task.source.write(lambda tx: tx.execute(_statement(f'DROP PUBLICATION IF EXISTS "{self._name}"')))
+        await self._task.source.write(lambda tx: tx.execute(statement(f'DROP PUBLICATION IF EXISTS "{self._name}"')))
         if unreached is not None:
             raise unreached
 
@@ -118,13 +118,13 @@ class ServerCarrier:
             raise
 
     async def _publish(self, tx: Transaction) -> None:
-        await tx.execute(_statement(f'DROP PUBLICATION IF EXISTS "{self._name}"'))
+        await tx.execute(statement(f'DROP PUBLICATION IF EXISTS "{self._name}"'))
         published = ", ".join(f'"{table.name}" WHERE ({self._task.rows.filter})' for table in tables())
-        await tx.execute(_statement(f'CREATE PUBLICATION "{self._name}" FOR TABLE {published}'))
+        await tx.execute(statement(f'CREATE PUBLICATION "{self._name}" FOR TABLE {published}'))
 
     async def _subscribe(self, tx: Transaction) -> None:
         # Streaming of unfinished transactions is off: it would let the worker read a keep-alive before a change.
-        await tx.execute(_statement(
+        await tx.execute(statement(
             f'CREATE SUBSCRIPTION "{self._name}" CONNECTION {literal(peer_address(self._source.address))}'
             f' PUBLICATION "{self._name}"'
             f" WITH (create_slot = false, slot_name = '{self._name}', streaming = off, synchronous_commit = off)"
@@ -132,15 +132,7 @@ class ServerCarrier:
 
     async def _unsubscribe(self) -> None:
         """Drop the subscription, if it is there. On return its worker has ended, and what it applied is on disk."""
-
-        async def work(tx: Transaction) -> None:
-            if await tx.one(QUERIES["find_subscription"], {"name": self._name}) is None:
-                return
-            # The slot is removed by itself: dropping both together cannot be undone, and needs the source to answer.
-            for change in ("ALTER {} DISABLE", "ALTER {} SET (slot_name = NONE)", "DROP {}"):
-                await tx.execute(_statement(change.format(f'SUBSCRIPTION "{self._name}"')))
-
-        await self._task.target.write(work)
+        await self._task.target.write(lambda tx: drop_subscription(tx, self._name))
 
     async def _drop_slot(self) -> None:
         name = {"name": self._name}
@@ -234,7 +226,15 @@ class ServerCarrier:
         return 0 if row is None else row["position"]
 
 
-def _statement(text: str) -> Query:
+async def drop_subscription(tx: Transaction, name: str) -> None:
+    """Drop a subscription, if it is there, and leave its slot: with it, the drop could not be part of a transaction."""
+    if await tx.one(QUERIES["find_subscription"], {"name": name}) is None:
+        return
+    for change in ("ALTER {} DISABLE", "ALTER {} SET (slot_name = NONE)", "DROP {}"):
+        await tx.execute(statement(change.format(f'SUBSCRIPTION "{name}"')))
+
+
+def statement(text: str) -> Query:
     """A statement about publications or subscriptions, which take no parameters."""
     return Query("replication", "Set up or remove logical replication.", {None: text})
 

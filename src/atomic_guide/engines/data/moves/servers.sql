@@ -38,3 +38,22 @@ SELECT pg_terminate_backend(active_pid) AS ended FROM pg_replication_slots WHERE
 -- dialect: postgresql
 SELECT pg_drop_replication_slot(slot_name) IS NULL AS dropped FROM pg_replication_slots
 WHERE slot_name = :name AND NOT active
+
+-- name: list_leftovers
+-- purpose: Everything of moves that a server has: subscriptions and publications of this database, slots on it; and the
+--   slots in which a subscription of another shard copies single tables.
+-- dialect: postgresql
+SELECT 'subscription' AS kind, s.subname::text AS name FROM pg_subscription AS s
+WHERE s.subname LIKE 'guide\_move\_%'
+  AND s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+UNION ALL
+SELECT 'publication', p.pubname::text FROM pg_publication AS p WHERE p.pubname LIKE 'guide\_move\_%'
+UNION ALL
+SELECT 'slot', r.slot_name::text FROM pg_replication_slots AS r
+WHERE r.database = current_database() AND (r.slot_name LIKE 'guide\_move\_%' OR r.slot_name LIKE 'pg\_%\_sync\_%')
+
+-- name: list_subscribers
+-- purpose: The identity of a server, and the subscriptions that it has.
+-- dialect: postgresql
+SELECT (SELECT c.system_identifier FROM pg_control_system() AS c) AS system,
+       coalesce((SELECT array_agg(s.oid::bigint) FROM pg_subscription AS s), '{}') AS subscriptions
