@@ -1,19 +1,26 @@
-"""Moves of buckets and courses, on both engines."""
+"""What a move of a bucket or a course promises, on both engines."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from atomic_guide.engines.data.moves import Mover, Scope
+from atomic_guide.clock import ManualClock
+from atomic_guide.engines.data.moves import Mover, Scope, verify
+from atomic_guide.engines.data.moves.move import Move
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.errors import Conflict, Invalid, NotFound, Unavailable
 from tests.engines import ENGINES, opened_shards
-from tests.moving import fill, other, rows_on, seqs
+from tests.moving import ADD, SEQS, beside, fill, message, other, rows_on, seqs, where
 from tests.postgres import Cluster
 
 KEY = CourseKey.of("t1", "algebra")
+BUCKET = Scope(DEFAULT_ZONE, KEY.bucket)
+# Another course of the same bucket: what a bucket holds is not one course's alone.
+NEIGHBOUR = CourseKey("t2", "cneighbour", KEY.bucket)
+COURSE = Scope.of_course(DEFAULT_ZONE, KEY)
 
 
 @pytest.fixture(params=ENGINES)
@@ -22,15 +29,148 @@ async def shards(request: pytest.FixtureRequest, tmp_path: Path, postgres_cluste
         yield opened
 
 
-async def test_a_bucket_moves(shards: Shards) -> None:
-    await fill(shards, KEY, 100)
+async def moved(shards: Shards, scope: Scope, target: str) -> Move:
+    mover = Mover(shards, "mover")
+    return await mover.carry_out((await mover.start(scope, target)).id)
+
+
+async def test_a_bucket_goes_with_all_its_rows_and_leaves_none(shards: Shards) -> None:
+    for key in (KEY, NEIGHBOUR):
+        await fill(shards, key, 100)
     source, target = shards.place(KEY).shard, shards.named(other(shards, KEY))
-    mover = Mover(shards, "one")
-    move = await mover.start(Scope(DEFAULT_ZONE, KEY.bucket), target.name)
+    mover = Mover(shards, "mover")
     steps: list[str] = []
+    move = await mover.start(BUCKET, target.name)
     ended = await mover.carry_out(move.id, lambda progress: steps.append(progress.step))
-    assert steps[-1] == "forget"
-    assert (ended.state, ended.error, ended.rows) == ("done", None, 200)
-    assert shards.place(KEY) == (target, 2)
-    assert await seqs(shards, KEY) == list(range(1, 101))
-    assert await rows_on(source, KEY) == 0
+    assert (ended.state, ended.error, ended.rows, ended.owner) == ("done", None, 402, "")
+    assert ended.pause_ms > 0
+    assert steps[0] == "enter"
+    assert steps[-6:] == ["flip", "leave", "own", "clear", "purge", "forget"]
+    for key in (KEY, NEIGHBOUR):
+        assert shards.place(key) == (target, 2)
+        assert await seqs(shards, key) == list(range(1, 101))
+    assert await rows_on(source, KEY.bucket) == 0
+    assert await rows_on(target, KEY.bucket) == 402
+    assert await verify(shards) == []
+
+
+async def test_a_bucket_goes_to_and_fro(shards: Shards) -> None:
+    await fill(shards, KEY, 5)
+    for round_number in range(1, 4):
+        for _ in range(2):
+            assert (await moved(shards, BUCKET, other(shards, KEY))).error is None
+        await shards.of(KEY).write(lambda tx, n=5 + round_number: tx.execute(ADD, message(KEY, n)))  # type: ignore[misc]
+    assert await seqs(shards, KEY) == list(range(1, 9))
+    assert shards.place(KEY).epoch == 7
+    assert await rows_on(shards.named(other(shards, KEY)), KEY.bucket) == 0
+    assert [move.state for move in await Mover(shards, "mover").list_moves()] == ["done"] * 6
+    assert await verify(shards) == []
+
+
+async def test_an_empty_bucket_moves(shards: Shards) -> None:
+    ended = await moved(shards, BUCKET, other(shards, KEY))
+    assert (ended.state, ended.rows) == ("done", 0)
+    await fill(shards, KEY, 1)
+    assert await seqs(shards, KEY) == [1]
+
+
+async def test_a_course_gets_a_place_of_its_own_and_its_bucket_moves_without_it(shards: Shards) -> None:
+    for key in (KEY, NEIGHBOUR):
+        await fill(shards, key, 10)
+    home, away = shards.place(KEY).shard.name, other(shards, KEY)
+    assert (await moved(shards, COURSE, away)).rows == 21
+    assert (where(shards, KEY), where(shards, NEIGHBOUR)) == (away, home)
+    await shards.of(KEY).write(lambda tx: tx.execute(ADD, message(KEY, 11)))
+    # The bucket comes to where the course is, goes again, and leaves the course there.
+    assert (await moved(shards, BUCKET, away)).rows == 21
+    assert (where(shards, KEY), where(shards, NEIGHBOUR)) == (away, away)
+    assert (await moved(shards, BUCKET, home)).rows == 21
+    assert (where(shards, KEY), where(shards, NEIGHBOUR)) == (away, home)
+    assert await seqs(shards, KEY) == list(range(1, 12))
+    assert await verify(shards) == []
+    # Back with its bucket, it goes where that goes.
+    assert (await moved(shards, COURSE, home)).rows == 22
+    assert shards.map.overrides == {}
+    assert (await moved(shards, BUCKET, away)).rows == 43
+    assert (await seqs(shards, KEY), await seqs(shards, NEIGHBOUR)) == (list(range(1, 12)), list(range(1, 11)))
+    assert await rows_on(shards.named(home), KEY.bucket) == 0
+    assert await verify(shards) == []
+
+
+async def test_what_cannot_be_moved_is_refused(shards: Shards) -> None:
+    mover = Mover(shards, "mover")
+    here, there = shards.place(KEY).shard.name, other(shards, KEY)
+    with pytest.raises(Conflict, match="already"):
+        await mover.start(BUCKET, here)
+    with pytest.raises(Unavailable, match="shard-77"):
+        await mover.start(BUCKET, "shard-77")
+    with pytest.raises(Invalid):
+        await mover.start(Scope(DEFAULT_ZONE, 4096), there)
+    with pytest.raises(Invalid):
+        await mover.start(Scope(DEFAULT_ZONE, 1, course="c"), there)
+    with pytest.raises(NotFound, match="zone mars"):
+        await mover.start(Scope("mars", 1), there)
+    with pytest.raises(NotFound):
+        await mover.carry_out("none")
+    move = await mover.start(BUCKET, there)
+    for scope in (BUCKET, COURSE):
+        with pytest.raises(Conflict, match=move.id):
+            await mover.start(scope, there)
+
+
+async def test_a_move_is_taken_back(shards: Shards) -> None:
+    await fill(shards, KEY, 3)
+    mover = Mover(shards, "mover")
+    there = other(shards, KEY)
+    for scope in (BUCKET, COURSE):
+        move = await mover.start(scope, there)
+        aborted = await mover.abort(move.id)
+        assert (aborted.state, aborted.error) == ("aborted", "taken back")
+        assert await mover.carry_out(move.id) == aborted
+    assert await seqs(shards, KEY) == [1, 2, 3]
+    done = await moved(shards, BUCKET, there)
+    assert await mover.abort(done.id) == await mover.find(done.id)
+    assert where(shards, KEY) == there
+    assert await verify(shards) == []
+
+
+async def test_rows_that_the_target_has_from_before_do_not_come_into_the_way(shards: Shards) -> None:
+    await fill(shards, KEY, 3)
+    target = shards.named(other(shards, KEY))
+    await target.primary.write(lambda tx: tx.execute(ADD, message(KEY, 2)))
+    await target.primary.write(lambda tx: tx.execute(ADD, message(KEY, 77)))
+    assert (await moved(shards, BUCKET, target.name)).state == "done"
+    assert await seqs(shards, KEY) == [1, 2, 3]
+
+
+async def test_a_router_that_does_not_know_of_the_move_is_refused_and_follows(shards: Shards, tmp_path: Path) -> None:
+    await fill(shards, KEY, 3)
+    async with beside(shards, tmp_path) as late:
+        source, epoch = late.place(KEY)
+        await moved(shards, BUCKET, other(shards, KEY))
+        # The rows are put back at the source by hand: a router that asked there would see them.
+        await source.primary.write(lambda tx: tx.execute(ADD, message(KEY, 1)))
+        with pytest.raises(Unavailable, match="not read here"):
+            await source.read(SEQS, KEY.columns, epoch=epoch)
+        assert late.place(KEY) == (source, epoch)
+        assert await seqs(late, KEY) == [1, 2, 3]
+        assert late.place(KEY).epoch == epoch + 1
+        await moved(shards, BUCKET, other(shards, KEY))
+        await late.of(KEY).write(lambda tx: tx.execute(ADD, message(KEY, 4)))
+        assert where(late, KEY) == where(shards, KEY)
+    assert await seqs(shards, KEY) == [1, 2, 3, 4]
+
+
+async def test_a_mover_leaves_a_move_to_the_one_that_has_it(shards: Shards) -> None:
+    clock = ManualClock()
+    first, second = Mover(shards, "first", clock), Mover(shards, "second", clock)
+    move = await first.start(BUCKET, other(shards, KEY))
+    await first._ledger.lease(move.id, "first", 30)
+    with pytest.raises(Conflict, match="in the hands of first"):
+        await second.carry_out(move.id)
+    outcomes = await second.resume_all()
+    assert [outcome.move.state for outcome in outcomes] == ["planned"]
+    assert "in the hands of first" in str(outcomes[0].error)
+    clock.advance(31)
+    assert [outcome.move.state for outcome in await second.resume_all()] == ["done"]
+    assert await second.resume_all() == []
