@@ -28,6 +28,7 @@ from atomic_guide.course.analytics.performance import Performance, Report
 from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
+from bench._data_scores import import_peak
 
 PIECE = 64 * 1024
 KEY = CourseKey.of("bench", "course")
@@ -108,6 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--students", type=int, default=10_000)
     parser.add_argument("--activities", type=int, default=50)
+    parser.add_argument("--rows", type=int, default=0, help="rows of a file that is imported by a process of its own")
     chosen = parser.parse_args()
     body = sheet(chosen.students, chosen.activities)
     rows = chosen.students * chosen.activities
@@ -122,6 +124,14 @@ def main() -> None:
         beside = f"   the script: {peer[step]:6.2f} s, ratio {seconds / peer[step]:.2f}" if step in peer else ""
         print(f"{step:<24}{seconds:6.2f} s{beside}")
     print(f"most memory held: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, the sheet included")
+    if chosen.rows:
+        with tempfile.TemporaryDirectory() as name:
+            began = time.perf_counter()
+            peak = import_peak(Path(name), chosen.rows)
+            speed = chosen.rows / (time.perf_counter() - began)
+        print(
+            f"import of {chosen.rows:,} rows: {speed:,.0f} a second with the writing of the file, {peak / 1e6:.0f} MB"
+        )
 
 
 if __name__ == "__main__":
