@@ -1,22 +1,52 @@
 """Buckets and shard assignment; the vectors are published so that ports in other languages agree."""
 
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atomic_guide.engines.data.placement import BUCKETS, CourseKey, assign, bucket_of
 
-VECTORS = [
-    ("t1", "course-1"),
-    ("t1", "course-2"),
-    ("t2", "course-1"),
-    ("t1", "\u0410\u0443\u0434/7"),
-    ("t1", "\U0001f30a"),
-]
+PAGE = Path(__file__).parents[2] / "docs" / "placement.md"
+ROW = re.compile(
+    r"^\| `(?P<tenant>\w+)` \| (?P<context>.+?) \| `(?P<hash>[0-9a-f]{16})` \| (?P<bucket>\d+) \| `(?P<course>\w+)` \|$"
+)
 
 
-def test_vectors_are_stable() -> None:
-    assert [bucket_of(*vector) for vector in VECTORS] == [1066, 1495, 2071, 2529, 2832]
+def vectors() -> list[dict[str, str]]:
+    """The rows of the published table; a long context stands there as `300 times`."""
+    rows = [match.groupdict() for match in map(ROW.match, PAGE.read_text("utf-8").splitlines()) if match]
+    for row in rows:
+        long = re.fullmatch(r"(\d+) times `(.)`", row["context"])
+        row["context"] = long[2] * int(long[1]) if long else json.loads(row["context"].strip("`"))
+    return rows
+
+
+def test_the_published_vectors_are_what_the_program_computes() -> None:
+    rows = vectors()
+    assert len(rows) == 16
+    assert any(ord(character) > 0xFFFF for row in rows for character in row["context"])
+    for row in rows:
+        key = CourseKey.of(row["tenant"], row["context"])
+        digest = xxhash.xxh3_64_intdigest(f"{row['tenant']}/{row['context']}".encode())
+        assert (f"{digest:016x}", str(key.bucket), key.course) == (row["hash"], row["bucket"], row["course"])
+
+
+def test_the_vectors_never_change() -> None:
+    buckets = [1066, 1495, 2071, 4040, 3416, 338, 3187, 2529, 1366, 1932, 3414, 2832, 3179, 1523, 2262, 3190]
+    assert [int(row["bucket"]) for row in vectors()] == buckets
+
+
+def test_the_course_id_is_spread_evenly_within_a_bucket() -> None:
+    keys = [CourseKey.of("t1", f"course-{number}") for number in range(20_000)]
+    pairs = Counter((key.bucket % 4, int(key.course[1:], 16) % 10) for key in keys)
+    assert len(pairs) == 40
+    assert min(pairs.values()) > 400
 
 
 @given(st.text(), st.text())

@@ -2,7 +2,7 @@
 
 A course is (tenant, LTI context id): the same context id from two LMSs is two courses. Its bucket is
 `xxh3_64("tenant/context") & 4095` over UTF-8, a published algorithm, so that a port in another language agrees
-(test vectors in tests/unit/test_placement.py). Buckets, not courses, are assigned to shards: going from 4 to 5
+(test vectors in docs/placement.md). Buckets, not courses, are assigned to shards: going from 4 to 5
 shards moves a fifth of them, where `hash % n` moves four fifths.
 """
 
