@@ -171,6 +171,7 @@ def test_a_course_is_moved_pinned_and_unpinned_beside_a_running_server(tmp_path:
         assert run(data, "list", "--courses", "1")["courses"][0]["shard"] == away
         run(data, "unpin", "t-test", "course-1")
         assert client.get("/api/chat/messages").json()["last_seq"] == 2
+        assert run(data, "verify") == {"ok": True, "findings": []}
 
 
 def test_wrong_usage_of_a_move_ends_with_2(tmp_path: Path) -> None:

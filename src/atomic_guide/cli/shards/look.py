@@ -57,8 +57,10 @@ def list_shards(context: Context, courses: int, shard: str | None) -> None:
         "courses": [_course(one) for one in heavy],
     }
     text = [_shards_table(views)]
-    if moves:
-        text += ["", "moves under way", _moves_table(moves)]
+    if begun := [move for move in moves if move.state != "planned"]:
+        text += ["", "moves under way", _moves_table(begun)]
+    if planned := len(moves) - len(begun):
+        text += ["", f"{planned} moves are planned; `atomic-guide shards rebalance` ends them"]
     if heavy:
         text += ["", "heaviest courses", _courses_table(heavy)]
     context.emit(value, "\n".join(text))

@@ -1,4 +1,4 @@
-"""`shards move`, `unpin`, `rebalance` and `drain`, which move what is being used."""
+"""`shards move`, `unpin`, `rebalance` and `drain`, which move what is being used; and `verify`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +22,7 @@ from atomic_guide.engines.data.settings import DEFAULT_ZONE
 if TYPE_CHECKING:
     from atomic_guide.engines.data.layout.measure import Measure
     from atomic_guide.engines.data.layout.waves import Outcome, Wanted, Waves
+    from atomic_guide.engines.data.moves import Finding
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
 
@@ -224,3 +225,24 @@ async def _carry(context: Context, work: Callable[[Shards, Waves], Awaitable[Out
 
         loop.add_signal_handler(signal.SIGINT, stop)
         return await work(shards, waves)
+
+
+@click.command()
+@data_options
+@click.option("--repair", is_flag=True, help="Put right what loses nothing: rows and entries that moves left behind.")
+def verify(context: Context, *, repair: bool) -> None:
+    """Check that directory and shards agree on who owns what, and that no move left anything behind."""
+    from atomic_guide.engines.data.moves import verify as verified
+
+    async def looked() -> Sequence[Finding]:
+        async with context.open_shards() as shards:
+            return await verified(shards, repair=repair)
+
+    findings = asyncio.run(looked())
+    open_ones = [one for one in findings if not one.repaired]
+    lines = [f"{one.shard}: {one.text}: {'put right' if one.repaired else one.remedy}" for one in findings]
+    text = "\n".join(lines) or "directory and shards agree on every bucket"
+    context.emit({"ok": not open_ones, "findings": msgspec.to_builtins(findings)}, text)
+    if open_ones:
+        click.echo(f"{len(open_ones)} findings are open, the first: {open_ones[0].text}", err=True)
+        sys.exit(1)
