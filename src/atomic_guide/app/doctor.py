@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
@@ -29,10 +29,14 @@ from atomic_guide.config import Settings
 from atomic_guide.course.video.ffmpeg import Ffmpeg
 from atomic_guide.engines.data.embedded import database_files
 from atomic_guide.engines.data.examine import examine_file
-from atomic_guide.engines.data.migrations import Kind
+from atomic_guide.engines.data.migrations import Kind, needed
+from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.engines.nats.server import server_binary
 from atomic_guide.errors import GuideError
 from atomic_guide.web.limits import is_loopback
+
+if TYPE_CHECKING:
+    from atomic_guide.engines.data.vitals import Vitals
 
 LIMIT_SECONDS = 90.0
 """What one part may take; reading through a database of some gigabytes is the longest."""
@@ -86,7 +90,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         "python": in_thread(_python),
         "data directory": in_thread(_data_directory),
         "disk": in_thread(_disk),
-        "databases": in_thread(_databases),
+        "databases": in_thread(_databases) if is_embedded(settings.databases) else lambda: _servers(settings),
         "ffmpeg": lambda: _ffmpeg(settings),
         "nats-server": lambda: _nats(settings),
         "address": in_thread(_address),
@@ -165,6 +169,62 @@ def _database(path: Path, kind: Kind) -> Finding:
             part, "warning", f"{size}, not read to its end in time", "run the doctor while there is less load"
         )
     return Finding(part, "ok", f"{size}, no damage")
+
+
+async def _servers(settings: Settings) -> list[Finding]:
+    from atomic_guide.engines.data.vitals import examine_servers  # noqa: PLC0415 - the driver takes 60 ms to import
+
+    shards = {shard.name: bool(shard.replicas) for shard in settings.databases.servers}
+    found = await examine_servers(settings.databases)
+    return [_server(vitals, has_replicas=shards.get(vitals.name, False)) for vitals in found]
+
+
+def _server(vitals: Vitals, *, has_replicas: bool) -> Finding:
+    """The worst of what a server says of itself."""
+    if vitals.trouble:
+        return Finding(vitals.name, "failed", vitals.trouble, "start it, or correct its address in databases")
+    said = f"PostgreSQL {vitals.version}, schema {vitals.schema or 'none'}, " + ("TLS" if vitals.tls else "no TLS")
+    for text, remedy in _unfit(vitals):
+        return Finding(vitals.name, "failed", f"{said}: {text}", remedy)
+    doubts = list(_doubts(vitals, has_replicas=has_replicas))
+    if doubts:
+        texts, remedies = zip(*doubts, strict=True)
+        return Finding(vitals.name, "warning", f"{said}: {'; '.join(texts)}", "; ".join(remedies))
+    return Finding(vitals.name, "ok", said + (", a replica" if vitals.is_replica else ""))
+
+
+def _unfit(vitals: Vitals) -> Iterator[tuple[str, str]]:
+    """Why a server cannot serve, and what to do."""
+    from atomic_guide.engines.data.vitals import LEAST_VERSION  # noqa: PLC0415 - as above
+
+    if vitals.version_number < LEAST_VERSION:
+        yield "too old", "install PostgreSQL 15 or newer"
+    if vitals.is_replica and not vitals.in_recovery:
+        yield "no replica: it takes writes of its own", "make it a standby of its primary, or leave it out"
+    if not vitals.is_replica and vitals.in_recovery:
+        yield "no primary: it follows another server", "name the primary in its address, or promote this one"
+    if vitals.encoding != "UTF8":
+        yield f"encoding {vitals.encoding}", "make the database anew with encoding UTF8"
+    if not vitals.schema_is_current:
+        kind: Kind = "directory" if vitals.name == "directory" else "shard"
+        yield f"this program needs schema {needed(kind)}", "run `atomic-guide migrate`, or the version that wrote it"
+
+
+def _doubts(vitals: Vitals, *, has_replicas: bool) -> Iterator[tuple[str, str]]:
+    """What may lose something, or hinder an operator, and what to do."""
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        if vitals.settings[name] in {"off", "local"} and not (vitals.is_replica and name == "synchronous_commit"):
+            yield f"{name} is {vitals.settings[name]}: acknowledged writes can be lost", f"set {name} to on"
+    if not (vitals.tls or vitals.local):
+        yield "what goes over the network can be read", "set databases.postgresql.tls, and TLS on the server"
+    if vitals.is_replica:
+        if not vitals.receives:
+            yield "it receives nothing from its primary", "see its log, and pg_stat_replication of the primary"
+        return
+    if has_replicas and not vitals.settings["standbys"]:
+        yield "a failover can lose the last writes", "set synchronous_standby_names to ANY 1 of its standbys"
+    if vitals.name != "directory" and vitals.settings["wal_level"] != "logical":
+        yield "buckets cannot be moved", "set wal_level to logical and restart it"
 
 
 async def _ffmpeg(settings: Settings) -> list[Finding]:

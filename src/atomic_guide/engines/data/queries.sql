@@ -105,3 +105,15 @@ FROM (SELECT pg_is_in_recovery() AS recovering OFFSET 0) AS server
 -- purpose: What tells one process of a server from the one before it, and from another server.
 -- dialect: postgresql
 SELECT pg_postmaster_start_time()::text AS started
+
+-- name: read_vitals
+-- purpose: What a server is, and whether what it acknowledges survives.
+-- dialect: postgresql
+SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS version_number,
+  current_setting('fsync') AS fsync, current_setting('full_page_writes') AS full_page_writes,
+  current_setting('synchronous_commit') AS synchronous_commit, current_setting('wal_level') AS wal_level,
+  current_setting('synchronous_standby_names') AS standbys,
+  (SELECT pg_encoding_to_char(d.encoding) FROM pg_database AS d WHERE d.datname = current_database()) AS encoding,
+  pg_is_in_recovery() AS in_recovery, EXISTS (SELECT 1 FROM pg_stat_wal_receiver) AS receives,
+  (SELECT s.ssl FROM pg_stat_ssl AS s WHERE s.pid = pg_backend_pid()) AS tls,
+  coalesce(inet_server_addr() << '127.0.0.0/8' OR inet_server_addr() = '::1', true) AS is_local

@@ -52,7 +52,7 @@ async def migrate_servers(
     for name, kind, address in databases_of(settings):
         if told is not None:
             told(name)
-        async with _connected(name, address, settings.postgresql) as connection:
+        async with connected(name, address, settings.postgresql) as connection:
             if await _migrated(connection, name, kind, contract=contract):
                 changed.append(name)
     return changed
@@ -62,8 +62,8 @@ async def stands(settings: DataSettings) -> dict[str, tuple[Kind, Stand]]:
     """Chain and revision of every database by name. Raises `DataUnavailable` naming one that does not answer."""
     found: dict[str, tuple[Kind, Stand]] = {}
     for name, kind, address in databases_of(settings):
-        async with _connected(name, address, settings.postgresql) as connection:
-            found[name] = kind, await _stand(connection)
+        async with connected(name, address, settings.postgresql) as connection:
+            found[name] = kind, await stand_on(connection)
     return found
 
 
@@ -120,8 +120,8 @@ def _connecting(name: str, address: str, settings: DataSettings, *, read_only: b
 
 
 @asynccontextmanager
-async def _connected(
-    name: str, address: str, settings: PostgresSettings
+async def connected(
+    name: str, address: str, settings: PostgresSettings, wanted: SessionAttribute = SessionAttribute.primary
 ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """One connection without the time limits of serving; the product's errors for the driver's."""
     try:
@@ -130,7 +130,7 @@ async def _connected(
             timeout=settings.connect_timeout,
             command_timeout=_MIGRATION_SECONDS,
             ssl=tls_of(address, settings),
-            target_session_attrs=SessionAttribute.primary,
+            target_session_attrs=wanted,
         )
         try:
             yield connection
@@ -140,7 +140,8 @@ async def _connected(
         raise wrap(error, name) from error
 
 
-async def _stand(connection: asyncpg.Connection[asyncpg.Record]) -> Stand:
+async def stand_on(connection: asyncpg.Connection[asyncpg.Record]) -> Stand:
+    """Where the database of a connection stands."""
     known = {
         row["name"]
         for row in await connection.fetch(
@@ -159,7 +160,7 @@ async def _stand(connection: asyncpg.Connection[asyncpg.Record]) -> Stand:
 async def _migrated(connection: asyncpg.Connection[asyncpg.Record], name: str, kind: Kind, *, contract: bool) -> bool:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        stand = await _stand(connection)
+        stand = await stand_on(connection)
         # Refuses what a newer program has written.
         migrations.is_current(kind, stand, name)
         target = migrations.goal(kind, stand.revision, contract=contract)
