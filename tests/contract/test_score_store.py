@@ -9,7 +9,7 @@ import pytest
 
 from atomic_guide import errors
 from atomic_guide.course.analytics.columns import Columns, from_scores
-from atomic_guide.course.analytics.scores import Score
+from atomic_guide.course.analytics.scores import KEY_BYTES, Score, check_score
 from atomic_guide.course.analytics.store import Storing
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
@@ -110,6 +110,17 @@ async def test_numbers_stay_exact(shards: Shards) -> None:
     await Storing(shards.of(KEY), KEY).store(columns([*many, *scores]), NOW)
     found = await stored(shards)
     assert [found[f"u{place}", "E1", 1.0, ""][0] for place in range(len(numbers))] == numbers
+
+
+async def test_the_longest_row_that_is_taken_is_stored(shards: Shards) -> None:
+    chance = random.Random(1)
+    # Letters that do not compress: an index holds a row as it is, or not at all.
+    user, activity = ("".join(chr(chance.randrange(0x10400, 0x10FFF)) for _ in range(255)) for _ in range(2))
+    row = {"user": user, "activity": activity, "id": "12345678", "score": 1, "max": 2, "at": "2025-10-01"}
+    score = check_score(row, NOW)
+    assert sum(len(text.encode()) for text in (score.user, score.activity, score.id)) == KEY_BYTES
+    await Storing(shards.of(KEY), KEY).store(columns([score, *fresh(300)]), NOW)
+    assert (user, activity, score.at, "12345678") in await stored(shards)
 
 
 async def test_a_batch_of_which_one_row_is_there_is_merged(shards: Shards) -> None:

@@ -61,6 +61,10 @@ def scores(rows: Taken) -> list[Score]:
         ({"activity": "x" * 256}, f"activity {'x' * 60}... has 256 characters; at most 255 are taken"),
         ({"activity": "a\nb"}, "activity a?b has a control character, such as a line break; remove it"),
         ({"id": "x" * 256}, f"id {'x' * 60}... has 256 characters; at most 255 are taken"),
+        (
+            {"user": "😀" * 255, "activity": "😀" * 255, "id": "x" * 9},
+            "user, activity and id have 2049 bytes together; at most 2048 are taken",
+        ),
         ({"at": "yesterday"}, "at yesterday is not an ISO 8601 time; write it like 1970-01-01T00:00:00.000Z"),
         ({"at": 1763632800}, "at 1763632800 is not a time; write it like 1970-01-01T00:00:00.000Z, in quotes"),
         ({"at": "2026-01-01"}, "at 2026-01-01 lies in the future; it is 2025-11-23T12:00:00.000Z now"),

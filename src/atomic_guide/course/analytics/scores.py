@@ -18,6 +18,9 @@ from atomic_guide.clock import from_iso, iso
 TEXT_LIMIT = 255
 """Characters of a user, an activity or an id; LTI allows 255 for a user's `sub`."""
 
+KEY_BYTES = 2048
+"""Bytes of user, activity and id together: PostgreSQL refuses a row of an index over 2,704, and with it the batch."""
+
 FUTURE_SECONDS = 2 * 86400.0
 """How far ahead of our clock a hand-in may lie: the width of all time zones, and a wrong clock's error."""
 
@@ -69,7 +72,7 @@ def check_score(fields: Mapping[str, Any], now: float) -> Score:
     if score > maximum:
         raise Unacceptable(f"score {_show(fields['score'])} is more than the maximum of {_show(fields['max'])}")
     identity = fields.get("id")
-    return Score(
+    checked = Score(
         user=_text("user", fields["user"]),
         activity=_text("activity", fields["activity"]),
         score=score,
@@ -77,6 +80,10 @@ def check_score(fields: Mapping[str, Any], now: float) -> Score:
         at=_time(fields["at"], now),
         id="" if identity is None or identity == "" else _text("id", identity),
     )
+    size = sum(len(text.encode()) for text in (checked.user, checked.activity, checked.id))
+    if size > KEY_BYTES:
+        raise Unacceptable(f"user, activity and id have {size} bytes together; at most {KEY_BYTES} are taken")
+    return checked
 
 
 def _text(name: str, value: Any) -> str:
