@@ -1,7 +1,9 @@
-"""Carrying rows between SQLite files: a copy while the scope is fenced, in one transaction of the target's file.
+"""Carrying rows between SQLite files: a copy while the source is used, and what has changed since under the fence.
 
-A file keeps no log that could be followed, so that writes of the scope wait for the whole copy: 13,000 rows take about
-100 ms. The copy is compared row by row, not by a hash, before it is committed.
+A file keeps no log that could be followed, so that writes of the scope wait while both files are compared row by row:
+13,000 rows take about 50 ms, in one transaction of the target's file. First, what the target has and the source has
+not, or not so, is removed; then what is missing is added. So the target has nothing that the source has not, and when
+it has as many rows, it has the same.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from atomic_guide.engines.data.moves.carrier import Say, Task, differ
 from atomic_guide.engines.data.moves.ledger import QUERIES
 from atomic_guide.engines.data.moves.move import Superseded
-from atomic_guide.engines.data.moves.rows import Table, tables
+from atomic_guide.engines.data.moves.rows import tables
 from atomic_guide.engines.data.sqlite import SqliteSettings, connect, wrap
 
 _STEPS = 10_000
@@ -30,18 +32,19 @@ class FileCarrier:
         self._target = target
 
     async def copy(self, say: Say) -> None:
-        """Nothing: what is copied before the fence could not be brought up to date."""
+        """Copy what there is, in a thread."""
+        del say
+        await asyncio.to_thread(self._carried, self._task.limits.stall, exact=False)
 
     async def finish(self, say: Say) -> int:
-        """Copy and compare, in a thread."""
-        say("finish", "copying the rows")
-        return await asyncio.to_thread(self._carried)
+        """Copy what has changed and compare, in a thread."""
+        say("finish", "what has changed is copied, and both files are compared")
+        return await asyncio.to_thread(self._carried, self._task.limits.pause, exact=True)
 
     async def clear(self) -> None:
         """Nothing: a copy that was not committed has left nothing."""
 
-    def _carried(self) -> int:
-        limit = self._task.limits.pause
+    def _carried(self, limit: float, *, exact: bool) -> int:
         connection = connect(self._target, SqliteSettings(busy_timeout=limit))
         deadline = time.monotonic() + limit
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
@@ -50,7 +53,10 @@ class FileCarrier:
             # Not IMMEDIATE, which would keep writers out of the source's file, too: the first statement is a write.
             connection.execute("BEGIN")
             self._hold(connection)
-            copied = sum(self._copied(connection, table) for table in tables())
+            for table in tables():
+                connection.execute(self._task.rows.drop_different(table), self._task.rows.params)
+                connection.execute(self._task.rows.add_missing(table), self._task.rows.params)
+            copied = self._counted(connection) if exact else 0
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise wrap(error, self._task.target.shard.name) from error
@@ -67,11 +73,11 @@ class FileCarrier:
         if not held or entry is None or entry["state"] != "arriving":
             raise Superseded(f"move {move.id} has been taken over by another mover")
 
-    def _copied(self, connection: sqlite3.Connection, table: Table) -> int:
-        rows = self._task.rows
-        connection.execute(rows.delete_all(table), rows.params)
-        connection.execute(rows.copy(table), rows.params)
-        here, there, different = connection.execute(rows.compare(table), rows.params).fetchone()
-        if here != there or different:
+    def _counted(self, connection: sqlite3.Connection) -> int:
+        """The rows of both files. Raises `DataUnavailable` where they differ."""
+        counted = [
+            connection.execute(self._task.rows.counts(each), self._task.rows.params).fetchone() for each in tables()
+        ]
+        if any(here != there for here, there in counted):
             raise differ(self._task)
-        return int(here)
+        return sum(here for here, _ in counted)

@@ -97,19 +97,23 @@ class Rows:
         }
         return Query(f"purge_{name}", "Remove rows of a scope.", texts)
 
-    def delete_all(self, table: Table) -> str:
-        """Remove all rows from the file that is being written."""
-        return f'DELETE FROM main."{table.name}" WHERE {self.condition}'  # noqa: S608 - as said
+    def drop_different(self, table: Table) -> str:
+        """Remove from the file that is being written what the attached file `source` has not, or not so."""
+        different = f"{self._of_file('main', table)} EXCEPT {self._of_file('source', table)}"
+        found = f"SELECT {table.key} FROM ({different})"  # noqa: S608 - as said
+        return f'DELETE FROM main."{table.name}" WHERE ({table.key}) IN ({found})'  # noqa: S608 - as said
 
-    def copy(self, table: Table) -> str:
-        """Take the rows of the attached file `source`."""
-        return f'INSERT INTO main."{table.name}" ({table.columns}) {self._of_file("source", table)}'
+    def add_missing(self, table: Table) -> str:
+        """Take from the attached file `source` the rows whose keys are missing here."""
+        same = " AND ".join(f"m.{column} = s.{column}" for column in table.key.split(", "))
+        there = f'SELECT {table.columns} FROM source."{table.name}" AS s WHERE {self.condition}'  # noqa: S608 - as said
+        missing = f'NOT EXISTS (SELECT 1 FROM main."{table.name}" AS m WHERE {same})'  # noqa: S608 - as said
+        return f'INSERT INTO main."{table.name}" ({table.columns}) {there} AND {missing}'
 
-    def compare(self, table: Table) -> str:
-        """Rows here, rows there, and how many of those there are not the same here."""
-        here, there = self._of_file("main", table), self._of_file("source", table)
-        counts = ", ".join(f"(SELECT count(*) FROM ({part}))" for part in (here, there, f"{there} EXCEPT {here}"))  # noqa: S608
-        return f"SELECT {counts}"
+    def counts(self, table: Table) -> str:
+        """How many rows are here, and how many there."""
+        here, there = (f"(SELECT count(*) FROM ({self._of_file(file, table)}))" for file in ("main", "source"))  # noqa: S608
+        return f"SELECT {here}, {there}"
 
     def digests(self) -> Query:
         """Count and sum of hashes of each table's rows, on PostgreSQL.

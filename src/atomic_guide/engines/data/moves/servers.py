@@ -37,6 +37,9 @@ PREFIX = "guide_move_"
 _POLL_SECONDS = 0.003
 """Between two looks at the target while writes wait."""
 
+_NUDGE_SECONDS = 0.02
+"""When a source that is otherwise idle is made to write, so that its log goes on; as a rule it need not be."""
+
 _COPY_POLL_SECONDS = 0.05
 """Between two looks while nobody waits."""
 
@@ -80,17 +83,11 @@ class ServerCarrier:
 
     async def finish(self, say: Say) -> int:
         """Wait for the last change, stop following, compare."""
-        limit = self._task.limits.pause
-        behind = await self._position(self._source)
-        # Without a subscription an earlier mover has come further; the comparison shows whether it had all.
-        if await self._subscription() is not None and not await self._reaches(behind, limit):
-            raise errors.DataUnavailable(
-                f"{self._task.target.shard.name} did not have the last changes within {limit} s; move it again when"
-                " both servers have less to do"
-            )
-        await self._unsubscribe()
-        say("finish", "both sides are compared")
-        return await self._compared()
+        # The source stands still by now, so that its rows can be counted while the target catches up.
+        source, target = await asyncio.gather(self._digests(self._source), self._followed(say))
+        if source != target:
+            raise differ(self._task)
+        return sum(rows for rows, _ in target.values())
 
     async def clear(self) -> None:
         """Remove subscription, slot and publication; the slot also where the target does not answer."""
@@ -185,28 +182,40 @@ class ServerCarrier:
 
     async def _reaches(self, position: int, limit: float) -> bool:
         """Whether the target has applied everything up to a position within a time."""
-        deadline = time.monotonic() + limit
-        # A commit more: the sender tells its position once its log has gone on.
-        await self._task.source.hold()
+        began = nudged = time.monotonic()
         oid = await self._subscription()
         while oid is not None:
             row = (await self._target.read(QUERIES["read_subscription"], {"oid": oid}))[0]
             if row["position"] >= position:
                 return True
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now - began > limit:
                 return False
+            if now - nudged > _NUDGE_SECONDS:
+                nudged = now
+                # A commit more: a position inside a record is passed only when the log goes on.
+                await self._task.source.hold()
             await asyncio.sleep(_POLL_SECONDS)
         return False
 
-    async def _compared(self) -> int:
-        rows = self._task.rows
-        source, target = await asyncio.gather(
-            self._source.scan(rows.digests(), rows.params), self._target.scan(rows.digests(), rows.params)
-        )
-        here, there = ({row["name"]: (row["rows"], row["digest"]) for row in side} for side in (target, source))
-        if here != there:
-            raise differ(self._task)
-        return sum(count for count, _ in here.values())
+    async def _followed(self, say: Say) -> dict[str, tuple[int, str]]:
+        """What the target has once it has the last change."""
+        limit = self._task.limits.pause
+        behind = await self._position(self._source)
+        # Without a subscription an earlier mover has come further; the comparison shows whether it had all.
+        if await self._subscription() is not None and not await self._reaches(behind, limit):
+            raise errors.DataUnavailable(
+                f"{self._task.target.shard.name} did not have the last changes within {limit} s; move it again when"
+                " both servers have less to do"
+            )
+        await self._unsubscribe()
+        say("finish", "both sides are compared")
+        return await self._digests(self._target)
+
+    async def _digests(self, database: PostgresDatabase) -> dict[str, tuple[int, str]]:
+        """Count and hash of each table's rows."""
+        rows = await database.scan(self._task.rows.digests(), self._task.rows.params)
+        return {row["name"]: (row["rows"], row["digest"]) for row in rows}
 
     async def _subscription(self) -> int | None:
         row = await self._target.one(QUERIES["find_subscription"], {"name": self._name})
