@@ -31,7 +31,9 @@ ADD = query(
 )
 REMOVE = query("DELETE FROM messages WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq = :seq")
 SEQS = query("SELECT seq FROM messages WHERE bucket = :bucket AND tenant = :tenant AND course = :course ORDER BY seq")
-COUNT = query("SELECT count(*) AS rows FROM messages WHERE bucket = :bucket")
+WRITTEN = query(
+    "SELECT seq FROM messages WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq >= :first"
+)
 ADD_COURSE = query(
     "INSERT INTO courses (bucket, tenant, course, context, title, last_seq, created_at)"
     " VALUES (:bucket, :tenant, :course, 'context', 'Title', :count, 1.5)"
@@ -43,6 +45,10 @@ ADD_SCORE = query(
 OWNER = query(
     "SELECT state, epoch, token FROM bucket_owner WHERE bucket = :bucket AND tenant = :tenant AND course = :course"
 )
+
+
+_FIRST = 1_000_000
+"""Where the numbers of the first writer begin, far above those of the rows that a course is filled with."""
 
 
 def message(key: CourseKey, seq: int) -> dict[str, Any]:
@@ -127,7 +133,7 @@ class Use:
         """Use the course by turns through each router, for the length of a block. Any error of a call is raised."""
         async with asyncio.TaskGroup() as group:
             for number in range(writers):
-                group.create_task(self._write(routers[number % len(routers)], (number + 1) * 1_000_000))
+                group.create_task(self._write(routers[number % len(routers)], (number + 1) * _FIRST))
             for number in range(readers):
                 group.create_task(self._read(routers[number % len(routers)]))
             await self.more_than(0)
@@ -167,7 +173,7 @@ class Use:
         course = shards.of(self._key)
         while not self._stopping:
             kept, removed = set(self.kept), set(self.removed)
-            rows = await course.read(SEQS, self._key.columns)
+            rows = await course.read(WRITTEN, {**self._key.columns, "first": _FIRST})
             seen = {row["seq"] for row in rows}
             assert len(seen) == len(rows)
             # What was removed while the read went on may be missing.
