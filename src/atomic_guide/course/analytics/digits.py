@@ -5,7 +5,10 @@ A column is a buffer with the start and the length of each field. What comes out
 
 - A decimal whose digits make a whole number up to 2**53, with at most 22 of them behind the point, is that number
   divided by a power of ten: both are exact as doubles, so that the one division rounds correctly (W. Clinger, "How
-  to Read Floating Point Numbers Accurately", 1990). Longer ones go to `float`.
+  to Read Floating Point Numbers Accurately", 1990).
+- Where the number has up to 19 digits, the quotient is taken with what the two roundings left over (T. J. Dekker, "A
+  Floating-Point Technique for Extending the Available Precision", 1971), and given up only where that lies so near the
+  middle of two doubles that it cannot tell them apart. Longer ones go to `float`.
 - A time is whole microseconds since 1970, below 2**53, divided once by a million, as `datetime.timestamp` does.
 """
 
@@ -21,12 +24,15 @@ Bytes = NDArray[np.uint8]
 WIDEST = 32
 """Bytes that a buffer must go on after the start of its last field, so that all can be read at one width."""
 
-_SHORT = 16
-"""Characters of a number that is read digit by digit; 10**16 is the first power over 2**53."""
+_SHORT = 20
+"""Characters of a number that is read digit by digit: 19 digits, which 64 bits hold, and a point."""
 _LONG = 25
-"""Characters of a number that is given to `float`; 17 digits name every double."""
+"""Characters of a number that is given to `float`."""
 _EXACT = 2**53
-_POWERS = 10.0 ** np.arange(_SHORT + 1)
+_POWERS = np.array([float(10**power) for power in range(_SHORT + 1)])
+_HALF_OF_BITS = 2.0**27 + 1
+_NEAR = 2.0**-30
+"""Part of the gap between two doubles that counts as near its middle; what is left over is known to 2**-50 of it."""
 
 _DATE = 10
 _MINUTE = 16
@@ -80,18 +86,53 @@ def _decimals(buffer: Bytes, starts: Whole, lengths: Whole, points: bytes) -> tu
 
 
 def _short_decimals(buffer: Bytes, starts: Whole, lengths: Whole, points: bytes) -> tuple[Doubles, Flags]:
-    whole = np.zeros(len(starts), np.int64)
+    whole = np.zeros(len(starts), np.uint64)
     digits, seen, behind = (np.zeros(len(starts), np.int8) for _ in range(3))
     for place, column in enumerate(_by_place(buffer, starts, max(1, int(lengths.max())))):
         inside = lengths > place
         digit = column - np.uint8(ord("0"))
         is_digit = inside & (digit <= _LAST_DIGIT)
         seen += inside & _is_one_of(column, points)
-        whole = np.where(is_digit, whole * 10 + digit, whole)
+        whole = np.where(is_digit, whole * np.uint64(10) + digit, whole)
         digits += is_digit
         behind += is_digit & (seen > 0)
-    read = (digits > 0) & (seen <= 1) & (digits + seen == lengths) & (whole <= _EXACT)
-    return whole / _POWERS[behind], read
+    # With 20 digits the whole may have run over.
+    read = (digits > 0) & (digits < _SHORT) & (seen <= 1) & (digits + seen == lengths)
+    whole = np.where(read, whole, 0)
+    if (whole <= _EXACT).all():
+        return whole / _POWERS[behind], read
+    values, sure = _quotient(whole, _POWERS[behind])
+    return values, read & sure
+
+
+def _quotient(whole: NDArray[np.uint64], divisor: Doubles) -> tuple[Doubles, Flags]:
+    """A whole number by an exact power of ten, rounded once; and whether that is sure."""
+    number = whole.astype(np.float64)
+    # Unsigned numbers wrap round, and as signed ones they are the small difference again.
+    left = (whole - number.astype(np.uint64)).astype(np.int64)
+    first = number / divisor
+    product, error = _product(first, divisor)
+    correction = (number - product - error + left) / divisor
+    value = first + correction
+    rest = np.abs(first - value + correction)
+    gap = np.spacing(value)
+    # A quarter: below a power of two the gaps are half as wide.
+    near = (np.abs(rest - gap / 2) <= gap * _NEAR) | (np.abs(rest - gap / 4) <= gap * _NEAR)
+    return value, ~near | (whole == 0)
+
+
+def _product(a: Doubles, b: Doubles) -> tuple[Doubles, Doubles]:
+    """A product, and what its rounding left out, exactly."""
+    product = a * b
+    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+    return product, a_low * b_low - (product - a_high * b_high - a_low * b_high - a_high * b_low)
+
+
+def _halves(a: Doubles) -> tuple[Doubles, Doubles]:
+    """A number as the sum of two with half as many bits."""
+    wide = a * _HALF_OF_BITS
+    high = wide - (wide - a)
+    return high, a - high
 
 
 def _long_decimals(buffer: Bytes, starts: Whole, lengths: Whole, points: bytes) -> tuple[Doubles, Flags]:
