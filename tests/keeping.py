@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ def run(data: Path, *arguments: str, fails: bool = False, environment: dict[str,
 def _template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="atomic-guide-keeping-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    asyncio.run(seed(folder))
+    # In a thread: a fixture may be made while a loop runs.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(seed(folder))).result()
     return folder
 
 

@@ -24,10 +24,11 @@ from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.course.video.videos import Parts, Videos
 from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.embedded import open_embedded, present_files
+from atomic_guide.engines.data.ownership import QUERIES as CARRYING
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.data.snapshot import fold
 from atomic_guide.engines.queues.jobs import Queues
-from atomic_guide.errors import GuideError
+from atomic_guide.errors import DataUnavailable, GuideError
 
 
 class Keeping(NamedTuple):
@@ -73,6 +74,11 @@ async def catch_up(settings: Settings, shards: Shards, given: Path | None = None
     Before anything is served: a copy of the databases that was put back by hand is older than the ledger. Raises
     `Invalid` for a ledger that was changed.
     """
+    if await shards.directory.one(CARRYING["read_carrying"]) is not None:
+        raise DataUnavailable(
+            "the databases hold half of what is being carried to them; finish `import-sqlite` or `restore` by giving"
+            " the command again"
+        )
     data = Path(settings.data)
     places = [data / FILE, folder_of(settings.backups, data) / FILE, *([given] if given else [])]
     present = await asyncio.to_thread(lambda: [path for path in places if path.is_file()])

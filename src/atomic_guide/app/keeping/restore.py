@@ -18,6 +18,7 @@ import msgspec
 
 from atomic_guide.app.keeping import swap
 from atomic_guide.app.keeping.assembly import assembled
+from atomic_guide.app.keeping.carrying import as_files, carry_files
 from atomic_guide.app.keeping.manifest import Found, Tell
 from atomic_guide.app.keeping.verify import verify
 from atomic_guide.app.supervisor import DataLock
@@ -28,6 +29,7 @@ from atomic_guide.course.keeping.erase import known_erasures
 from atomic_guide.course.keeping.key import SECRET
 from atomic_guide.engines.assets.snapshot import gather
 from atomic_guide.engines.data.embedded import open_embedded, present_files
+from atomic_guide.engines.data.opening import is_embedded, open_databases
 from atomic_guide.engines.data.snapshot import fold, secret_of
 from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.errors import DataUnavailable, GuideError, Invalid, NotFound
@@ -83,15 +85,19 @@ async def restore(settings: Settings, found: Found, ledgers: Ledgers, tell: Tell
     be used, or where there is no ledger.
     """
     data = Path(settings.data)
+    embedded = is_embedded(settings.databases)
     lock = DataLock.acquire(data)
     try:
-        _check_shards(settings, found)
+        if embedded:
+            _check_shards(settings, found)
         key = await asyncio.to_thread(verify, found, own_key(settings), tell)
         records = await _records(settings, found, ledgers, key)
         stage = data / swap.STAGE
         shutil.rmtree(stage, ignore_errors=True)
         await asyncio.to_thread(_stage, found, stage, tell)
         erased, dropped = await _make_forget(settings, found, stage, records, tell)
+        if not embedded:
+            await _carry(settings, found, stage, tell)
         ledger.write_ledger(stage / ledger.FILE, key, records, SystemClock().now())
         swap.note_parts(stage)
         _sync_all(stage)
@@ -176,8 +182,7 @@ async def _make_forget(
 
     An erasure that was finished before the backup began is in it already, and who came back since then stays.
     """
-    databases = msgspec.structs.replace(settings.databases, shards=found.manifest.shards)
-    shards = await open_embedded(stage, databases)
+    shards = await open_embedded(stage, as_files(settings, stage))
     try:
         keeping = await assembled(settings, stage, shards)
         began = from_iso(found.manifest.began_at)
@@ -192,6 +197,16 @@ async def _make_forget(
         await shards.close()
     await asyncio.to_thread(_fold, stage)
     return len(repeated), dropped
+
+
+async def _carry(settings: Settings, found: Found, stage: Path, tell: Tell) -> None:
+    """Carry the prepared databases to the servers of the settings, which are empty or hold half of this very backup."""
+    target = await open_databases(stage, settings.databases)
+    try:
+        await carry_files(settings, stage, target, tell, origin=found.manifest.id)
+    finally:
+        await target.close()
+    shutil.rmtree(stage / "databases")
 
 
 def _fold(stage: Path) -> None:

@@ -149,5 +149,11 @@ TENANT_TABLES: tuple[str, ...] = tuple(
 )
 """The tables of a shard that hold a tenant's courses; the others are about the shard itself."""
 
+CARRIED: tuple[str, ...] = (
+    *("secrets", "lti_platforms", "lti_deployments", "lti_invitations", "lti_changes", "erasures", "legal_holds"),
+)
+"""The tables of the directory that another installation of the same data needs. Placement is each one's own; sessions
+and logins end."""
+
 ERASED = "erased"
 """What stands in a log in place of a person who was erased."""

@@ -7,6 +7,7 @@ same within a minute is one row with a count, so that a page which asks every se
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Sequence
 
 import msgspec
@@ -47,7 +48,8 @@ class Reads:
 
     def note(self, key: CourseKey, reader: str, call: str, subject: str = "") -> None:
         """Note a read, without waiting for the database."""
-        task = asyncio.create_task(self._noted(key, reader, call, subject))
+        # Outside the request's session, which may be one that only reads.
+        task = asyncio.create_task(self._noted(key, reader, call, subject), context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -117,3 +117,16 @@ SELECT current_setting('server_version') AS version, current_setting('server_ver
   pg_is_in_recovery() AS in_recovery, EXISTS (SELECT 1 FROM pg_stat_wal_receiver) AS receives,
   (SELECT s.ssl FROM pg_stat_ssl AS s WHERE s.pid = pg_backend_pid()) AS tls,
   coalesce(inet_server_addr() << '127.0.0.0/8' OR inet_server_addr() = '::1', true) AS is_local
+
+-- name: read_carrying
+-- purpose: How far the carrying of other databases into these has come; none where none is under way.
+SELECT value FROM secrets WHERE name = 'carrying'
+
+-- name: note_carrying
+-- purpose: Note how far a carrying has come.
+INSERT INTO secrets (name, value, created_at) VALUES ('carrying', :value, 0)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: drop_carrying
+-- purpose: A carrying is done.
+DELETE FROM secrets WHERE name = 'carrying'

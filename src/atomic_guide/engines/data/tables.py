@@ -7,18 +7,25 @@ removed in batches, so that no transaction keeps others waiting.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from atomic_guide.engines.data.database import Row
 from atomic_guide.engines.data.migrations import Kind
 from atomic_guide.engines.data.queries import Query
 
 
 class Shape(NamedTuple):
-    """A table: its columns, and those of its primary key in their order."""
+    """A table: its columns with the Python type of each one's values, and those of its primary key in their order."""
 
     name: str
     columns: tuple[str, ...]
+    types: tuple[type, ...]
     key: tuple[str, ...]
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        """A row's values in the order of the columns, the same from either engine: SQLite has no booleans."""
+        pairs = zip(self.columns, self.types, strict=True)
+        return tuple(None if (value := row[name]) is None else kind(value) for name, kind in pairs)
 
 
 @functools.cache
@@ -29,7 +36,12 @@ def shapes(kind: Kind) -> dict[str, Shape]:
 
     metadata = directory_metadata if kind == "directory" else shard_metadata
     return {
-        name: Shape(name, tuple(table.columns.keys()), tuple(column.name for column in table.primary_key))
+        name: Shape(
+            name,
+            tuple(table.columns.keys()),
+            tuple(column.type.python_type for column in table.columns),
+            tuple(column.name for column in table.primary_key),
+        )
         for name, table in sorted(metadata.tables.items())
     }
 
@@ -66,6 +78,31 @@ def distinct_people(shape: Shape, column: str) -> Query:
     """Every (tenant, person) that a column names."""
     sql = f'SELECT DISTINCT tenant, "{column}" AS person FROM {shape.name}'  # noqa: S608 - as above
     return Query(f"people_{shape.name}", "Everybody whom a table names.", {None: sql})
+
+
+@functools.cache
+def read_all(shape: Shape) -> Query:
+    """Every row, for tables that are small."""
+    return Query(f"all_{shape.name}", "Every row.", {None: f"SELECT {_names(shape.columns)} FROM {shape.name}"})  # noqa: S608 - as above
+
+
+@functools.cache
+def clear(shape: Shape) -> Query:
+    """Remove every row, for tables that are small."""
+    return Query(f"clear_{shape.name}", "Remove every row.", {None: f"DELETE FROM {shape.name}"})  # noqa: S608 - as above
+
+
+@functools.cache
+def any_row(shape: Shape) -> Query:
+    """One row, if there is any."""
+    return Query(f"any_{shape.name}", "Whether there is a row.", {None: f"SELECT 1 AS found FROM {shape.name} LIMIT 1"})  # noqa: S608 - as above
+
+
+@functools.cache
+def buckets_of(shape: Shape) -> Query:
+    """Every bucket that a table has rows of, with its rows."""
+    sql = f"SELECT bucket, count(*) AS found FROM {shape.name} GROUP BY bucket"  # noqa: S608 - as above
+    return Query(f"buckets_{shape.name}", "Rows by bucket.", {None: sql})
 
 
 def _equal(filters: tuple[str, ...]) -> str:
