@@ -33,6 +33,11 @@ def test_postgresql_gets_each_name_once_and_keeps_casts() -> None:
     assert names == ("first", "second")
 
 
+def test_a_point_read_is_marked() -> None:
+    queries = parse_queries("-- name: a\n-- purpose: p\n-- batch: yes\nSELECT 1\n" + TWO.lstrip(), "things.sql")
+    assert [name for name, query in queries.items() if query.batch] == ["a"]
+
+
 def test_sqlite_takes_numbers_too() -> None:
     sql, names = parse_queries(TWO, "things.sql")["find"].sqlite_numbered
     assert sql == "SELECT a::text FROM things WHERE a = ?1 OR b = ?2 OR c = ?1"
@@ -51,6 +56,8 @@ def test_each_dialect_has_its_own_text() -> None:
         ("SELECT 1", "before the first name"),
         ("-- name: a\nSELECT 1", "no purpose"),
         ("-- name: a\n-- purpose: p\n", "empty"),
+        ("-- name: a\n-- purpose: p\n-- batch: yes\nUPDATE t SET a = 1", "batch: yes"),
+        ("-- name: a\n-- purpose: p\n-- batch: often\nSELECT 1", "batch: often"),
         ("-- name: a\n-- purpose: p\nSELECT 1\n-- name: a\n-- purpose: p\nSELECT 2", "twice"),
     ],
 )

@@ -43,5 +43,6 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :u
 
 -- name: read_services
 -- purpose: What the LMS offered for a course at its last launch.
+-- batch: yes
 SELECT roster_url, line_items_url, scopes FROM course_services
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course

@@ -26,6 +26,7 @@ DELETE FROM secrets WHERE name LIKE 'session:%' AND created_at < :before
 
 -- name: find_answer
 -- purpose: What an earlier request with the same Idempotency-Key was answered.
+-- batch: yes
 SELECT fingerprint, status, answer, expires_at FROM idempotency
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user AND call = :call AND key = :key
 
@@ -58,4 +59,5 @@ DELETE FROM idempotency WHERE expires_at <= :now AND {{writable idempotency}}
 
 -- name: find_course
 -- purpose: A course's title and the way back to its LMS.
+-- batch: yes
 SELECT title, return_url FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course

@@ -41,6 +41,7 @@ RETURNING version
 
 -- name: read_gradebook
 -- purpose: How often a course's scores have changed, and when they last did.
+-- batch: yes
 SELECT version, updated_at FROM gradebooks WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 
 -- name: read_attempts

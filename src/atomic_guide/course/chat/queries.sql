@@ -27,6 +27,7 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course;
 
 -- name: read_last_seq
 -- purpose: A course's newest sequence number.
+-- batch: yes
 SELECT last_seq FROM courses
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course;
 

@@ -12,6 +12,7 @@ ORDER BY created_at DESC, id LIMIT :limit
 
 -- name: find_video
 -- purpose: One video.
+-- batch: yes
 SELECT * FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 
 -- name: note_state
@@ -67,6 +68,7 @@ SELECT count(*) AS open FROM uploads WHERE bucket = :bucket AND tenant = :tenant
 
 -- name: find_upload
 -- purpose: One resumable upload.
+-- batch: yes
 SELECT id, "user", title, filename, length, received, created_at, expires_at FROM uploads
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 

@@ -26,13 +26,14 @@ import asyncpg
 
 from atomic_guide import errors
 from atomic_guide.engines.data.checkout import Checkout, Connection
+from atomic_guide.engines.data.coalesce import Answer, PointReads
 from atomic_guide.engines.data.database import Params, Row, Target, Work
 from atomic_guide.engines.data.failures import AGAIN, FAILURES, wrap
 from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.queries import Positional, Query
 from atomic_guide.engines.data.settings import PostgresSettings
 from atomic_guide.engines.data.tls import tls_of
-from atomic_guide.engines.data.transaction import Committing, arguments, in_transaction, read_each
+from atomic_guide.engines.data.transaction import Committing, arguments, in_transaction, read_each, read_each_fenced
 from atomic_guide.resilience import retrying
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class PostgresDatabase:
         self._read_only = read_only
         self._readers = self._made(address, self._settings.readers, writing=False)
         self._writers = self._made(address, self._settings.writers, writing=True)
+        self._points = PointReads(name, self._read, self._read_many, self._settings.pending_limit)
         self._works: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -89,7 +91,12 @@ class PostgresDatabase:
         return Target(self, ())
 
     async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
-        """Every row of a short read."""
+        """Every row of a short read; where its query says so, together with others of the same moment."""
+        if query.batch:
+            return await self._points.read(query, params or {}, epoch)
+        return await self._read(query, params or {}, epoch)
+
+    async def _read(self, query: Query, params: Params, epoch: int | None) -> list[Row]:
         statement, given = _asked(query, params, epoch)
         # As `reading`, spelled out: a context manager more would be a tenth of a point read.
         try:
@@ -109,13 +116,31 @@ class PostgresDatabase:
 
     async def read_each(self, query: Query, params: Sequence[Params], *, epoch: int | None = None) -> list[list[Row]]:
         """One statement for all sets of parameters."""
+        answers = await self._read_many(query, params, None if epoch is None else [epoch] * len(params))
+        found: list[list[Row]] = []
+        for answer in answers:
+            if not isinstance(answer, list):
+                raise answer
+            found.append(answer)
+        return found
+
+    async def _read_many(
+        self, query: Query, params: Sequence[Params], epochs: Sequence[int] | None
+    ) -> Sequence[Answer]:
         if not params:
             return []
-        statement = query.postgresql
-        if epoch is not None:
-            statement, params = query.fenced, [{**each, "fence_epoch": epoch} for each in params]
         async with self.reading() as connection:
-            return await read_each(connection, statement, params)
+            if epochs is None:
+                return await read_each(connection, query, params)
+            found = await read_each_fenced(connection, query, params, epochs)
+        return [
+            rows if rows is not None else self._refused(each, epoch)
+            for rows, each, epoch in zip(found, params, epochs, strict=True)
+        ]
+
+    def _refused(self, params: Params, epoch: int) -> errors.Fenced:
+        message = f"database {self.name}: bucket {params['bucket']} is not read here at epoch {epoch}"
+        return errors.Fenced(message, retry_after=1)
 
     async def scan(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """A read with the longer time limit."""

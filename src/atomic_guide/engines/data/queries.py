@@ -7,7 +7,8 @@ A block of such a file:
     INSERT INTO ... VALUES (:bucket, :tenant, ...)
 
 Parameters are written `:name`. A block may carry `-- dialect: sqlite` or `-- dialect: postgresql`; then the
-same name may stand once for each dialect.
+same name may stand once for each dialect. `-- batch: yes` marks a point read: a SELECT by a key that is asked for so
+often that reads of the same moment are sent as one statement (coalesce.py).
 
 Statements over all courses of a shard must pass over rows that are not, or not yet, its own while a bucket moves:
 `{{readable jobs}}` and `{{writable jobs}}` become that condition for the rows of `jobs`, a table or its alias.
@@ -16,7 +17,7 @@ Statements over all courses of a shard must pass over rows that are not, or not 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from typing import NamedTuple
@@ -31,11 +32,17 @@ _OWNERSHIP = """NOT EXISTS (
 _STATES = {"readable": "'arriving', 'gone'", "writable": "'arriving', 'gone', 'fenced'"}
 _MACRO = re.compile(r"\{\{(readable|writable) (\w+)\}\}")
 _BUCKET = re.compile(r"(?<![:\w]):bucket\b")
+# What the function says, spelled out: for many sets at once, a function in PL/pgSQL would be called for each.
+_HELD = """coalesce((
+  SELECT o.state IN ('owned', 'fenced') AND o.epoch >= u.fence_epoch FROM bucket_owner AS o
+  WHERE o.bucket = u.bucket AND (o.tenant = '' OR o.tenant = u.tenant AND o.course = u.course)
+  ORDER BY o.tenant DESC LIMIT 1), false)"""
+_FENCE_NAMES = {"bucket": "int4", "tenant": "text", "course": "text", "fence_epoch": "int8"}
 _FENCE = "fence_read(:bucket, :tenant, :course, :fence_epoch)"
 _NUMBER = re.compile(r"\$(\d+)")
 # A colon that is neither part of a cast (`::text`) nor inside a word starts a parameter.
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
-_HEADER = re.compile(r"^-- (name|purpose|dialect):\s*(.+?)\s*$")
+_HEADER = re.compile(r"^-- (name|purpose|dialect|batch):\s*(.+?)\s*$")
 
 
 class Positional(NamedTuple):
@@ -44,25 +51,50 @@ class Positional(NamedTuple):
     sql: str
     names: tuple[str, ...]
 
-    def many(self, kinds: Sequence[str]) -> str:
+    def many(self, kinds: Sequence[str]) -> Positional:
         """The statement for many sets of parameters at once: each parameter is an array, one place for each set.
 
         `kinds` are the parameters' types, such as `int4`. The first column of the answer, `set_number`, counts the
         sets from 1.
         """
-        arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
-        columns = ", ".join(f'"{name}"' for name in self.names)
+        sets = _sets("k", dict(zip(self.names, kinds, strict=True)))
+        sql = f"SELECT k.set_number, q.* FROM {sets}, LATERAL ({self._of_set()}) AS q"  # noqa: S608 - named statements
+        return Positional(sql, self.names)
+
+    def many_fenced(self, kinds: Sequence[str]) -> Positional:
+        """As `many`, for courses that the shard must own; takes `fence_epoch` too.
+
+        The second column, `set_held`, says whether it does; where not, that is all that the set gets.
+        """
+        types = {**dict(zip(self.names, kinds, strict=True)), **_FENCE_NAMES}
+        # Kept apart by OFFSET 0, lest ownership is looked up anew wherever `set_held` stands.
+        sets = f"(SELECT u.*, {_HELD} AS set_held FROM {_sets('u', types)} OFFSET 0) AS k"  # noqa: S608 - as above
+        sql = (
+            f"SELECT k.set_number, k.set_held, q.* FROM {sets}"  # noqa: S608 - from named statements
+            f" LEFT JOIN LATERAL (SELECT true AS set_found, s.* FROM ({self._of_set()}) AS s) AS q ON k.set_held"
+            " WHERE q.set_found OR NOT k.set_held"
+        )
+        return Positional(sql, tuple(types))
+
+    def _of_set(self) -> str:
         each = _NUMBER.sub(lambda match: f'k."{self.names[int(match[1]) - 1]}"', self.sql)
-        sets = f"unnest({arrays}) WITH ORDINALITY AS k({columns}, set_number)"
-        return f"SELECT k.set_number, q.* FROM {sets}, LATERAL ({each}) AS q"  # noqa: S608 - from named statements
+        # OFFSET 0 again: each set is looked up by the index, instead of a plan that reads the whole table once.
+        return f"SELECT p.* FROM ({each}) AS p OFFSET 0"  # noqa: S608 - as above
+
+
+def _sets(alias: str, kinds: Mapping[str, str]) -> str:
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds.values(), 1))
+    columns = ", ".join(f'"{name}"' for name in kinds)
+    return f"unnest({arrays}) WITH ORDINALITY AS {alias}({columns}, set_number)"
 
 
 class Query:
     """One named statement, with a text for each dialect."""
 
-    def __init__(self, name: str, purpose: str, texts: dict[str | None, str]) -> None:
+    def __init__(self, name: str, purpose: str, texts: dict[str | None, str], *, batch: bool = False) -> None:
         self.name = name
         self.purpose = purpose
+        self.batch = batch
         self._texts = texts
 
     def __repr__(self) -> str:
@@ -126,6 +158,7 @@ def parse_queries(text: str, source: str) -> dict[str, Query]:
     """Read the blocks of a `queries.sql`. Raises ValueError for a block without name or purpose, or a name twice."""
     texts: dict[str, dict[str | None, str]] = {}
     purposes: dict[str, str] = {}
+    batches: set[str] = set()
     for block in re.split(r"(?m)^(?=-- name:)", text):
         lines = block.strip().splitlines()
         if not lines or not lines[0].startswith("-- name:"):
@@ -140,12 +173,21 @@ def parse_queries(text: str, source: str) -> dict[str, Query]:
         if not body or dialect in texts.setdefault(name, {}):
             message = f"{source}: the query {name} is empty or stands twice"
             raise ValueError(message)
+        if "batch" in header:
+            _check_batch(header["batch"], body, f"{source}: the query {name}")
+            batches.add(name)
         texts[name][dialect] = body
         purposes[name] = header.get("purpose") or purposes.get(name, "")
         if not purposes[name]:
             message = f"{source}: the query {name} has no purpose"
             raise ValueError(message)
-    return {name: Query(name, purposes[name], variants) for name, variants in texts.items()}
+    return {name: Query(name, purposes[name], variants, batch=name in batches) for name, variants in texts.items()}
+
+
+def _check_batch(value: str, body: str, which: str) -> None:
+    if value != "yes" or not body.startswith("SELECT"):
+        message = f"{which} says `batch: {value}`; it is `yes`, for a SELECT, or not there at all"
+        raise ValueError(message)
 
 
 def load_queries(package: str, filename: str = "queries.sql") -> dict[str, Query]:

@@ -71,7 +71,7 @@ class PostgresTransaction:
 
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         """One statement for all sets of parameters."""
-        return await self._ask(read_each(self._connection, query.postgresql, params)) if params else []
+        return await self._ask(read_each(self._connection, query, params)) if params else []
 
     async def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """COPY, in the binary form."""
@@ -147,23 +147,43 @@ async def _roll_back(connection: Connection) -> None:
         connection.terminate()
 
 
-_many: dict[str, Positional] = {}
-"""The many-fold form of each statement, by its text: there are as many as the program has named queries."""
+_many: dict[tuple[Query, bool], Positional] = {}
+"""The many-fold forms of each query, without and with a fence: there are as many as the program has named queries."""
 
 
-async def read_each(connection: Connection, statement: Positional, params: Sequence[Params]) -> list[list[Row]]:
-    """Run a statement for every set of parameters at once: the sets become the rows of a table that it is joined to.
+async def read_each(connection: Connection, query: Query, params: Sequence[Params]) -> list[list[Row]]:
+    """Run a query for every set of parameters at once: the sets become the rows of a table that it is joined to.
 
-    The rows come with the number of their set, and in the statement's own order within it: a lateral join reads its
-    right side anew for each row of its left.
+    The rows come with the number of their set, and in the query's own order within it: a lateral join reads its right
+    side anew for each row of its left.
     """
-    many = _many.get(statement.sql)
-    if many is None:
-        prepared = await connection.prepare(statement.sql)
-        kinds = [kind.name for kind in prepared.get_parameters()]
-        many = _many[statement.sql] = Positional(statement.many(kinds), statement.names)
-    columns = [[each[name] for each in params] for name in many.names]
+    many = _many.get((query, False)) or await _made(connection, query, fenced=False)
     found: list[list[Row]] = [[] for _ in params]
+    columns = [[each[name] for each in params] for name in many.names]
     for row in await connection.fetch(many.sql, *columns):
-        found[row["set_number"] - 1].append(cast("Row", row))
+        found[row[0] - 1].append(cast("Row", row))
     return found
+
+
+async def read_each_fenced(
+    connection: Connection, query: Query, params: Sequence[Params], epochs: Sequence[int]
+) -> list[list[Row] | None]:
+    """As `read_each`, each set under the fence of its course; None where the shard does not own that at its epoch."""
+    many = _many.get((query, True)) or await _made(connection, query, fenced=True)
+    found: list[list[Row] | None] = [[] for _ in params]
+    columns: list[Sequence[Any]] = [[each[name] for each in params] for name in many.names[:-1]]
+    for row in await connection.fetch(many.sql, *columns, epochs):
+        number = row[0] - 1
+        if not row[1]:
+            found[number] = None
+        elif (rows := found[number]) is not None:
+            rows.append(cast("Row", row))
+    return found
+
+
+async def _made(connection: Connection, query: Query, *, fenced: bool) -> Positional:
+    statement = query.postgresql
+    prepared = await connection.prepare(statement.sql)
+    kinds = [kind.name for kind in prepared.get_parameters()]
+    many = _many[query, fenced] = statement.many_fenced(kinds) if fenced else statement.many(kinds)
+    return many
