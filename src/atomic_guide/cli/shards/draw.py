@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -57,6 +59,21 @@ def _bar(load: float, target: float, most: float) -> str:
     cells = ["#" if number < filled else " " for number in range(_WIDTH + 1)]
     cells[mark] = "|"
     return "".join(cells)
+
+
+@asynccontextmanager
+async def saying(what: str) -> AsyncIterator[None]:
+    """Say on stderr what is being done, once it takes longer than a second."""
+
+    async def later() -> None:
+        await asyncio.sleep(1)
+        click.echo(what, err=True)
+
+    task = asyncio.create_task(later())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 class Progress:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from atomic_guide.cli.options import Context, data_options
-from atomic_guide.cli.shards.draw import bars, size, table
+from atomic_guide.cli.shards.draw import bars, saying, size, table
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.layout.measure import CourseLoad, Measure
@@ -89,7 +89,8 @@ async def plans(
     from atomic_guide.engines.data.moves import Mover
     from atomic_guide.engines.data.plan import plan_zone
 
-    measured = await measure_shards(shards, time.time())
+    async with saying("measuring the load of every bucket"):
+        measured = await measure_shards(shards, time.time())
     unfinished = [move for move in await Mover(shards, "plan").list_moves(10_000) if not move.ended]
     allowed = context.settings.databases.tolerance if tolerance is None else tolerance
     zones = [zone] if zone else sorted(shards.map.buckets)
@@ -169,11 +170,12 @@ async def _looked(
     async with context.open_shards() as shards:
         now = time.time()
         moves = [move for move in await Mover(shards, "list").list_moves(10_000) if not move.ended]
-        views = await look(shards, moves, now)
         heavy: list[CourseLoad] = []
-        for name in [shard] if shard else [view.name for view in views]:
-            if courses:
-                heavy += await heaviest_courses(shards, name, courses, now)
+        async with saying("measuring the load of every bucket"):
+            views = await look(shards, moves, now)
+            for name in [shard] if shard else [view.name for view in views]:
+                if courses:
+                    heavy += await heaviest_courses(shards, name, courses, now)
         heavy.sort(key=lambda one: (-one.load.writes, -one.load.rows))
         return views, moves, heavy[:courses]
 

@@ -8,7 +8,7 @@ came in, jobs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from atomic_guide.engines.data.database import Row
@@ -40,6 +40,9 @@ _MOST_WRITES = 10_000
 
 _AT_ONCE = 4
 """Shards that are measured at the same time: a scan takes a connection, or a thread, of each."""
+
+_TOGETHER = 200
+"""Pinned courses in one statement."""
 
 _CANDIDATES = 10
 """Courses measured for each one that is shown: the largest and the busiest are not the same."""
@@ -120,14 +123,15 @@ async def measure_shards(shards: Shards, now: float) -> Measured:
         zone: [found.get(shard, {}).get(bucket, nothing) for bucket, (shard, _) in enumerate(owners)]
         for zone, owners in shards.map.buckets.items()
     }
-    pins: dict[tuple[str, str], Load] = {}
-    for pin in await read_pins(shards):
-        pins[pin.key.tenant, pin.key.course] = load = await _course_load(shards, pin.shard, pin.key, window)
+    pins = await read_pins(shards)
+    loads = await _pin_loads(shards, pins, window)
+    for pin in pins:
         zone = shards.zone_of(pin.key.tenant)
         if shards.map.buckets[zone][pin.key.bucket][0] == pin.shard:
             # Its own shard owns its bucket too, and has counted it there.
-            buckets[zone][pin.key.bucket] = buckets[zone][pin.key.bucket].minus(load)
-    return Measured(buckets, pins)
+            rest = buckets[zone][pin.key.bucket].minus(loads[pin.key.tenant, pin.key.course])
+            buckets[zone][pin.key.bucket] = rest
+    return Measured(buckets, loads)
 
 
 async def read_pins(shards: Shards) -> list[Pin]:
@@ -147,6 +151,21 @@ async def heaviest_courses(shards: Shards, shard: str, count: int, now: float) -
         CourseLoad(shard, key, *said, await _course_load(shards, shard, key, window)) for key, said in names.items()
     ]
     return sorted(found, key=lambda one: (-one.load.writes, -one.load.rows, one.key))[:count]
+
+
+async def _pin_loads(shards: Shards, pins: Sequence[Pin], window: Mapping[str, Any]) -> dict[tuple[str, str], Load]:
+    by_shard: dict[str, list[Pin]] = {}
+    for pin in pins:
+        by_shard.setdefault(pin.shard, []).append(pin)
+    found: dict[tuple[str, str], Load] = {}
+    for name, own in by_shard.items():
+        for start in range(0, len(own), _TOGETHER):
+            some = own[start : start + _TOGETHER]
+            params = [{**pin.key.columns, **window} for pin in some]
+            answers = await shards.named(name).read_each(QUERIES["measure_course"], params)
+            for pin, rows in zip(some, answers, strict=True):
+                found[pin.key.tenant, pin.key.course] = load_of(rows)
+    return found
 
 
 async def _course_load(shards: Shards, shard: str, key: CourseKey, window: Mapping[str, Any]) -> Load:
