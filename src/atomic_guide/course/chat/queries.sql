@@ -1,8 +1,11 @@
 -- name: lock_course
 -- purpose: Read a course's newest sequence number and keep other writers of the course out until the commit.
-UPDATE courses SET last_seq = last_seq
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course
-RETURNING last_seq;
+-- dialect: sqlite
+SELECT last_seq FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+
+-- name: lock_course
+-- dialect: postgresql
+SELECT last_seq FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course FOR UPDATE
 
 -- name: add_course
 -- purpose: Make the row of a course that no launch has described yet.
@@ -15,15 +18,30 @@ ON CONFLICT DO NOTHING;
 SELECT seq, content, created_at FROM messages
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND author = :author AND id = :id;
 
--- name: add_message
--- purpose: Store one message under its sequence number.
+-- name: add_messages
+-- purpose: Store messages under their sequence numbers.
+-- dialect: sqlite
 INSERT INTO messages (bucket, tenant, course, seq, author, id, content, created_at)
-VALUES (:bucket, :tenant, :course, :seq, :author, :id, :content, :created_at);
+VALUES (:bucket, :tenant, :course, :seq, :author, :id, :content, :now)
 
--- name: set_last_seq
--- purpose: Move a course's newest sequence number on.
-UPDATE courses SET last_seq = :last_seq
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course;
+-- name: add_messages
+-- dialect: postgresql
+INSERT INTO messages (bucket, tenant, course, seq, author, id, content, created_at)
+SELECT bucket, tenant, course, seq, author, id, content, :now::float8
+FROM unnest(:bucket::int4[], :tenant::text[], :course::text[], :seq::int8[], :author::text[], :id::text[],
+            :content::text[]) AS given(bucket, tenant, course, seq, author, id, content)
+
+-- name: set_last_seqs
+-- purpose: Move the courses' newest sequence numbers on.
+-- dialect: sqlite
+UPDATE courses SET last_seq = :last_seq WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+
+-- name: set_last_seqs
+-- dialect: postgresql
+UPDATE courses SET last_seq = given.last_seq
+FROM unnest(:bucket::int4[], :tenant::text[], :course::text[], :last_seq::int8[])
+     AS given(bucket, tenant, course, last_seq)
+WHERE courses.bucket = given.bucket AND courses.tenant = given.tenant AND courses.course = given.course
 
 -- name: read_last_seq
 -- purpose: A course's newest sequence number.

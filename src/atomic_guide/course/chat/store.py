@@ -70,61 +70,75 @@ class Messages:
                 self._announce(draft.key, result.message)
 
     async def _write(self, tx: Transaction, drafts: Sequence[Draft]) -> list[Posted]:
-        by_course: dict[CourseKey, list[int]] = {}
-        for index, draft in enumerate(drafts):
-            by_course.setdefault(draft.key, []).append(index)
-        results: dict[int, Posted] = {}
-        # In one order for all writers: two of them that hold a course each would wait for each other.
-        for key in sorted(by_course):
-            indexes = by_course[key]
-            stored = await self._write_course(tx, key, [drafts[index] for index in indexes])
-            results.update(zip(indexes, stored, strict=True))
-        return [results[index] for index in range(len(drafts))]
-
-    async def _write_course(self, tx: Transaction, key: CourseKey, drafts: list[Draft]) -> list[Posted]:
         now = self._clock.now()
-        seq = first = await self._lock(tx, key, now)
-        known: dict[tuple[str, str], Message] = {}
-        rows: list[dict[str, object]] = []
+        # In one order for all writers: two of them that hold a course each would wait for each other.
+        last = await _lock(tx, sorted({draft.key for draft in drafts}), now)
+        first = dict(last)
+        known = await _find(tx, drafts)
+        fresh: list[tuple[CourseKey, Message]] = []
         results: list[Posted] = []
         for draft in drafts:
-            name = (draft.author.id, draft.id)
-            message = known.get(name) or await _find(tx, draft)
-            fresh = message is None
+            name = (draft.key, draft.author.id, draft.id)
+            message = known.get(name)
+            results.append(Posted(message or self._next(draft, last, now), message is None))
             if message is None:
-                seq += 1
-                message = Message(draft.id, seq, draft.author, draft.content, iso(now))
-                rows.append(
-                    {
-                        **key.columns,
-                        "seq": seq,
-                        "author": draft.author.id,
-                        "id": draft.id,
-                        "content": draft.content,
-                        "created_at": now,
-                    }
-                )
-            known[name] = message
-            results.append(Posted(message, fresh))
-        if seq > first:
-            await tx.execute_many(QUERIES["add_message"], rows)
-            await tx.execute(QUERIES["set_last_seq"], {**key.columns, "last_seq": seq})
+                known[name] = results[-1].message
+                fresh.append((draft.key, results[-1].message))
+        if fresh:
+            await _add(tx, fresh, now)
+            moved = {key: seq for key, seq in last.items() if seq > first[key]}
+            columns = {**_course_columns(list(moved)), "last_seq": list(moved.values())}
+            await tx.execute_columns(QUERIES["set_last_seqs"], columns)
         return results
 
     @staticmethod
-    async def _lock(tx: Transaction, key: CourseKey, now: float) -> int:
-        row = await tx.one(QUERIES["lock_course"], key.columns)
-        if row is None:
-            await tx.execute(QUERIES["add_course"], {**key.columns, "now": now})
-            row = await tx.one(QUERIES["lock_course"], key.columns)
-        return int(row["last_seq"]) if row is not None else 0
+    def _next(draft: Draft, last: dict[CourseKey, int], now: float) -> Message:
+        last[draft.key] += 1
+        return Message(draft.id, last[draft.key], draft.author, draft.content, iso(now))
 
 
-async def _find(tx: Transaction, draft: Draft) -> Message | None:
-    row = await tx.one(QUERIES["find_message"], {**draft.key.columns, "author": draft.author.id, "id": draft.id})
-    if row is None:
-        return None
-    return Message(draft.id, row["seq"], draft.author, row["content"], iso(row["created_at"]))
+async def _lock(tx: Transaction, keys: list[CourseKey], now: float) -> dict[CourseKey, int]:
+    """The newest sequence number of each course, which no other writer changes until the commit."""
+    found = await tx.read_each(QUERIES["lock_course"], [key.columns for key in keys])
+    missing = [key for key, rows in zip(keys, found, strict=True) if not rows]
+    last = {key: int(rows[0]["last_seq"]) for key, rows in zip(keys, found, strict=True) if rows}
+    if missing:
+        await tx.execute_many(QUERIES["add_course"], [{**key.columns, "now": now} for key in missing])
+        found = await tx.read_each(QUERIES["lock_course"], [key.columns for key in missing])
+        last |= {key: int(rows[0]["last_seq"]) for key, rows in zip(missing, found, strict=True)}
+    return last
+
+
+async def _find(tx: Transaction, drafts: Sequence[Draft]) -> dict[tuple[CourseKey, str, str], Message]:
+    """The messages that are there already, by course, author and id."""
+    asked = [{**draft.key.columns, "author": draft.author.id, "id": draft.id} for draft in drafts]
+    return {
+        (draft.key, draft.author.id, draft.id): Message(
+            draft.id, rows[0]["seq"], draft.author, rows[0]["content"], iso(rows[0]["created_at"])
+        )
+        for draft, rows in zip(drafts, await tx.read_each(QUERIES["find_message"], asked), strict=True)
+        if rows
+    }
+
+
+async def _add(tx: Transaction, fresh: Sequence[tuple[CourseKey, Message]], now: float) -> None:
+    messages = [message for _, message in fresh]
+    columns = {
+        **_course_columns([key for key, _ in fresh]),
+        "seq": [message.seq for message in messages],
+        "author": [message.author.id for message in messages],
+        "id": [message.id for message in messages],
+        "content": [message.content for message in messages],
+    }
+    await tx.execute_columns(QUERIES["add_messages"], columns, {"now": now})
+
+
+def _course_columns(keys: Sequence[CourseKey]) -> dict[str, list[int] | list[str]]:
+    return {
+        "bucket": [key.bucket for key in keys],
+        "tenant": [key.tenant for key in keys],
+        "course": [key.course for key in keys],
+    }
 
 
 def sortable_id(now: float) -> str:
