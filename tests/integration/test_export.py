@@ -112,3 +112,9 @@ def test_the_log_tells_who_read_and_when_somebody_exported(data: Path, tmp_path:
         (PERSON, "performance", ""),
         (FELLOW, "performance", ""),
     }
+
+
+def test_an_operators_look_at_scores_is_noted(data: Path) -> None:
+    run(data, "scores", "show", "--tenant", TENANT, "--context", CONTEXTS[0], "--user", PERSON)
+    entries = run(data, "export", "reads", "--tenant", TENANT, "--course", CONTEXTS[0])["reads"]
+    assert ("operator", "scores.show", PERSON) in {(one["reader"], one["call"], one["subject"]) for one in entries}

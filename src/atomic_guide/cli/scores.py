@@ -80,7 +80,7 @@ def show(context: Context, tenant: str, course: str, user: str | None) -> None:
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.errors import NotFound
 
-    standings = asyncio.run(_standings(context, CourseKey.of(tenant, course)))
+    standings = asyncio.run(_standings(context, CourseKey.of(tenant, course), user))
     if not len(standings):
         message = f"nobody has a score in the course {course} of {tenant}; is it spelt as the LMS spells it?"
         raise NotFound(message)
@@ -151,9 +151,11 @@ async def _import(context: Context, key: CourseKey, file: Path, watch: _Watch, o
         return await Imports(shards, SystemClock()).run(key, file, form, watch, again=options["again"])
 
 
-async def _standings(context: Context, key: CourseKey) -> Standings:
+async def _standings(context: Context, key: CourseKey, user: str | None) -> Standings:
+    from atomic_guide.clock import SystemClock
     from atomic_guide.course.analytics.ledger import make_standings
     from atomic_guide.course.analytics.store import QUERIES
+    from atomic_guide.course.keeping.reads import Reads
 
     last = time.monotonic()
 
@@ -168,4 +170,6 @@ async def _standings(context: Context, key: CourseKey) -> Standings:
         people = await database.scan(QUERIES["read_teachers_and"], {**key.columns, "user": ""})
         teachers = {row["user"] for row in people if row["role"] == "instructor"}
         standings, _ = await make_standings(database, key, teachers, watch)
+        if len(standings):
+            await Reads(shards, SystemClock()).record(key, "operator", "scores.show", user or "")
         return standings

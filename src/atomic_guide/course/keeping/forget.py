@@ -172,8 +172,8 @@ class Forgetter:
     async def _forget_tenant(self, tenant: str) -> None:
         async def work(tx: Transaction) -> None:
             row = await tx.one(QUERIES["find_deployment"], {"tenant": tenant})
-            for query in ("drop_deployment_of", "drop_overrides", "drop_zone"):
-                await tx.execute(QUERIES[query], {"tenant": tenant})
+            # Placement stays: a zone is a promise about the tenant, and a pinned course's shards know it as theirs.
+            await tx.execute(QUERIES["drop_deployment_of"], {"tenant": tenant})
             if row is not None:
                 await tx.execute(QUERIES["drop_lonely_platforms"], {"platform": row["platform"]})
                 await tx.execute(QUERIES["count_change"])

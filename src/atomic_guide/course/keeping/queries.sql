@@ -177,14 +177,6 @@ DELETE FROM lti_deployments WHERE tenant = :tenant
 DELETE FROM lti_platforms
 WHERE id = :platform AND NOT EXISTS (SELECT 1 FROM lti_deployments WHERE platform = :platform)
 
--- name: drop_overrides
--- purpose: Forget where single courses of a tenant were pinned.
-DELETE FROM bucket_overrides WHERE tenant = :tenant
-
--- name: drop_zone
--- purpose: Forget the residency zone of a tenant.
-DELETE FROM tenant_zones WHERE tenant = :tenant
-
 -- name: count_change
 -- purpose: Tell every process that a registration has changed.
 INSERT INTO lti_changes (id, number) VALUES (1, 1)
