@@ -7,10 +7,10 @@ import pytest
 
 from atomic_guide.engines.data.layout import change, pins
 from atomic_guide.engines.data.layout.drain import finish_drain, leaving
-from atomic_guide.engines.data.layout.measure import measure_shards
+from atomic_guide.engines.data.layout.measure import QUERIES, measure_shards
 from atomic_guide.engines.data.layout.view import registered
 from atomic_guide.engines.data.layout.waves import Report, Wanted, Waves
-from atomic_guide.engines.data.moves import Mover, Scope
+from atomic_guide.engines.data.moves import Mover, Scope, verify
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import Conflict, NotFound
 from tests.engines import ENGINES
@@ -159,3 +159,34 @@ async def test_a_pin_waits_for_a_bucket_that_moves(site: Layout) -> None:
     await Mover(site.shards, "other").start(Scope("default", key.bucket), other(site, key))
     with pytest.raises(Conflict, match="has begun to move"):
         await pins.pin(site.shards, Heard(site).waves, [key], at(site, key))
+
+
+async def test_a_pin_that_crashed_between_its_steps_is_found_and_completed(site: Layout) -> None:
+    hot = CourseKey("t1", "hot", 7)
+    await site.add_course(hot, "hot", 9)
+    home, away = at(site, hot), other(site, hot)
+    row = {**hot.columns, "shard": home, "epoch": site.shards.place(hot).epoch}
+    # The directory's step alone.
+    await site.shards.directory.write(lambda tx: tx.execute(QUERIES["add_pin"], row))
+    await site.shards.refresh()
+    assert await site.messages(hot) == 9
+    assert (await Heard(site).waves.carry_out([Wanted(Scope("default", 7), away)])).failed == ()
+    assert "t1/hot" in (await verify(site.shards))[0].text
+    await pins.pin(site.shards, Heard(site).waves, [hot], home)
+    assert at(site, hot) == home
+    assert await site.messages(hot) == 9
+    assert await verify(site.shards) == []
+
+
+async def test_an_unpinning_that_crashed_between_its_steps_is_completed(site: Layout) -> None:
+    hot = CourseKey("t1", "hot", 7)
+    await site.add_course(hot, "hot", 9)
+    home, away = at(site, hot), other(site, hot)
+    await pins.pin(site.shards, Heard(site).waves, [hot], home)
+    await site.shards.named(home).write(lambda tx: tx.execute(QUERIES["drop_course_entry"], hot.columns))
+    assert await site.messages(hot) == 9
+    await pins.unpin(site.shards, Heard(site).waves, [hot])
+    assert site.shards.map.overrides == {}
+    assert (await Heard(site).waves.carry_out([Wanted(Scope("default", 7), away)])).failed == ()
+    assert await site.messages(hot) == 9
+    assert await verify(site.shards) == []
