@@ -1,6 +1,7 @@
 """What every plan of moves keeps, and the figures that the pages promise."""
 
 import itertools
+import random
 from collections import Counter
 
 import pytest
@@ -176,3 +177,16 @@ def test_a_zone_without_a_shard_that_takes_buckets_is_refused() -> None:
 def test_zones_never_mix() -> None:
     with pytest.raises(ValueError, match="elsewhere"):
         plan_zone(Zone([Member("a")], assign(["a", "elsewhere"])))
+
+
+def test_the_bucket_that_cannot_be_divided_stays_where_it_is() -> None:
+    owners = ["a"] * 1365 + ["b"] * 1365 + ["c"] * 1366
+    assert plan_zone(Zone([Member(name) for name in "abc"], owners), tolerance=0).moves == ()
+
+
+def test_big_buckets_are_placed_while_there_is_room_for_them() -> None:
+    chance = random.Random(1)
+    loads = [262_144 + int(chance.paretovariate(1.2) * 100_000) for _ in range(BUCKETS)]
+    plan = plan_zone(Zone([Member(f"shard-{number}") for number in range(64)], assign(FOUR), loads))
+    assert max(loads) > 0.9 * plan.shares[0].target
+    assert max(share.load_after / share.target for share in plan.shares) < 1.05
