@@ -70,6 +70,10 @@ class Transaction(Protocol):
         """Append rows to a table as fast as the engine can; a taken key or a bad value refuses them all."""
         ...
 
+    async def add_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+        """As `copy_rows`, but rows whose key is taken are left out; returns how many were added."""
+        ...
+
 
 Work = Callable[[Transaction], Awaitable[T]]
 

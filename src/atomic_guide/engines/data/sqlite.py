@@ -176,6 +176,10 @@ class _SqliteTransaction:
     async def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         self._connection.executemany(insertion(table, columns), rows)
 
+    async def add_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+        statement = f"{insertion(table, columns)} ON CONFLICT DO NOTHING"
+        return max(0, self._connection.executemany(statement, rows).rowcount)
+
 
 class SqliteDatabase:
     """One SQLite file as a `Database`."""

@@ -77,6 +77,19 @@ class PostgresTransaction:
         """COPY, in the binary form."""
         await self._ask(self._connection.copy_records_to_table(table, columns=list(columns), records=rows))
 
+    async def add_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+        """COPY into a table for this moment, and from there what is not there yet."""
+        names = ", ".join(f'"{column}"' for column in columns)
+        # Of one name for each table: the driver remembers the types of the columns that it copies into.
+        aside = f"arriving_{table}"
+        made = f'CREATE TEMP TABLE "{aside}" ON COMMIT DROP AS SELECT {names} FROM "{table}" WITH NO DATA'  # noqa: S608 - names of the program
+        moved = f'INSERT INTO "{table}" ({names}) SELECT {names} FROM "{aside}" ON CONFLICT DO NOTHING'  # noqa: S608 - as above
+        await self._ask(self._connection.execute(made))
+        await self.copy_rows(aside, columns, rows)
+        added = _changed(await self._ask(self._connection.execute(moved)))
+        await self._ask(self._connection.execute(f'DROP TABLE "{aside}"'))
+        return added
+
     async def _ask(self, call: Awaitable[T]) -> T:
         self.inside = True
         try:
