@@ -107,8 +107,8 @@ class Carrying:
             self._began = self._clock.monotonic()
             try:
                 await self._task.source.fence()
-            except errors.DataUnavailable:
-                if last:
+            except errors.DataUnavailable as error:
+                if last or isinstance(error, errors.Disconnected):
                     raise
                 await asyncio.sleep(_FENCE_REST)
             else:

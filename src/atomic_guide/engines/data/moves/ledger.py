@@ -23,9 +23,6 @@ T = TypeVar("T")
 
 QUERIES = load_queries(__package__)
 
-_PATIENCE_SECONDS = 5.0
-"""How long a change of the directory is sent again: as long as routers look for a course that is fenced."""
-
 
 class Override(NamedTuple):
     """A course that has a place of its own."""
@@ -37,10 +34,11 @@ class Override(NamedTuple):
 
 
 class Ledger:
-    """Moves as the directory knows them."""
+    """Moves as the directory knows them; `patience` is how many seconds a change is sent again."""
 
-    def __init__(self, directory: Database, clock: Clock) -> None:
+    def __init__(self, directory: Database, clock: Clock, patience: float = 5.0) -> None:
         self._directory = directory
+        self._patience = patience
         self._clock = clock
 
     async def plan(self, scope: Scope, target: str) -> Move:
@@ -154,7 +152,7 @@ class Ledger:
 
     async def _repeated(self, work: Work[T]) -> T:
         """A change that may be sent again, until the directory has answered."""
-        async for attempt in retrying(_may_have_happened, seconds=_PATIENCE_SECONDS):
+        async for attempt in retrying(_may_have_happened, seconds=self._patience):
             with attempt:
                 return await self._directory.write(work)
         raise AssertionError("retrying ends with an answer or an error")

@@ -94,7 +94,7 @@ class Move(msgspec.Struct, frozen=True):
 
 
 class Limits(NamedTuple):
-    """How long a mover waits before it gives up, in seconds."""
+    """How long a mover waits before it gives up, in seconds; and what is few rows."""
 
     lease: float = 30.0
     """A mover that is silent for so long is taken for dead, and another may go on."""
@@ -104,6 +104,10 @@ class Limits(NamedTuple):
     """A copy that makes no headway for so long has failed; a server that restarts is back before."""
     near: float = 0.05
     """How far the target may be behind when the source is fenced; it is part of the pause."""
+    directory: float = 5.0
+    """How long a change of the directory is sent again: as long as routers look for a course that is fenced."""
+    direct: int = 1000
+    """Up to so many rows a server's bucket is copied under the fence, in 50 ms; to follow it takes a second or two."""
 
 
 class Progress(NamedTuple):

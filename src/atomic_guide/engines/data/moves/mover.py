@@ -38,7 +38,7 @@ class Mover:
         self._owner = owner
         self._clock = clock or SystemClock()
         self._limits = limits or Limits()
-        self._ledger = Ledger(shards.directory, self._clock)
+        self._ledger = Ledger(shards.directory, self._clock, self._limits.directory)
 
     async def start(self, what: Scope, target: str) -> Move:
         """Write a move down, to be carried out.

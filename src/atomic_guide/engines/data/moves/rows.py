@@ -97,6 +97,16 @@ class Rows:
         }
         return Query(f"purge_{name}", "Remove rows of a scope.", texts)
 
+    def clear(self, table: Table) -> Query:
+        """Remove all rows."""
+        text = f'DELETE FROM "{table.name}" WHERE {self.condition}'  # noqa: S608 - as said
+        return Query(f"clear_{table.name}", "Remove all rows of a scope.", {None: text})
+
+    def select(self, table: Table) -> Query:
+        """All rows."""
+        text = f'SELECT {table.columns} FROM "{table.name}" WHERE {self.condition}'  # noqa: S608 - as said
+        return Query(f"select_{table.name}", "All rows of a scope.", {None: text})
+
     def drop_different(self, table: Table) -> str:
         """Remove from the file that is being written what the attached file `source` has not, or not so."""
         different = f"{self._of_file('main', table)} EXCEPT {self._of_file('source', table)}"

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from atomic_guide import errors
-from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.database import Transaction, Work
 from atomic_guide.engines.data.moves.carrier import Say, Task, differ
 from atomic_guide.engines.data.moves.move import Superseded
 from atomic_guide.engines.data.moves.rows import literal, tables
@@ -74,17 +74,33 @@ class ServerCarrier:
         self._name = name_of(task.move.id)
 
     async def copy(self, say: Say) -> None:
-        """Set up the subscription, or find it, and wait until it follows closely."""
+        """Set up the subscription, or find it, and wait until it follows closely; a few rows wait for the fence."""
         if await self._subscription() is None:
+            if await self._is_small():
+                return
             await self._set_up()
         await self._in_step()
         say("catch_up", "the last changes are followed")
         await self._near()
 
     async def finish(self, say: Say) -> int:
-        """Wait for the last change, stop following, compare."""
+        """Wait for the last change, stop following, compare; or copy a few rows, and compare."""
+        limit = self._task.limits.pause
+        try:
+            async with asyncio.timeout(limit):
+                return await self._finished(say)
+        except TimeoutError as error:
+            raise errors.DataUnavailable(
+                f"writes of {self._task.move.scope} would have waited for more than {limit} s: the servers have too"
+                " much to do, or it has millions of rows; move it again when there is less to do"
+            ) from error
+
+    async def _finished(self, say: Say) -> int:
         # The source stands still by now, so that its rows can be counted while the target catches up.
         source, target = await asyncio.gather(self._digests(self._source), self._followed(say))
+        if source != target and sum(rows for rows, _ in source.values()) <= 2 * self._task.limits.direct:
+            await self._task.target.write(await self._fetched())
+            target = await self._digests(self._target)
         if source != target:
             raise differ(self._task)
         return sum(rows for rows, _ in target.values())
@@ -150,8 +166,7 @@ class ServerCarrier:
 
     async def _in_step(self) -> None:
         """Wait until every table is copied. Raises `DataUnavailable` where nothing goes on."""
-        seen: tuple[int, ...] = ()
-        since = time.monotonic()
+        furthest, since = (0, 0), time.monotonic()
         while True:
             oid = await self._subscription()
             if oid is None:
@@ -159,9 +174,9 @@ class ServerCarrier:
             row = (await self._target.read(QUERIES["read_subscription"], {"oid": oid}))[0]
             if not row["missing"]:
                 return
-            now = (row["missing"], row["position"], row["copied"])
-            if now != seen:
-                seen, since = now, time.monotonic()
+            # A copy that fails begins anew: only what is further than ever is headway.
+            if (here := (row["stages"], row["copied"])) > furthest:
+                furthest, since = here, time.monotonic()
             await self._check_slot()
             if time.monotonic() - since > self._task.limits.stall:
                 raise errors.DataUnavailable(
@@ -200,14 +215,10 @@ class ServerCarrier:
 
     async def _followed(self, say: Say) -> dict[str, tuple[int, str]]:
         """What the target has once it has the last change."""
-        limit = self._task.limits.pause
         behind = await self._position(self._source)
-        # Without a subscription an earlier mover has come further; the comparison shows whether it had all.
-        if await self._subscription() is not None and not await self._reaches(behind, limit):
-            raise errors.DataUnavailable(
-                f"{self._task.target.shard.name} did not have the last changes within {limit} s; move it again when"
-                " both servers have less to do"
-            )
+        # Without one there were few rows, or an earlier mover has come further: the comparison shows what is here.
+        if await self._subscription() is not None and not await self._reaches(behind, self._task.limits.pause):
+            raise errors.DataUnavailable(f"the subscription {self._name} has stopped; move it again")
         await self._unsubscribe()
         say("finish", "both sides are compared")
         return await self._digests(self._target)
@@ -216,6 +227,28 @@ class ServerCarrier:
         """Count and hash of each table's rows."""
         rows = await database.scan(self._task.rows.digests(), self._task.rows.params)
         return {row["name"]: (row["rows"], row["digest"]) for row in rows}
+
+    async def _is_small(self) -> bool:
+        """Whether a copy under the fence takes less time than anybody notices."""
+        if not self._task.limits.direct:
+            return False
+        source = await self._digests(self._source)
+        return sum(rows for rows, _ in source.values()) <= self._task.limits.direct
+
+    async def _fetched(self) -> Work[None]:
+        """The work that puts the source's rows into the target, in place of what it has of the scope."""
+        rows = self._task.rows
+        found = {table: await self._source.read(rows.select(table), rows.params) for table in tables()}
+
+        async def put(tx: Transaction) -> None:
+            await self._task.target.check_arriving(tx)
+            for table, own in found.items():
+                await tx.execute(rows.clear(table), rows.params)
+                names = list(own[0].keys()) if own else []
+                if own:
+                    await tx.copy_rows(table.name, names, [[row[name] for name in names] for row in own])
+
+        return put
 
     async def _subscription(self) -> int | None:
         row = await self._target.one(QUERIES["find_subscription"], {"name": self._name})

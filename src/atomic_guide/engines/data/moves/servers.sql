@@ -5,13 +5,17 @@ SELECT s.oid FROM pg_subscription AS s
 WHERE s.subname = :name AND s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
 
 -- name: read_subscription
--- purpose: How far it is: tables that are not yet in step, bytes of log that are applied for certain, rows copied.
---   The position is that of the last keep-alive that the worker has read, which it does in turn with the changes.
+-- purpose: How far it is: tables that are not yet in step, the stages that all have passed, rows of the copies that are
+--   under way; and the bytes of log that are applied for certain. That is the position of the last keep-alive that the
+--   worker has read, which it does in turn with the changes.
 -- dialect: postgresql
 SELECT (SELECT count(*) FROM pg_subscription_rel AS r WHERE r.srsubid = :oid AND r.srsubstate <> 'r') AS missing,
+       (SELECT coalesce(sum(position(r.srsubstate::text IN 'idfsr')), 0) FROM pg_subscription_rel AS r
+        WHERE r.srsubid = :oid) AS stages,
+       (SELECT coalesce(sum(c.tuples_processed), 0)::bigint FROM pg_stat_progress_copy AS c
+        WHERE c.datname = current_database()) AS copied,
        coalesce((SELECT max(p.latest_end_lsn) - '0/0' FROM pg_stat_subscription AS p
-                 WHERE p.subid = :oid AND p.relid IS NULL), -1)::bigint AS position,
-       coalesce((SELECT sum(c.tuples_processed) FROM pg_stat_progress_copy AS c), 0)::bigint AS copied
+                 WHERE p.subid = :oid AND p.relid IS NULL), -1)::bigint AS position
 
 -- name: wal_position
 -- purpose: How far the log of a server is on its disk, in bytes.

@@ -66,6 +66,12 @@ class Side:
 
         await self.write(work)
 
+    async def check_arriving(self, tx: Transaction) -> None:
+        """Raise `Superseded` inside a work where the target expects the scope no more."""
+        entry = await self._entry(tx)
+        if entry is None or entry["state"] != "arriving":
+            raise Superseded(f"move {self._move.id} has been taken over by another mover")
+
     async def fence(self) -> None:
         """From now on the source answers reads only. Raises `Conflict` where it does not own the scope."""
 
