@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from atomic_guide.engines.data.moves import Limits, Mover, Progress
-from tests.moving import open_again
+from atomic_guide.engines.data.moves import Mover, Progress
+from tests.moving import FOLLOWING, open_again
 
 _LEASE_SECONDS = 1.0
 _LIFE_SECONDS = 60.0
@@ -21,7 +21,7 @@ async def _main(given: dict[str, Any]) -> None:
             time.sleep(_LIFE_SECONDS)
 
     shards = await open_again(Path(given["folder"]), given["addresses"])
-    mover = Mover(shards, "child", limits=Limits(lease=_LEASE_SECONDS))
+    mover = Mover(shards, "child", limits=FOLLOWING._replace(lease=_LEASE_SECONDS))
     await mover.carry_out(given["move"], told)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from atomic_guide.engines.data.database import Database, Transaction
 from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.moves import Limits
 from atomic_guide.engines.data.moves.rows import tables
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.postgres import PostgresDatabase
@@ -19,6 +20,9 @@ from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.servers import open_servers
 from atomic_guide.engines.data.settings import DataSettings, ShardSettings
 from atomic_guide.engines.data.shards import Shards
+
+FOLLOWING = Limits(direct=0, directory=0.5)
+"""Servers follow even a few rows, as they do many."""
 
 
 def query(text: str) -> Query:

@@ -13,7 +13,7 @@ from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.errors import Conflict, Invalid, NotFound, Unavailable
 from tests.engines import ENGINES, opened_shards
-from tests.moving import ADD, SEQS, beside, fill, message, other, rows_on, seqs, where
+from tests.moving import ADD, FOLLOWING, SEQS, beside, fill, message, other, rows_on, seqs, where
 from tests.postgres import Cluster
 
 KEY = CourseKey.of("t1", "algebra")
@@ -30,7 +30,7 @@ async def shards(request: pytest.FixtureRequest, tmp_path: Path, postgres_cluste
 
 
 async def moved(shards: Shards, scope: Scope, target: str) -> Move:
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     return await mover.carry_out((await mover.start(scope, target)).id)
 
 
@@ -38,7 +38,7 @@ async def test_a_bucket_goes_with_all_its_rows_and_leaves_none(shards: Shards) -
     for key in (KEY, NEIGHBOUR):
         await fill(shards, key, 100)
     source, target = shards.place(KEY).shard, shards.named(other(shards, KEY))
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     steps: list[str] = []
     move = await mover.start(BUCKET, target.name)
     ended = await mover.carry_out(move.id, lambda progress: steps.append(progress.step))
@@ -63,7 +63,7 @@ async def test_a_bucket_goes_to_and_fro(shards: Shards) -> None:
     assert await seqs(shards, KEY) == list(range(1, 9))
     assert shards.place(KEY).epoch == 7
     assert await rows_on(shards.named(other(shards, KEY)), KEY.bucket) == 0
-    assert [move.state for move in await Mover(shards, "mover").list_moves()] == ["done"] * 6
+    assert [move.state for move in await Mover(shards, "mover", limits=FOLLOWING).list_moves()] == ["done"] * 6
     assert await verify(shards) == []
 
 
@@ -98,7 +98,7 @@ async def test_a_course_gets_a_place_of_its_own_and_its_bucket_moves_without_it(
 
 
 async def test_what_cannot_be_moved_is_refused(shards: Shards) -> None:
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     here, there = shards.place(KEY).shard.name, other(shards, KEY)
     with pytest.raises(Conflict, match="already"):
         await mover.start(BUCKET, here)
@@ -120,7 +120,7 @@ async def test_what_cannot_be_moved_is_refused(shards: Shards) -> None:
 
 async def test_a_move_is_taken_back(shards: Shards) -> None:
     await fill(shards, KEY, 3)
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     there = other(shards, KEY)
     for scope in (BUCKET, COURSE):
         move = await mover.start(scope, there)
@@ -163,7 +163,7 @@ async def test_a_router_that_does_not_know_of_the_move_is_refused_and_follows(sh
 
 async def test_a_mover_leaves_a_move_to_the_one_that_has_it(shards: Shards) -> None:
     clock = ManualClock()
-    first, second = Mover(shards, "first", clock), Mover(shards, "second", clock)
+    first, second = Mover(shards, "first", clock, FOLLOWING), Mover(shards, "second", clock, FOLLOWING)
     move = await first.start(BUCKET, other(shards, KEY))
     await first._ledger.lease(move.id, "first", 30)
     with pytest.raises(Conflict, match="in the hands of first"):

@@ -20,7 +20,7 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shards import Shards
 from tests.engines import ENGINES, opened_shards
-from tests.moving import ADD, REMOVE, addresses, fill, message, other, rows_on, seqs, where
+from tests.moving import ADD, FOLLOWING, REMOVE, addresses, fill, message, other, rows_on, seqs, where
 from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ async def test_a_crash_at_any_step_is_followed_by_another_mover(
 ) -> None:
     await fill(shards, KEY, 20)
     expected = list(range(1, 21))
-    first, second = Mover(shards, "first", clock), Mover(shards, "second", clock)
+    first, second = Mover(shards, "first", clock, FOLLOWING), Mover(shards, "second", clock, FOLLOWING)
     for step in steps_of(shards):
         source, target = where(shards, KEY), other(shards, KEY)
         move = await first.start(scope, target)
@@ -103,7 +103,7 @@ async def test_a_failure_before_the_flip_leaves_everything_as_it_was(
 ) -> None:
     await fill(shards, KEY, 20)
     source, target = where(shards, KEY), other(shards, KEY)
-    mover = Mover(shards, "mover", clock)
+    mover = Mover(shards, "mover", clock, FOLLOWING)
     for step in [step for step in steps_of(shards) if step in UNDECIDED]:
         move = await mover.start(scope, target)
         ended = await mover.carry_out(move.id, fail_at(step))
@@ -122,7 +122,7 @@ async def test_a_crash_while_it_is_undone_is_followed_by_another_mover(
 ) -> None:
     await fill(shards, KEY, 20)
     source, target = where(shards, KEY), other(shards, KEY)
-    first, second = Mover(shards, "first", clock), Mover(shards, "second", clock)
+    first, second = Mover(shards, "first", clock, FOLLOWING), Mover(shards, "second", clock, FOLLOWING)
     move = await first.start(BUCKET, target)
 
     def told(progress: Progress) -> None:
@@ -159,7 +159,7 @@ GATES: dict[str, Callable[[Carrying], tuple[object, str]]] = {
 @pytest.mark.timeout(180)
 async def test_a_mover_that_was_taken_for_dead_changes_nothing(shards: Shards, clock: ManualClock) -> None:
     await fill(shards, KEY, 20)
-    second = Mover(shards, "second", clock)
+    second = Mover(shards, "second", clock, FOLLOWING)
     for number, step in enumerate(GATES):
         asleep, wake = asyncio.Event(), asyncio.Event()
         move = await second.start(BUCKET, other(shards, KEY))
@@ -184,7 +184,7 @@ async def held_up(
 ) -> None:
     """A mover that stands still for a long time before what it does at a step."""
     asleep, wake = events
-    mover = Mover(shards, "first", clock)
+    mover = Mover(shards, "first", clock, FOLLOWING)
     carrying = await mover._carrying(await mover._ledger.lease(move_id, "first", 30), lambda _: None)
     thing, name = GATES[step](carrying)
     do = getattr(thing, name)
@@ -202,7 +202,7 @@ async def held_up(
 async def test_a_process_that_is_killed_is_followed_by_another(shards: Shards, tmp_path: Path, step: str) -> None:
     await fill(shards, KEY, 20)
     source, target = where(shards, KEY), other(shards, KEY)
-    move = await Mover(shards, "parent").start(BUCKET, target)
+    move = await Mover(shards, "parent", limits=FOLLOWING).start(BUCKET, target)
     given = {"folder": str(tmp_path), "addresses": addresses(shards), "move": move.id, "step": step}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.move_process", cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -214,7 +214,7 @@ async def test_a_process_that_is_killed_is_followed_by_another(shards: Shards, t
     assert (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip() == step
     process.send_signal(signal.SIGKILL)
     await process.wait()
-    mover = Mover(shards, "parent")
+    mover = Mover(shards, "parent", limits=FOLLOWING)
     # Its lease runs out a second after it was taken.
     for _ in range(200):
         await asyncio.sleep(0.1)

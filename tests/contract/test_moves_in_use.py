@@ -18,7 +18,7 @@ from atomic_guide.engines.queues.claim import claim
 from atomic_guide.engines.queues.jobs import NewJob, Queues, QueueSettings
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
 from tests.engines import ENGINES, opened_shards
-from tests.moving import ADD, Use, beside, fill, message, other, rows_on, seqs, where
+from tests.moving import ADD, FOLLOWING, Use, beside, fill, message, other, rows_on, seqs, where
 from tests.postgres import Cluster
 
 KEY = CourseKey.of("t1", "algebra")
@@ -36,7 +36,7 @@ async def test_nothing_is_lost_doubled_or_brought_back_under_writers_and_readers
     shards: Shards, tmp_path: Path
 ) -> None:
     await fill(shards, KEY, 200)
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     async with beside(shards, tmp_path) as elsewhere:
         use = Use(KEY)
         # Half of them in a process that hears of the move only by being refused.
@@ -62,7 +62,7 @@ async def test_a_group_commit_goes_on_across_a_move(shards: Shards) -> None:
     group = GroupCommit(write)
     numbers = itertools.count(1)
     stored: list[int] = []
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     move = await mover.start(BUCKET, other(shards, KEY))
     moving = asyncio.create_task(mover.carry_out(move.id))
 
@@ -98,7 +98,7 @@ async def test_a_job_goes_along_with_its_lease(shards: Shards) -> None:
     jobs = Jobs(shards)
     await jobs.publish()
     (lease,) = await jobs.claim("one")
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     await mover.carry_out((await mover.start(BUCKET, other(shards, KEY))).id)
     assert await jobs.claim("two") == []
     await lease.progress(0.5)
@@ -116,7 +116,7 @@ async def test_a_job_is_claimed_once_while_its_bucket_moves(shards: Shards) -> N
     jobs = Jobs(shards)
     for _ in range(20):
         await jobs.publish()
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     move = await mover.start(BUCKET, other(shards, KEY))
     moving = asyncio.create_task(mover.carry_out(move.id))
     claimed: list[str] = []
@@ -132,7 +132,7 @@ async def test_a_job_is_claimed_once_while_its_bucket_moves(shards: Shards) -> N
 async def test_a_course_is_pinned_while_it_is_used(shards: Shards, tmp_path: Path) -> None:
     neighbour = CourseKey("t2", "cneighbour", KEY.bucket)
     await fill(shards, neighbour, 5)
-    mover = Mover(shards, "mover")
+    mover = Mover(shards, "mover", limits=FOLLOWING)
     home = where(shards, KEY)
     async with beside(shards, tmp_path) as elsewhere:
         use = Use(KEY)
