@@ -1,18 +1,26 @@
 """Scores in memory follow what is stored: only changed students are read again, and the figures are those of all."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from atomic_guide.clock import ManualClock
 from atomic_guide.course.analytics import books, ledger, performance
 from atomic_guide.course.analytics.attempts import read_pages
 from atomic_guide.course.analytics.books import Book, Books
+from atomic_guide.course.analytics.ingest import Scores
+from atomic_guide.course.analytics.large import LargeCourses
+from atomic_guide.course.analytics.ledger import Asked, Ledger
+from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.engines.data.placement import CourseKey
-from tests.reporting import URL, Reporting, reporting, rows
+from tests.engines import ENGINES, opened_shards
+from tests.postgres import Cluster
+from tests.reporting import NOW, URL, Reporting, reporting, rows
 
 
 @pytest.fixture
@@ -185,3 +193,39 @@ async def test_a_large_course_hides_its_curve_from_few_others(tmp_path: Path, mo
         assert (found["course"], found["students"][0]["rank"]) == (None, None)
         stranger = await site.client("z")
         assert (await read(stranger))["students"] == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_both_engines_keep_columns_and_standings_up_to_date(
+    engine: str, tmp_path: Path, postgres_cluster: Cluster, whole_readings: list[str]
+) -> None:
+    chance, key, clock = random.Random(9), CourseKey.of("t1", "course-1"), ManualClock(NOW)
+    async with opened_shards(engine, tmp_path, postgres_cluster) as shards:
+        kept = Ledger(shards, clock, 2**24)
+        versions: list[int] = []
+
+        def note(course: CourseKey, version: int, users: Collection[str]) -> None:
+            versions.append(version)
+            kept.note(course, version, users)
+
+        scores = Scores(shards, clock, AnalyticsSettings(), note)
+        for _ in range(6):
+            taken = [hand_in(chance, 40) for _ in range(25)]
+            await scores.take_json(key, msgspec.json.encode({"scores": taken}))
+            asked = Asked(key, versions[-1], frozenset({"u3"}))
+            columns, standings = await kept.read_columns(asked), await kept.read_standings(asked)
+            fresh = Ledger(shards, clock, 2**24)
+            again, same = await fresh.read_columns(asked), await fresh.read_standings(asked)
+            assert (columns.users, columns.titles) == (again.users, again.titles)
+            assert "u3" not in columns.users
+            assert sorted(zip(*columns.columns(), strict=True)) == sorted(zip(*again.columns(), strict=True))
+            assert [standings.standing(user) for user in again.users] == [same.standing(user) for user in again.users]
+            assert standings.tenths() == same.tenths()
+        assert len(versions) == 6
+        # Twice by the ledger that was kept, and by each of the six fresh ones.
+        assert len(whole_readings) == 2 + 2 * 6
+        large = LargeCourses(shards, clock, AnalyticsSettings(), kept, 5)
+        assert await large.includes(key)
+        view = await large.view(key, columns.users[0])
+        assert view.course is not None
+        assert (view.course.count, view.students[0].user) == (len({*columns.users, "u3"}), columns.users[0])
