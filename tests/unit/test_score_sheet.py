@@ -1,7 +1,6 @@
 """The quick reader of CSV gives exactly what the reader of single lines gives."""
 
 import random
-import struct
 import sys
 from datetime import UTC, datetime
 
@@ -12,40 +11,19 @@ from hypothesis import strategies as st
 
 from atomic_guide import errors
 from atomic_guide.clock import from_iso
-from atomic_guide.course.analytics.columns import Mark, Read
+from atomic_guide.course.analytics.columns import Mark
 from atomic_guide.course.analytics.digits import WIDEST, decimals, times
-from atomic_guide.course.analytics.forms import LINE_LIMIT, CsvForm, Taken
+from atomic_guide.course.analytics.forms import LINE_LIMIT, CsvForm
 from atomic_guide.course.analytics.scores import Rejected
 from atomic_guide.course.analytics.sheet import Sheet
+from tests.score_outcomes import Outcome, bits, of_columns, of_rows
 
 NOW = from_iso("2025-11-23T12:00:00Z")
 HEADER = b"user,activity,score,max,at,id"
 ROW = b"u1,E1,16.5,20,2025-11-20T10:00:00Z,"
 
-Outcome = tuple[list[tuple[object, ...]], list[Rejected]] | str
 
-
-def bits(number: float) -> bytes:
-    return struct.pack("<d", number)
-
-
-def of_rows(rows: Taken) -> Outcome:
-    scores = [row for row in rows if not isinstance(row, Rejected)]
-    return [
-        (line, score.user, score.activity, bits(score.score), bits(score.maximum), bits(score.at), score.id)
-        for line, score in scores
-    ], [row for row in rows if isinstance(row, Rejected)]
-
-
-def of_columns(reads: list[Read]) -> tuple[list[tuple[object, ...]], list[Rejected]]:
-    found: list[tuple[object, ...]] = []
-    for columns in (read.columns for read in reads):
-        numbers = (map(bits, column.tolist()) for column in (columns.score, columns.maximum, columns.at))
-        found += zip(columns.line.tolist(), columns.user, columns.activity, *numbers, columns.id, strict=True)
-    return found, [rejected for read in reads for rejected in read.rejected]
-
-
-def by_lines(body: bytes) -> Outcome:
+def by_lines(body: bytes) -> Outcome | str:
     form = CsvForm(NOW)
     try:
         return of_rows(form.feed(body) + form.finish())
@@ -53,7 +31,7 @@ def by_lines(body: bytes) -> Outcome:
         return refused.message
 
 
-def by_columns(body: bytes, piece: int) -> Outcome:
+def by_columns(body: bytes, piece: int) -> Outcome | str:
     sheet = Sheet(NOW)
     try:
         reads = [sheet.feed(body[start : start + piece]) for start in range(0, len(body), piece)]

@@ -67,26 +67,18 @@ class NdjsonForm:
 
     def __init__(self, now: float) -> None:
         self._now = now
-        self._lines = Lines()
+        self.lines = Lines()
 
     def feed(self, piece: bytes) -> Taken:
         """Take the next bytes."""
-        return [self._row(number, line) for number, line in self._lines.feed(piece)]
+        return [self.row(number, line) for number, line in self.lines.feed(piece)]
 
     def finish(self) -> Taken:
         """Take the last line, which may lack its end."""
-        return [self._row(number, line) for number, line in self._lines.finish()]
+        return [self.row(number, line) for number, line in self.lines.finish()]
 
-    @property
-    def mark(self) -> Mark:
-        """How far everything has been returned."""
-        return self._lines.mark
-
-    def resume(self, mark: Mark) -> None:
-        """Go on at the mark of an earlier reader."""
-        self._lines.mark = mark
-
-    def _row(self, number: int, line: bytes | None) -> tuple[int, Score] | Rejected:
+    def row(self, number: int, line: bytes | None) -> tuple[int, Score] | Rejected:
+        """What a line says, taken or rejected; None stands for one over the limit."""
         return _too_long(number) if line is None else _object(number, line, self._now)
 
 
@@ -205,7 +197,7 @@ class Lines:
         """The lines that the next bytes complete."""
         lines = (self._rest + piece).split(b"\n")
         self._rest = lines.pop()
-        found = [entry for line in lines for entry in self._end(line, 1)]
+        found = self._end(lines)
         if self._dropped or len(self._rest) > LINE_LIMIT:
             self._rest, self._dropped = b"", self._dropped + len(self._rest)
         return found
@@ -213,12 +205,23 @@ class Lines:
     def finish(self) -> list[tuple[int, bytes | None]]:
         """The last line, which lacks its end."""
         line, self._rest = self._rest, b""
-        return self._end(line, 0)
+        found = self._end([line])
+        self.mark = self.mark._replace(offset=self.mark.offset - 1)
+        return found
 
-    def _end(self, line: bytes, end: int) -> list[tuple[int, bytes | None]]:
-        dropped, self._dropped = self._dropped, 0
-        self.mark = Mark(self.mark.offset + dropped + len(line) + end, self.mark.line + 1)
-        return [(self.mark.line, None)] if dropped else end_line(self.mark.line, line)
+    def _end(self, lines: list[bytes]) -> list[tuple[int, bytes | None]]:
+        found: list[tuple[int, bytes | None]] = []
+        offset, number = self.mark
+        for line in lines:
+            number += 1
+            offset += len(line) + 1
+            if self._dropped:
+                found.append((number, None))
+                offset, self._dropped = offset + self._dropped, 0
+            else:
+                found += end_line(number, line)
+        self.mark = Mark(offset, number)
+        return found
 
 
 def end_line(number: int, line: bytes) -> list[tuple[int, bytes | None]]:

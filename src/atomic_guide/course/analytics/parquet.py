@@ -21,7 +21,7 @@ from atomic_guide import errors
 from atomic_guide.course.analytics.columns import Columns, Mark, Read, from_rows, joined
 from atomic_guide.course.analytics.figures import Doubles, Flags
 from atomic_guide.course.analytics.forms import checked
-from atomic_guide.course.analytics.scores import FIELDS, FUTURE_SECONDS, KEY_BYTES, REQUIRED, TEXT_LIMIT
+from atomic_guide.course.analytics.scores import FIELDS, FUTURE_SECONDS, REQUIRED, TEXT_LIMIT, WIDE_LIMIT
 
 BATCH = 10_000
 """Rows of a batch; some 2 MB as columns."""
@@ -32,8 +32,6 @@ _BUFFER = 256 * 1024
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6}
 _DAY = 86_400
 _TEXTS = ("user", "activity", "id")
-_WIDE_LIMIT = KEY_BYTES // (3 * 4)
-"""Characters of which three texts are surely within the bytes of a key, at four bytes each."""
 
 
 class Parquet:
@@ -152,7 +150,7 @@ class Parquet:
         written = column.fill_null("").to_pylist() if column.null_count < rows else [""] * rows
         texts = [text.strip() for text in written]
         good = [
-            (0 < len(text) <= (TEXT_LIMIT if text.isascii() else _WIDE_LIMIT) and text.isprintable())
+            (0 < len(text) <= (TEXT_LIMIT if text.isascii() else WIDE_LIMIT) and text.isprintable())
             or (optional and not original)
             for text, original in zip(texts, written, strict=True)
         ]

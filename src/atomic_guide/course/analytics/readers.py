@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from atomic_guide.course.analytics.columns import Mark, Read, from_rows
-from atomic_guide.course.analytics.forms import NdjsonForm
+from atomic_guide.course.analytics.columns import Mark, Read
+from atomic_guide.course.analytics.ndjson import Ndjson
 from atomic_guide.course.analytics.sheet import Sheet
 
 TextForm = Literal["csv", "ndjson"]
@@ -30,31 +30,6 @@ class Reader(Protocol):
     def finish(self) -> Read:
         """Say that there are no more bytes; returns what was left. Raises `Invalid` as `feed` does."""
         ...
-
-
-class Ndjson:
-    """One JSON object on each line."""
-
-    def __init__(self, now: float) -> None:
-        self._form = NdjsonForm(now)
-
-    @property
-    def mark(self) -> Mark:
-        """How far everything has been returned."""
-        return self._form.mark
-
-    def resume(self, head: bytes, mark: Mark) -> None:
-        """Go on at the mark of an earlier reader."""
-        del head
-        self._form.resume(mark)
-
-    def feed(self, piece: bytes) -> Read:
-        """Take the next bytes."""
-        return from_rows(self._form.feed(piece))
-
-    def finish(self) -> Read:
-        """Take the last line, which may lack its end."""
-        return from_rows(self._form.finish())
 
 
 def reader(form: TextForm, now: float) -> Reader:

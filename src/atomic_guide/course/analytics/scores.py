@@ -21,6 +21,9 @@ TEXT_LIMIT = 255
 KEY_BYTES = 2048
 """Bytes of user, activity and id together: PostgreSQL refuses a row of an index over 2,704, and with it the batch."""
 
+WIDE_LIMIT = KEY_BYTES // (3 * 4)
+"""Characters of which three texts surely keep to that, at four bytes each."""
+
 FUTURE_SECONDS = 2 * 86400.0
 """How far ahead of our clock a hand-in may lie: the width of all time zones, and a wrong clock's error."""
 
