@@ -49,6 +49,12 @@ def test_a_shard_is_added_and_stays_whatever_the_setting_says(tmp_path: Path) ->
         run(tmp_path, "add", "../elsewhere")
 
 
+def test_a_shard_that_the_setting_names_is_the_next_to_be_added(tmp_path: Path) -> None:
+    run(tmp_path, "list")
+    assert len(run(tmp_path, "list", DATABASES_SHARDS="5")["shards"]) == 4
+    assert run(tmp_path, "add", DATABASES_SHARDS="5") == {"shard": "shard-4", "added": True, "dry_run": False}
+
+
 def test_a_plan_is_shown_with_the_shares_before_and_after(tmp_path: Path) -> None:
     assert run(tmp_path, "plan")["zones"][0]["moves"] == []
     assert "nothing to move" in text(tmp_path, "plan")

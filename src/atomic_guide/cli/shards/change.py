@@ -24,7 +24,7 @@ def add(context: Context, name: str | None, weight: float | None, *, dry_run: bo
     On PostgreSQL, NAME is declared in databases.servers and migrated first. Embedded, its file is made, by default the
     next one; a running server sees it within a second, and it is opened from then on whatever databases.shards says.
     """
-    from atomic_guide.engines.data.embedded import make_shard, next_shard
+    from atomic_guide.engines.data.embedded import make_shard
     from atomic_guide.engines.data.layout import change
     from atomic_guide.engines.data.opening import is_embedded
 
@@ -33,17 +33,16 @@ def add(context: Context, name: str | None, weight: float | None, *, dry_run: bo
     if name is None and not embedded:
         raise click.UsageError("name the shard as databases.servers does")
 
-    async def added() -> bool:
+    async def added() -> tuple[str, bool]:
         async with context.open_shards() as shards:
-            chosen = name or next_shard(context.data, settings)
+            chosen = name or await change.free_name(shards)
+            if embedded and not dry_run:
+                await asyncio.to_thread(make_shard, context.data, settings, chosen)
             if dry_run:
-                return chosen not in {one.name for one in shards.all()}
-            return await change.add(shards, chosen, weight, time.time())
+                return chosen, await change.is_new(shards, chosen)
+            return chosen, await change.add(shards, chosen, weight, time.time())
 
-    chosen = name or next_shard(context.data, settings)
-    if embedded and not dry_run:
-        make_shard(context.data, settings, chosen)
-    new = asyncio.run(added())
+    chosen, new = asyncio.run(added())
     said = f"{chosen} takes buckets now; `atomic-guide shards rebalance` gives it its share"
     if not new:
         said = f"{chosen} is active already"

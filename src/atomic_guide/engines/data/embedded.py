@@ -46,13 +46,6 @@ def shard_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.sqlite"
 
 
-def next_shard(directory: Path, settings: DataSettings) -> str:
-    """The first name that no shard of the data directory has."""
-    _, known = database_files(directory, settings)
-    taken = {path.stem for path in known}
-    return next(name for number in range(len(taken) + 1) if (name := f"shard-{number}") not in taken)
-
-
 def make_shard(directory: Path, settings: DataSettings, name: str) -> None:
     """Make the file of a further shard beside running servers; repeatable. It serves nothing before it is registered.
 

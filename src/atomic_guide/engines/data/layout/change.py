@@ -17,14 +17,24 @@ _SEEN_SECONDS = 1.2
 """How long a change of the map may take to reach every process (shards.py looks twice a second, and may be late)."""
 
 
+async def free_name(shards: Shards) -> str:
+    """The first name of a shard file that is not registered."""
+    known = {one.name for one in await registered(shards)}
+    return next(name for number in range(len(known) + 1) if (name := f"shard-{number}") not in known)
+
+
+async def is_new(shards: Shards, name: str) -> bool:
+    """Whether `add` would change anything."""
+    return not any(one.name == name and one.state == "active" for one in await registered(shards))
+
+
 async def add(shards: Shards, name: str, weight: float | None, now: float) -> bool:
     """Register an open shard; whether it was new, or had been draining. It has no buckets before some are moved to it.
 
     Raises `Unavailable` where it is neither in the settings nor a file.
     """
     shard = shards.named(name)
-    known = {one.name: one for one in await registered(shards)}
-    if name in known and known[name].state == "active":
+    if not await is_new(shards, name):
         return False
     row = {"name": name, "zone": shard.zone, "weight": weight or shard.weight, "state": "joining", "now": now}
 
