@@ -73,6 +73,14 @@ def _contents(part: dict[str, Any]) -> str:
     return ", ".join(f"{kind} {_shape(body.get('schema'))}".strip() for kind, body in part.get("content", {}).items())
 
 
+_BOOKMARKS = """\
+Calls by a person's session answer with the header `Atomic-Guide-Bookmark`: what the caller has seen by now. Sent
+with the next call, it makes that one show at least as much, from whichever replica and process answers. Calls that
+were under way at the same time give a bookmark each; send them together, with commas between them, and keep the one
+that comes back. Without the header, a call shows all that was committed when it came. A bookmark that is not this
+installation's is taken for none."""
+
+
 def http_page(document: dict[str, Any]) -> str:
     """Return the page of every HTTP call, from the description the server serves as /openapi.json."""
     rows = []
@@ -84,7 +92,7 @@ def http_page(document: dict[str, Any]) -> str:
             body = _contents(call.get("requestBody", {}))
             rows.append(f"| `{method.upper()} {path}` | {call.get('summary', '')} | {body} | {reply} | {bad} |")
     table = "| call | does | takes | answers | refuses |\n|---|---|---|---|---|\n" + "\n".join(rows)
-    return f"{PRINTED}\n# HTTP calls\n\nShapes and fields are in `GET /openapi.json`.\n\n{table}\n"
+    return f"{PRINTED}\n# HTTP calls\n\nShapes and fields are in `GET /openapi.json`.\n\n{_BOOKMARKS}\n\n{table}\n"
 
 
 def pages() -> dict[str, str]:

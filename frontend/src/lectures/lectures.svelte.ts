@@ -18,9 +18,10 @@ export class Lectures {
     this.session = session;
   }
 
-  async load(): Promise<void> {
+  /** `current`: after a time without events. */
+  async load(current = false): Promise<void> {
     try {
-      const answer = await this.session.call<{ videos: Video[]; space?: Space }>('/api/video');
+      const answer = await this.session.call<{ videos: Video[]; space?: Space }>('/api/video', { current });
       this.videos = newestFirst(answer.videos);
       this.space = answer.space;
       this.state = 'ready';
@@ -46,14 +47,15 @@ export class Lectures {
       id,
       setTimeout(() => {
         this.#due.delete(id);
-        void this.fetch(id).catch(() => undefined);
+        void this.fetch(id, true).catch(() => undefined);
       }, AGAIN),
     );
   }
 
-  async fetch(id: string): Promise<Video | undefined> {
+  /** `current`: an event has told of a change, perhaps before every database has it. */
+  async fetch(id: string, current = false): Promise<Video | undefined> {
     try {
-      const video = await this.session.call<Video>(`/api/video/${encodeURIComponent(id)}`);
+      const video = await this.session.call<Video>(`/api/video/${encodeURIComponent(id)}`, { current });
       this.#put(video);
       return video;
     } catch (error) {

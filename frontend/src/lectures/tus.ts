@@ -3,6 +3,7 @@
  * to go on. The address is kept under the file's fingerprint, so that choosing the same file
  * another day goes on where it stopped.
  */
+import { BOOKMARK } from '../session/bookmarks';
 import { ownStore } from '../session/storage';
 import { Refused, type Session } from '../session/session';
 
@@ -140,13 +141,18 @@ export class TusUpload {
       request.setRequestHeader('Tus-Resumable', VERSION);
       request.setRequestHeader('Upload-Offset', String(offset));
       request.setRequestHeader('Content-Type', 'application/offset+octet-stream');
+      const sent = this.session.bookmarks.send();
+      if (sent.header !== null) request.setRequestHeader(BOOKMARK, sent.header);
       let watch = setTimeout(() => request.abort(), STALL);
       request.upload.onprogress = (event) => {
         clearTimeout(watch);
         watch = setTimeout(() => request.abort(), STALL);
         this.#become({ sent: offset + event.loaded });
       };
-      request.onload = () => done(answerOf(request));
+      request.onload = () => {
+        this.session.bookmarks.keep(sent, request.getResponseHeader(BOOKMARK));
+        done(answerOf(request));
+      };
       request.onerror = request.onabort = () => fail(new TypeError('network'));
       request.onloadend = () => clearTimeout(watch);
       request.send(this.file.slice(offset, offset + CHUNK));

@@ -6,6 +6,7 @@
  * the page that opened it for a code. When no way is left, `onEnd` is called once.
  */
 import type { Course, Grant, Person } from './answers';
+import { BOOKMARK, Bookmarks, type Sent } from './bookmarks';
 import { tabStore } from './storage';
 
 const RESUME = 'atomic-guide.resume';
@@ -32,6 +33,8 @@ export type Options = {
   body?: BodyInit;
   headers?: Record<string, string>;
   timeout?: number;
+  /** An event has told of something: show all that is committed. */
+  current?: boolean;
 };
 
 type Window_ = Pick<Window, 'postMessage'>;
@@ -40,6 +43,7 @@ export class Session {
   user: Person = { id: '', name: '' };
   course = { id: '', title: '' };
   onEnd: () => void = () => undefined;
+  readonly bookmarks = new Bookmarks();
   #token = '';
   #timer: ReturnType<typeof setTimeout> | undefined;
   #renewing: Promise<void> | undefined;
@@ -84,7 +88,9 @@ export class Session {
     let renewed = false;
     for (let attempt = 0; ; attempt += 1) {
       const used = this.#token;
-      const answer = await fetch(path, this.#request(options, key));
+      const sent = this.bookmarks.send(options.current);
+      const answer = await fetch(path, this.#request(options, key, sent));
+      this.bookmarks.keep(sent, answer.headers.get(BOOKMARK));
       if (answer.ok) return answer;
       const refusal = await refusalOf(answer);
       if (answer.status === 401 && !renewed) {
@@ -183,9 +189,10 @@ export class Session {
     this.#timer = setTimeout(again, Math.max(life - REFRESH_BEFORE, 5000));
   }
 
-  #request(options: Options, key: string): RequestInit {
+  #request(options: Options, key: string, sent: Sent): RequestInit {
     const method = options.method ?? 'GET';
     const headers: Record<string, string> = { Authorization: `Bearer ${this.#token}`, ...options.headers };
+    if (sent.header !== null) headers[BOOKMARK] = sent.header;
     if (method === 'POST') headers['Idempotency-Key'] = key;
     if (options.json !== undefined) headers['Content-Type'] = 'application/json';
     const body = options.json === undefined ? options.body : JSON.stringify(options.json);

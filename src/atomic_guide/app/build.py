@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from atomic_guide.app.keeping.assembly import catch_up
+from atomic_guide.app.replica_metrics import ReplicaMetrics
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
 from atomic_guide.course.analytics.ingest import Scores
@@ -33,6 +34,8 @@ from atomic_guide.engines.assets.sign import Signer
 from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.opening import is_embedded, open_databases
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.replica import Replica
+from atomic_guide.engines.data.replicas import ReplicaSet
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
@@ -190,6 +193,12 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     )
     chat = assemble_chat(shards, clock, connection, settings.rooms, settings.limits)
     health.registry.register(RoomMetrics(chat.rooms, connection))
+    health.registry.register(ReplicaMetrics(shards))
+    health.checks |= {
+        replica.name: Check(_answers(replicas, replica), needed=False)
+        for replicas in shards.replica_sets
+        for replica in replicas.replicas
+    }
     store = Store(data / "objects", settings.assets)
     parts = Parts(shards, store, Queues(shards, clock, settings.queues), settings.video, clock)
     performance = Performance(shards, clock, settings.analytics)
@@ -232,6 +241,15 @@ def _connected(connection: Connection) -> Callable[[], Awaitable[None]]:
     async def probe() -> None:
         if not connection.connected:
             raise Unavailable("not connected; rooms work within each process until it is back")
+
+    return probe
+
+
+def _answers(replicas: ReplicaSet, replica: Replica) -> Callable[[], Awaitable[None]]:
+    async def probe() -> None:
+        await replicas.looked()
+        if fault := replica.report(replicas.name).fault:
+            raise Unavailable(f"{fault}; reads go to other servers of {replicas.name}")
 
     return probe
 

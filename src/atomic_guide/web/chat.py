@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock
@@ -13,6 +15,7 @@ from atomic_guide.course.chat.history import PAGE_DEFAULT, PAGE_LIMIT, MessageHi
 from atomic_guide.course.chat.message import Author, Message, Page
 from atomic_guide.course.chat.store import Messages, Posted
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.session import FIRST_PRIMARY, current_session, outside_session
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.rooms.bus import Bus, LocalBus, NatsBus
@@ -42,7 +45,10 @@ class Ticket(msgspec.Struct):
 class Chat:
     """The conversation as callers from outside may use it: limited, stored, announced."""
 
-    def __init__(self, messages: Messages, history: MessageHistory, limits: Limits, rooms: Rooms) -> None:
+    def __init__(
+        self, shards: Shards, messages: Messages, history: MessageHistory, limits: Limits, rooms: Rooms
+    ) -> None:
+        self._shards = shards
         self._messages = messages
         self.history = history
         self.limits = limits
@@ -60,8 +66,23 @@ class Chat:
         return Receipt(posted.message.id, posted.message.seq)
 
     async def page(self, key: CourseKey, after: int | None, before: int | None, limit: int = PAGE_DEFAULT) -> Page:
-        """Messages after or before a number, in order."""
-        return await self.history.page(key, after=after, before=before, limit=limit)
+        """Messages after or before a number, in order, for a member of a room.
+
+        Who asks for what follows has heard of it, perhaps before a replica has: that comes from the primary.
+        """
+        if after is None:
+            return await self.history.page(key, before=before, limit=limit)
+        with outside_session():
+            return await self.history.page(key, after=after, before=before, limit=limit)
+
+    async def reading(self, bookmark: str) -> contextvars.Context | None:
+        """The context of a socket's frames: a session of the databases that begins at its ticket's bookmark.
+
+        None where no replica could be behind it.
+        """
+        if not self._shards.replica_sets:
+            return None
+        return (await self._shards.begin(bookmark or FIRST_PRIMARY)).context()
 
     async def close(self) -> None:
         """Say goodbye to the sockets, then finish what was accepted."""
@@ -81,7 +102,7 @@ def assemble_chat(
     history = MessageHistory(shards)
     hall = Rooms(rooms or RoomSettings(), clock, bus, history)
     messages = Messages(shards, clock, announcer(hall))
-    return Chat(messages, history, Limits(limits or LimitSettings(), clock), hall)
+    return Chat(shards, messages, history, Limits(limits or LimitSettings(), clock), hall)
 
 
 _SEQ: dict[str, Any] = {"type": "integer", "minimum": 0}
@@ -129,7 +150,7 @@ async def read_messages(call: Call[None]) -> Page:
     """Read the messages of the course in order."""
     limit = call.whole_number("limit", default=PAGE_DEFAULT, least=1, most=PAGE_LIMIT)
     after, before = call.whole_number("after"), call.whole_number("before")
-    return await call.tool.chat.page(call.session.key, after, before, limit or PAGE_DEFAULT)
+    return await call.tool.chat.history.page(call.session.key, after=after, before=before, limit=limit or PAGE_DEFAULT)
 
 
 @calls.add(
@@ -142,7 +163,9 @@ async def read_messages(call: Call[None]) -> Page:
 )
 async def issue_ticket(call: Call[None]) -> Ticket:
     """Get a ticket for the socket: usable once, for 30 seconds."""
-    return Ticket(await call.tool.sessions.issue_code(call.session, "ticket"))
+    reading = current_session()
+    bookmark = await reading.bookmark() if reading is not None else ""
+    return Ticket(await call.tool.sessions.issue_code(replace(call.session, bookmark=bookmark), "ticket"))
 
 
 @calls.add(

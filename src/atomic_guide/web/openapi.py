@@ -17,7 +17,7 @@ import msgspec
 from starlette.responses import Response
 
 from atomic_guide import errors
-from atomic_guide.web.routing import Call, Calls, Declared, Media
+from atomic_guide.web.routing import BOOKMARK, Call, Calls, Declared, Media
 
 calls = Calls()
 
@@ -25,6 +25,8 @@ JSON = "application/json"
 _PATH_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 _REFERENCE = "#/components/schemas/{name}"
 _RANGE = range(400, 600)
+_PERSONAL = frozenset({"course", "instructor"})
+"""Access by a person's session."""
 
 
 class ErrorBody(msgspec.Struct):
@@ -135,6 +137,16 @@ def _declared_parameters(row: Declared) -> Iterator[dict[str, Any]]:
             "description": parameter.description,
             "schema": parameter.schema,
         }
+    if row.access in _PERSONAL:
+        yield {
+            "name": BOOKMARK,
+            "in": "header",
+            "required": False,
+            "description": "The bookmarks of earlier answers, with commas between them: the call shows what they have"
+            " seen. Without it, or with first-primary, all that was committed when it came; first-unconstrained: what"
+            " a replica has at hand.",
+            "schema": {"type": "string"},
+        }
     declared = any(parameter.name == "Idempotency-Key" for parameter in row.parameters)
     # An LMS's forms are answered once by themselves: state, nonce and code are used up.
     if row.method == "POST" and row.path.startswith("/api/") and not declared:
@@ -168,6 +180,13 @@ def _responses(row: Declared, schemas: dict[Any, Any]) -> dict[str, Any]:
         good["content"] = {row.reply.kind: {"schema": {"type": "string"}}}
     elif row.reply is not None:
         good["content"] = {JSON: {"schema": schemas[row.reply]}}
+    if row.access in _PERSONAL:
+        good["headers"] = {
+            BOOKMARK: {
+                "description": "What the caller has seen by now, for its next call; it stands for those it had sent.",
+                "schema": {"type": "string"},
+            }
+        }
     responses = {str(row.status): good}
     for status in sorted(_failures(row)):
         responses.setdefault(str(status), _failure(row, status, schemas))

@@ -7,8 +7,8 @@
 
 A handler gets a `Call` (tool, session, decoded body, raw request) and returns a msgspec-encodable value (sent
 with the declared status), an `Answer` (another status or headers), or a Starlette response. It raises
-`GuideError`s. Before it runs, the table has checked the session and the role, bounded the body's size, and
-decoded it strictly into its type.
+`GuideError`s. Before it runs, the table has checked the session and the role, bounded the body's size, decoded it
+strictly into its type, and entered a session of the databases at the bookmark that the caller sent.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from atomic_guide import errors
+from atomic_guide.engines.data.session import FIRST_PRIMARY
 
 if TYPE_CHECKING:
     from atomic_guide.web.sessions import Session
@@ -38,6 +39,12 @@ JSON_LIMIT = 64 * 1024
 BODY_SECONDS = 30.0
 BODY_PACE = 16 * 1024
 """A body that is held may take this many seconds, and one more for so many bytes of its limit: a bad phone's pace."""
+
+BOOKMARK = "Atomic-Guide-Bookmark"
+"""The header in which a client is told what its session has seen, and with which it goes on from there. It may send
+several with commas between them; without one, a call shows all that was committed when it came."""
+
+_READING = frozenset({"GET", "HEAD"})
 
 _encoder = msgspec.json.Encoder()
 
@@ -233,14 +240,25 @@ def _endpoint(methods: dict[str, Declared]) -> Callable[[Request], Awaitable[Res
         row = methods.get(request.method) or methods["GET"]
         tool: Tool = request.app.state.tool
         session = await tool.sessions.access(request.headers, row.access) if row.access != "none" else None
-        answer = await row.handler(Call(request, tool, session, None))
-        if isinstance(answer, Response):
-            return answer
-        if isinstance(answer, Answer):
-            return json_response(answer.value, answer.status, answer.headers)
-        return json_response(answer, row.status)
+        call = Call(request, tool, session, None)
+        if session is None:
+            return _response(await row.handler(call), row.status)
+        # What decides about a change is read from the primary; the rest as new as the caller has seen it.
+        start = request.headers.get(BOOKMARK, FIRST_PRIMARY)
+        async with tool.shards.session(start, at_primary=request.method not in _READING) as reading:
+            response = _response(await row.handler(call), row.status)
+            response.headers[BOOKMARK] = await reading.bookmark()
+        return response
 
     return endpoint
+
+
+def _response(answer: Any, status: int) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    if isinstance(answer, Answer):
+        return json_response(answer.value, answer.status, answer.headers)
+    return json_response(answer, status)
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:

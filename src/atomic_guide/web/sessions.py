@@ -69,8 +69,11 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 86400
 
 
-class Session(msgspec.Struct, frozen=True):
-    """Who calls, and in which course. `ends_at` is when the LMS has to launch again, seconds since the epoch."""
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who calls, and in which course. `ends_at` is when the LMS has to launch again, seconds since the epoch.
+
+    A socket's ticket also carries the `bookmark` of the call that asked for it.
+    """
 
     tenant: str
     course: str
@@ -81,6 +84,7 @@ class Session(msgspec.Struct, frozen=True):
     locale: str
     title: str
     ends_at: float
+    bookmark: str = ""
 
     @property
     def key(self) -> CourseKey:

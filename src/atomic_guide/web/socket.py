@@ -130,6 +130,7 @@ class _Handshake(asyncio.Protocol):
                 answer = _answer(request)
                 after = _after(request)
                 session = await self._door.admit(request, self._address(transport, request))
+                context = await self._door.chat.reading(session.bookmark)
         except errors.GuideError as error:
             self._refuse(transport, error)
             return
@@ -147,7 +148,7 @@ class _Handshake(asyncio.Protocol):
             return
         rooms = self._door.chat.rooms
         person = Person(session.user, session.name, session.role)
-        socket = Socket(rooms, transport, person, session.ends_at, self._connections)
+        socket = Socket(rooms, transport, person, session.ends_at, self._connections, context)
         transport.set_protocol(socket)
         transport.write(answer)
         await rooms.join(session.key, socket, after)

@@ -130,3 +130,8 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value
 -- name: drop_carrying
 -- purpose: A carrying is done.
 DELETE FROM secrets WHERE name = 'carrying'
+
+-- name: count_served
+-- purpose: How many transactions a server has answered in this database since its statistics began.
+-- dialect: postgresql
+SELECT xact_commit AS served FROM pg_stat_database WHERE datname = current_database()

@@ -25,6 +25,7 @@ import structlog
 
 from atomic_guide import errors
 from atomic_guide.engines.data.bookmark import PRIMARY, Position
+from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.replica import Call, ReadSettings, Replica, Report
 from atomic_guide.engines.data.session import View
 from atomic_guide.engines.data.standing import Server, Standing
@@ -151,6 +152,12 @@ class ReplicaSet:
             replica.judge(standing, place, self.timeline, self._settings.max_lag_seconds)
         self._looked.set()
 
+    async def looked(self) -> None:
+        """Wait until every server has been asked once, and watch them from then on."""
+        if not self._looked.is_set():
+            self.start()
+            await self._looked.wait()
+
     def reports(self) -> list[Report]:
         """How each replica is."""
         return [replica.report(self.name) for replica in self.replicas]
@@ -173,9 +180,7 @@ class ReplicaSet:
 
     async def _chosen(self, view: View, tried: set[Replica], *, long: bool) -> tuple[Replica | None, str]:
         """A replica that may answer, and how it was found; or None and why there is none."""
-        if not self._looked.is_set():
-            self.start()
-            await self._looked.wait()
+        await self.looked()
         marked, now = view.marked_at, time.monotonic()
         if view.demands or marked is not None:
             young = marked is None or now - marked < self._settings.wait_ms / 1000
@@ -266,3 +271,14 @@ class ReplicaSet:
 
 def _least_busy(replicas: list[Replica]) -> Replica:
     return min(replicas, key=lambda replica: (len(replica.busy), random.random()))
+
+
+async def count_served(replica: Replica) -> int | None:
+    """How many transactions a replica has answered in its shard's database, for everybody; None where it is away."""
+    if replica.failure:
+        return None
+    try:
+        row = await replica.engine.one(QUERIES["count_served"])
+    except errors.DataUnavailable:
+        return None
+    return int(row["served"]) if row is not None else None

@@ -23,6 +23,7 @@ from atomic_guide.engines.data.database import Engine, Params, Row, Target, Tran
 from atomic_guide.engines.data.ownership import QUERIES, Fence, fenced, over_all
 from atomic_guide.engines.data.placement import BUCKETS, CourseKey, assign
 from atomic_guide.engines.data.queries import Query
+from atomic_guide.engines.data.replicas import ReplicaSet
 from atomic_guide.engines.data.session import FIRST_PRIMARY, Session, opened
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shard import Shard
@@ -138,11 +139,11 @@ class Shards:
             bookmark, at_primary = EVERYWHERE, True
         return Session(self.seal, bookmark, lambda: self._map.number, read_only=read_only, at_primary=at_primary)
 
-    def watch(self) -> None:
-        """Begin to watch the replicas of every shard; otherwise the first read that has a choice does."""
-        for shard in self._shards.values():
-            if shard.replicas is not None:
-                shard.replicas.start()
+    @property
+    def replica_sets(self) -> list[ReplicaSet]:
+        """Those shards' replicas that have any, in the order of the shards' names."""
+        found = [self._shards[name].replicas for name in sorted(self._shards)]
+        return [replicas for replicas in found if replicas is not None and replicas.replicas]
 
     def grouped(self, keys: Sequence[CourseKey]) -> list[Together]:
         """The courses by the shard that they are on at this moment, for one unit of work on each."""
@@ -190,6 +191,8 @@ class Shards:
     async def run(self) -> None:
         """Keep the map fresh until cancelled; a directory that does not answer leaves it as it is."""
         while True:
+            for replicas in self.replica_sets:
+                replicas.start()
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 await self.look()

@@ -44,7 +44,7 @@ async def claim(shards: Shards, queue: str, owner: str, limit: int, times: tuple
             return [Job.of(row) for row in await tx.read(QUERIES["claim_jobs"], params)]
 
         with _passing_over(every[number]):
-            taken += [Lease(job, owner, shards.of(job.key)) for job in await every[number].write(work)]
+            taken += [Lease(job, owner, shards, every[number].shard) for job in await every[number].write(work)]
     return taken
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
+from atomic_guide.engines.data.session import current_session
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -91,7 +92,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A claimed job. `token` is the fence: it grows with every claim."""
+    """A claimed job. `token` is the fence: it grows with every claim. `bookmark` is what its publisher had seen."""
 
     key: CourseKey
     id: str
@@ -102,6 +103,7 @@ class Job(msgspec.Struct, frozen=True):
     max_attempts: int
     token: int
     created_at: float
+    bookmark: str | None
 
     @classmethod
     def of(cls, row: Row) -> Job:
@@ -116,6 +118,7 @@ class Job(msgspec.Struct, frozen=True):
             max_attempts=row["max_attempts"],
             token=row["token"],
             created_at=row["created_at"],
+            bookmark=row["bookmark"],
         )
 
     @property
@@ -139,6 +142,7 @@ class Queues:
         Call `wake` once the work is committed.
         """
         now = self._clock.now()
+        session = current_session()
         row = {
             **key.columns,
             "id": f"j{secrets.token_hex(8)}",
@@ -151,6 +155,7 @@ class Queues:
             "run_after": now + job.delay,
             "created_at": now,
             "unique_key": job.unique_key,
+            "bookmark": session.promise() if session is not None else None,
         }
         return str(row["id"]) if await tx.execute(QUERIES["add_job"], row) else None
 

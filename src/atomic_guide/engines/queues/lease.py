@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from atomic_guide.engines.data.session import FIRST_PRIMARY, Session
 from atomic_guide.engines.queues.jobs import QUERIES, Job
 
 if TYPE_CHECKING:
-    from atomic_guide.engines.data.database import Database, Transaction, Work
+    from atomic_guide.engines.data.database import Transaction, Work
+    from atomic_guide.engines.data.shard import Shard
+    from atomic_guide.engines.data.shards import Shards
 
 T = TypeVar("T")
 
@@ -17,12 +22,24 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """A claimed job with the way to write on its behalf."""
+    """A job that was claimed in a shard, with the way to write on its behalf."""
 
-    def __init__(self, job: Job, owner: str, database: Database) -> None:
+    def __init__(self, job: Job, owner: str, shards: Shards, shard: Shard) -> None:
         self.job = job
         self._owner = owner
-        self._database = database
+        self._shards = shards
+        self._shard = shard
+        self._database = shards.of(job.key)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Enter the session of the job's handler: it sees what its publisher had seen, and all until the claim."""
+        async with self._shards.session(self.job.bookmark or FIRST_PRIMARY) as session:
+            # Asked together for all jobs of the claim.
+            position = await self._shard.position()
+            if position is not None:
+                session.reach(self._shard.name, position)
+            yield session
 
     async def write(self, work: Work[T]) -> T:
         """Run a unit of work if the lease still holds, in one transaction with that check. Raises `LeaseLost`."""

@@ -1,9 +1,9 @@
 -- name: add_job
 -- purpose: Publish a job; nothing happens where a live job holds the same unique key.
 INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, attempts, max_attempts,
-                  run_after, lease_until, lease_owner, token, progress, created_at, unique_key)
+                  run_after, lease_until, lease_owner, token, progress, created_at, unique_key, bookmark)
 VALUES (:bucket, :tenant, :course, :id, :queue, :kind, :subject, :payload, 'queued', :priority, 0, :max_attempts,
-        :run_after, 0, '', 0, 0, :created_at, :unique_key)
+        :run_after, 0, '', 0, 0, :created_at, :unique_key, :bookmark)
 ON CONFLICT DO NOTHING
 
 -- name: peek_jobs
@@ -23,7 +23,8 @@ WHERE (bucket, tenant, course, id) IN (
   WHERE queue = :queue AND (state = 'queued' AND run_after <= :now OR state = 'running' AND lease_until <= :now)
     AND {{writable jobs}}
   ORDER BY priority DESC, created_at, id LIMIT :limit)
-RETURNING bucket, tenant, course, id, kind, subject, payload, attempts, max_attempts, token, created_at
+RETURNING bucket, tenant, course, id, kind, subject, payload, attempts, max_attempts, token, created_at,
+          bookmark
 
 -- name: claim_jobs
 -- dialect: postgresql
@@ -34,7 +35,8 @@ WHERE (bucket, tenant, course, id) IN (
   WHERE queue = :queue AND (state = 'queued' AND run_after <= :now OR state = 'running' AND lease_until <= :now)
     AND {{writable jobs}}
   ORDER BY priority DESC, created_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
-RETURNING bucket, tenant, course, id, kind, subject, payload, attempts, max_attempts, token, created_at
+RETURNING bucket, tenant, course, id, kind, subject, payload, attempts, max_attempts, token, created_at,
+          bookmark
 
 -- name: hold_lease
 -- purpose: Prove inside a transaction that the caller still holds the job.

@@ -175,7 +175,8 @@ class Worker:
                 raise Permanent(f"no part of this program runs jobs of the kind {job.kind}")  # noqa: TRY301 - a failure as any
             if job.attempts > job.max_attempts:
                 raise Permanent("its worker ended in the middle of it, time and again")  # noqa: TRY301 - as above
-            await handler.run(lease)
+            async with lease.session():
+                await handler.run(lease)
             return await self._complete(lease)
         except LeaseLost:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -236,7 +237,7 @@ class Rooms:
                 return
             socket.pages += 1
         socket.message_began()
-        self._spawn(self._answer(room, socket, incoming))
+        self._spawn(self._answer(room, socket, incoming), socket.context)
 
     def lost(self, socket: Socket) -> None:
         """A connection has ended."""
@@ -331,8 +332,8 @@ class Rooms:
                 room.tell("who")
                 room.tell_here()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None], context: contextvars.Context | None = None) -> None:
+        task = asyncio.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

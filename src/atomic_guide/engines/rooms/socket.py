@@ -7,6 +7,7 @@ unsent decides what a slow reader still gets. Time is kept by `Rooms.sweep`, onc
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 from collections.abc import Callable, MutableSet
 from typing import TYPE_CHECKING, Any
@@ -35,11 +36,13 @@ class Socket(asyncio.Protocol):
     """A person's connection to a room.
 
     `ends_at` is when the session behind it ends (seconds since the epoch). `connections` is a web server's set
-    of what it has to end when it stops, with `shutdown()`; the socket is in it while it is connected.
+    of what it has to end when it stops, with `shutdown()`; the socket is in it while it is connected. What its frames
+    ask of the conversation runs in `context`, if there is one.
     """
 
     __slots__ = (
         "connections",
+        "context",
         "deadline",
         "ends_at",
         "faults",
@@ -66,12 +69,14 @@ class Socket(asyncio.Protocol):
         person: Person,
         ends_at: float,
         connections: MutableSet[Any],
+        context: contextvars.Context | None = None,
     ) -> None:
         self.rooms = rooms
         self.transport = transport
         self.person = person
         self.ends_at = ends_at
         self.connections = connections
+        self.context = context
         self.send: Callable[[bytes], None] = transport.write
         self.reader: wire.FrameReader | None = wire.FrameReader(rooms.settings.frame_limit)
         self.room: Room | None = None
