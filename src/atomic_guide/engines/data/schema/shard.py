@@ -1,8 +1,6 @@
-"""The schema, once, for both engines (SQLAlchemy Core metadata).
+"""The schema of a shard: everything about its courses. Times are seconds since the epoch.
 
-`directory_metadata` is the one database that every process reads: registrations, one-time codes, the bucket
-map. `shard_metadata` is each shard: everything about a course, every row and primary key beginning with
-(bucket, tenant, course), so that a bucket can be copied by a row filter. Times are seconds since the epoch.
+Every row and primary key begins with (bucket, tenant, course), so that a bucket can be copied by a row filter.
 """
 
 from __future__ import annotations
@@ -23,7 +21,6 @@ from sqlalchemy import (
     text,
 )
 
-directory_metadata = MetaData()
 shard_metadata = MetaData()
 
 
@@ -36,227 +33,7 @@ def _course_key() -> list[Column[Any]]:
     ]
 
 
-# --- directory: placement -----------------------------------------------------------------------
-
-Table(
-    "bucket_map",
-    directory_metadata,
-    Column("zone", Text, primary_key=True),
-    Column("bucket", Integer, primary_key=True, autoincrement=False),
-    Column("shard", Text, nullable=False),
-    Column("epoch", Integer, nullable=False),
-)
-
-Table(
-    "bucket_overrides",
-    directory_metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("course", Text, primary_key=True),
-    Column("shard", Text, nullable=False),
-    Column("epoch", Integer, nullable=False),
-    # The course's, so that a bucket's move passes over the courses that are not with it.
-    Column("bucket", Integer, nullable=False, server_default="-1"),
-)
-
-Table(
-    "map_changes",
-    directory_metadata,
-    # One row, counted up with every change of map, shards or zones, so that processes notice it with one cheap read.
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("number", BigInteger, nullable=False),
-)
-
-Table(
-    "shards",
-    directory_metadata,
-    Column("name", Text, primary_key=True),
-    Column("zone", Text, nullable=False),
-    # joining (its buckets are not yet its own), active, draining (its buckets are to leave) or drained
-    Column("state", Text, nullable=False),
-    # The share of its zone's load that it is to carry, beside the other shards' weights.
-    Column("weight", Double, nullable=False),
-    Column("added_at", Double, nullable=False),
-)
-
-Table(
-    "tenant_zones",
-    directory_metadata,
-    # Tenants whose data must stay in a zone other than the default one.
-    Column("tenant", Text, primary_key=True),
-    Column("zone", Text, nullable=False),
-)
-
-Table(
-    "moves",
-    directory_metadata,
-    # A bucket, or one course of it (tenant and course are set), that goes from one shard to another.
-    Column("id", Text, primary_key=True),
-    Column("zone", Text, nullable=False),
-    Column("bucket", Integer, nullable=False),
-    Column("tenant", Text, nullable=False),
-    Column("course", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    # The epoch that the target will own it at.
-    Column("epoch", BigInteger, nullable=False),
-    # planned, copying, fencing, flipped, cleaning, done, aborting or aborted
-    Column("state", Text, nullable=False),
-    # The mover's lease and its fence: grows with every mover that takes the move over.
-    Column("owner", Text, nullable=False),
-    Column("lease_until", Double, nullable=False),
-    Column("token", BigInteger, nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    # How long writes of the bucket had to wait.
-    Column("pause_ms", Double, nullable=False),
-    Column("error", Text),
-    Column("created_at", Double, nullable=False),
-    Column("updated_at", Double, nullable=False),
-    Index("moves_state", "state", "created_at"),
-    # A bucket and its courses move one after the other.
-    Index(
-        "moves_one",
-        "zone",
-        "bucket",
-        unique=True,
-        sqlite_where=text("state NOT IN ('done', 'aborted')"),
-        postgresql_where=text("state NOT IN ('done', 'aborted')"),
-    ),
-)
-
-Table(
-    "schema_floor",
-    directory_metadata,
-    # One row: the oldest revision whose programs may use this database; a contracting revision raises it.
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("revision", Text, nullable=False),
-)
-
-# --- directory: sessions and one-time codes --------------------------------------------------------
-
-Table(
-    "one_time_codes",
-    directory_metadata,
-    # Only a digest is kept: who reads the database cannot use a code.
-    Column("kind", Text, primary_key=True),
-    Column("digest", Text, primary_key=True),
-    Column("payload", Text, nullable=False),
-    Column("expires_at", Double, nullable=False),
-    # A retry with the same Idempotency-Key within the code's life is answered again.
-    Column("used_by", Text),
-    Index("one_time_codes_expiry", "expires_at"),
-)
-
-Table(
-    "secrets",
-    directory_metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("created_at", Double, nullable=False),
-)
-
-# --- directory: LTI (owner: course/lti) ------------------------------------------------------------
-
-Table(
-    "lti_platforms",
-    directory_metadata,
-    Column("id", Text, primary_key=True),
-    Column("issuer", Text, nullable=False),
-    Column("client_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("auth_url", Text, nullable=False),
-    Column("token_url", Text, nullable=False),
-    Column("keyset_url", Text, nullable=False),
-    # The audience of client assertions where it is not the token URL.
-    Column("auth_audience", Text),
-    # More origins whose pages may frame the tool, separated by spaces.
-    Column("origins", Text, nullable=False, server_default=""),
-    Column("active", Boolean, nullable=False),
-    Column("created_at", Double, nullable=False),
-    UniqueConstraint("issuer", "client_id"),
-)
-
-Table(
-    "lti_deployments",
-    directory_metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("platform", Text, nullable=False),
-    Column("deployment_id", Text, nullable=False),
-    Column("created_at", Double, nullable=False),
-    UniqueConstraint("platform", "deployment_id"),
-)
-
-Table(
-    "lti_changes",
-    directory_metadata,
-    # One row, counted up with every change of a registration, so that processes notice it with one cheap read.
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("number", BigInteger, nullable=False),
-)
-
-Table(
-    "lti_logins",
-    directory_metadata,
-    # Counts up: the newest rows are kept when there are too many.
-    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    # Only digests of what must not be guessed are kept.
-    Column("state", Text, nullable=False, unique=True),
-    Column("nonce", Text, nullable=False),
-    Column("binding", Text, nullable=False),
-    Column("platform", Text, nullable=False),
-    # The parameters of the login request as JSON, to begin it again in another window.
-    Column("request", Text, nullable=False),
-    Column("expires_at", Double, nullable=False),
-    Column("used_at", Double),
-    Index("lti_logins_nonce", "nonce"),
-    Index("lti_logins_expiry", "expires_at"),
-)
-
-Table(
-    "lti_invitations",
-    directory_metadata,
-    Column("digest", Text, primary_key=True),
-    Column("expires_at", Double, nullable=False),
-    Column("used_at", Double),
-)
-
-# --- directory: keeping (owner: course/keeping) -----------------------------------------------------
-
-Table(
-    "erasures",
-    directory_metadata,
-    Column("id", Text, primary_key=True),
-    # person or tenant
-    Column("kind", Text, nullable=False),
-    # Digests with the installation's key; `person` is empty where a whole tenant was erased.
-    Column("tenant", Text, nullable=False),
-    Column("person", Text, nullable=False),
-    Column("videos", Boolean, nullable=False),
-    # pending or done
-    Column("state", Text, nullable=False),
-    # Whom to erase, as JSON, to go on after a crash; empty as soon as it is done.
-    Column("target", Text, nullable=False),
-    Column("began_at", Double, nullable=False),
-    Column("changed_at", Double, nullable=False),
-    Column("finished_at", Double),
-    # JSON, sealed; empty while pending.
-    Column("receipt", Text, nullable=False),
-    Index("erasures_changed", "changed_at"),
-)
-
-Table(
-    "legal_holds",
-    directory_metadata,
-    Column("id", Text, primary_key=True),
-    Column("tenant", Text, nullable=False),
-    # Both empty for the whole tenant; one of them otherwise.
-    Column("course", Text, nullable=False),
-    Column("person", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("placed_at", Double, nullable=False),
-    Column("lifted_at", Double),
-)
-
-# --- shard: ownership ------------------------------------------------------------------------------
+# --- ownership ------------------------------------------------------------------------------
 
 Table(
     "bucket_owner",
@@ -279,7 +56,7 @@ Table(
     Column("revision", Text, nullable=False),
 )
 
-# --- shard: course and members ---------------------------------------------------------------------
+# --- course and members ---------------------------------------------------------------------
 
 Table(
     "courses",
@@ -331,7 +108,7 @@ Table(
     Index("idempotency_expiry", "expires_at"),
 )
 
-# --- shard: chat (owner: course/chat) --------------------------------------------------------------
+# --- chat (owner: course/chat) --------------------------------------------------------------
 
 Table(
     "messages",
@@ -348,7 +125,7 @@ Table(
     UniqueConstraint("bucket", "tenant", "course", "author", "id", name="messages_once"),
 )
 
-# --- shard: jobs (owner: engines/queues) -----------------------------------------------------------
+# --- jobs (owner: engines/queues) -----------------------------------------------------------
 
 Table(
     "jobs",
@@ -384,7 +161,7 @@ Table(
     Index("jobs_subject", "bucket", "tenant", "course", "subject"),
 )
 
-# --- shard: videos and uploads (owner: course/video) -----------------------------------------------
+# --- videos and uploads (owner: course/video) -----------------------------------------------
 
 Table(
     "videos",
@@ -429,7 +206,7 @@ Table(
     Index("uploads_expiry", "expires_at"),
 )
 
-# --- shard: scores (owner: course/analytics) -------------------------------------------------------
+# --- scores (owner: course/analytics) -------------------------------------------------------
 
 Table(
     "scores",
@@ -488,7 +265,7 @@ Table(
     Column("finished_at", Double),
 )
 
-# --- shard: keeping (owner: course/keeping) --------------------------------------------------------
+# --- keeping (owner: course/keeping) --------------------------------------------------------
 
 Table(
     "record_reads",
