@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from atomic_guide.cli import program
+from atomic_guide.clock import SystemClock
+from atomic_guide.course.analytics.imports import Imports
 from atomic_guide.engines.data.embedded import open_embedded
-from atomic_guide.engines.data.placement import CourseKey
-from tests.score_files import WRITERS, count_stored, scores, write_csv
+from tests.score_files import KEY, WRITERS, count_stored, scores, write_csv
 
 COURSE = ("--tenant", "t1", "--context", "course-1")
 MEBI = 2**20
@@ -40,40 +40,33 @@ def start(data: Path, file: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def stored(data: Path) -> tuple[int, float]:
-    async def count() -> tuple[int, float]:
-        shards = await open_embedded(data)
-        try:
-            return await count_stored(shards, CourseKey.of("t1", "course-1"))
-        finally:
-            await shards.close()
-
-    return asyncio.run(count())
-
-
-def test_an_import_that_is_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    rows = scores(120_000)
-    file, data, chance = write_csv(tmp_path / "a.csv", rows), tmp_path / "data", random.Random(5)
-    run(data, "imports")
-    killed = partly = 0
-    deadline = time.monotonic() + 45
-    while killed < 6 and time.monotonic() < deadline:
-        process = start(data, file)
-        try:
-            process.wait(chance.uniform(0.3, 1.6))
-        except subprocess.TimeoutExpired:
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_an_import_that_is_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    rows, chance, data = scores(150_000), random.Random(5), tmp_path / "data"
+    file, seen = write_csv(tmp_path / "a.csv", rows), 0
+    shards = await open_embedded(data)
+    noted = Imports(shards, SystemClock())
+    try:
+        for _ in range(4):
+            process = start(data, file)
+            async with asyncio.timeout(25):
+                while not (listed := await noted.listed(1)) or listed[0]["accepted"] <= seen:
+                    assert process.poll() is None
+                    await asyncio.sleep(0.005)
+            await asyncio.sleep(chance.uniform(0, 0.1))
             process.send_signal(signal.SIGKILL)
-            killed += 1
-        process.wait(10)
-        listed = run(data, "imports")["imports"]
-        if listed and not listed[0]["finished_at"]:
-            partly += 1
-            assert stored(data)[0] == listed[0]["accepted"]
-    found = run(data, "import", str(file), *COURSE)
-    assert killed > 0
-    assert found["finished_at"]
-    assert (found["accepted"], found["duplicates"], found["rejected_count"]) == (120_000, 0, 0)
-    assert stored(data) == (120_000, sum(row["score"] for row in rows))
+            process.wait(10)
+            (latest,) = await noted.listed(1)
+            assert latest["finished_at"] is None
+            seen = latest["accepted"]
+            assert (await count_stored(shards, KEY))[0] == seen
+        found = await asyncio.to_thread(run, data, "import", str(file), *COURSE)
+        assert found["finished_at"]
+        assert (found["accepted"], found["duplicates"], found["rejected_count"]) == (150_000, 0, 0)
+        assert await count_stored(shards, KEY) == (150_000, sum(row["score"] for row in rows))
+    finally:
+        await shards.close()
 
 
 def test_rows_and_reasons_are_printed(tmp_path: Path) -> None:
@@ -157,11 +150,13 @@ def peak(data: Path, file: Path) -> int:
     return int(done.stderr.splitlines()[-1]) * 1024
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, form: str) -> None:
     peaks = []
-    for count in (20_000, 120_000):
+    for count in (20_000, 100_000):
         rows = scores(count)
         if form == "parquet":
             # One group for the whole file is the worst that a writer can do.
