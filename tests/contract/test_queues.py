@@ -251,7 +251,7 @@ async def test_a_bad_job_is_retried_then_becomes_a_dead_letter_beside_good_ones(
         await installation.until(*["done"] * 8, "dead")
     assert attempts == [1, 2, 3]
     assert Counter(installation.observed) == {"k done": 8, "k retried": 2, "k dead": 1}
-    (letter,) = await installation.letters.list()
+    ((letter,), _) = await installation.letters.list()
     assert (letter.subject, letter.reason, letter.attempts) == ("bad", "the disk is away", 3)
 
 
@@ -264,7 +264,7 @@ async def test_an_unexpected_error_is_retried_and_named(
     await installation.publish(COURSES[0])
     async with installation.working(do):
         await installation.until("dead", passing=0.1)
-    (letter,) = await installation.letters.list()
+    ((letter,), _) = await installation.letters.list()
     assert "ZeroDivisionError" in letter.reason
 
 
@@ -367,7 +367,7 @@ async def test_a_job_of_an_unknown_kind_says_so(installation: Installation) -> N
     await installation.until("dead")
     worker.stop()
     await asyncio.wait_for(task, 5)
-    (letter,) = await installation.letters.list()
+    ((letter,), _) = await installation.letters.list()
     assert "kind k" in letter.reason
 
 

@@ -45,7 +45,7 @@ def test_a_dead_letter_is_listed_shown_replayed_and_dropped(data: Path) -> None:
     assert run(data, "queues")["queues"][0]["state"] == "dead"
     assert run(data, "queues", "--state", "dead")["jobs"][0]["id"] == letter["id"]
     assert run(data, "dead-letters", "replay", letter["id"]) == {"replayed": letter["id"]}
-    assert run(data, "dead-letters", "list") == {"dead_letters": []}
+    assert run(data, "dead-letters", "list") == {"dead_letters": [], "complete": True, "missing": {}}
     assert run(data, "queues")["queues"][0]["state"] == "queued"
     with pytest.raises(NotFound):
         run(data, "dead-letters", "drop", letter["id"])

@@ -172,7 +172,7 @@ async def test_a_cut_off_file_fails_with_a_reason_and_a_dead_letter(
     assert words in shown["reason"]
     assert shown["reason"].count(". ") >= 1, "the remedy follows the cause"
     assert {"name": "checked", "state": "failed"} in shown["steps"]
-    (letter,) = await DeadLetters(studio.shards).list()
+    ((letter,), _) = await DeadLetters(studio.shards).list()
     assert (letter.subject, letter.reason) == (shown["id"], shown["reason"])
     assert (await (await studio.enter("learner", "s1")).get("/api/video")).json()["videos"] == []
 
@@ -186,7 +186,7 @@ async def test_a_failed_video_can_be_tried_again(studio: Studio, lecture: bytes)
     assert (await teacher.post(f"/api/video/{shown['id']}/retry")).status_code == 409
     async with studio.working():
         await media.until(teacher, shown["id"], "failed")
-    assert len(await DeadLetters(studio.shards).list()) == 1
+    assert len((await DeadLetters(studio.shards).list()).letters) == 1
 
 
 async def test_a_video_that_plays_but_lacks_qualities_can_be_tried_again(studio: Studio, lecture: bytes) -> None:

@@ -31,6 +31,11 @@ class JobMetrics:
         self._wait = Gauge(
             "atomic_guide_job_oldest_wait_seconds", "Age of the oldest queued job.", ("queue",), registry=registry
         )
+        self._missing = Gauge(
+            "atomic_guide_jobs_shards_missing",
+            "Shards that did not tell of their jobs; the counts are older while there are any.",
+            registry=registry,
+        )
 
     def observe(self, kind: str, outcome: str, seconds: float) -> None:
         """One run of a job has ended; a worker's `Observe`."""
@@ -39,10 +44,14 @@ class JobMetrics:
 
     async def look(self, shards: Shards, clock: Clock) -> None:
         """Count the jobs of all shards; for a root task."""
-        rows = await count_jobs(shards)
+        found = await count_jobs(shards)
+        self._missing.set(len(found.missing))
+        if found.missing:
+            # A part would look like queues that empty; the last whole count stays.
+            return
         self._jobs.clear()
         self._wait.clear()
-        for row in rows:
+        for row in found.jobs:
             self._jobs.labels(row["queue"], row["state"]).set(row["jobs"])
             if row["state"] == "queued":
                 self._wait.labels(row["queue"]).set(max(0.0, clock.now() - from_iso(row["oldest"])))

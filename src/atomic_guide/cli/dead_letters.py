@@ -28,9 +28,10 @@ def command() -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most letters to list (default 100).")
 def list_letters(context: Context, limit: int) -> None:
     """List the dead letters, the newest first."""
-    found = _ask(context, lambda letters: letters.list(limit))
+    found, missing = _ask(context, lambda letters: letters.list(limit))
     lines = [f"{one.id}  {one.died_at}  {one.kind:18} {one.subject:20} {one.reason}" for one in found]
-    context.emit({"dead_letters": msgspec.to_builtins(found)}, "\n".join(lines) or "there are no dead letters")
+    text = "\n".join(lines) or "there are no dead letters"
+    context.emit_found("dead_letters", msgspec.to_builtins(found), text, missing)
 
 
 @command.command()

@@ -47,6 +47,11 @@ class Context:
         elif text:
             click.echo(text)
 
+    def emit_found(self, name: str, rows: list[Any], text: str, missing: dict[str, str]) -> None:
+        """Print what was found in all shards, and of which shards it lacks something, and why."""
+        lacks = [f"incomplete, without {shard}: {reason}" for shard, reason in missing.items()]
+        self.emit({name: rows, "complete": not missing, "missing": missing}, "\n".join([text, *lacks]))
+
 
 class Progress:
     """Prints what goes on to stderr, at most once a second and never for work shorter than that."""

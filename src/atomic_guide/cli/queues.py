@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from atomic_guide.cli.options import Context, data_options
+
+if TYPE_CHECKING:
+    from atomic_guide.engines.queues.overview import Overview
 
 
 @click.command()
@@ -17,32 +20,32 @@ from atomic_guide.cli.options import Context, data_options
 def command(context: Context, state: str | None, limit: int) -> None:
     """Count the jobs of every queue by state, or list those of one state. Works beside a running server."""
     if state is None:
-        rows = asyncio.run(_counts(context))
+        rows, missing = asyncio.run(_counts(context))
         lines = [f"{row['queue']:12} {row['state']:10} {row['jobs']:8}  oldest {row['oldest']}" for row in rows]
-        context.emit({"queues": rows}, "\n".join(lines) or "there are no jobs")
+        context.emit_found("queues", rows, "\n".join(lines) or "there are no jobs", missing)
         return
     if state not in _STATES:
         raise click.UsageError(f"--state is one of {', '.join(_STATES)}")
-    rows = asyncio.run(_listed(context, state, limit))
+    rows, missing = asyncio.run(_listed(context, state, limit))
     lines = [
         f"{row['id']}  {row['kind']:18} {row['subject']:20} {row['progress']:4.0%}"
         f"  attempt {row['attempts']}/{row['max_attempts']}  {row['created_at']}"
         for row in rows
     ]
-    context.emit({"jobs": rows}, "\n".join(lines) or f"no job is {state}")
+    context.emit_found("jobs", rows, "\n".join(lines) or f"no job is {state}", missing)
 
 
 _STATES = ("queued", "running", "done", "dead", "cancelled")
 
 
-async def _counts(context: Context) -> list[dict[str, Any]]:
+async def _counts(context: Context) -> Overview:
     from atomic_guide.engines.queues.overview import count_jobs
 
     async with context.open_shards() as shards:
         return await count_jobs(shards)
 
 
-async def _listed(context: Context, state: str, limit: int) -> list[dict[str, Any]]:
+async def _listed(context: Context, state: str, limit: int) -> Overview:
     from atomic_guide.engines.queues.overview import list_jobs
 
     async with context.open_shards() as shards:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from atomic_guide.clock import iso
+from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.engines.queues.jobs import QUERIES
-from atomic_guide.errors import NotFound
+from atomic_guide.errors import DataUnavailable, NotFound
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database, Row, Transaction
@@ -32,25 +33,30 @@ class DeadLetter(msgspec.Struct, frozen=True):
     died_at: str
 
 
+class Letters(NamedTuple):
+    """Dead letters of the shards that answered; why the others' are missing, by shard."""
+
+    letters: list[DeadLetter]
+    missing: dict[str, str]
+
+
 class DeadLetters:
     """The dead letters of every shard."""
 
     def __init__(self, shards: Shards) -> None:
         self._shards = shards
 
-    async def list(self, limit: int = 100) -> list[DeadLetter]:
+    async def list(self, limit: int = 100) -> Letters:
         """The newest dead letters of all shards, at most `limit`."""
-        found = [
-            _letter(shard, row)
-            for shard in self._shards.all()
-            for row in await shard.read(QUERIES["list_dead"], {"limit": limit})
-        ]
-        return sorted(found, key=lambda letter: letter.died_at, reverse=True)[:limit]
+        found = await scatter(self._shards.all(), QUERIES["list_dead"], {"limit": limit}, short=True)
+        letters = [_letter(shard, row) for shard, row in found.rows]
+        letters.sort(key=lambda letter: letter.died_at, reverse=True)
+        return Letters(letters[:limit], found.missing)
 
     async def show(self, job: str) -> DeadLetter:
-        """One dead letter. Raises `NotFound`."""
+        """One dead letter. Raises `NotFound`, or `DataUnavailable` where it may be in a shard that does not answer."""
         shard, row = await self._find(job)
-        return _letter(shard, row)
+        return _letter(shard.name, row)
 
     async def replay(self, job: str, now: float) -> None:
         """Queue it again with all its attempts. Raises `NotFound`."""
@@ -61,10 +67,14 @@ class DeadLetters:
         await self._change(job, "drop_dead")
 
     async def _find(self, job: str) -> tuple[Database, Row]:
-        for shard in self._shards.all():
-            row = await shard.one(QUERIES["find_dead"], {"id": job})
-            if row is not None:
-                return shard, row
+        every = {shard.name: shard for shard in self._shards.all()}
+        found = await scatter(list(every.values()), QUERIES["find_dead"], {"id": job}, short=True)
+        for shard, row in found.rows:
+            return every[shard], row
+        if found.missing:
+            raise DataUnavailable(
+                f"the dead letter {job} is in no shard that answers: {'; '.join(found.missing.values())}"
+            )
         raise NotFound(f"there is no dead letter {job}; `atomic-guide dead-letters list` shows them")
 
     async def _change(self, job: str, query: str, **values: float) -> None:
@@ -78,10 +88,10 @@ class DeadLetters:
             raise NotFound(f"the dead letter {job} has just been replayed or dropped")
 
 
-def _letter(shard: Database, row: Row) -> DeadLetter:
+def _letter(shard: str, row: Row) -> DeadLetter:
     return DeadLetter(
         id=row["id"],
-        shard=shard.name,
+        shard=shard,
         tenant=row["tenant"],
         course=row["course"],
         queue=row["queue"],

@@ -14,6 +14,7 @@ import msgspec
 
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
+from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.engines.data.session import current_session
 
 if TYPE_CHECKING:
@@ -174,13 +175,13 @@ class Queues:
         return await tx.execute(QUERIES["replay_subject"], params)
 
     async def position(self, key: CourseKey, subject: str) -> int | None:
-        """How many jobs are claimed before the subject's queued one; None where none is queued."""
+        """How many jobs of the shards that answer are claimed before the subject's queued one; None where none is."""
         row = await self._shards.of(key).one(QUERIES["find_waiting"], {**key.columns, "subject": subject})
         if row is None:
             return None
         params = {name: row[name] for name in ("queue", "priority", "created_at", "id")}
-        counts = [await shard.one(QUERIES["count_ahead"], params) for shard in self._shards.all()]
-        return sum(int(count["ahead"]) for count in counts if count is not None)
+        found = await scatter(self._shards.all(), QUERIES["count_ahead"], params, short=True)
+        return sum(int(count["ahead"]) for _, count in found.rows)
 
     def on_wake(self, waker: Callable[[str], None]) -> None:
         """Have `waker(queue)` called after jobs were published: a worker of this process, or a bus to others."""
