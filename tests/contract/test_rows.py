@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from atomic_guide import errors
 from atomic_guide.engines.data import rows as rows_module
+from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.engines.data.rows import Field, Table, insert_rows, read_many
@@ -28,6 +29,9 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = 'u
 -- purpose: What is stored of a course.
 SELECT activity, score FROM scores
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course ORDER BY activity, at
+-- name: set_state
+-- purpose: What a mover does to a bucket.
+UPDATE bucket_owner SET state = :state WHERE bucket = :bucket
 """,
     "here",
 )
@@ -89,7 +93,7 @@ async def test_bad_rows_are_told_and_the_others_are_stored(shards: Shards) -> No
     given[9] = row("a0009", float("nan"))
     given[10] = ("u", None, 5.0, "", 1.0, 10.0)
     given[11] = ("u", "short")
-    given[12] = row("a0012", 10**400)
+    given[12] = row("a0012", 2**53 + 1)
     given[1999] = ("u", "a1999", 5.0, "", True, 10.0)
     result = await insert_rows(shards, KEY, SCORES, given)
     assert (result.inserted, result.duplicates) == (2000 - 9, 0)
@@ -150,6 +154,23 @@ async def test_rows_go_to_their_course_alone_while_others_write(shards: Shards) 
     results = await asyncio.gather(*(insert_rows(shards, key, SCORES, given) for key in keys))
     assert [result[:2] for result in results] == [(300, 0)] * 6
     assert [len(await stored(shards, key)) for key in keys] == [300] * 6
+
+
+async def test_rows_of_a_course_that_is_moving_wait_for_it(shards: Shards) -> None:
+    async def set_state(state: str) -> None:
+        async def work(tx: Transaction) -> None:
+            await tx.execute(QUERIES["set_state"], {"state": state, "bucket": KEY.bucket})
+
+        await shards.place(KEY).shard.write(work)
+
+    await set_state("fenced")
+    storing = asyncio.create_task(insert_rows(shards, KEY, SCORES, [row("a"), row("b")]))
+    await asyncio.sleep(0.2)
+    assert not storing.done()
+    assert await stored(shards) == []
+    await set_state("owned")
+    assert (await storing)[:2] == (2, 0)
+    assert await stored(shards) == ["a", "b"]
 
 
 EXAMPLES = itertools.count()

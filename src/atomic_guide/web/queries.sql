@@ -26,7 +26,6 @@ DELETE FROM secrets WHERE name LIKE 'session:%' AND created_at < :before
 
 -- name: find_answer
 -- purpose: What an earlier request with the same Idempotency-Key was answered.
--- batch: yes
 SELECT fingerprint, status, answer, expires_at FROM idempotency
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user AND call = :call AND key = :key
 

@@ -42,6 +42,7 @@ _TYPES: dict[str, frozenset[type]] = {
     "boolean": frozenset({bool}),
 }
 _INTEGER = 1 << 63
+_EXACT = 1 << 53
 
 
 class Found(NamedTuple):
@@ -213,10 +214,8 @@ def _fault(field: Field, value: Any) -> str | None:
 
 
 def _finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
+    """Whether a column of floats holds the value as it is: an integer beyond 53 bits, it does not."""
+    return -_EXACT <= value <= _EXACT if isinstance(value, int) else math.isfinite(value)
 
 
 def _encodable(text: str) -> bool:
