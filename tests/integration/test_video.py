@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from atomic_guide.clock import ManualClock, SystemClock
+from atomic_guide.course.keeping.holds import Holds
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.engines.assets.sign import SigningSettings
 from atomic_guide.engines.data.database import Transaction
@@ -383,6 +384,21 @@ async def test_a_source_that_need_not_be_kept_goes_once_the_video_is_ready(tmp_p
         shown = await ready(studio, teacher, lecture)
         assert await variants(teacher, shown["playback"])
     assert list((tmp_path / "objects").rglob("source")) == []
+
+
+@pytest.mark.parametrize("scope", ["tenant", "course", "person"])
+async def test_a_video_under_legal_hold_cannot_be_deleted(studio: Studio, lecture: bytes, scope: str) -> None:
+    teacher = await studio.enter()
+    video = await media.upload(teacher, lecture)
+    key, holds = studio.key(), Holds(studio.shards.directory, SystemClock())
+    course, person = key.course if scope == "course" else "", "teacher" if scope == "person" else ""
+    await holds.add(key.tenant, "" if person else studio.key("course-2").course, "u9" if person else "", "case 10")
+    hold = await holds.add(key.tenant, course, person, "case 11")
+    refused = await teacher.delete(f"/api/video/{video}")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    assert "case 11" not in refused.text
+    await holds.lift(hold.id)
+    assert (await teacher.delete(f"/api/video/{video}")).status_code == 204
 
 
 async def test_a_deleted_video_leaves_nothing(studio: Studio, lecture: bytes, tmp_path: Path) -> None:

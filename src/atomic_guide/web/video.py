@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from atomic_guide import errors
 from atomic_guide.clock import iso
+from atomic_guide.course.keeping.holds import Holds
 from atomic_guide.course.video.chapters import Chapter
 from atomic_guide.course.video.videos import announcement
 from atomic_guide.web.idempotency import idempotent
@@ -123,10 +124,12 @@ async def _show(call: Call[None]) -> VideoView:
     return await _view(call, video)
 
 
-@calls.add("DELETE", "/api/video/{id}", access="instructor", status=204, failures=(404,))
+@calls.add("DELETE", "/api/video/{id}", access="instructor", status=204, failures=(404, 409))
 async def delete_video(call: Call[None]) -> Response:
-    """Remove a video with every copy."""
+    """Remove a video with every copy; one that is under legal hold stays."""
     key, video = call.session.key, call.request.path_params["id"]
+    found = await call.tool.media.videos.find(key, video)
+    await Holds(call.tool.shards.directory, call.tool.clock).check_row(key, found.uploader)
     await call.tool.media.videos.delete(key, video)
     await call.tool.media.announce(key, "video", {"id": video, "status": "deleted", "progress": 0})
     return Response(status_code=204)

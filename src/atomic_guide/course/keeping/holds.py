@@ -11,6 +11,7 @@ from atomic_guide.clock import Clock
 from atomic_guide.course.keeping.key import QUERIES
 from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.engines.data.database import Database, Row, Transaction
+from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import Conflict, Invalid, NotFound
 
 
@@ -84,6 +85,11 @@ class Holds:
                 " `atomic-guide erase hold remove ID`",
                 details={"holds": [hold.id for hold in held]},
             )
+
+    async def check_row(self, key: CourseKey, person: str) -> None:
+        """Raise `Conflict` where a row of a course about a person must not be removed; the case stays unnamed."""
+        if any(hold.covers(key.course, person) for hold in await self.of(key.tenant)):
+            raise Conflict("this is under legal hold and stays; ask the operator of the tool")
 
 
 def _hold(row: Row) -> Hold:
