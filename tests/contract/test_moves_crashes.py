@@ -20,7 +20,7 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shards import Shards
 from tests.engines import ENGINES, opened_shards
-from tests.moving import ADD, FOLLOWING, REMOVE, addresses, fill, message, other, rows_on, seqs, where
+from tests.moving import ADD, FOLLOWING, REMOVE, SEQS, addresses, fill, message, other, rows_on, seqs, where
 from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[2]
@@ -196,6 +196,21 @@ async def held_up(
 
     setattr(thing, name, gated)
     await carrying.run()
+
+
+async def test_the_source_answers_no_more_when_the_target_begins_to(shards: Shards, clock: ManualClock) -> None:
+    await fill(shards, KEY, 3)
+    source, epoch = shards.place(KEY)
+    move = await Mover(shards, "mover", clock, FOLLOWING).start(BUCKET, other(shards, KEY))
+    asleep, wake = asyncio.Event(), asyncio.Event()
+    moving = asyncio.create_task(held_up(shards, clock, move.id, "own", (asleep, wake)))
+    await asleep.wait()
+    # A router that has not heard of the flip would read here what is old once the target takes writes.
+    with pytest.raises(errors.Fenced):
+        await source.read(SEQS, KEY.columns, epoch=epoch)
+    wake.set()
+    await moving
+    assert await seqs(shards, KEY) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("step", ["copy", "flip", "own", "purge"])

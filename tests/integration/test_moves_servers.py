@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from atomic_guide import errors
+from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.moves import Limits, Mover, Progress, Scope, verify
 from atomic_guide.engines.data.moves.servers import name_of, peer_address
-from atomic_guide.engines.data.ownership import Fence, fenced
+from atomic_guide.engines.data.ownership import Fence, fenced, over_all
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.servers import open_servers
@@ -191,19 +192,24 @@ def test_the_address_for_another_server_names_no_application() -> None:
     )
 
 
-async def test_a_long_write_holds_up_the_move_and_not_the_other_writers(shards: Shards) -> None:
+@pytest.mark.parametrize("kind", ["course", "shard"])
+async def test_a_long_write_is_waited_for_and_holds_up_no_other_writer(shards: Shards, kind: str) -> None:
     await fill(shards, KEY, 20)
     source, epoch = shards.place(KEY)
-    assert isinstance(source.primary, PostgresDatabase)
     mover = Mover(shards, "mover", limits=FOLLOWING)
     move = await mover.start(BUCKET, other(shards, KEY))
     slow = query("SELECT pg_sleep(1)")
     writing: list[asyncio.Task[Any]] = []
 
+    async def work(tx: Transaction) -> None:
+        # That it may write is decided before, and must hold for what it writes afterwards.
+        await tx.read(slow)
+        await tx.execute(ADD, message(KEY, 99))
+
     def told(progress: Progress) -> None:
         if progress.step == "catch_up":
-            work = fenced(lambda tx: tx.read(slow), [Fence(KEY, epoch)])
-            writing.append(asyncio.create_task(source.write(work)))
+            held = over_all(work) if kind == "shard" else fenced(work, [Fence(KEY, epoch)])
+            writing.append(asyncio.create_task(source.write(held)))
 
     moving = asyncio.create_task(mover.carry_out(move.id, told))
     waits, seq = [], 100
@@ -212,10 +218,11 @@ async def test_a_long_write_holds_up_the_move_and_not_the_other_writers(shards: 
         seq += 1
         await shards.of(KEY).write(lambda tx, seq=seq: tx.execute(ADD, message(KEY, seq)))  # type: ignore[misc]
         waits.append(time.monotonic() - began)
-    assert (await moving).state == "done"
+    ended = await moving
+    assert (ended.state, ended.error) == ("done", None)
     await writing[0]
     assert max(waits) < 0.9
-    assert await seqs(shards, KEY) == [*range(1, 21), *range(101, seq + 1)]
+    assert await seqs(shards, KEY) == [*range(1, 21), 99, *range(101, seq + 1)]
 
 
 async def test_a_copy_that_the_target_refuses_is_given_up(shards: Shards) -> None:
