@@ -183,12 +183,15 @@ async def test_a_subscription_is_never_a_synchronous_standby() -> None:
             assert states == [f"{name_of(move.id)}|async\nshard-0-eu|quorum"]
 
 
-def test_the_address_for_another_server_names_no_application() -> None:
-    address = (
-        "postgresql://u:p@one:5432,two:5433/db?application_name=shard-0-eu&target_session_attrs=primary&sslmode=require"
+def test_the_address_for_another_server_names_no_application_and_finds_the_primary() -> None:
+    assert peer_address("postgresql://u:p@one/db?application_name=shard-0-eu&sslmode=require") == (
+        "postgresql://u:p@one/db?sslmode=require&connect_timeout=5"
     )
-    assert peer_address(address) == (
-        "postgresql://u:p@one:5432,two:5433/db?target_session_attrs=primary&sslmode=require&connect_timeout=5"
+    assert peer_address("postgresql://u:p@one:5432,two:5433/db") == (
+        "postgresql://u:p@one:5432,two:5433/db?connect_timeout=5&target_session_attrs=primary"
+    )
+    assert peer_address("postgresql://u@one,two/db?target_session_attrs=read-write") == (
+        "postgresql://u@one,two/db?target_session_attrs=read-write&connect_timeout=5"
     )
 
 

@@ -61,6 +61,9 @@ def peer_address(address: str) -> str:
     parts = urlsplit(address)
     options = [(key, value) for key, value in parse_qsl(parts.query) if key != "application_name"]
     options.append(("connect_timeout", "5"))
+    if "," in parts.netloc and not any(key == "target_session_attrs" for key, _ in options):
+        # Of several hosts only the primary has the slot.
+        options.append(("target_session_attrs", "primary"))
     return urlunsplit(parts._replace(query=urlencode(options)))
 
 
