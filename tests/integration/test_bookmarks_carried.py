@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 from click.testing import CliRunner
+from websockets.sync.client import ClientConnection, connect
 
 from atomic_guide.cli import program
 from atomic_guide.clock import SystemClock
@@ -86,6 +87,41 @@ def test_bookmarks_of_calls_at_the_same_time_are_sent_together(servers: list[Run
         marks.append(writer.post("/api/chat/message", json={"content": "m"}).headers[BOOKMARK])
         page = reader.get("/api/chat/messages", headers={BOOKMARK: ", ".join(reversed(marks))})
         assert page.json()["last_seq"] == 1
+
+
+def test_a_socket_goes_on_from_the_bookmark_of_its_ticket(servers: list[RunningServer]) -> None:
+    one, other = servers
+    with one.enter("ada") as writer, other.enter("ada") as reader:
+        mark = writer.post("/api/chat/message", json={"content": "first"}).headers[BOOKMARK]
+        ticket = reader.post("/api/chat/ticket", headers={BOOKMARK: mark}).json()["ticket"]
+        address = f"{other.url.replace('http', 'ws', 1)}/api/chat/ws?ticket={ticket}"
+        with connect(address, open_timeout=20) as socket:
+            assert told(socket, "welcome")["last_seq"] == 1
+            before = counted(other, "replica")
+            assert contents(socket, {"before": 2}) == ["first"]
+            assert counted(other, "replica") == before + 2
+            socket.send(json.dumps({"type": "message", "id": "mine", "data": {"content": "second"}}))
+            assert told(socket, "ack")["seq"] == 2
+            assert contents(socket, {"before": 3}) == ["first", "second"]
+            # What follows was announced, perhaps before a replica has it.
+            before = counted(other, "replica")
+            assert contents(socket, {"after": 1}) == ["second"]
+            assert counted(other, "replica") == before
+
+
+def told(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    """The data of the next frame of a kind."""
+    for _ in range(20):
+        frame = json.loads(socket.recv(timeout=20))
+        if frame["type"] == kind:
+            data: dict[str, Any] = frame["data"]
+            return data
+    raise AssertionError(kind)
+
+
+def contents(socket: ClientConnection, page: dict[str, int]) -> list[str]:
+    socket.send(json.dumps({"type": "history", "id": "page", "data": page}))
+    return [message["content"] for message in told(socket, "history")["messages"]]
 
 
 def test_replicas_are_seen_by_operators(servers: list[RunningServer], databases: Databases, late: Cluster) -> None:
