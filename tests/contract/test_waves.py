@@ -74,6 +74,15 @@ async def test_what_was_stopped_is_found_and_ended(site: Layout) -> None:
     assert [await site.messages(key) for key in keys] == [3, 3, 3]
 
 
+async def test_the_same_wish_again_ends_the_move_that_was_begun(site: Layout) -> None:
+    (key,) = await site.fill(1)
+    wanted = Wanted(Scope("default", key.bucket), other(site, key))
+    begun = await Mover(site.shards, "killed").start(*wanted)
+    outcome = await Heard(site).waves.carry_out([wanted])
+    assert ([move.id for move in outcome.done], outcome.failed) == ([begun.id], ())
+    assert at(site, key) == wanted.target
+
+
 async def test_two_courses_of_a_bucket_move_one_after_the_other(site: Layout) -> None:
     keys = [CourseKey("t1", name, 7) for name in ("one", "two")]
     for key in keys:

@@ -69,14 +69,15 @@ def move(context: Context, bucket: int | None, target: str, at_once: int | None,
         return [await pins.find_course(shards, *what["course"])]
 
     async def wanted(shards: Shards) -> list[Wanted]:
+        await find_registered(shards, target)
         if bucket is not None:
             return [Wanted(Scope(what["zone"], bucket), target)]
         return pins.elsewhere(shards, await courses(shards), target)
 
     async def work(shards: Shards, waves: Waves) -> Outcome:
-        await find_registered(shards, target)
         if bucket is not None:
             return await waves.carry_out(await wanted(shards))
+        await find_registered(shards, target)
         return await pins.pin(shards, waves, await courses(shards), target)
 
     _run(context, wanted, work, at_once, dry_run=what["dry_run"])

@@ -94,17 +94,21 @@ class Waves:
         return self.outcome
 
     async def carry_out(self, wanted: Sequence[Wanted]) -> Outcome:
-        """Write moves down and carry them out, wave by wave. One that cannot be begun is reported as failed."""
+        """Write moves down and carry them out, wave by wave. One that cannot be begun is reported as failed.
+
+        One that was written down before, by a command that was stopped or killed, is ended.
+        """
         self._total += len(wanted)
+        before = {Wanted(move.scope, move.target): move for move in await self.unfinished()}
         left = list(wanted)
         while left and not self._stopped:
             wave, left = _wave(left)
             begun = []
-            for scope, target in wave:
+            for one in wave:
                 try:
-                    begun.append(await self._mover.start(scope, target))
+                    begun.append(before.get(one) or await self._mover.start(one.scope, one.target))
                 except GuideError as error:
-                    self._failed.append(f"{scope}: {error.message}")
+                    self._failed.append(f"{one.scope}: {error.message}")
             await asyncio.gather(*(self._one(move.id, str(move.scope)) for move in begun))
         return self.outcome
 
