@@ -173,7 +173,8 @@ async def test_a_failed_over_primary_loses_no_acknowledged_write_and_reads_go_on
     shard = cluster.shards[0]
     shard.make_synchronous()
     async with installed(cluster, failover=True) as settings, opened(settings) as shards:
-        acknowledged, bookmark = 0, await written(shards, 0)
+        early = await written(shards, 0)
+        acknowledged, bookmark = 0, early
         stop = asyncio.Event()
         failed_writes = 0
 
@@ -190,9 +191,9 @@ async def test_a_failed_over_primary_loses_no_acknowledged_write_and_reads_go_on
                 else:
                     acknowledged, bookmark = number, mark
 
-        async def read() -> tuple[int, int]:
-            """How often a read was answered and refused while nothing was the primary."""
-            answered = refused = 0
+        async def read() -> int:
+            """How often a read was answered."""
+            answered = 0
             while not stop.is_set():
                 least = acknowledged
                 try:
@@ -200,26 +201,29 @@ async def test_a_failed_over_primary_loses_no_acknowledged_write_and_reads_go_on
                     assert found >= least
                     answered += 1
                 except errors.DataUnavailable:
-                    refused += 1
+                    await asyncio.sleep(0.05)
                 await asyncio.sleep(0.01)
-            return answered, refused
+            return answered
 
-        tasks: tuple[Awaitable[None], Awaitable[tuple[int, int]]] = (
+        tasks: tuple[Awaitable[None], Awaitable[int]] = (
             asyncio.ensure_future(write()),
             asyncio.ensure_future(read()),
         )
         await asyncio.sleep(0.5)
         written_before = acknowledged
         shard.primary.kill()
-        await asyncio.sleep(0.5)
+        # A bookmark whose place is known is served by the replicas alone; one whose primary died before it could say
+        # where it was is refused until there is a primary again.
+        for _ in range(10):
+            await seen(shards, early)
+            await asyncio.sleep(0.05)
         await asyncio.to_thread(shard.fail_over, _furthest(shard.replicas))
         async with asyncio.timeout(20):
             while acknowledged < written_before + 10:  # noqa: ASYNC110 - the writer has no event for that
                 await asyncio.sleep(0.05)
         stop.set()
-        _, (answered, refused) = await asyncio.gather(*tasks)
+        _, answered = await asyncio.gather(*tasks)
         assert answered > 20
-        assert answered > 5 * refused
         assert await get(shards) >= acknowledged
         # Bookmarks of the former timeline still hold, and those of the new one bring readers to the replica again.
         await until(lambda: any(report.healthy for report in reports(shards)))
