@@ -56,7 +56,7 @@ def bench(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] not in known:
         say(f"no benchmark {arguments[0]!r}; there are: {', '.join(known) or 'none'}")
         return 2
-    _set_up("dev")
+    _set_up("dev", "parquet")
     if arguments:
         return _become(str(PYTHON), "-m", f"bench.{arguments[0]}", *arguments[1:])
     results = [subprocess.run([str(PYTHON), "-m", f"bench.{name}"], cwd=ROOT, check=False).returncode for name in known]
