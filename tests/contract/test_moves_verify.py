@@ -77,20 +77,19 @@ async def test_a_copy_that_nobody_waits_for_is_removed(shards: Shards) -> None:
     assert await verify(shards) == []
 
 
-async def test_of_two_owners_the_one_that_the_map_names_stays_and_the_rows_of_the_other_go_last(
-    shards: Shards,
-) -> None:
+async def test_of_two_owners_the_one_that_the_map_names_stays_and_no_row_of_the_other_is_lost(shards: Shards) -> None:
     await fill(shards, KEY, 3)
     here, there = where(shards, KEY), other(shards, KEY)
     await say(shards, there, "owned", 1)
     await shards.named(there).primary.write(lambda tx: tx.execute(ADD, message(KEY, 9)))
-    # What is written there, and nowhere else perhaps, is not removed by the same repair.
     assert kinds(await verify(shards, repair=True)) == [("twice", there, True), ("rows", there, False)]
-    assert await rows_on(shards.named(there).primary, KEY.bucket) == 1
-    assert kinds(await verify(shards)) == [("rows", there, False)]
-    assert kinds(await verify(shards, repair=True)) == [("rows", there, True)]
     assert (where(shards, KEY), await seqs(shards, KEY)) == (here, [1, 2, 3])
-    assert await verify(shards) == []
+    # What was written there may be nowhere else: however often it is repaired, a person decides about it.
+    for _ in range(2):
+        (left,) = await verify(shards, repair=True)
+        assert (left.kind, left.shard, left.repaired) == ("rows", there, False)
+        assert "by hand" in left.remedy
+    assert await rows_on(shards.named(there).primary, KEY.bucket) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Whether directory and shards agree on who owns what, and whether moves have left anything behind.
 
-Buckets that move, or have moved while this looked, are passed over. `repair` does what loses nothing: it removes rows
-only from a shard that has let go of them, where their owner says that it owns them.
+Buckets that move, or have moved while this looked, are passed over. `repair` does what loses nothing: the only rows
+that it removes are copies that were still arriving, which nobody has answered from or written to.
 """
 
 from __future__ import annotations
