@@ -156,6 +156,11 @@ async def _seed_person(shards: Shards, data: Path, key: CourseKey, user: str, ma
     read = {"at": NOW, "call": "performance", "reads": 1}
     await put(shards, key, "record_reads", **read, reader="teacher", subject=user)
     await put(shards, key, "record_reads", **read, reader=user, subject="")
+    await put(shards, key, "posting_marks", user=user, mark=NOW)
+    await put(shards, key, "mutes", user=user, until=None, at=NOW)
+    done = {"at": NOW, "seq": None, "until": None}
+    await put(shards, key, "moderation", revision=number, moderator="teacher", action="muted", subject=user, **done)
+    await put(shards, key, "moderation", revision=number + 2, moderator=user, action="closed", subject="", **done)
 
 
 def identity(key: CourseKey, user: str) -> str:

@@ -32,6 +32,13 @@ _ROUNDS = 5
 """How often rows are looked for; what a request under way or a moving bucket brought is found the second time."""
 
 
+_PERSON = (
+    *("drop_member", "drop_answers", "drop_mute", "drop_posting_mark", "unname_moderators", "unname_moderated"),
+    *("unname_videos", "drop_mentions", "bump_gradebook"),
+)
+"""What is done once for a person in a course, after what goes in batches."""
+
+
 class Forgetter:
     """Forgets people and tenants; `spool` is the folder of unfinished uploads."""
 
@@ -99,10 +106,11 @@ class Forgetter:
         if whom.videos:
             for row in await database.read(QUERIES["list_own_videos"], params):
                 await self._drop_video(database, key, row["id"])
-        await self._all(database, QUERIES["empty_messages"], params)
+        while await database.write(_emptying(params)):
+            pass
         await self._all(database, QUERIES["drop_scores"], params)
-        for query in ("drop_member", "drop_answers", "unname_videos", "drop_mentions", "bump_gradebook"):
-            await database.write(_executing(QUERIES[query], params))
+        for query in _PERSON:
+            await database.write(_executing(QUERIES[query], {**params, "erased": ERASED}))
         await self._unname_reads(database, params)
 
     async def _course(self, database: Database, key: CourseKey) -> None:
@@ -179,6 +187,15 @@ class Forgetter:
                 await tx.execute(QUERIES["count_change"])
 
         await self._shards.directory.write(work)
+
+
+def _emptying(params: dict[str, Any]) -> Callable[[Transaction], Awaitable[int]]:
+    async def work(tx: Transaction) -> int:
+        # First: the tombstones bear the number of the change that they are.
+        await tx.execute(QUERIES["count_room_change"], params)
+        return await tx.execute(QUERIES["empty_messages"], params)
+
+    return work
 
 
 def _executing(query: Query, params: dict[str, Any]) -> Callable[[Transaction], Awaitable[int]]:

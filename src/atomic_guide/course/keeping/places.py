@@ -30,7 +30,16 @@ KEY = ("bucket", "tenant", "course")
 SHARD: tuple[Place, ...] = (
     Place("bucket_owner", (), (), ("epoch", "state", "token", "changed_at"), "nobody"),
     Place("schema_floor", (), (), ("revision",), "nobody"),
-    Place("courses", (), (), ("context", "title", "return_url", "last_seq", "created_at"), "nobody"),
+    Place(
+        "courses",
+        (),
+        (),
+        (
+            *("context", "title", "return_url", "last_seq", "created_at", "room_revision", "room_mark", "closed_at"),
+            *("muted", "live_revision", "live_until"),
+        ),
+        "nobody",
+    ),
     Place("course_services", (), (), ("roster_url", "line_items_url", "scopes", "updated_at", "roster_at"), "nobody"),
     Place("gradebooks", (), (), ("version", "updated_at"), "nobody"),
     # A reason for a rejected row shows the value that was refused, which is no id of anybody.
@@ -48,7 +57,11 @@ SHARD: tuple[Place, ...] = (
     Place("members", ("user",), ("name", "role", "created_at", "seen_at"), (), "removed"),
     Place("idempotency", ("user",), ("call", "key", "fingerprint", "status", "answer", "expires_at"), (), "removed"),
     # The number stays, so that the course's numbers have no gap; so does the moment, which orders the others.
-    Place("messages", ("author",), ("id", "content"), ("seq", "created_at", "deleted_at"), "emptied"),
+    Place("messages", ("author",), ("id", "content"), ("seq", "created_at", "deleted_at", "revision"), "emptied"),
+    Place("posting_marks", ("user",), ("mark",), (), "removed"),
+    Place("mutes", ("user",), ("until", "at"), (), "removed"),
+    # That a message was deleted or somebody muted stays known; by whom, or whose, does not.
+    Place("moderation", ("moderator", "subject"), (), ("revision", "at", "action", "seq", "until"), "unnamed"),
     Place("scores", ("user",), ("activity", "at", "id", "score", "maximum"), (), "removed"),
     Place(
         "uploads",

@@ -51,10 +51,34 @@ DELETE FROM idempotency WHERE bucket = :bucket AND tenant = :tenant AND course =
 
 -- name: empty_messages
 -- purpose: Turn a batch of a person's messages into tombstones; their numbers stay taken.
-UPDATE messages SET author = '', content = '', id = 'deleted-' || seq, deleted_at = :now
+UPDATE messages SET author = '', content = '', id = 'deleted-' || seq, deleted_at = COALESCE(deleted_at, :now),
+revision = (SELECT room_revision FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course)
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq IN (
   SELECT seq FROM messages
   WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND author = :user ORDER BY seq LIMIT :limit)
+
+-- name: count_room_change
+-- purpose: Count a change of a course's room, so that every process looks what it is.
+UPDATE courses SET room_revision = room_revision + 1
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+
+-- name: drop_mute
+-- purpose: A person is not muted in a course any more.
+DELETE FROM mutes WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+
+-- name: drop_posting_mark
+-- purpose: Forget how much a person has said lately.
+DELETE FROM posting_marks WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+
+-- name: unname_moderators
+-- purpose: Keep what a person did as a moderator, without the person.
+UPDATE moderation SET moderator = :erased
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND moderator = :user
+
+-- name: unname_moderated
+-- purpose: Keep that somebody was moderated, without the person.
+UPDATE moderation SET subject = :erased
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :user
 
 -- name: drop_scores
 -- purpose: Remove a batch of a person's scores.
@@ -265,14 +289,27 @@ INSERT INTO retention_marks (bucket, tenant, course, checked_at) VALUES (:bucket
 ON CONFLICT (bucket, tenant, course) DO UPDATE SET checked_at = excluded.checked_at
 
 -- name: old_messages
--- purpose: Messages of a course from before a moment that still say something.
+-- purpose: Messages of a course from before a moment that still have an author, deleted ones too.
 SELECT seq, author FROM messages
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq > :after
-AND created_at < :before AND deleted_at IS NULL ORDER BY seq LIMIT :limit
+AND created_at < :before AND author <> '' ORDER BY seq LIMIT :limit
+
+-- name: deleted_with_content
+-- purpose: Messages of a shard that were deleted and have kept their content, because of a hold.
+SELECT bucket, tenant, course, seq, author FROM messages AS m
+WHERE revision IS NOT NULL AND content <> '' AND {{writable m}}
+AND (bucket, tenant, course, seq) > (:bucket, :tenant, :course, :seq)
+ORDER BY bucket, tenant, course, seq LIMIT :limit
+
+-- name: empty_content
+-- purpose: Let go of the content of a deleted message.
+UPDATE messages SET content = ''
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq = :seq AND deleted_at IS NOT NULL
 
 -- name: empty_message
 -- purpose: Turn a message into a tombstone; its number stays taken.
-UPDATE messages SET author = '', content = '', id = 'deleted-' || seq, deleted_at = :now
+UPDATE messages SET author = '', content = '', id = 'deleted-' || seq, deleted_at = COALESCE(deleted_at, :now),
+revision = (SELECT room_revision FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course)
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq = :seq
 
 -- name: old_scores
@@ -300,6 +337,10 @@ AND state = 'dead' AND finished_at < :before
 -- name: drop_old_reads
 -- purpose: Forget the entries of a course's log of reads from before a moment.
 DELETE FROM record_reads WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND at < :before
+
+-- name: drop_old_moderation
+-- purpose: Forget what moderators of a course did before a moment.
+DELETE FROM moderation WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND at < :before
 
 -- name: erased_of
 -- purpose: Everybody who was erased from a tenant, as digests.

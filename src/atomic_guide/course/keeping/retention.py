@@ -56,10 +56,11 @@ class Retention:
         self._left = TURN
         total = Released()
         limited = (self._settings.messages_days, self._settings.scores_days, self._settings.videos_days)
-        limits = (*limited, self._settings.dead_letters_days, self._settings.reads_days)
-        if not any(limits):
-            return total
+        others = (self._settings.dead_letters_days, self._settings.reads_days, self._settings.moderation_days)
         for shard in self._shards.all():
+            await self._release(shard)
+            if not any((*limited, *others)):
+                continue
             params = {"before": self._clock.now() - _DAY, "limit": COURSES}
             for row in await shard.scan(QUERIES["courses_to_look_at"], params):
                 if self._left <= 0:
@@ -94,8 +95,26 @@ class Retention:
                 break
             mark = rows[-1]["seq"]
             free = [row["seq"] for row in rows if not _held(holds, key, row["author"])]
-            total += await self._write(database, "empty_message", key, [{"seq": seq} for seq in free])
+            seqs: list[dict[str, object]] = [{"seq": seq} for seq in free]
+            total += await self._write(database, "empty_message", key, seqs, count="count_room_change")
         return total
+
+    async def _release(self, shard: Database) -> None:
+        """Let go of what deleted messages said, where it was kept for a hold that is lifted."""
+        mark: dict[str, object] = {"bucket": -1, "tenant": "", "course": "", "seq": 0}
+        while self._left > 0:
+            rows = await shard.scan(QUERIES["deleted_with_content"], {**mark, "limit": BATCH})
+            if not rows:
+                return
+            mark = {name: rows[-1][name] for name in mark}
+            holds = {tenant: await self._holds.of(tenant) for tenant in {row["tenant"] for row in rows}}
+            courses: dict[CourseKey, list[dict[str, object]]] = {}
+            for row in rows:
+                key = CourseKey(row["tenant"], row["course"], row["bucket"])
+                if not _held(holds[key.tenant], key, row["author"]):
+                    courses.setdefault(key, []).append({"seq": row["seq"]})
+            for key, seqs in courses.items():
+                await self._write(self._shards.of(key), "empty_content", key, seqs)
 
     async def _scores(self, database: Database, key: CourseKey, holds: Sequence[Hold]) -> int:
         if not self._settings.scores_days:
@@ -112,7 +131,7 @@ class Retention:
             after = {f"after_{name}": last[name] for name in ("user", "activity", "at", "id")}
             free = [row for row in rows if not _held(holds, key, row["user"])]
             names = [{name: row[name] for name in ("user", "activity", "at", "id")} for row in free]
-            total += await self._write(database, "drop_score", key, names, bump=True)
+            total += await self._write(database, "drop_score", key, names, count="bump_gradebook")
         return total
 
     async def _old_videos(self, database: Database, key: CourseKey, holds: Sequence[Hold]) -> int:
@@ -138,23 +157,25 @@ class Retention:
         for days, query in (
             (self._settings.dead_letters_days, "drop_old_dead"),
             (self._settings.reads_days, "drop_old_reads"),
+            (self._settings.moderation_days, "drop_old_moderation"),
         ):
             if days and self._left > 0:
                 total += await self._write(database, query, key, [{"before": self._before(days)}])
         return total
 
     async def _write(
-        self, database: Database, query: str, key: CourseKey, rows: list[dict[str, object]], *, bump: bool = False
+        self, database: Database, query: str, key: CourseKey, rows: list[dict[str, object]], *, count: str = ""
     ) -> int:
+        """Run a statement for each row; before that the one that counts the change, where there is one."""
         self._left -= 1
         now = self._clock.now()
 
         async def work(tx: Transaction) -> int:
+            if count:
+                await tx.execute(QUERIES[count], {**key.columns, "now": now})
             changed = 0
             for row in rows:
                 changed += await tx.execute(QUERIES[query], {**key.columns, **row, "now": now})
-            if bump and changed:
-                await tx.execute(QUERIES["bump_gradebook"], {**key.columns, "now": now})
             return changed
 
         return await database.write(work) if rows else 0

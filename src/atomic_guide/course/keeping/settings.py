@@ -76,3 +76,11 @@ class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "d"},
         ),
     ] = None
+    moderation_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        msgspec.Meta(
+            description="When an entry of the log of moderation goes: who deleted a message or muted somebody, and when;"
+            " none: never.",
+            extra={"unit": "d"},
+        ),
+    ] = None

@@ -67,6 +67,23 @@ Table(
     Column("return_url", Text),
     Column("last_seq", BigInteger, nullable=False, server_default="0"),
     Column("created_at", Double, nullable=False),
+    # Counts the changes of the room: deletions, mutes, closing and opening, live sessions.
+    Column("room_revision", BigInteger, nullable=False, server_default="0"),
+    # What of the room's rate is spent, as a time (engines/rooms/budget.py).
+    Column("room_mark", Double, nullable=False, server_default="0"),
+    # Set while only instructors may write.
+    Column("closed_at", Double),
+    # How many rows of `mutes` there may be; 0 saves the look.
+    Column("muted", Integer, nullable=False, server_default="0"),
+    # The live session: its row in `moderation`, and when it ends by itself. Both NULL where there is none.
+    Column("live_revision", BigInteger),
+    Column("live_until", Double),
+    Index(
+        "courses_live",
+        "live_until",
+        sqlite_where=text("live_until IS NOT NULL"),
+        postgresql_where=text("live_until IS NOT NULL"),
+    ),
 )
 
 Table(
@@ -120,9 +137,59 @@ Table(
     Column("id", Text, nullable=False),
     Column("content", Text, nullable=False),
     Column("created_at", Double, nullable=False),
-    # Set in a tombstone: author and content are empty, the number stays taken.
+    # Set in a tombstone: nobody is shown its author or content, and the number stays taken. One that was deleted in
+    # the room keeps author and id, so that it is not posted a second time, and its content while that is under legal
+    # hold; erasure and retention empty all three.
     Column("deleted_at", Double),
+    # The course's room_revision when it was deleted.
+    Column("revision", BigInteger),
     UniqueConstraint("bucket", "tenant", "course", "author", "id", name="messages_once"),
+    Index(
+        "messages_deleted",
+        "bucket",
+        "tenant",
+        "course",
+        "revision",
+        sqlite_where=text("revision IS NOT NULL"),
+        postgresql_where=text("revision IS NOT NULL"),
+    ),
+)
+
+Table(
+    "posting_marks",
+    shard_metadata,
+    # What of a person's rate of messages is spent, as a time (engines/rooms/budget.py), over all processes.
+    *_course_key(),
+    Column("user", Text, primary_key=True),
+    Column("mark", Double, nullable=False),
+)
+
+Table(
+    "mutes",
+    shard_metadata,
+    # Who may not write: until a time, or until it is lifted.
+    *_course_key(),
+    Column("user", Text, primary_key=True),
+    Column("until", Double),
+    Column("at", Double, nullable=False),
+)
+
+Table(
+    "moderation",
+    shard_metadata,
+    # Who did what in a room and when, one row for each of its revisions that a person made; never what was said.
+    *_course_key(),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("moderator", Text, nullable=False),
+    # deleted, muted, unmuted, closed, opened, live or ended
+    Column("action", Text, nullable=False),
+    # Whose message was deleted, or who was muted; empty otherwise.
+    Column("subject", Text, nullable=False),
+    # The deleted message's number.
+    Column("seq", BigInteger),
+    # Until when somebody was muted, or a live session lasts.
+    Column("until", Double),
 )
 
 # --- jobs (owner: engines/queues) -----------------------------------------------------------
