@@ -49,6 +49,11 @@ async def test_what_one_says_everybody_gets_by_socket_and_by_http(tmp_path: Path
             "members": [{"id": user, "name": user.title(), "role": "learner"} for user in ("ada", "ben")],
             "count": 2,
             "role": "learner",
+            "open": True,
+            "live": None,
+            "muted": False,
+            "mutes": [],
+            "revision": 0,
         }  # fmt: skip
         await ada.send("message", "m-1", content="Hello, everybody")
         assert (await ada.next("ack")) == {"type": "ack", "id": "m-1", "data": {"id": "m-1", "seq": 1}}

@@ -15,6 +15,7 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.rooms import room as room_module
 from atomic_guide.engines.rooms import wire
 from atomic_guide.engines.rooms.presence import Person
+from atomic_guide.engines.rooms.record import Changes, Standing
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.engines.rooms.socket import Socket
@@ -79,9 +80,13 @@ class Stored:
         self.count += 1
         return self.count
 
-    async def last_seq(self, key: Any) -> int:
+    async def standing(self, key: Any) -> Standing:
         await asyncio.sleep(0)
-        return self.count
+        return Standing(self.count, 0)
+
+    async def changes(self, key: Any, after: int) -> Changes:
+        await asyncio.sleep(0)
+        return Changes(0, {}, {}, [])
 
     async def frames(self, key: Any, after: int, limit: int) -> list[tuple[int, bytes]]:
         await asyncio.sleep(0)

@@ -148,7 +148,7 @@ class _Process:
             _every(30, "prune logins", tool.lti.prune),
             _every(60, "prune answers", lambda: prune_answers(tool)),
             _every(60, "tend uploads", tool.media.uploads.tend),
-            _every(LOOK_SECONDS, "notice erasures", lambda: tool.forgotten.look(chat.rooms, chat.history), limit=30),
+            _every(LOOK_SECONDS, "notice erasures", lambda: tool.forgotten.look(chat.rooms), limit=30),
             _every(5, "count jobs", lambda: self._jobs.look(tool.shards, tool.clock)),
             chat.rooms.run(),
             tool.shards.run(),

@@ -19,8 +19,9 @@ from atomic_guide.engines.data.session import FIRST_PRIMARY, current_session, ou
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.rooms.bus import Bus, LocalBus, NatsBus
+from atomic_guide.engines.rooms.ports import Receipt
 from atomic_guide.engines.rooms.presence import Person
-from atomic_guide.engines.rooms.registry import Receipt, Rooms
+from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.web.limits import Limits, LimitSettings
 from atomic_guide.web.problems import problem
@@ -99,7 +100,7 @@ def assemble_chat(
 ) -> Chat:
     """The chat over open engines; without a connection, rooms live in this process only."""
     bus: Bus = NatsBus(connection) if connection is not None else LocalBus()
-    history = MessageHistory(shards)
+    history = MessageHistory(shards, clock)
     hall = Rooms(rooms or RoomSettings(), clock, bus, history)
     messages = Messages(shards, clock, announcer(hall))
     return Chat(shards, messages, history, Limits(limits or LimitSettings(), clock), hall)
@@ -176,6 +177,7 @@ async def issue_ticket(call: Call[None]) -> Ticket:
     parameters=(
         Parameter("ticket", {"type": "string"}, "From `POST /api/chat/ticket`."),
         Parameter("after", _SEQ, "The newest `seq` that the client has; what follows is sent first."),
+        Parameter("revision", _SEQ, "The newest `revision` that it has heard of; what was deleted since is told."),
     ),
 )
 async def open_socket(_call: Call[None]) -> Any:

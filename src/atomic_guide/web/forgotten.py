@@ -16,7 +16,6 @@ from atomic_guide.engines.data.placement import CourseKey
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
-    from atomic_guide.course.chat.history import MessageHistory
     from atomic_guide.engines.data.database import Database
     from atomic_guide.engines.rooms.registry import Rooms
     from atomic_guide.web.sessions import Session, Sessions
@@ -53,7 +52,7 @@ class Forgotten:
         concerned = self._about(session.tenant, session.user)
         return any(self._sessions.begun_at(session) <= known.began_at for known in concerned)
 
-    async def look(self, rooms: Rooms, history: MessageHistory) -> None:
+    async def look(self, rooms: Rooms) -> None:
         """Read what is new and act on it; for a root task."""
         since = self._clock.now() - _WINDOW
         rows = await self._directory.read(QUERIES["read_changed_erasures"], {"since": since})
@@ -65,13 +64,10 @@ class Forgotten:
             rooms.evict(lambda room, user: any(known in begun for known in self._about(room.tenant, user)))
         for row in fresh:
             if row["state"] == "done":
-                await self._retract(self._known[row["id"]], rooms, history)
+                for key in self._rooms_of(self._known[row["id"]], rooms):
+                    rooms.look_again(key)
         # Last: where the database did not answer, the next look begins again.
         self._acted = {(row["id"], row["state"]) for row in rows}
-
-    async def _retract(self, known: _Known, rooms: Rooms, history: MessageHistory) -> None:
-        for key in self._rooms_of(known, rooms):
-            rooms.retract(key, await history.deleted_since(key, known.began_at))
 
     def _rooms_of(self, known: _Known, rooms: Rooms) -> list[CourseKey]:
         return [

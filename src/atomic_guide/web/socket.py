@@ -128,7 +128,7 @@ class _Handshake(asyncio.Protocol):
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 request = _parse(head)
                 answer = _answer(request)
-                after = _after(request)
+                after, revision = _number(request, "after"), _number(request, "revision")
                 session = await self._door.admit(request, self._address(transport, request))
                 context = await self._door.chat.reading(session.bookmark)
         except errors.GuideError as error:
@@ -151,7 +151,7 @@ class _Handshake(asyncio.Protocol):
         socket = Socket(rooms, transport, person, session.ends_at, self._connections, context)
         transport.set_protocol(socket)
         transport.write(answer)
-        await rooms.join(session.key, socket, after)
+        await rooms.join(session.key, socket, after, revision)
 
     def _address(self, transport: asyncio.Transport, request: Request) -> str:
         peer = transport.get_extra_info("peername")
@@ -206,10 +206,10 @@ def _answer(request: Request) -> bytes:
     raise errors.Invalid("this is no proper WebSocket handshake")
 
 
-def _after(request: Request) -> int | None:
-    text = parse_qs(urlsplit(request.path).query).get("after", [None])[0]
+def _number(request: Request, name: str) -> int | None:
+    text = parse_qs(urlsplit(request.path).query).get(name, [None])[0]
     if text is None:
         return None
     if not _SEQ.fullmatch(text):
-        raise errors.Invalid("after must be the number of a message", details={"parameter": "after"})
+        raise errors.Invalid(f"{name} must be a whole number", details={"parameter": name})
     return int(text)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from atomic_guide import errors
-from atomic_guide.clock import iso
+from atomic_guide.clock import Clock, iso
 from atomic_guide.course.chat.message import Author, Message, Page
+from atomic_guide.course.chat.state import read_room
 from atomic_guide.course.chat.store import QUERIES
 from atomic_guide.engines.data.database import Row
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.rooms.record import DELETIONS_LIMIT, Changes, Deletion, Standing
 
 PAGE_LIMIT = 200
 """Most messages of a page: about 1 ms of reading, and at most 3 MB where each of them is as long as can be."""
@@ -21,13 +25,30 @@ _NEWEST = 2**53 - 1
 class MessageHistory:
     """The stored messages of every course."""
 
-    def __init__(self, shards: Shards) -> None:
+    def __init__(self, shards: Shards, clock: Clock) -> None:
         self._shards = shards
+        self._clock = clock
 
-    async def last_seq(self, key: CourseKey) -> int:
-        """The newest message's number; 0 where nothing has been said."""
-        row = await self._shards.of(key).one(QUERIES["read_last_seq"], key.columns)
-        return int(row["last_seq"]) if row is not None else 0
+    async def standing(self, key: CourseKey) -> Standing:
+        """The newest message's number and the room's revision; 0 where nothing has been said or done."""
+        row = await self._shards.of(key).one(QUERIES["read_standing"], key.columns)
+        return Standing(row["last_seq"], row["room_revision"]) if row is not None else Standing(0, 0)
+
+    async def changes(self, key: CourseKey, after: int) -> Changes:
+        """How a course's room is, and what was deleted there after a revision."""
+        # Before the deletions: these may then go further than the revision, never less far.
+        room = await read_room(self._shards, self._clock, key)
+        params = {**key.columns, "after": after, "limit": DELETIONS_LIMIT + 1}
+        rows = await self._shards.of(key).read(QUERIES["deleted_after"], params)
+        newest = [Deletion(row["revision"], row["seq"], row["deleted_at"]) for row in rows[:DELETIONS_LIMIT]]
+        return Changes(
+            room.revision,
+            {"open": room.open, "live": room.live},
+            {mute.id: msgspec.to_builtins(mute) for mute in room.mutes},
+            newest[::-1],
+            whole=len(rows) <= DELETIONS_LIMIT,
+            ends_at=room.ends_at,
+        )
 
     async def page(
         self, key: CourseKey, *, after: int | None = None, before: int | None = None, limit: int = PAGE_DEFAULT
@@ -52,16 +73,11 @@ class MessageHistory:
             params = {**key.columns, "before": _NEWEST if before is None else before, "limit": limit}
             rows = await self._shards.of(key).read(QUERIES["messages_before"], params)
             messages = [_message(row) for row in reversed(rows)]
-        return Page(messages, await self.last_seq(key))
+        return Page(messages, (await self.standing(key)).last_seq)
 
     async def frames(self, key: CourseKey, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Up to `limit` messages that follow `after`, as (seq, frame), in order."""
         return [(message.seq, message.frame()) for message in await self._after(key, after, limit)]
-
-    async def deleted_since(self, key: CourseKey, since: float) -> list[int]:
-        """The numbers of the messages of a course that were deleted since a moment, seconds since the epoch."""
-        rows = await self._shards.of(key).scan(QUERIES["deleted_since"], {**key.columns, "since": since})
-        return [row["seq"] for row in rows]
 
     async def _after(self, key: CourseKey, after: int, limit: int) -> list[Message]:
         params = {**key.columns, "after": after, "limit": limit}

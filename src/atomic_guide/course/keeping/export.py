@@ -33,7 +33,8 @@ PAGE = 1000
 """Rows of a page; half a megabyte of ordinary messages."""
 
 _TIMES = {"at", "checked_at", "created_at", "deleted_at", "expires_at", "finished_at", "lease_until", "lifted_at"} | {
-    "placed_at", "ready_at", "roster_at", "run_after", "seen_at", "updated_at"
+    "placed_at", "ready_at", "roster_at", "run_after", "seen_at", "updated_at", "closed_at", "live_until", "mark",
+    "until"
 }  # fmt: skip
 _JSON = {"answer", "captions", "chapters", "payload", "renditions", "request", "steps"}
 _HIDDEN = {"bookmark", "lease_owner", "token", "unique_key"}

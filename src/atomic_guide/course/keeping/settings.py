@@ -79,7 +79,7 @@ class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     moderation_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
         msgspec.Meta(
-            description="When an entry of the log of moderation goes: who deleted a message or muted somebody, and when;"
+            description="When an entry of the log of moderation goes: who deleted a message, muted somebody, and when;"
             " none: never.",
             extra={"unit": "d"},
         ),

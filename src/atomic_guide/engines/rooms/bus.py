@@ -15,7 +15,7 @@ import msgspec
 from atomic_guide.engines.nats.connection import Connection, Subscription
 from atomic_guide.engines.rooms.presence import Person
 
-Kind = Literal["message", "stored", "announce", "typing", "in", "out", "here", "who"]
+Kind = Literal["message", "stored", "changed", "announce", "typing", "in", "out", "here", "who"]
 Receive = Callable[[bytes], None]
 Changed = Callable[[bool], None]
 

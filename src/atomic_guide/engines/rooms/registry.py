@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import contextvars
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import msgspec
 import structlog
@@ -15,9 +15,9 @@ import structlog
 from atomic_guide import errors
 from atomic_guide.clock import Clock
 from atomic_guide.engines.rooms import wire
-from atomic_guide.engines.rooms.bus import Bus, Notice, RoomKey, encode, subject
+from atomic_guide.engines.rooms.bus import Bus, Kind, Notice, RoomKey, encode, subject
 from atomic_guide.engines.rooms.placement import Refusal, admit
-from atomic_guide.engines.rooms.presence import Person
+from atomic_guide.engines.rooms.ports import Conversation, History
 from atomic_guide.engines.rooms.room import Room
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.engines.rooms.socket import OPEN, Socket
@@ -43,42 +43,12 @@ once, while a tab more will not fit until one of the others is closed or given u
 
 _SAID_SECONDS = 60.0
 _SAID_LIMIT = 10_000
-"""For how long, and for how many rooms, the newest announced number is remembered. Whether an announcement has
-arrived is not known; after the bus was away the numbers are told again, and who missed one reads the database."""
+"""For how long, and how many, the newest announced numbers of messages and of changes are remembered. Whether an
+announcement has arrived is not known; after the bus was away they are told again, and who missed one reads the
+database."""
 
 RECONNECTS_PER_SECOND = 200
 """How fast the sockets of a draining process may come back elsewhere; a join costs about 1 ms."""
-
-
-class History(Protocol):
-    """The numbered messages of rooms, from where they are kept for good. `key` is what `join` was given."""
-
-    async def last_seq(self, key: Any) -> int:
-        """The newest message's number."""
-        ...
-
-    async def frames(self, key: Any, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Up to `limit` messages that follow `after` as (seq, frame), in order."""
-        ...
-
-
-class Receipt(NamedTuple):
-    """What a sender gets for a message: the sender's own id of it and its number in the room."""
-
-    id: str
-    seq: int
-
-
-class Conversation(Protocol):
-    """What members may ask for. Its `GuideError`s go to the asking socket."""
-
-    async def post(self, key: Any, person: Person, content: str, identifier: str | None) -> Receipt:
-        """Store a message; returns once it is durable."""
-        ...
-
-    async def page(self, key: Any, after: int | None, before: int | None, limit: int) -> Any:
-        """Messages for a `history` frame, JSON-ready."""
-        ...
 
 
 class _MessageData(msgspec.Struct):
@@ -115,7 +85,7 @@ class Rooms:
         self._conversation: Conversation | None = None
         self._rooms: dict[RoomKey, Room] = {}
         self._starting: dict[RoomKey, asyncio.Task[None]] = {}
-        self._said: dict[RoomKey, tuple[int, float]] = {}
+        self._said: dict[tuple[Kind, RoomKey], tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining: asyncio.Task[None] | None = None
         self._emptied: asyncio.Event | None = None
@@ -137,10 +107,7 @@ class Rooms:
         room = self._rooms.get(key)
         if room is not None:
             room.take(seq, frame)
-        self._said.pop(key, None)
-        self._said[key] = (seq, self.clock.monotonic())
-        if len(self._said) > _SAID_LIMIT:
-            del self._said[next(iter(self._said))]
+        self._remember("stored", key, seq)
         self.bus.publish(subject(key), encode(Notice(self.origin, "message", seq, None, frame)))
 
     def announce(self, key: RoomKey, frame_type: str, data: Any, *, user: str | None = None) -> None:
@@ -155,11 +122,24 @@ class Rooms:
         """The rooms in memory."""
         return list(self._rooms)
 
-    def retract(self, key: RoomKey, seqs: Sequence[int]) -> None:
-        """Messages of a course were deleted from the database: forget their frames and tell the members here."""
+    def changed(self, key: RoomKey, revision: int) -> None:
+        """A room was changed in the database: let every process read it and tell its members."""
         room = self._rooms.get(key)
         if room is not None:
-            room.retract(seqs)
+            room.changes.expect(revision)
+        self._remember("changed", key, revision)
+        self.bus.publish(subject(key), encode(Notice(self.origin, "changed", revision)))
+
+    def look_again(self, key: RoomKey) -> None:
+        """A room may have been changed by a process that is not on the bus: read it and tell the members here."""
+        room = self._rooms.get(key)
+        if room is not None:
+            room.changes.look()
+
+    def deleted(self, key: RoomKey) -> set[int]:
+        """The numbers of messages that the members here know to be deleted; of lately, and of open rooms."""
+        room = self._rooms.get(key)
+        return room.changes.record.deleted() if room is not None else set()
 
     def evict(self, concerns: Callable[[RoomKey, str], bool]) -> int:
         """Close the sockets of people whom `concerns(room, person)` names, for good; how many."""
@@ -170,14 +150,17 @@ class Rooms:
             socket.close(CloseCode.POLICY_VIOLATION, "the session has ended")
         return len(chosen)
 
-    async def join(self, key: RoomKey, socket: Socket, after: int | None) -> None:
-        """Bring a socket into its room, or say goodbye to it; it must not be read before this has returned."""
+    async def join(self, key: RoomKey, socket: Socket, after: int | None, revision: int | None = None) -> None:
+        """Bring a socket into its room, or say goodbye to it; it must not be read before this has returned.
+
+        `after` and `revision` are the newest message and the newest change that the client knows.
+        """
         try:
             async with asyncio.timeout(self.settings.join_seconds):
                 room = await self._room(key)
                 if self._admitted(room, socket):
                     room.enter(socket)
-                    await room.join(socket, after)
+                    await room.join(socket, after, revision)
         except (errors.GuideError, TimeoutError) as error:
             _log.warning("a socket could not join", error=repr(error))
             socket.bye("unavailable", CloseCode.TRY_AGAIN_LATER, 2.0)
@@ -206,6 +189,7 @@ class Rooms:
             if not room.started:
                 continue
             if room.size:
+                room.changes.tick(epoch)
                 if now - room.checked_at >= pause:
                     self._spawn(self._check(room))
                 if now - room.told_at >= settings.presence_seconds:
@@ -246,6 +230,12 @@ class Rooms:
             self._emptied.set()
 
     # --- inside
+
+    def _remember(self, kind: Kind, key: RoomKey, number: int) -> None:
+        self._said.pop((kind, key), None)
+        self._said[kind, key] = (number, self.clock.monotonic())
+        if len(self._said) > _SAID_LIMIT:
+            del self._said[next(iter(self._said))]
 
     async def _room(self, key: RoomKey) -> Room:
         """The room, started. Raises what its start raised."""
@@ -323,9 +313,9 @@ class Rooms:
         if not connected:
             return
         recent = self.clock.monotonic() - _SAID_SECONDS
-        for key, (seq, at) in self._said.items():
+        for (kind, key), (number, at) in self._said.items():
             if at >= recent:
-                self.bus.publish(subject(key), encode(Notice(self.origin, "stored", seq)))
+                self.bus.publish(subject(key), encode(Notice(self.origin, kind, number)))
         for room in self._rooms.values():
             if room.started:
                 self._spawn(self._check(room))

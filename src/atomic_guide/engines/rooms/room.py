@@ -19,6 +19,7 @@ import structlog
 
 from atomic_guide import errors
 from atomic_guide.engines.rooms import bus, wire
+from atomic_guide.engines.rooms.changes import ChangeWatch
 from atomic_guide.engines.rooms.order import Order
 from atomic_guide.engines.rooms.presence import Person, Presence
 from atomic_guide.engines.rooms.settings import LATE_LIMIT, LATE_SECONDS, MEMBERS_SHOWN
@@ -26,6 +27,7 @@ from atomic_guide.engines.rooms.wire import CloseCode
 
 if TYPE_CHECKING:
     from atomic_guide.engines.rooms.bus import Interest, Notice, RoomKey
+    from atomic_guide.engines.rooms.record import Told
     from atomic_guide.engines.rooms.registry import Rooms
     from atomic_guide.engines.rooms.socket import Socket
 
@@ -47,6 +49,9 @@ class Room:
         self.key = key
         self.subject = bus.subject(key)
         self.order = Order(settings.ring_messages, settings.ring_bytes)
+        self.changes = ChangeWatch(key, rooms.history, self._tell_changes)
+        self.gone_ahead: set[int] = set()
+        """Deleted messages that the members have not had: whoever announced them may not have known."""
         self.presence = Presence()
         self.live: set[Socket] = set()
         self.joining: set[Socket] = set()
@@ -74,7 +79,8 @@ class Room:
     async def start(self) -> None:
         """Subscribe, then read where the course stands: nothing that is announced in between gets lost."""
         self._interest = await self.rooms.bus.subscribe(self.subject, self._hear)
-        last = await self.rooms.history.last_seq(self.key)
+        await self.changes.begin()
+        last = (await self.rooms.history.standing(self.key)).last_seq
         self.started = True
         self._push(self.order.start(last))
         self.checked_at = self.rooms.clock.monotonic()
@@ -87,20 +93,28 @@ class Room:
                 handle.cancel()
         if self._repairing is not None:
             self._repairing.cancel()
+        self.changes.end()
         if self._interest is not None:
             await self._interest.end()
 
     # --- joining and leaving
 
-    async def join(self, socket: Socket, after: int | None) -> None:
+    async def join(self, socket: Socket, after: int | None, revision: int | None) -> None:
         """Bring a socket to the present and make it a member. It is in `joining` already."""
         await self.check()
         await self._caught_up()
+        await self.changes.settled()
         if socket.room is not self:
             return  # gone meanwhile
-        resumed = after is not None and 0 <= self.order.last - after <= self.rooms.settings.resume_limit
+        record, resumed, deleted = self.changes.record, False, None
+        if after is not None and 0 <= self.order.last - after <= self.rooms.settings.resume_limit:
+            deleted = record.deleted_since(revision, after, self.rooms.clock.now())
+            resumed = deleted is not None
         position = after if resumed and after is not None else self.order.last
         self._welcome(socket, resumed=resumed)
+        told = record.number
+        if deleted:
+            socket.send(b"".join(deleted))
         if after is not None and not resumed:
             # More than makes sense to send, or a number from before a restored backup: the newest page, and a word.
             socket.send(wire.text_frame("behind", {"last_seq": self.order.last}))
@@ -110,7 +124,8 @@ class Room:
             if frames is not None:
                 # No await from here on, so that the next message finds the socket either before or behind it.
                 self._flush()
-                socket.send(b"".join(frames))
+                rest = record.told_since(told)
+                socket.send(b"".join([*frames, *([self._behind(whole=False)] if rest is None else rest)]))
                 self.joining.discard(socket)
                 self.greeted.discard(socket)
                 self.live.add(socket)
@@ -136,6 +151,7 @@ class Room:
             "members": [other.shown() for other in self.presence.people()[:MEMBERS_SHOWN]],
             "count": self.presence.count,
             "role": person.role,
+            **self.changes.record.shown(person.id),
         }
         socket.send(wire.text_frame("welcome", data))
         self.greeted.add(socket)
@@ -180,6 +196,9 @@ class Room:
         if not self.started:
             self.order.hold(seq, frame)
             return
+        if seq in self.gone_ahead:
+            self.expect(seq)
+            return
         self._push(self.order.take(seq, frame))
         if self.order.missing:
             self._repair_soon(_PATIENCE)
@@ -187,7 +206,9 @@ class Room:
     async def check(self) -> None:
         """Compare with the database and fetch what is missing."""
         self.checked_at = self.rooms.clock.monotonic()
-        self.expect(await self.rooms.history.last_seq(self.key))
+        standing = await self.rooms.history.standing(self.key)
+        self.expect(standing.last_seq)
+        self.changes.compare(standing.revision)
 
     def expect(self, seq: int) -> None:
         """Messages up to `seq` are stored; fetch those that have not been announced."""
@@ -195,10 +216,12 @@ class Room:
         if self.started and self.order.missing:
             self._repair_soon(0.0)
 
-    def retract(self, seqs: Iterable[int]) -> None:
-        """Messages were deleted: keep none of their frames, and tell the members of this process."""
-        self.order.forget()
-        self._push([wire.text_frame("deleted", {"seq": seq}) for seq in seqs])
+    def _tell_changes(self, told: Told) -> None:
+        """Tell the members of this process; of a deleted message no frame is kept."""
+        if told.deleted or not told.whole:
+            self.order.forget()
+            self.gone_ahead.update(seq for seq in told.deleted if seq > self.order.last)
+        self._push(told.frames if told.whole else [*told.frames, self._behind(whole=False)])
         if self.started and self.order.missing:
             self._repair_soon(0.0)
 
@@ -263,14 +286,19 @@ class Room:
     async def _fetch(self) -> None:
         """Take pages from the database until nothing is missing, or it has no more."""
         while self.order.missing:
+            known = self.changes.record.revision
             page = await self.rooms.history.frames(self.key, self.order.last, self.rooms.settings.resume_page)
             if not page:
                 return
+            if known != self.changes.record.revision:
+                continue  # it may hold what has been deleted meanwhile
             for seq, frame in page:
                 self._push(self.order.take(seq, frame))
+                self.gone_ahead.discard(seq)
 
-    def _behind(self) -> bytes:
-        return wire.text_frame("behind", {"last_seq": self.order.last})
+    def _behind(self, *, whole: bool = True) -> bytes:
+        """More was missed than is told one by one; not `whole`: of what the members have some was deleted, too."""
+        return wire.text_frame("behind", {"last_seq": self.order.last, **({} if whole else {"reload": True})})
 
     async def _caught_up(self) -> None:
         while self.order.missing and self._repairing is not None and not self._repairing.done():
@@ -376,10 +404,8 @@ class Room:
         now = self.rooms.clock.monotonic()
         new: list[Person] = []
         gone: list[Person] = []
-        if notice.kind == "message":
-            self.take(notice.seq, notice.frame)
-        elif notice.kind == "stored":
-            self.expect(notice.seq)
+        if notice.kind in {"message", "stored", "changed"}:
+            self._hear_number(notice)
         elif notice.kind == "announce":
             self.announce(notice.frame, notice.user)
         elif notice.kind == "typing":
@@ -394,3 +420,11 @@ class Room:
             self.tell_here()
         for kind, person in chain((("joined", person) for person in new), (("left", person) for person in gone)):
             self._show(kind, person)
+
+    def _hear_number(self, notice: Notice) -> None:
+        if notice.kind == "message":
+            self.take(notice.seq, notice.frame)
+        elif notice.kind == "stored":
+            self.expect(notice.seq)
+        else:
+            self.changes.expect(notice.seq)

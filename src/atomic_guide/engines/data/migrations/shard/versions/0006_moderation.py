@@ -1,5 +1,7 @@
 """Who may speak in a room, what was deleted there, live sessions, and how much each person has said lately."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -33,10 +35,10 @@ def upgrade() -> None:
         sqlite_where=_DELETED,
         postgresql_where=_DELETED,
     )
-    _create("mutes", ["user"], sa.Column("until", sa.Double(), nullable=True), _time("at"))
+    _create("mutes", _person(), sa.Column("until", sa.Double(), nullable=True), _time("at"))
     _create(
         "moderation",
-        ["revision"],
+        sa.Column("revision", sa.BigInteger(), autoincrement=False, nullable=False),
         _time("at"),
         sa.Column("moderator", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
@@ -44,21 +46,24 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.Column("until", sa.Double(), nullable=True),
     )
-    _create("posting_marks", ["user"], _time("mark"))
+    _create("posting_marks", _person(), _time("mark"))
 
 
-def _create(table: str, key: list[str], *columns: sa.Column) -> None:
-    kinds = {"user": sa.Text(), "revision": sa.BigInteger()}
+def _create(table: str, key: sa.Column[Any], *columns: sa.Column[Any]) -> None:
     op.create_table(
         table,
         sa.Column("bucket", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("course", sa.Text(), nullable=False),
-        *(sa.Column(name, kinds[name], autoincrement=False, nullable=False) for name in key),
+        key,
         *columns,
-        sa.PrimaryKeyConstraint("bucket", "tenant", "course", *key),
+        sa.PrimaryKeyConstraint("bucket", "tenant", "course", key.name),
     )
 
 
-def _time(name: str) -> sa.Column:
+def _person() -> sa.Column[Any]:
+    return sa.Column("user", sa.Text(), nullable=False)
+
+
+def _time(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.Double(), nullable=False)
