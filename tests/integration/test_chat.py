@@ -23,7 +23,7 @@ from atomic_guide.clock import ManualClock
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.room_metrics import RoomMetrics
-from tests.integration.chat_server import Course, running
+from tests.integration.chat_server import Course, key, running
 from tests.integration.members import SECONDS, Member, caller, member
 
 
@@ -477,6 +477,32 @@ async def test_rooms_show_their_figures(tmp_path: Path) -> None:
         assert registry.get_sample_value("atomic_guide_room_sockets") == 1
         assert registry.get_sample_value("atomic_guide_rooms") == 1
         assert registry.get_sample_value("atomic_guide_room_delivered_total") == 1
+        assert registry.get_sample_value("atomic_guide_room_lag_bytes_bucket", {"le": "0"}) == 1
+
+
+async def test_operators_see_who_does_not_read_and_how_far_that_is_behind(tmp_path: Path) -> None:
+    rooms = RoomSettings(hard_buffer=8 << 20)
+    async with running(tmp_path, rooms=rooms) as course, caller(course, "teacher", role="instructor") as teacher:
+        transport, _ = await _silent_member(course)
+        transport.pause_reading()
+        async with member(course, "ada") as ada:
+            while not course.chat.rooms.laggards():
+                course.chat.rooms.announce(key("algebra"), "notification", {"text": "x" * 100_000})
+                await asyncio.sleep(0.001)
+            assert (await post(teacher, "waits")).status_code == 201
+            await ada.messages(1)
+        [worst] = course.chat.rooms.laggards()
+        assert (worst.person, worst.course) == ("silent", key("algebra").course)
+        assert worst.bytes > 0
+        assert worst.frames >= 2
+        assert 0 < worst.seconds < SECONDS
+        registry = CollectorRegistry()
+        registry.register(RoomMetrics(course.chat.rooms))
+        kept_up = registry.get_sample_value("atomic_guide_room_lag_bytes_bucket", {"le": "0"})
+        everybody = registry.get_sample_value("atomic_guide_room_lag_bytes_bucket", {"le": "+Inf"})
+        assert everybody is not None
+        assert kept_up == everybody - 1
+        transport.abort()
 
 
 class _Peer(asyncio.Protocol):

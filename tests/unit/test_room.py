@@ -215,8 +215,8 @@ async def test_a_slow_reader_is_closed_to_resume_later_and_the_others_are_not_he
     quick, quick_wire = socket_in(rooms, "quick")
     await rooms.join(KEY, slow, None)
     await rooms.join(KEY, quick, None)
-    slow.pause_writing()
     slow_wire.unsent = 20_000
+    slow.pause_writing()
     for _ in range(3):
         seq = stored.add()
         rooms.deliver(KEY, seq, message(seq))
@@ -236,6 +236,7 @@ async def test_typing_and_presence_are_dropped_for_a_slow_reader_only() -> None:
         socket, wires[user] = socket_in(rooms, user)
         await rooms.join(KEY, socket, None)
         if user == "slow":
+            wires[user].unsent = 100_000
             socket.pause_writing()
     typist = next(socket for socket in rooms.sockets if socket.person.id == "typist")
     for _ in range(5):

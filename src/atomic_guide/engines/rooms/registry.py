@@ -16,6 +16,7 @@ from atomic_guide import errors
 from atomic_guide.clock import Clock
 from atomic_guide.engines.rooms import wire
 from atomic_guide.engines.rooms.bus import Bus, Kind, Notice, RoomKey, encode, subject
+from atomic_guide.engines.rooms.laggards import Laggard, laggards
 from atomic_guide.engines.rooms.placement import Refusal, admit
 from atomic_guide.engines.rooms.ports import Conversation, History
 from atomic_guide.engines.rooms.room import Room
@@ -117,6 +118,10 @@ class Rooms:
         if room is not None:
             room.announce(frame, user)
         self.bus.publish(subject(key), encode(Notice(self.origin, "announce", 0, user, frame)))
+
+    def laggards(self, limit: int = 20) -> list[Laggard]:
+        """The members of this process that are furthest behind, the worst first."""
+        return laggards(self.sockets, limit)
 
     def open_rooms(self) -> list[RoomKey]:
         """The rooms in memory."""

@@ -20,6 +20,7 @@ import structlog
 from atomic_guide import errors
 from atomic_guide.engines.rooms import bus, wire
 from atomic_guide.engines.rooms.changes import ChangeWatch
+from atomic_guide.engines.rooms.fanout import Fanout
 from atomic_guide.engines.rooms.order import Order
 from atomic_guide.engines.rooms.presence import Person, Presence
 from atomic_guide.engines.rooms.settings import LATE_LIMIT, LATE_SECONDS, MEMBERS_SHOWN
@@ -53,11 +54,10 @@ class Room:
         self.gone_ahead: set[int] = set()
         """Deleted messages that the members have not had: whoever announced them may not have known."""
         self.presence = Presence()
-        self.live: set[Socket] = set()
+        self.live = Fanout()
         self.joining: set[Socket] = set()
         self.greeted: set[Socket] = set()
         """Those of `joining` that have had their welcome, which comes before anything else."""
-        self.slow: set[Socket] = set()
         self.started = False
         self.empty_since = rooms.clock.monotonic()
         self.checked_at = 0.0
@@ -169,7 +169,6 @@ class Room:
         self.live.discard(socket)
         self.joining.discard(socket)
         self.greeted.discard(socket)
-        self.slow.discard(socket)
         delay = self.rooms.settings.leave_seconds
         self.presence.leave(socket.person.id, self.rooms.clock.monotonic() + delay)
         if self._leaving is None:
@@ -245,18 +244,10 @@ class Room:
             self._flush_due = None
         if not self._due:
             return
-        data = self._due[0] if len(self._due) == 1 else b"".join(self._due)
-        self.rooms.delivered += len(self._due) * len(self.live)
-        self._due = []
-        for socket in self.live:
-            try:
-                socket.send(data)
-            except RuntimeError:
-                # The handle is closed and connection_lost is on its way; the others must get theirs.
-                continue
-        for socket in [other for other in self.slow if other.state == "open"]:
-            if socket.transport.get_write_buffer_size() > self.rooms.settings.hard_buffer:
-                self._too_slow(socket)
+        due, self._due = self._due, []
+        self.rooms.delivered += len(due) * len(self.live)
+        for socket in self.live.send(due, self.rooms.settings.hard_buffer):
+            self._too_slow(socket)
 
     def _too_slow(self, socket: Socket) -> None:
         self.rooms.slow_closed += 1
@@ -354,17 +345,15 @@ class Room:
         ]
         late += self._late
         self._moves, self._late = [], []
-        everything = b"".join(frame for frame, _ in late)
-        themselves = {but for _, but in late}
-        for socket in [*self.live, *self.greeted]:
-            if socket.slow:
-                self.rooms.dropped += len(late)
-            elif socket.person.id in themselves:
-                own = b"".join(frame for frame, but in late if but != socket.person.id)
-                if own:
-                    socket.send(own)
-            else:
-                socket.send(everything)
+        users = {but for _, but in late}
+        themselves = {socket for socket in self.live if socket.person.id in users}
+        slow = {socket for socket in self.live.behind() if socket.slow}
+        self.rooms.dropped += len(late) * len(slow)
+        self.live.send([frame for frame, _ in late], but=themselves | slow)
+        for socket in [*themselves, *self.greeted]:
+            own = [frame for frame, but in late if but != socket.person.id]
+            if own and not socket.slow:
+                socket.send(b"".join(own), len(own))
 
     # --- other processes
 

@@ -1,7 +1,7 @@
 """One WebSocket after its handshake: an asyncio protocol without task, queue or timer of its own.
 
-Reading is parsed in place and handed to the room. Writing goes straight to the transport; how much of it is
-unsent decides what a slow reader still gets. Time is kept by `Rooms.sweep`, once for all sockets.
+Reading is parsed in place and handed to the room. Writing goes straight to the kernel; a peer that does not take it
+at once has a `Backlog`, whose size decides what it still gets. Time is kept by `Rooms.sweep`, once for all sockets.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections.abc import Callable, MutableSet
+import socket as sockets
+from collections.abc import MutableSet
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from atomic_guide import errors
 from atomic_guide.engines.rooms import wire
 from atomic_guide.engines.rooms.budget import Rate
+from atomic_guide.engines.rooms.lag import Backlog, Lag
 from atomic_guide.engines.rooms.wire import CloseCode
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ OPEN, CLOSING, LOST = "open", "closing", "lost"
 
 _DISCARD_SECONDS = 1.0
 """How long what follows a broken frame is thrown away; enough for a closing frame to cross the world twice."""
+
+_UNSENT_IN_KERNEL = 128 * 1024
+"""Bytes beyond the peer's window that the kernel may hold for a socket; it would take 4 MB, which nobody would see."""
 
 _PING = wire.frame(wire.PING, b"")
 
@@ -41,9 +46,11 @@ class Socket(asyncio.Protocol):
     """
 
     __slots__ = (
+        "backlog",
         "connections",
         "context",
         "deadline",
+        "descriptor",
         "ends_at",
         "faults",
         "frames",
@@ -54,7 +61,6 @@ class Socket(asyncio.Protocol):
         "reader",
         "room",
         "rooms",
-        "send",
         "slow",
         "state",
         "transport",
@@ -77,20 +83,25 @@ class Socket(asyncio.Protocol):
         self.ends_at = ends_at
         self.connections = connections
         self.context = context
-        self.send: Callable[[bytes], None] = transport.write
         self.reader: wire.FrameReader | None = wire.FrameReader(rooms.settings.frame_limit)
         self.room: Room | None = None
         self.state = OPEN
         self.heard_at = rooms.clock.monotonic()
         self.pinged = False
         self.deadline = 0.0
+        self.backlog: Backlog | None = None
+        """What the peer has left unsent; None while it keeps up."""
         self.slow = False
+        """Whether that is more than `soft_buffer`."""
         self.writable: asyncio.Event | None = None
         self.waiting = 0
         self.pages = 0
         self.frames = 0.0
         self.faults = 0.0
-        transport.set_write_buffer_limits(high=rooms.settings.soft_buffer)
+        self.descriptor = _descriptor(transport)
+        """Where it may be written to while there is no backlog; -1 where only the transport may."""
+        # At 0 the transport says at once when the first byte is left to it, and when the last one has gone.
+        transport.set_write_buffer_limits(high=0 if self.descriptor >= 0 else rooms.settings.soft_buffer)
         connections.add(self)
         rooms.sockets.add(self)
 
@@ -113,18 +124,20 @@ class Socket(asyncio.Protocol):
             self._give_up(error)
 
     def pause_writing(self) -> None:
-        """The peer reads more slowly than we write: who does not take answers is not asked for more."""
-        self.slow = True
-        self.stop_reading()
-        if self.room is not None:
-            self.room.slow.add(self)
+        """The peer does not take what it is sent as fast as it comes."""
+        if self.backlog is None:
+            self.backlog = Backlog(self.transport.get_write_buffer_size(), self.rooms.clock.monotonic())
+            if self.room is not None:
+                self.room.live.place(self)
+        self._weigh()
 
     def resume_writing(self) -> None:
         """It has caught up."""
+        self.backlog = None
         self.slow = False
         self.read()
         if self.room is not None:
-            self.room.slow.discard(self)
+            self.room.live.place(self)
         if self.writable is not None:
             self.writable.set()
 
@@ -146,6 +159,29 @@ class Socket(asyncio.Protocol):
         self.rooms.begin_drain()
 
     # --- what rooms call
+
+    def send(self, data: bytes, frames: int = 1) -> None:
+        """Write frames; what the peer does not take waits in the transport, in order."""
+        if self.backlog is not None:
+            self.backlog.add(len(data), frames, self.rooms.clock.monotonic())
+        try:
+            self.transport.write(data)
+        except RuntimeError:
+            # The handle is closed and connection_lost is on its way; whoever else is written to must get theirs.
+            return
+        if self.backlog is not None:
+            self._weigh()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken."""
+        return self.transport.get_write_buffer_size() if self.backlog is not None else 0
+
+    def lag(self) -> Lag | None:
+        """How far the peer is behind; None while it keeps up."""
+        if self.backlog is None:
+            return None
+        return self.backlog.lag(self.unsent, self.rooms.clock.monotonic())
 
     def error(self, failure: errors.GuideError, identifier: str | None) -> None:
         """Tell the client what it may not do; too many faults in a minute close the socket."""
@@ -177,8 +213,8 @@ class Socket(asyncio.Protocol):
         self.transport.abort()
 
     async def drained(self, limit: float) -> bool:
-        """Wait until the peer has read most of what was sent; False where it has not within `limit` seconds."""
-        if not self.slow:
+        """Wait until the peer has taken what was sent; False where it has not within `limit` seconds."""
+        if self.backlog is None:
             return True
         self.writable = asyncio.Event()
         try:
@@ -228,6 +264,13 @@ class Socket(asyncio.Protocol):
             self.send(_PING)
 
     # --- inside
+
+    def _weigh(self) -> None:
+        """Judge the backlog: who does not take answers is not asked for more."""
+        lag = self.lag()
+        if lag is not None and lag.bytes > self.rooms.settings.soft_buffer and not self.slow:
+            self.slow = True
+            self.stop_reading()
 
     def _on_frame(self, opcode: int, payload: bytes) -> None:
         now = self.rooms.clock.monotonic()
@@ -280,3 +323,13 @@ class Socket(asyncio.Protocol):
         room, self.room = self.room, None
         if room is not None:
             room.leave(self)
+
+
+def _descriptor(transport: asyncio.Transport) -> int:
+    """The descriptor behind a transport whose bytes are the peer's, as with TLS they are not; else -1."""
+    found = transport.get_extra_info("socket")
+    if found is None or transport.get_extra_info("sslcontext") is not None:
+        return -1
+    if hasattr(sockets, "TCP_NOTSENT_LOWAT"):
+        found.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, _UNSENT_IN_KERNEL)
+    return int(found.fileno())
