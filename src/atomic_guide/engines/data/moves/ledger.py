@@ -24,6 +24,10 @@ T = TypeVar("T")
 QUERIES = load_queries(__package__)
 
 
+_KEPT_SECONDS = 90 * 86_400.0
+"""How long a move that has ended can be looked up: a term."""
+
+
 class Override(NamedTuple):
     """A course that has a place of its own."""
 
@@ -62,6 +66,7 @@ class Ledger:
             own = {"id": move_id, "source": place["shard"], "target": target, "now": self._clock.now()}
             epoch = max(place["epoch"], bucket["epoch"]) + 1
             await tx.execute(QUERIES["plan_move"], {**scope.params, **own, "epoch": epoch})
+            await tx.execute(QUERIES["prune_moves"], {"before": self._clock.now() - _KEPT_SECONDS})
 
         await self._directory.write(work)
         return await self.find(move_id)

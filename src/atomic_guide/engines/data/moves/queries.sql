@@ -4,6 +4,10 @@ INSERT INTO moves (id, zone, bucket, tenant, course, source, target, epoch, stat
                    pause_ms, created_at, updated_at)
 VALUES (:id, :zone, :bucket, :tenant, :course, :source, :target, :epoch, 'planned', '', 0, 0, 0, 0, :now, :now)
 
+-- name: prune_moves
+-- purpose: Moves that ended long ago; what they left behind, tokens and epochs, is with the shards and in the map.
+DELETE FROM moves WHERE state IN ('done', 'aborted') AND updated_at < :before
+
 -- name: read_move
 -- purpose: One move.
 SELECT id, zone, bucket, tenant, course, source, target, epoch, state, owner, lease_until, token, rows, pause_ms,
