@@ -6,16 +6,34 @@ from pathlib import Path
 import pytest
 
 from atomic_guide.engines.data.layout import change, pins
-from atomic_guide.engines.data.layout.drain import finish_drain, leaving
+from atomic_guide.engines.data.layout.drain import finish_drain, leaving, remove
 from atomic_guide.engines.data.layout.measure import QUERIES, measure_shards
 from atomic_guide.engines.data.layout.view import registered
 from atomic_guide.engines.data.layout.waves import Report, Wanted, Waves
 from atomic_guide.engines.data.moves import Mover, Scope, verify
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.errors import Conflict, NotFound
 from tests.engines import ENGINES
 from tests.layouts import NOW, Layout, layout
 from tests.postgres import Cluster
+
+QUERIES_HERE = parse_queries(
+    """
+-- name: courses
+-- purpose: Some courses.
+SELECT bucket, tenant, course, context, title, last_seq, created_at FROM courses
+-- name: copy_course
+-- purpose: A row that no move brought.
+INSERT INTO courses (bucket, tenant, course, context, title, last_seq, created_at)
+VALUES (:bucket, :tenant, :course, :context, :title, :last_seq, :created_at)
+-- name: age
+-- purpose: Let a move have ended long ago.
+UPDATE moves SET updated_at = 0 WHERE id = :id
+""",
+    "test_waves",
+)
+COURSES, COPY_COURSE, AGE = QUERIES_HERE["courses"], QUERIES_HERE["copy_course"], QUERIES_HERE["age"]
 
 
 @pytest.fixture(params=ENGINES)
@@ -161,6 +179,43 @@ async def test_a_shard_drains_to_the_end_pinned_courses_too(site: Layout) -> Non
     refused = await Heard(site).waves.carry_out(buckets)
     assert len(refused.failed) == 2
     assert "drained" in refused.failed[0]
+
+
+async def test_a_drained_shard_is_removed_and_no_process_has_it_any_more(site: Layout) -> None:
+    keys = await site.fill(2)
+    await change.add(site.shards, "shard-2", None, NOW)
+    await Heard(site).waves.carry_out([Wanted(Scope("default", keys[0].bucket), "shard-2")])
+    with pytest.raises(Conflict, match="is active"):
+        await remove(site.shards, "shard-2")
+    await finish_drain(site.shards, Heard(site).waves, "shard-2", "bytes")
+    await remove(site.shards, "shard-2")
+    assert [one.name for one in await registered(site.shards)] == ["shard-0", "shard-1"]
+    assert [shard.name for shard in site.shards.all()] == ["shard-0", "shard-1"]
+    assert [await site.messages(key) for key in keys] == [3, 3]
+    assert await verify(site.shards) == []
+    with pytest.raises(NotFound, match="shard-2"):
+        await remove(site.shards, "shard-2")
+
+
+async def test_a_shard_with_rows_that_nothing_leads_to_is_not_removed(site: Layout) -> None:
+    (key,) = await site.fill(1)
+    await change.add(site.shards, "shard-2", None, NOW)
+    await finish_drain(site.shards, Heard(site).waves, "shard-2", "bytes")
+    rows = await site.shards.named(at(site, key)).read(COURSES)
+    await site.shards.named("shard-2").write(lambda tx: tx.execute_many(COPY_COURSE, [dict(row) for row in rows]))
+    with pytest.raises(Conflict, match="still has"):
+        await remove(site.shards, "shard-2")
+
+
+async def test_moves_that_ended_long_ago_are_forgotten_and_others_are_not(site: Layout) -> None:
+    keys = await site.fill(2)
+    waves = Heard(site).waves
+    await waves.carry_out([Wanted(Scope("default", key.bucket), other(site, key)) for key in keys])
+    old, kept = await Mover(site.shards, "look").list_moves()
+    await site.shards.directory.write(lambda tx: tx.execute(AGE, {"id": old.id}))
+    moved = await waves.carry_out([Wanted(Scope("default", keys[0].bucket), other(site, keys[0]))])
+    assert moved.failed == ()
+    assert {move.id for move in await Mover(site.shards, "look").list_moves()} == {kept.id, moved.done[-1].id}
 
 
 async def test_a_pin_waits_for_a_bucket_that_moves(site: Layout) -> None:

@@ -70,13 +70,22 @@ def test_a_plan_is_shown_with_the_shares_before_and_after(tmp_path: Path) -> Non
     assert run(tmp_path, "plan", "--tolerance", "1")["zones"][0]["moves"] == []
 
 
-def test_a_running_server_takes_a_new_shard_in(tmp_path: Path) -> None:
+def test_a_running_server_takes_a_new_shard_in_and_lets_a_removed_one_go(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running_server(data) as server:
         assert "shard-4" not in httpx.get(f"{server.url}/readyz").json()["checks"]
         run(data, "add")
         deadline = time.monotonic() + 1
         while "shard-4" not in httpx.get(f"{server.url}/readyz").json()["checks"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with pytest.raises(GuideError, match="shards drain shard-4"):
+            run(data, "remove", "shard-4")
+        run(data, "drain", "shard-4")
+        assert run(data, "remove", "shard-4", "--dry-run")["removed"] is False
+        assert run(data, "remove", "shard-4")["removed"] is True
+        deadline = time.monotonic() + 1
+        while "shard-4" in httpx.get(f"{server.url}/readyz").json()["checks"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 

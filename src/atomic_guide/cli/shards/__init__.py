@@ -6,7 +6,7 @@ import click
 
 from atomic_guide.cli.shards.change import add, weight, zone
 from atomic_guide.cli.shards.look import list_shards, plan
-from atomic_guide.cli.shards.move import drain, move, rebalance, unpin, verify
+from atomic_guide.cli.shards.move import drain, move, rebalance, remove, unpin, verify
 
 
 @click.group(name="shards")
@@ -14,5 +14,5 @@ def command() -> None:
     """Look at the shards, add some, and move buckets and courses between them while they are used."""
 
 
-for _one in (list_shards, add, weight, zone, plan, move, unpin, rebalance, drain, verify):
+for _one in (list_shards, add, weight, zone, plan, move, unpin, rebalance, drain, remove, verify):
     command.add_command(_one)

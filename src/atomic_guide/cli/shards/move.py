@@ -1,14 +1,15 @@
-"""`shards move`, `unpin`, `rebalance` and `drain`, which move what is being used; and `verify`."""
+"""`shards move`, `unpin`, `rebalance` and `drain`, which move what is being used; `remove` and `verify`."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import secrets
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
@@ -27,8 +28,20 @@ if TYPE_CHECKING:
     from atomic_guide.engines.data.shards import Shards
 
 
+class Pace(NamedTuple):
+    """How many buckets move at the same time, where that was chosen, and how long writes of one may wait."""
+
+    at_once: int | None
+    pause: float
+
+
 def moving_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of commands that move something."""
+    """Options of commands that move something; they come as `pace` and `dry_run`."""
+
+    @functools.wraps(function)
+    def paced(*args: Any, at_once: int | None, pause: float, **rest: Any) -> Any:
+        return function(*args, pace=Pace(at_once, pause), **rest)
+
     for option in (
         click.option("--dry-run", is_flag=True, help="Say what would be moved, and move nothing."),
         click.option(
@@ -37,9 +50,17 @@ def moving_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="K",
             help="Buckets to move at the same time on PostgreSQL (setting databases.moves_at_once).",
         ),
+        click.option(
+            "--pause",
+            type=click.FloatRange(0.1, 300),
+            default=2.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long writes of a bucket may wait; one of a million rows needs more, and after 5 s they get 503.",
+        ),
     ):
-        function = option(function)
-    return function
+        paced = option(paced)
+    return paced
 
 
 @click.command()
@@ -50,7 +71,7 @@ def moving_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--to", "target", metavar="SHARD", required=True, help="Where to.")
 @click.option("--zone", default=DEFAULT_ZONE, metavar="ZONE", help="The bucket's residency zone.")
 @moving_options
-def move(context: Context, bucket: int | None, target: str, at_once: int | None, **what: Any) -> None:
+def move(context: Context, bucket: int | None, target: str, *, dry_run: bool, pace: Pace, **what: Any) -> None:
     """Move a bucket, one course, or all courses of a tenant to a shard.
 
     A course that was moved by itself is pinned: it stays when its bucket moves, until `shards unpin`.
@@ -80,7 +101,7 @@ def move(context: Context, bucket: int | None, target: str, at_once: int | None,
         await find_registered(shards, target)
         return await pins.pin(shards, waves, await courses(shards), target)
 
-    _run(context, wanted, work, at_once, dry_run=what["dry_run"])
+    _run(context, wanted, work, pace, dry_run=dry_run)
 
 
 @click.command()
@@ -88,7 +109,7 @@ def move(context: Context, bucket: int | None, target: str, at_once: int | None,
 @click.argument("course", metavar="CONTEXT", required=False)
 @data_options
 @moving_options
-def unpin(context: Context, tenant: str, course: str | None, at_once: int | None, *, dry_run: bool) -> None:
+def unpin(context: Context, tenant: str, course: str | None, *, dry_run: bool, pace: Pace) -> None:
     """Let a pinned course, or all those of a tenant, be where their buckets are."""
     from atomic_guide.engines.data.layout import pins
 
@@ -98,7 +119,7 @@ def unpin(context: Context, tenant: str, course: str | None, at_once: int | None
     async def work(shards: Shards, waves: Waves) -> Outcome:
         return await pins.unpin(shards, waves, await pins.pinned_of(shards, tenant, course))
 
-    _run(context, wanted, work, at_once, dry_run=dry_run)
+    _run(context, wanted, work, pace, dry_run=dry_run)
 
 
 @click.command()
@@ -107,7 +128,7 @@ def unpin(context: Context, tenant: str, course: str | None, at_once: int | None
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Most moves of this call (default: all).")
 @click.option("--abandon", is_flag=True, help="Forget moves that were planned and not begun, instead of ending them.")
 @moving_options
-def rebalance(context: Context, by: Measure, limit: int | None, at_once: int | None, **chosen: Any) -> None:
+def rebalance(context: Context, by: Measure, limit: int | None, *, pace: Pace, **chosen: Any) -> None:
     """Move buckets until each shard carries the share that its weight stands for.
 
     Stopped or killed, it is continued by calling it again. Ctrl-C ends it after the moves that have begun.
@@ -136,7 +157,7 @@ def rebalance(context: Context, by: Measure, limit: int | None, at_once: int | N
     if chosen["dry_run"]:
         context.emit(*asyncio.run(shown()))
     else:
-        _carried(context, work, at_once)
+        _carried(context, work, pace)
 
 
 @click.command()
@@ -144,7 +165,7 @@ def rebalance(context: Context, by: Measure, limit: int | None, at_once: int | N
 @data_options
 @click.option("--by", type=click.Choice(["bytes", "rows", "writes", "buckets"]), default="bytes", help="What to level.")
 @moving_options
-def drain(context: Context, name: str, by: Measure, at_once: int | None, *, dry_run: bool) -> None:
+def drain(context: Context, name: str, by: Measure, *, dry_run: bool, pace: Pace) -> None:
     """Move everything off a shard, pinned courses too; it takes nothing from now on.
 
     Stopped or killed, it is continued by calling it again; `shards add` takes the shard back.
@@ -154,14 +175,14 @@ def drain(context: Context, name: str, by: Measure, at_once: int | None, *, dry_
     async def work(shards: Shards, waves: Waves) -> Outcome:
         return await finish_drain(shards, waves, name, by)
 
-    _run(context, lambda shards: leaving(shards, name, by), work, at_once, dry_run=dry_run)
+    _run(context, lambda shards: leaving(shards, name, by), work, pace, dry_run=dry_run)
 
 
 def _run(
     context: Context,
     wanted: Callable[[Shards], Awaitable[list[Wanted]]],
     work: Callable[[Shards, Waves], Awaitable[Outcome]],
-    at_once: int | None,
+    pace: Pace,
     *,
     dry_run: bool,
 ) -> None:
@@ -174,7 +195,7 @@ def _run(
     if dry_run:
         _show(context, asyncio.run(shown()))
     else:
-        _carried(context, work, at_once)
+        _carried(context, work, pace)
 
 
 def _show(context: Context, wanted: list[Wanted]) -> None:
@@ -183,11 +204,11 @@ def _show(context: Context, wanted: list[Wanted]) -> None:
     context.emit({"dry_run": True, "moves": moves}, text)
 
 
-def _carried(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome]], at_once: int | None) -> None:
+def _carried(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome]], pace: Pace) -> None:
     settings = context.settings.databases
     # A file has one writer: moves side by side would only wait for each other, and writes of their buckets with them.
-    most = 1 if is_embedded(settings) else at_once or settings.moves_at_once
-    outcome = asyncio.run(_carry(context, work, most))
+    most = 1 if is_embedded(settings) else pace.at_once or settings.moves_at_once
+    outcome = asyncio.run(_carry(context, work, Pace(most, pace.pause)))
     value = {
         "moved": len(outcome.done),
         "pinned": outcome.pinned,
@@ -210,12 +231,14 @@ def _carried(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome
         sys.exit(1)
 
 
-async def _carry(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome]], at_once: int) -> Outcome:
+async def _carry(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome]], pace: Pace) -> Outcome:
     from atomic_guide.engines.data.layout.waves import Waves
-    from atomic_guide.engines.data.moves import Mover
+    from atomic_guide.engines.data.moves import Limits, Mover
 
     async with context.open_shards() as shards:
-        waves = Waves(Mover(shards, f"command-{os.getpid()}-{secrets.token_hex(3)}"), at_once, Progress())
+        owner = f"command-{os.getpid()}-{secrets.token_hex(3)}"
+        mover = Mover(shards, owner, limits=Limits(pause=pace.pause))
+        waves = Waves(mover, pace.at_once or 1, Progress())
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
@@ -226,6 +249,26 @@ async def _carry(context: Context, work: Callable[[Shards, Waves], Awaitable[Out
 
         loop.add_signal_handler(signal.SIGINT, stop)
         return await work(shards, waves)
+
+
+@click.command()
+@click.argument("name", metavar="SHARD")
+@data_options
+@click.option("--dry-run", is_flag=True, help="Check that it may be removed, and remove nothing.")
+def remove(context: Context, name: str, *, dry_run: bool) -> None:
+    """Forget a shard that was drained. Its database stays as it is; `shards add` takes it back.
+
+    Running servers close it within a second. On PostgreSQL, take it out of databases.servers afterwards.
+    """
+    from atomic_guide.engines.data.layout import drain as draining
+
+    async def removed() -> None:
+        async with context.open_shards() as shards:
+            await (draining.check_removable(shards, name) if dry_run else draining.remove(shards, name))
+
+    asyncio.run(removed())
+    said = f"would forget {name}" if dry_run else f"{name} is forgotten; its database holds no course and may go"
+    context.emit({"shard": name, "removed": not dry_run, "dry_run": dry_run}, said)
 
 
 @click.command()

@@ -9,6 +9,7 @@ shards moves a fifth of them, where `hash % n` moves four fifths.
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import msgspec
 import xxhash
@@ -38,6 +39,15 @@ class CourseKey(msgspec.Struct, frozen=True, order=True):
     def columns(self) -> dict[str, str | int]:
         """The key as query parameters."""
         return {"bucket": self.bucket, "tenant": self.tenant, "course": self.course}
+
+
+class Map(NamedTuple):
+    """The map as the directory had it: owners by zone and bucket, pinned courses, and zones by tenant."""
+
+    number: int
+    buckets: dict[str, list[tuple[str, int]]]
+    overrides: dict[tuple[str, str], tuple[str, int]]
+    zones: dict[str, str]
 
 
 def bucket_of(tenant: str, context: str) -> int:

@@ -21,7 +21,7 @@ from atomic_guide import errors
 from atomic_guide.engines.data.bookmark import EVERYWHERE, Seal
 from atomic_guide.engines.data.database import Engine, Params, Row, Target, Transaction, Work
 from atomic_guide.engines.data.ownership import QUERIES, Fence, fenced, over_all
-from atomic_guide.engines.data.placement import BUCKETS, CourseKey, assign
+from atomic_guide.engines.data.placement import BUCKETS, CourseKey, Map, assign
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.replicas import ReplicaSet
 from atomic_guide.engines.data.session import FIRST_PRIMARY, Session, opened
@@ -44,15 +44,6 @@ class Place(NamedTuple):
     epoch: int
 
 
-class Map(NamedTuple):
-    """The map as the directory had it: owners by zone and bucket, pinned courses, and zones by tenant."""
-
-    number: int
-    buckets: dict[str, list[tuple[str, int]]]
-    overrides: dict[tuple[str, str], tuple[str, int]]
-    zones: dict[str, str]
-
-
 class Shards:
     """Every database of an installation, and the way from a course to its own.
 
@@ -70,6 +61,8 @@ class Shards:
         self.patience = _FENCE_SECONDS
         self._map = Map(-1, {}, {}, {})
         self._reading: asyncio.Task[None] | None = None
+        self._registered: set[str] = set()
+        self._parting: set[asyncio.Task[None]] = set()
 
     @property
     def map(self) -> Map:
@@ -236,6 +229,8 @@ class Shards:
 
     async def close(self) -> None:
         """Close every database."""
+        if self._parting:
+            await asyncio.wait(self._parting)
         for database in [*self._shards.values(), self.directory]:
             await database.close()
 
@@ -243,11 +238,15 @@ class Shards:
         # The counter first: a change that comes between is seen at the next look, at the latest.
         change = await self.directory.one(QUERIES["read_map_change"])
         rows = await self.directory.read(QUERIES["read_map"])
+        registered = {row["name"] for row in await self.directory.read(QUERIES["read_shards"])}
         overrides = await self.directory.read(QUERIES["read_overrides"])
         zones = await self.directory.read(QUERIES["read_zones"])
-        for row in await self.directory.read(QUERIES["read_shards"]):
+        for name in registered:
             # One that was added elsewhere: its jobs and housekeeping are everybody's, though no course led here yet.
-            self._opened(row["name"])
+            self._opened(name)
+        for name in self._registered - registered:
+            self._part_with(name)
+        self._registered = registered
         buckets: dict[str, list[tuple[str, int]]] = {}
         for row in rows:
             buckets.setdefault(row["zone"], []).append((row["shard"], row["epoch"]))
@@ -263,6 +262,13 @@ class Shards:
             {(row["tenant"], row["course"]): (row["shard"], row["epoch"]) for row in overrides},
             {row["tenant"]: row["zone"] for row in zones},
         )
+
+    def _part_with(self, name: str) -> None:
+        """Close a shard that was removed elsewhere. Nothing leads to it: only work over all shards can be in it."""
+        if (shard := self._shards.pop(name, None)) is not None:
+            task = asyncio.create_task(shard.close())
+            self._parting.add(task)
+            task.add_done_callback(self._parting.discard)
 
     async def _assign_first(self, tx: Transaction) -> None:
         mapped = {row["zone"] for row in await tx.read(QUERIES["read_map"])}

@@ -6,12 +6,15 @@ import time
 from typing import TYPE_CHECKING
 
 from atomic_guide.engines.data.layout.change import mark
-from atomic_guide.engines.data.layout.measure import Measure, measure_shards, read_pins
+from atomic_guide.engines.data.layout.measure import QUERIES, Measure, load_of, measure_shards, read_pins
 from atomic_guide.engines.data.layout.view import find_registered, zone_now
 from atomic_guide.engines.data.layout.waves import Outcome, Wanted, Waves, wanted_of
+from atomic_guide.engines.data.ownership import QUERIES as MAP
 from atomic_guide.engines.data.plan import plan_zone
+from atomic_guide.errors import Conflict
 
 if TYPE_CHECKING:
+    from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.data.shards import Shards
 
 
@@ -39,6 +42,31 @@ async def finish_drain(shards: Shards, waves: Waves, name: str, by: Measure) -> 
     if not await _holds(shards, name):
         await mark(shards, name, "drained")
     return outcome
+
+
+async def check_removable(shards: Shards, name: str) -> None:
+    """Raise `NotFound`, or `Conflict` where a shard is not drained or still has rows."""
+    shard = await find_registered(shards, name)
+    if shard.state != "drained":
+        raise Conflict(f"{name} is {shard.state}; `atomic-guide shards drain {name}` empties it first")
+    found = await shards.named(name).primary.scan(QUERIES["measure_buckets"], {"since": time.time(), "most": 0})
+    if rows := load_of(found).rows:
+        raise Conflict(
+            f"{name} still has {rows:,} rows of buckets that are elsewhere; `atomic-guide shards verify` says which"
+        )
+
+
+async def remove(shards: Shards, name: str) -> None:
+    """Forget a drained shard: no process opens it any more. Raises as `check_removable`; the database itself stays."""
+    await check_removable(shards, name)
+
+    async def work(tx: Transaction) -> None:
+        if not await tx.execute(QUERIES["remove_shard"], {"name": name}):
+            raise Conflict(f"{name} is in use again; `atomic-guide shards list` shows what it has")
+        await tx.read(MAP["count_map_change"])
+
+    await shards.directory.write(work)
+    await shards.refresh()
 
 
 async def _holds(shards: Shards, name: str) -> bool:

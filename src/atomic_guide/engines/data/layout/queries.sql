@@ -53,6 +53,13 @@ JOIN messages AS m ON m.bucket = c.bucket AND m.tenant = c.tenant AND m.course =
 WHERE m.created_at > :since AND {{readable c}}
 ORDER BY m.created_at DESC, c.tenant, c.course LIMIT :limit
 
+-- name: remove_shard
+-- purpose: Forget a drained shard that nothing leads to.
+DELETE FROM shards WHERE name = :name AND state = 'drained'
+  AND NOT EXISTS (SELECT 1 FROM bucket_map AS b WHERE b.shard = :name)
+  AND NOT EXISTS (SELECT 1 FROM bucket_overrides AS o WHERE o.shard = :name)
+  AND NOT EXISTS (SELECT 1 FROM moves AS m WHERE :name IN (m.source, m.target) AND m.state NOT IN ('done', 'aborted'))
+
 -- name: courses_of_tenant
 -- purpose: Every course of a tenant that this shard has.
 SELECT c.bucket, c.tenant, c.course FROM courses AS c WHERE c.tenant = :tenant AND {{readable c}}

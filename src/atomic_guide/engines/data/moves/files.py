@@ -70,8 +70,11 @@ class FileCarrier:
         return copied
 
     def _settled(self) -> None:
-        """Bring both logs into their files before writes have to wait: a commit under the fence that passes the limit
-        of a log would do it then, and wait for the disk (seen: 220 ms). Writers are not held up by this one."""
+        """Bring both logs into their files before writes have to wait.
+
+        A commit under the fence that passes the limit of a log would do it then, and wait for the disk (seen: 220 ms).
+        Writers are not held up by this one.
+        """
         for path in (self._source, self._target):
             connection = connect(path, SqliteSettings(busy_timeout=_SETTLE_SECONDS))
             try:

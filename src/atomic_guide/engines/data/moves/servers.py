@@ -94,8 +94,9 @@ class ServerCarrier:
                 return await self._finished(say)
         except TimeoutError as error:
             raise errors.DataUnavailable(
-                f"writes of {self._task.move.scope} would have waited for more than {limit} s: the servers have too"
-                " much to do, or it has millions of rows; move it again when there is less to do"
+                f"writes of {self._task.move.scope} would have waited for more than {limit:g} s: the servers have too"
+                " much to do, or it has millions of rows; move it again when there is less to do, or with a longer"
+                " pause (--pause)"
             ) from error
 
     async def _finished(self, say: Say) -> int:
