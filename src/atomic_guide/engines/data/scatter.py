@@ -51,7 +51,8 @@ async def scatter(
     """Run a read on every database, each `timeout` seconds at most; keep `limit` rows, those of the first shards.
 
     `short` reads take milliseconds, the others may be long scans. A shard that is away or slow is told of in
-    `missing`. Raises what is no fault of a shard's, such as `Invalid` for a parameter.
+    `missing`. Raises what is no fault of a shard's, such as `Invalid` for a parameter. Shards are not asked at the very
+    same moment: a bucket that changes its shard meanwhile may be in the answers of both or of neither.
     """
     places = asyncio.Semaphore(AT_ONCE)
 

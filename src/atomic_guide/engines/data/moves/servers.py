@@ -5,10 +5,11 @@ copies each table and then follows. Once the source is fenced:
 
 - The target has applied everything when its worker has read a keep-alive from behind the fence's commit: it reads
   what the server sends in one order, and a keep-alive behind all changes.
-- Then the subscription is dropped, before both sides are compared and long before rows are removed at the source,
-  which it would remove here, too. So what is compared is what will be answered from: nothing changes it any more.
-- The worker's commits need not be on disk. Dropping the subscription is a commit that waits for the disk (and for a
-  synchronous standby), and so for every one before it.
+- The worker's commits need not be on disk. So before the map changes there is a commit at the target that waits for the
+  disk (and for a synchronous standby), and so for every one before it.
+- What is compared is what will be answered from: a fenced source changes no row, so the subscription brings none. It is
+  dropped after the map has changed, as that takes longer than all the rest of the pause, but before rows are removed at
+  the source, which it would remove here, too.
 
 A slot keeps the server's log for as long as it exists, so it is removed whatever became of the move.
 """
@@ -223,9 +224,9 @@ class ServerCarrier:
         # Without one there were few rows, or an earlier mover has come further: the comparison shows what is here.
         if await self._subscription() is not None and not await self._reaches(behind, self._task.limits.pause):
             raise errors.DataUnavailable(f"the subscription {self._name} has stopped; move it again")
-        await self._unsubscribe()
         say("finish", "both sides are compared")
-        return await self._digests(self._target)
+        digests, _ = await asyncio.gather(self._digests(self._target), self._task.target.hold())
+        return digests
 
     async def _digests(self, database: PostgresDatabase) -> dict[str, tuple[int, str]]:
         """Count and hash of each table's rows."""
