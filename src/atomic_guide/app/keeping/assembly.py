@@ -24,6 +24,7 @@ from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.course.video.videos import Parts, Videos
 from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.embedded import open_embedded, present_files
+from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.engines.data.ownership import QUERIES as CARRYING
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.data.snapshot import fold
@@ -98,7 +99,13 @@ def _elsewhere(settings: Settings, backups: Path) -> Elsewhere:
     """Erases in what restores have put aside and in the databases' logs, and names the backups."""
 
     async def elsewhere(whom: Whom) -> Copies:
-        erased = await asyncio.to_thread(_empty_logs, settings)
+        if is_embedded(settings.databases):
+            erased = await asyncio.to_thread(_empty_logs, settings)
+        else:
+            from atomic_guide.engines.data.servers import vacuum_servers  # noqa: PLC0415 - not where no server is used
+
+            vacuumed = await vacuum_servers(settings.databases)
+            erased = {f"dead rows of {name}": outcome for name, outcome in vacuumed.items()}
         for folder in await asyncio.to_thread(_put_aside, Path(settings.data)):
             erased[folder.name] = await _forget_in(settings, folder, whom)
         return Copies(erased, [found.manifest.id for found in all_in(backups)])

@@ -20,6 +20,7 @@ from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, S
 from atomic_guide.engines.data.shard import Shard
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.data.standing import Connect, Connections, Server
+from atomic_guide.engines.data.tables import shapes
 from atomic_guide.engines.data.tls import tls_of
 from atomic_guide.errors import DataUnavailable
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 _MIGRATION_SECONDS = 3600.0
 """How long one database's migration may take; an index over a large table takes minutes."""
+
+_VACUUM_SECONDS = 600.0
+"""How long one database's vacuum may take; a shard of ten million rows takes a minute or two."""
 
 _LOCK = 1096040771
 """The advisory lock under which one migrator at a time works in a database ("ATAC" as a number)."""
@@ -138,6 +142,24 @@ async def connected(
             await connection.close(timeout=settings.connect_timeout)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise wrap(error, name) from error
+
+
+async def vacuum_servers(settings: DataSettings) -> dict[str, str]:
+    """Let every server take its dead rows away now, and not when enough of them have come together; what came of it.
+
+    Rows that a transaction which began before may still see stay until the server's next vacuum.
+    """
+    found = {}
+    for name, kind, address in databases_of(settings):
+        tables = ", ".join(f'"{table}"' for table in shapes(kind))
+        try:
+            async with connected(name, address, settings.postgresql) as connection:
+                await connection.execute(f"VACUUM (INDEX_CLEANUP ON) {tables}", timeout=_VACUUM_SECONDS)
+        except DataUnavailable as error:
+            found[name] = f"could not be vacuumed ({error.message}); the server's next vacuum does it"
+        else:
+            found[name] = "erased"
+    return found
 
 
 async def stand_on(connection: asyncpg.Connection[asyncpg.Record]) -> Stand:
