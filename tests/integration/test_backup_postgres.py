@@ -12,7 +12,7 @@ from atomic_guide.app.keeping.carrying import carry_files
 from atomic_guide.engines.data.servers import open_servers
 from atomic_guide.engines.data.settings import DataSettings
 from tests.engines import DIRECTORY, SHARD, declared
-from tests.keeping import CONTEXTS, MARK, PERSON, TENANT, run, seeded, settings_of
+from tests.keeping import CONTEXTS, MARK, OTHER, PERSON, TENANT, run, seeded, settings_of
 from tests.postgres import Cluster, fresh_databases
 
 pytestmark = pytest.mark.timeout(120)
@@ -102,6 +102,7 @@ async def tuples_on_pages(address: str, table: str) -> list[bytes]:
 
 async def test_an_erasure_leaves_no_dead_rows_on_the_servers(site: Site) -> None:
     assert any(MARK.encode() in data for data in await tuples_on_pages(site.shard, "messages"))
+    await call(site.data, "erase", "person", "--tenant", OTHER, "--user", PERSON, "--yes", *site.old)
     done = await call(site.data, "erase", "person", "--tenant", TENANT, "--user", PERSON, "--yes", *site.old)
     assert {outcome for name, outcome in done["receipt"]["copies"].items() if "dead rows" in name} == {"erased"}
     for table in ("messages", "members", "scores"):
