@@ -1,9 +1,8 @@
 """The bundled nats-server: started, watched, started again, stopped.
 
 It listens on loopback only, on a free port that it keeps over restarts, and wants a token that stands in a file
-of mode 0600, never on a command line. It is the child of one process, in a process group of its own so that a
-Ctrl-C at the terminal leaves it to us, and the kernel ends it when that process dies. While it is away the
-product works on within each process; rooms of several processes read the database instead.
+of mode 0600, never on a command line. It is the child of one process and ends with it (`child.py`). While it is away
+the product works on within each process; rooms of several processes read the database instead.
 """
 
 from __future__ import annotations
@@ -11,26 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import secrets
-import signal
-import sys
 import sysconfig
 import time
 from pathlib import Path
 
-import structlog
-
 from atomic_guide import errors
+from atomic_guide.child import Child
 from atomic_guide.engines.nats.address import NatsAddress, write_address
 from atomic_guide.engines.nats.settings import NatsSettings
 
-_log = structlog.get_logger(__name__)
-
-_LEASH = Path(__file__).with_name("leash.py")
 _POLL = 0.01
-_STABLE_SECONDS = 30.0
-_LONGEST_PAUSE = 10.0
 
 
 class NatsServer:
@@ -42,14 +32,17 @@ class NatsServer:
         self._settings = settings
         self._token = secrets.token_urlsafe(32)
         self._port = -1
-        self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
-        self.starts = 0
+        self._child = Child("nats-server", self._folder / "server.log")
 
     @property
     def pid(self) -> int | None:
         """The running server's process id."""
-        return self._process.pid if self._process is not None and self._process.returncode is None else None
+        return self._child.pid
+
+    @property
+    def starts(self) -> int:
+        """How often it was started."""
+        return self._child.starts
 
     async def start(self) -> None:
         """Start the server and wait until it listens. Raises `Unavailable` saying why it does not."""
@@ -57,59 +50,32 @@ class NatsServer:
         for stale in self._folder.glob("*.ports"):
             stale.unlink(missing_ok=True)
         config = self._write_config()
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())),
-                *(str(server_binary(self._settings)), "-c", str(config)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.starts += 1
-        self._port = await self._wait_for_port(self._process)
+        process = await self._child.spawn(server_binary(self._settings), ["-c", str(config)])
+        self._port = await self._wait_for_port(process)
         write_address(self._data, NatsAddress(f"nats://127.0.0.1:{self._port}", self._token))
 
     async def keep(self) -> None:
         """Start the server again whenever it has died, until `stop`; for a root task."""
-        pause = 0.1
-        while not self._stopping:
-            started = time.monotonic()
-            if self._process is not None:
-                code = await self._process.wait()
-                if self._stopping:
-                    return
-                _log.warning("nats-server ended", code=code)
-            # A server that ran for a while starts again at once; one that cannot run is asked less and less often.
-            pause = 0.1 if time.monotonic() - started > _STABLE_SECONDS else min(pause * 2, _LONGEST_PAUSE)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-            try:
-                await self.start()
-            except (errors.Unavailable, OSError) as error:
-                # The old port may have been taken meanwhile; clients read the address file before they connect.
-                self._port = -1
-                _log.warning("nats-server does not start", error=str(error))
+        await self._child.keep(self._start_again)
 
     async def stop(self, limit: float = 5.0) -> None:
         """End the server: asked first, killed after `limit` seconds."""
-        self._stopping = True
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGTERM)
+        await self._child.stop(limit)
+
+    async def _start_again(self) -> None:
         try:
-            await asyncio.wait_for(process.wait(), limit)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            await self.start()
+        except (errors.Unavailable, OSError):
+            # The old port may have been taken meanwhile; clients read the address file before they connect.
+            self._port = -1
+            raise
 
     async def _wait_for_port(self, process: asyncio.subprocess.Process) -> int:
         """The port, from the file that the server writes once it listens."""
         deadline = time.monotonic() + self._settings.start_timeout
         while time.monotonic() < deadline:
             if process.returncode is not None:
-                message = f"nats-server ended with {process.returncode}: {self._last_words()}"
-                raise errors.Unavailable(message)
+                raise await self._child.give_up(f"ended with {process.returncode}")
             for path in self._folder.glob(f"*_{process.pid}.ports"):
                 try:
                     url = json.loads(path.read_bytes())["nats"][0]
@@ -117,17 +83,7 @@ class NatsServer:
                 except (OSError, ValueError, LookupError):
                     continue  # half written
             await asyncio.sleep(_POLL)
-        process.kill()
-        await process.wait()
-        message = f"nats-server did not listen within {self._settings.start_timeout} s: {self._last_words()}"
-        raise errors.Unavailable(message)
-
-    def _last_words(self) -> str:
-        try:
-            lines = (self._folder / "server.log").read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return "no log"
-        return lines[-1][:300] if lines else "nothing in its log"
+        raise await self._child.give_up(f"did not listen within {self._settings.start_timeout} s")
 
     def _write_config(self) -> Path:
         path = self._folder / "server.json"
