@@ -87,6 +87,8 @@ def fold(path: Path, patience: float = 2.0) -> bool:
     deadline = time.monotonic() + patience
     try:
         with _reading(path) as connection:
+            # At once or not at all: a checkpoint that waits for a reader keeps every writer waiting meanwhile.
+            connection.execute("PRAGMA busy_timeout=0")
             while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 if time.monotonic() > deadline:
                     return False
