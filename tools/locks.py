@@ -28,6 +28,7 @@ PLAN = {
     "runtime": Lock(("",)),
     "parquet": Lock(("", "extra:parquet"), ("runtime",)),
     "loadtest": Lock(("", "extra:loadtest"), ("runtime",)),
+    "recovery": Lock(("", "extra:recovery"), ("runtime",)),
     "dev": Lock(("", "group:dev"), ("runtime",)),
     "build": Lock(("build",)),
     "node": Lock(("group:node",)),
