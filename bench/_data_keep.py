@@ -15,6 +15,7 @@ from typing import Any
 from atomic_guide.app.keeping.assembly import assembled
 from atomic_guide.app.keeping.carrying import carry_files
 from atomic_guide.app.keeping.manifest import Found
+from atomic_guide.app.keeping.origins import FromBackup
 from atomic_guide.app.keeping.restore import Ledgers, restore
 from atomic_guide.app.keeping.take import take
 from atomic_guide.app.keeping.verify import verify
@@ -105,7 +106,7 @@ async def export_and_erase(settings: Settings, data: Path, bars: Bars) -> None:
 async def put_back(settings: Settings, data: Path, found: Found, bars: Bars) -> None:
     """Restore the backup from before the erasure, and look for the person."""
     began = time.perf_counter()
-    done = await restore(settings, found, Ledgers(None, without=False), quiet)
+    done = await restore(settings, FromBackup(found), Ledgers(None, without=False), quiet)
     bars.show("restore, verified and erased again", time.perf_counter() - began, "s")
     bars.least("erasures that the restore repeated", done.erased, 1)
     shards = await open_embedded(data, settings.databases)

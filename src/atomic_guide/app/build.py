@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import catch_up
 from atomic_guide.app.replica_metrics import ReplicaMetrics
 from atomic_guide.clock import SystemClock
@@ -37,6 +38,7 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.replica import Replica
 from atomic_guide.engines.data.replicas import ReplicaSet
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.data.wal.writer import WalWriter
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.queues.jobs import Queues
@@ -105,11 +107,12 @@ def check_server(server: ServerSettings) -> None:
 
 
 class Built(NamedTuple):
-    """A tool and what keeps it running; `nats` is None where another server is used."""
+    """A tool and what keeps it running; `nats` is None where another server is used, `wal` where no log is kept."""
 
     tool: Tool
     connection: Connection
     nats: NatsServer | None
+    wal: WalWriter | None
 
 
 @asynccontextmanager
@@ -118,10 +121,13 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
     data = Path(settings.data)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        timeline = await asyncio.to_thread(log.prepare, settings) if supervisor else None
         shards = await open_databases(data, settings.databases)
         stack.push_async_callback(shards.close)
         if supervisor and (repeated := await catch_up(settings, shards)):
             _log.warning("the databases were older than the ledger; erasures were repeated", erasures=repeated)
+        # Ends right before the databases are closed, when nobody writes any more.
+        wal = await _started_log(settings, timeline, shards, stack) if timeline else None
         nats = await _started_nats(data, settings, stack) if supervisor and not settings.nats.url else None
         connection = Connection(data, settings.nats)
         await connection.open()
@@ -137,7 +143,9 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         await _join_wakes(tool.media.queues, connection)
         if supervisor:
             await tool.media.recover(alone=is_embedded(settings.databases))
-        yield Built(tool, connection, nats)
+        if wal is not None:
+            tool.health.checks["log"] = Check(wal.probe, needed=False)
+        yield Built(tool, connection, nats, wal)
 
 
 class Engines(NamedTuple):
@@ -157,6 +165,16 @@ async def _started_nats(data: Path, settings: Settings, stack: AsyncExitStack) -
         # One process needs no NATS, and `keep` goes on trying.
         _log.warning("nats-server does not start; rooms work within this process", error=error.message)
     return server
+
+
+async def _started_log(settings: Settings, timeline: Path, shards: Shards, stack: AsyncExitStack) -> WalWriter:
+    wal = log.writer(settings, timeline, shards)
+    stack.push_async_callback(wal.stop)
+    try:
+        await wal.start()
+    except Unavailable as error:
+        _log.warning("the log of the databases is not written", error=error.message)
+    return wal
 
 
 async def _join_wakes(queues: Queues, connection: Connection) -> None:

@@ -21,7 +21,7 @@ import uvloop
 from atomic_guide.app.build import Address, Built, address, built_tool, check_server
 from atomic_guide.app.connection import BoundedConnection
 from atomic_guide.app.job_metrics import JobMetrics
-from atomic_guide.app.keeping import schedule
+from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
@@ -161,6 +161,8 @@ class _Process:
             ]
         if self._built.nats is not None:
             tasks.append(self._built.nats.keep())
+        if self._built.wal is not None:
+            tasks += [self._built.wal.run(), log.Beside(self._settings, tool.shards).run()]
         self._working = [asyncio.create_task(worker.run()) for worker in self._workers]
         tasks += [_until(task) for task in self._working]
         if self._server is not None:

@@ -32,7 +32,7 @@ def command() -> None:
 )
 def make(context: Context, folder: Path | None) -> None:
     """Make a backup: databases, objects, signing keys, the operators' token. Works beside a running server."""
-    from atomic_guide.app.keeping.assembly import folder_of
+    from atomic_guide.app.keeping.log import folder_of
     from atomic_guide.app.keeping.take import take
 
     where = folder or folder_of(context.settings.backups, context.data)
@@ -48,9 +48,11 @@ def make(context: Context, folder: Path | None) -> None:
     "--in", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Where (default backups.directory)."
 )
 def list_backups(context: Context, folder: Path | None) -> None:
-    """List the backups, the oldest first."""
-    from atomic_guide.app.keeping.assembly import folder_of
+    """List the backups, the oldest first, and what the log can go back to."""
+    from atomic_guide.app.keeping.log import folder_of, log_folder
     from atomic_guide.app.keeping.manifest import all_in
+    from atomic_guide.clock import iso
+    from atomic_guide.engines.data.wal.marks import spans
 
     known = all_in(folder or folder_of(context.settings.backups, context.data))
     lines = [
@@ -59,7 +61,11 @@ def list_backups(context: Context, folder: Path | None) -> None:
         for found in known
     ]
     facts = [_facts(found.path, found.manifest) for found in known]
-    context.emit({"backups": facts}, "\n".join(lines) or "there is no backup; `atomic-guide backup make` makes one")
+    reached = spans(log_folder(context.settings))
+    windows = [{"from": iso(span.first.until), "to": iso(span.last.until)} for span in reached]
+    lines = lines or ["there is no backup; `atomic-guide backup make` makes one"]
+    lines += [f"any moment {span.text}, from the log" for span in reached]
+    context.emit({"backups": facts, "log": windows}, "\n".join(lines))
 
 
 @command.command()
@@ -67,7 +73,7 @@ def list_backups(context: Context, folder: Path | None) -> None:
 @data_options
 def verify(context: Context, backup: str) -> None:
     """Read every byte of a backup (an id, a folder or `latest`) and compare it with its manifest."""
-    from atomic_guide.app.keeping.assembly import folder_of
+    from atomic_guide.app.keeping.log import folder_of
     from atomic_guide.app.keeping.manifest import choose
     from atomic_guide.app.keeping.restore import own_key
     from atomic_guide.app.keeping.verify import verify as check

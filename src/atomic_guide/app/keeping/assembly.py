@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from atomic_guide.app.keeping.log import folder_of, log_folder
 from atomic_guide.app.keeping.manifest import all_in
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
@@ -19,7 +20,6 @@ from atomic_guide.course.keeping.holds import Holds
 from atomic_guide.course.keeping.key import keeping_key
 from atomic_guide.course.keeping.ledger import FILE, merged, read_ledger
 from atomic_guide.course.keeping.reads import Reads
-from atomic_guide.course.keeping.settings import BackupSettings
 from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.course.video.videos import Parts, Videos
 from atomic_guide.engines.assets.store import Store
@@ -28,6 +28,9 @@ from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.engines.data.ownership import QUERIES as CARRYING
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.data.snapshot import fold
+from atomic_guide.engines.data.wal.litestream import released
+from atomic_guide.engines.data.wal.marks import spans
+from atomic_guide.engines.data.wal.writer import FOLDER as WAL
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.errors import DataUnavailable, GuideError
 
@@ -62,6 +65,8 @@ async def assembled(settings: Settings, data: Path, shards: Shards) -> Keeping:
     if data == Path(settings.data) and (backups.is_dir() or settings.backups.directory):
         # Beside the backups, too: whoever restores on another machine has it then.
         ledgers.append(backups / FILE)
+    if data == Path(settings.data) and log_folder(settings).is_dir():
+        ledgers.append(log_folder(settings) / FILE)
     erasures = Erasures(shards, clock, key, forgetter, ledgers)
     if data == Path(settings.data):
         erasures.elsewhere = _elsewhere(settings, backups)
@@ -81,7 +86,8 @@ async def catch_up(settings: Settings, shards: Shards, given: Path | None = None
             " the command again"
         )
     data = Path(settings.data)
-    places = [data / FILE, folder_of(settings.backups, data) / FILE, *([given] if given else [])]
+    kept = [data, folder_of(settings.backups, data), log_folder(settings)]
+    places = [*(folder / FILE for folder in kept), *([given] if given else [])]
     present = await asyncio.to_thread(lambda: [path for path in places if path.is_file()])
     if not present:
         return 0
@@ -90,33 +96,38 @@ async def catch_up(settings: Settings, shards: Shards, given: Path | None = None
     return await keeping.erasures.catch_up(records, since)
 
 
-def folder_of(settings: BackupSettings, data: Path) -> Path:
-    """Where an installation keeps its backups."""
-    return Path(settings.directory) if settings.directory else data / "backups"
-
-
-def _elsewhere(settings: Settings, backups: Path) -> Elsewhere:
+def _elsewhere(settings: Settings, backups_in: Path) -> Elsewhere:
     """Erases in what restores have put aside and in the databases' logs, and names the backups."""
+    data = Path(settings.data).absolute()
 
     async def elsewhere(whom: Whom) -> Copies:
         if is_embedded(settings.databases):
-            erased = await asyncio.to_thread(_empty_logs, settings)
+            erased = await _empty_logs(data)
         else:
             from atomic_guide.engines.data.servers import vacuum_servers  # noqa: PLC0415 - not where no server is used
 
             vacuumed = await vacuum_servers(settings.databases)
             erased = {f"dead rows of {name}": outcome for name, outcome in vacuumed.items()}
-        for folder in await asyncio.to_thread(_put_aside, Path(settings.data)):
+        for folder in await asyncio.to_thread(_put_aside, data):
             erased[folder.name] = await _forget_in(settings, folder, whom)
-        return Copies(erased, [found.manifest.id for found in all_in(backups)])
+        backups = [found.manifest.id for found in all_in(backups_in)]
+        if await asyncio.to_thread(spans, log_folder(settings)):
+            hours = settings.backups.log.retention_hours
+            backups.append(f"the log, for {hours} h and at most a tenth and 3 h more")
+        return Copies(erased, backups)
 
     return elsewhere
 
 
-def _empty_logs(settings: Settings) -> dict[str, str]:
-    directory, shards = present_files(Path(settings.data))
-    held = [path.stem for path in (directory, *shards) if path.is_file() and not fold(path)]
-    return {f"log of {name}": "is in use; its old pages are overwritten as it is written on" for name in held}
+async def _empty_logs(data: Path) -> dict[str, str]:
+    directory, shards = present_files(data)
+    held = {}
+    for path in (directory, *shards):
+        if await asyncio.to_thread(path.is_file):
+            async with released(data / WAL, path):
+                if not await asyncio.to_thread(fold, path):
+                    held[f"log of {path.stem}"] = "is in use; its old pages are overwritten as it is written on"
+    return held
 
 
 def _put_aside(data: Path) -> list[Path]:

@@ -1,7 +1,7 @@
-"""Putting a backup back: verified before, prepared beside the data, erased again whom it must not know, then swapped.
+"""Putting a backup or a moment of the log back: verified, prepared beside the data, erased again, then swapped in.
 
 Nothing of the data directory changes before the prepared contents are complete. What was there is kept aside. Until
-the swap is finished nothing opens the databases, so a restored backup is never served before its erasures.
+the swap is finished nothing opens the databases, so that nothing is served before its erasures are made again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import msgspec
 from atomic_guide.app.keeping import swap
 from atomic_guide.app.keeping.assembly import assembled
 from atomic_guide.app.keeping.carrying import as_files, carry_files
-from atomic_guide.app.keeping.manifest import Found, Tell
-from atomic_guide.app.keeping.verify import verify
+from atomic_guide.app.keeping.manifest import Tell
+from atomic_guide.app.keeping.origins import Origin, without_objects
 from atomic_guide.app.supervisor import DataLock
 from atomic_guide.clock import SystemClock, from_iso
 from atomic_guide.config import Settings
 from atomic_guide.course.keeping import ledger
 from atomic_guide.course.keeping.erase import known_erasures
 from atomic_guide.course.keeping.key import SECRET
-from atomic_guide.engines.assets.snapshot import gather
+from atomic_guide.engines.assets.snapshot import names_in
 from atomic_guide.engines.data.embedded import open_embedded, present_files
 from atomic_guide.engines.data.opening import is_embedded, open_databases
 from atomic_guide.engines.data.snapshot import fold, secret_of
@@ -47,7 +47,10 @@ class Ledgers(NamedTuple):
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore did. `erased` counts the erasures that were repeated; `aside` is where the old contents are."""
+    """What a restore did. `erased` counts the erasures that were repeated; `aside` is where the old contents are.
+
+    `without_files` counts the lectures whose rows are back and whose files are nowhere.
+    """
 
     backup: str
     began_at: str
@@ -57,6 +60,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     databases: int
     objects: int
     dropped_uploads: int
+    without_files: int
 
 
 def finish_interrupted(data: Path) -> str | None:
@@ -78,71 +82,87 @@ def own_key(settings: Settings) -> bytes | None:
     return bytes.fromhex(secret) if secret else None
 
 
-async def restore(settings: Settings, found: Found, ledgers: Ledgers, tell: Tell) -> Restored:
-    """Put a backup into the data directory.
+async def restore(settings: Settings, origin: Origin, ledgers: Ledgers, tell: Tell) -> Restored:
+    """Put a backup or a moment of the log into the data directory.
 
-    Raises `ConfigurationError` while a server holds the directory, `Invalid` for a backup or a ledger that must not
+    Raises `ConfigurationError` while a server holds the directory, `Invalid` for an origin or a ledger that must not
     be used, or where there is no ledger.
     """
     data = Path(settings.data)
-    embedded = is_embedded(settings.databases)
     lock = DataLock.acquire(data)
     try:
-        if embedded:
-            _check_shards(settings, found)
-        key = await asyncio.to_thread(verify, found, own_key(settings), tell)
-        records = await _records(settings, found, ledgers, key)
         stage = data / swap.STAGE
         shutil.rmtree(stage, ignore_errors=True)
-        await asyncio.to_thread(_stage, found, stage, tell)
-        erased, dropped = await _make_forget(settings, found, stage, records, tell)
-        if not embedded:
-            await _carry(settings, found, stage, tell)
-        ledger.write_ledger(stage / ledger.FILE, key, records, SystemClock().now())
-        swap.note_parts(stage)
-        _sync_all(stage)
+        try:
+            prepared = await _prepare(settings, origin, ledgers, stage, tell)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
         # Never the name of an earlier one: what stands aside tells `finish` which parts are moved.
         aside = f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        under_way = swap.Swap(found.manifest.id, aside)
+        under_way = swap.Swap(origin.id, aside)
         swap.begin(data, under_way)
         swap.finish(data, under_way)
     finally:
         lock.release()
+    return msgspec.structs.replace(prepared, aside=str(data / aside) if (data / aside).exists() else None)
+
+
+async def _prepare(settings: Settings, origin: Origin, ledgers: Ledgers, stage: Path, tell: Tell) -> Restored:
+    """Make everything that is swapped in; it is on disk when this returns."""
+    embedded = is_embedded(settings.databases)
+    if embedded:
+        _check_shards(settings, origin)
+    for folder in (stage, stage / "databases", stage / "objects"):
+        folder.mkdir(mode=0o700)
+    key = await asyncio.to_thread(origin.fill, stage, own_key(settings), tell)
+    records = await _records(settings, origin, ledgers, stage, key)
+    count = len(list((stage / "databases").glob("*.sqlite")))
+    erased, dropped = await _make_forget(settings, origin, stage, records, tell)
+    without = await asyncio.to_thread(without_objects, stage)
+    if not embedded:
+        await _carry(settings, origin, stage, tell)
+    ledger.write_ledger(stage / ledger.FILE, key, records, SystemClock().now())
+    swap.note_parts(stage)
+    _sync_all(stage)
     return Restored(
-        backup=found.manifest.id,
-        began_at=found.manifest.began_at,
+        backup=origin.id,
+        began_at=origin.began_at,
         erasures=len(records),
         erased=erased,
-        aside=str(data / aside) if (data / aside).exists() else None,
-        databases=len(found.manifest.schemas),
-        objects=found.manifest.objects,
+        aside=None,
+        databases=count,
+        objects=sum(1 for _ in names_in(stage / "objects")),
         dropped_uploads=dropped,
+        without_files=without,
     )
 
 
-def _check_shards(settings: Settings, found: Found) -> None:
+def _check_shards(settings: Settings, origin: Origin) -> None:
     # More are no harm: those that were added while it ran are in the directory's list.
-    if found.manifest.shards < settings.databases.shards:
+    if origin.shards < settings.databases.shards:
         raise Invalid(
-            f"the backup has {found.manifest.shards} shards and databases.shards is {settings.databases.shards};"
-            f" set it to {found.manifest.shards}"
+            f"{origin.id} has {origin.shards} shards and databases.shards is {settings.databases.shards};"
+            f" set it to {origin.shards}"
         )
 
 
-async def _records(settings: Settings, found: Found, ledgers: Ledgers, key: bytes) -> list[ledger.Record]:
-    """Every erasure that is known anywhere. Raises `Invalid` where nothing younger than the backup can be asked."""
+async def _records(
+    settings: Settings, origin: Origin, ledgers: Ledgers, stage: Path, key: bytes
+) -> list[ledger.Record]:
+    """Every erasure that is known anywhere. Raises `Invalid` where nothing younger than the origin can be asked."""
     data = Path(settings.data)
     if ledgers.given is not None and not ledgers.given.is_file():
         raise NotFound(f"there is no ledger {ledgers.given}")
-    places = [data / ledger.FILE, found.path.parent / ledger.FILE, *([ledgers.given] if ledgers.given else [])]
+    places = [data / ledger.FILE, *origin.ledgers, *([ledgers.given] if ledgers.given else [])]
     present = [path for path in places if path.is_file()]
     if not present and not ledgers.without:
         raise Invalid(
-            f"no ledger of erasures is in {data} or beside the backup, so people who were erased since"
-            f" {found.manifest.began_at} would come back; {_REMEDY}"
+            f"no ledger of erasures is in {data} or beside {origin.id}, so people who were erased since"
+            f" {origin.began_at} would come back; {_REMEDY}"
         )
-    if (found.path / ledger.FILE).is_file():
-        present.append(found.path / ledger.FILE)
+    if (stage / ledger.FILE).is_file():
+        present.append(stage / ledger.FILE)
     known = [ledger.read_ledger(path, key) for path in present]
     return ledger.merged([*known, await _in_directory(settings)])
 
@@ -162,30 +182,17 @@ async def _in_directory(settings: Settings) -> list[ledger.Record]:
         return []
 
 
-def _stage(found: Found, stage: Path, tell: Tell) -> None:
-    (stage / "databases").mkdir(parents=True, mode=0o700)
-    stage.chmod(0o700)
-    for entry in found.manifest.files:
-        if entry.path.startswith("databases/"):
-            shutil.copyfile(found.path / entry.path, stage / entry.path)
-            tell(f"put back {Path(entry.path).stem}")
-    (stage / "objects").mkdir(mode=0o700)
-    gather(found.path / "objects", stage / "objects", None, tell)
-    if (found.path / "operator-token").is_file():
-        shutil.copy2(found.path / "operator-token", stage / "operator-token")
-
-
 async def _make_forget(
-    settings: Settings, found: Found, stage: Path, records: list[ledger.Record], tell: Tell
+    settings: Settings, origin: Origin, stage: Path, records: list[ledger.Record], tell: Tell
 ) -> tuple[int, int]:
     """Migrate the prepared databases and repeat the erasures they do not know; how many, and dropped uploads.
 
-    An erasure that was finished before the backup began is in it already, and who came back since then stays.
+    An erasure that was finished before the origin began is in it already, and who came back since then stays.
     """
     shards = await open_embedded(stage, as_files(settings, stage))
     try:
         keeping = await assembled(settings, stage, shards)
-        began = from_iso(found.manifest.began_at)
+        began = from_iso(origin.began_at)
         done = {known.record.id for known in await known_erasures(shards.directory) if known.finished_before(began)}
         repeated = [record for record in records if record.id not in done]
         everybody = await keeping.erasures.everybody() if repeated else set()
@@ -199,11 +206,11 @@ async def _make_forget(
     return len(repeated), dropped
 
 
-async def _carry(settings: Settings, found: Found, stage: Path, tell: Tell) -> None:
-    """Carry the prepared databases to the servers of the settings, which are empty or hold half of this very backup."""
+async def _carry(settings: Settings, origin: Origin, stage: Path, tell: Tell) -> None:
+    """Carry the prepared databases to the servers of the settings, which are empty or hold half of this very one."""
     target = await open_databases(stage, settings.databases)
     try:
-        await carry_files(settings, stage, target, tell, origin=found.manifest.id)
+        await carry_files(settings, stage, target, tell, origin=origin.id)
     finally:
         await target.close()
     shutil.rmtree(stage / "databases")

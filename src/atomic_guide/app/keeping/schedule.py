@@ -7,7 +7,9 @@ from pathlib import Path
 
 import structlog
 
-from atomic_guide.app.keeping.assembly import Keeping, assembled, folder_of
+from atomic_guide.app.keeping import log
+from atomic_guide.app.keeping.assembly import Keeping, assembled
+from atomic_guide.app.keeping.log import folder_of
 from atomic_guide.app.keeping.manifest import all_in
 from atomic_guide.app.keeping.take import take
 from atomic_guide.clock import SystemClock, from_iso
@@ -46,6 +48,8 @@ class Keeper:
         done = await Retention(keeping.parts, videos, keeping.holds, self._settings.keeping).turn()
         if any(done):
             _log.info("retention let go", **done._asdict())
+        if not self._settings.backups.log.enabled:
+            await asyncio.to_thread(log.let_go_of_unused, self._settings)
 
     async def finish_erasures(self) -> None:
         """Complete erasures whose process has gone."""

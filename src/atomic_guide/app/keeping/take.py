@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from atomic_guide.app.keeping.log import bring_ledger
 from atomic_guide.app.keeping.manifest import (
     FORMAT,
     NAME,
@@ -28,7 +29,6 @@ from atomic_guide.app.keeping.manifest import (
 )
 from atomic_guide.clock import SystemClock, iso
 from atomic_guide.config import Settings
-from atomic_guide.course.keeping import ledger
 from atomic_guide.course.keeping.key import keeping_key
 from atomic_guide.course.keeping.ledger import FILE as LEDGER
 from atomic_guide.engines.assets.snapshot import gather, hash_of, write_list
@@ -72,7 +72,7 @@ def _take(settings: Settings, folder: Path, key: bytes, tell: Tell) -> Found:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(folder):
         _clear(folder)
-        _bring_ledger(Path(settings.data), folder, key)
+        bring_ledger(Path(settings.data), folder, key)
         known = all_in(folder)
         began = SystemClock().now()
         name = f"{datetime.fromtimestamp(began, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -167,16 +167,6 @@ def _copy_still(target: Path, copy: Callable[[], None], state: Callable[[], str]
             return
         tell("courses moved between shards meanwhile; copying the databases again")
     raise Unavailable("courses keep moving between shards; make the backup when the moves are done", retry_after=60)
-
-
-def _bring_ledger(data: Path, folder: Path, key: bytes) -> None:
-    """Have one ledger in the data directory and beside the backups, with the erasures of both."""
-    now = SystemClock().now()
-    ledger.begin_ledger(data / LEDGER, key, now)
-    ledger.begin_ledger(folder / LEDGER, key, now)
-    for target, source in ((data / LEDGER, folder / LEDGER), (folder / LEDGER, data / LEDGER)):
-        for record in ledger.read_ledger(source, key):
-            ledger.append(target, key, record)
 
 
 def _check_space(databases: list[Path], making: Path) -> None:

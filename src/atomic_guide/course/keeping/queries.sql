@@ -345,3 +345,7 @@ DELETE FROM moderation WHERE bucket = :bucket AND tenant = :tenant AND course = 
 -- name: erased_of
 -- purpose: Everybody who was erased from a tenant, as digests.
 SELECT person FROM erasures WHERE tenant = :tenant AND kind = 'person'
+
+-- name: read_videos
+-- purpose: Every video of a shard, whoever owns its bucket.
+SELECT bucket, tenant, course, id, status FROM videos ORDER BY bucket, tenant, course, id

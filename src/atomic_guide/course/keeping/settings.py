@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+from atomic_guide.engines.data.wal.settings import WalSettings
+
 
 class BackupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Backups of the data directory."""
@@ -41,6 +43,7 @@ class BackupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "d"},
         ),
     ] = 30
+    log: WalSettings = WalSettings()
 
 
 class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -45,7 +45,7 @@ def gather(store: Path, tree: Path, previous: Path | None, tell: Callable[[str],
     Objects that are deleted meanwhile are left out.
     """
     done = Gathered()
-    for name in _names(store):
+    for name in names_in(store):
         source, target = store / name, tree / name
         with contextlib.suppress(FileNotFoundError):
             if _same(source, target):
@@ -74,7 +74,7 @@ def write_list(tree: Path, path: Path, previous: Path | None, tell: Callable[[st
     ahead = next(known, None)
     count = size = 0
     with path.open("wb") as file:
-        for name in _names(tree):
+        for name in names_in(tree):
             stat = (tree / name).stat()
             while ahead is not None and ahead.name.split("/") < name.split("/"):
                 ahead = next(known, None)
@@ -114,7 +114,7 @@ def wrong_in(tree: Path, path: Path, tell: Callable[[str], None]) -> Iterator[st
             yield f"object {entry.name} is not what was backed up"
         if number % 1000 == 0:
             tell(f"{number} objects verified")
-    yield from (f"object {name} is not in the list" for name in _names(tree) if name not in listed)
+    yield from (f"object {name} is not in the list" for name in names_in(tree) if name not in listed)
 
 
 def hash_of(path: Path) -> str:
@@ -126,7 +126,7 @@ def hash_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _names(root: Path, folder: str = "") -> Iterator[str]:
+def names_in(root: Path, folder: str = "") -> Iterator[str]:
     """The objects below a folder, in order of the parts of their names; half written files are no objects."""
     try:
         entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
@@ -135,7 +135,7 @@ def _names(root: Path, folder: str = "") -> Iterator[str]:
     for entry in entries:
         name = f"{folder}/{entry.name}" if folder else entry.name
         if entry.is_dir(follow_symlinks=False):
-            yield from _names(root, name)
+            yield from names_in(root, name)
         elif entry.is_file(follow_symlinks=False):
             with contextlib.suppress(NotFound):
                 yield checked_name(name)

@@ -27,6 +27,7 @@ import msgspec
 from atomic_guide import errors
 from atomic_guide.engines.data.database import Params, Row, Target, Transaction, Work, count_rows
 from atomic_guide.engines.data.queries import Query, load_queries
+from atomic_guide.engines.data.timeline import checkpoint_pages
 
 
 class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,6 +100,7 @@ def connect(path: Path, settings: SqliteSettings, *, read_only: bool = False) ->
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={checkpoint_pages(path)}")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA cache_size=-16000")
         if read_only:
