@@ -24,6 +24,7 @@ from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
+from atomic_guide.app.memory import settle
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
 from atomic_guide.config import Settings
 from atomic_guide.course.membership import roster_worker
@@ -101,7 +102,9 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
             tasks += [asyncio.create_task(task) for task in _children(settings, children)]
         else:
             tasks.append(asyncio.create_task(until_orphaned(launch.parent)))
-        if await process.ready() and supervisor and not stop.is_set():
+        answering = await process.ready()
+        settle()
+        if answering and supervisor and not stop.is_set():
             announce(settings, where)
         ended = asyncio.create_task(stop.wait())
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
