@@ -48,6 +48,18 @@ class Forbidden(GuideError):
     status = 403
 
 
+class Muted(Forbidden):
+    """Somebody may not write in a room, until a time or until an instructor lifts it."""
+
+    code = "MUTED"
+
+
+class RoomClosed(Forbidden):
+    """A room is closed: only instructors write in it."""
+
+    code = "ROOM_CLOSED"
+
+
 class NotFound(GuideError):
     """There is no such thing in this course, or the caller may not know of it."""
 

@@ -89,3 +89,16 @@ def test_only_trusted_proxies_say_who_the_client_is(
     peer: str, forwarded: str, trusted: list[str], address: str
 ) -> None:
     assert client_address(peer, forwarded, networks(trusted)) == address
+
+
+def test_what_other_processes_have_spent_is_refused_here_until_it_is_not() -> None:
+    clock = ManualClock()
+    checked = Limits(LimitSettings(person_messages=60, room_messages=600), clock)
+    for limit, user in (("person", "ada"), ("room", "ben")):
+        checked.learn(COURSE, user, "learner", RateLimited("spent", details={"limit": limit}, retry_after=5.0))
+        with pytest.raises(RateLimited) as refused:
+            checked.check_message(COURSE, user, "learner")
+        assert refused.value.details == {"limit": limit}
+        assert refused.value.retry_after == pytest.approx(5.0)
+        clock.advance(5.0)
+        checked.check_message(COURSE, user, "learner")

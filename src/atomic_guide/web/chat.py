@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from atomic_guide import errors
 from atomic_guide.clock import Clock
 from atomic_guide.course.chat.announce import announcer
+from atomic_guide.course.chat.budgets import Rates
 from atomic_guide.course.chat.history import PAGE_DEFAULT, PAGE_LIMIT, MessageHistory
 from atomic_guide.course.chat.message import Author, Message, Page
 from atomic_guide.course.chat.store import Messages, Posted
@@ -59,7 +60,12 @@ class Chat:
     async def say(self, key: CourseKey, author: Author, content: str, identifier: str | None) -> Posted:
         """Count, check and store a message. Raises `RateLimited`, `Invalid`, or what the database raises."""
         self.limits.check_message(key, author.id, author.role)
-        return await self._messages.post(key, author, content, identifier)
+        try:
+            return await self._messages.post(key, author, content, identifier)
+        except errors.RateLimited as refusal:
+            # Other processes have spent it; until then there is no need to ask the database again.
+            self.limits.learn(key, author.id, author.role, refusal)
+            raise
 
     async def post(self, key: CourseKey, person: Person, content: str, identifier: str | None) -> Receipt:
         """The same for a member of a room."""
@@ -102,8 +108,10 @@ def assemble_chat(
     bus: Bus = NatsBus(connection) if connection is not None else LocalBus()
     history = MessageHistory(shards, clock)
     hall = Rooms(rooms or RoomSettings(), clock, bus, history)
-    messages = Messages(shards, clock, announcer(hall))
-    return Chat(shards, messages, history, Limits(limits or LimitSettings(), clock), hall)
+    chosen = limits or LimitSettings()
+    rates = Rates(chosen.person_messages, chosen.instructor_messages, chosen.room_messages)
+    messages = Messages(shards, clock, announcer(hall), rates)
+    return Chat(shards, messages, history, Limits(chosen, clock), hall)
 
 
 _SEQ: dict[str, Any] = {"type": "integer", "minimum": 0}

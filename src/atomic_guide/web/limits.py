@@ -1,7 +1,8 @@
 """Rate limits: messages by person and room, refused socket tickets by address; and whose address it is.
 
-Each budget is one number in a bounded table; the least recently used ones are forgotten first, which can only
-be in a caller's favour.
+What people and rooms may say over all processes is decided where messages are stored (course/chat/budgets.py). Here
+what one process sees of it is counted, so that a flood is refused without asking the database. Each budget is one
+number in a bounded table; the least recently used ones are forgotten first, which can only be in a caller's favour.
 """
 
 from __future__ import annotations
@@ -91,6 +92,15 @@ class Limits:
             raise errors.RateLimited(message, details={"limit": "room"}, retry_after=wait)
         self._people[key, user] = person
         self._rooms[key] = room
+
+    def learn(self, key: CourseKey, user: str, role: str, refusal: errors.RateLimited) -> None:
+        """Note that a person's budget, or a room's, is spent over all processes: refuse here until it is not."""
+        until = self._clock.monotonic() + (refusal.retry_after or 0.0)
+        if refusal.details.get("limit") == "room":
+            self._rooms[key] = max(self._rooms.get(key, 0.0), self._room.spent(until))
+        else:
+            rate = self._instructor if role == "instructor" else self._learner
+            self._people[key, user] = max(self._people.get((key, user), 0.0), rate.spent(until))
 
     def check_refused(self, address: str) -> None:
         """Count a socket attempt without a valid ticket. Raises `RateLimited` from the eleventh in a minute on."""

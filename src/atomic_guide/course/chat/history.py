@@ -6,9 +6,9 @@ import msgspec
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock, iso
+from atomic_guide.course.chat.floor import QUERIES
 from atomic_guide.course.chat.message import Author, Message, Page
 from atomic_guide.course.chat.state import read_room
-from atomic_guide.course.chat.store import QUERIES
 from atomic_guide.engines.data.database import Row
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards

@@ -30,6 +30,11 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         return text_frame("message", self)
 
 
+def tombstone(message: Message) -> Message:
+    """What is shown of a message that was deleted."""
+    return Message(f"deleted-{message.seq}", message.seq, Author("", ""), "", message.created_at, deleted=True)
+
+
 class Page(msgspec.Struct, frozen=True):
     """Messages in order of `seq`, and the newest one's number."""
 

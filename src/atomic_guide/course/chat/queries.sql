@@ -1,11 +1,13 @@
 -- name: lock_course
--- purpose: Read a course's newest sequence number and keep other writers of the course out until the commit.
+-- purpose: Read where a course's room stands and keep other writers of the course out until the commit.
 -- dialect: sqlite
-SELECT last_seq FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+SELECT last_seq, room_revision, room_mark, closed_at, muted, live_until FROM courses
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 
 -- name: lock_course
 -- dialect: postgresql
-SELECT last_seq FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course FOR UPDATE
+SELECT last_seq, room_revision, room_mark, closed_at, muted, live_until FROM courses
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course FOR UPDATE
 
 -- name: add_course
 -- purpose: Make the row of a course that no launch has described yet.
@@ -13,35 +15,64 @@ INSERT INTO courses (bucket, tenant, course, context, title, last_seq, created_a
 VALUES (:bucket, :tenant, :course, '', '', 0, :now)
 ON CONFLICT DO NOTHING;
 
--- name: find_message
--- purpose: The message that an author has already sent under an id.
-SELECT seq, content, created_at FROM messages
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND author = :author AND id = :id;
+-- name: find_draft
+-- purpose: The message that an author has already sent under an id, if any, and what is spent of the author's rate.
+SELECT m.seq, m.created_at, m.deleted_at,
+       CASE WHEN m.deleted_at IS NULL THEN m.content ELSE '' END AS content, COALESCE(b.mark, 0.0) AS mark
+FROM (SELECT 1 AS one) AS x
+LEFT JOIN messages AS m
+  ON m.bucket = :bucket AND m.tenant = :tenant AND m.course = :course AND m.author = :author AND m.id = :id
+LEFT JOIN posting_marks AS b
+  ON b.bucket = :bucket AND b.tenant = :tenant AND b.course = :course AND b."user" = :author;
+
+-- name: find_mute
+-- purpose: Until when somebody is muted: no row where they are not, NULL until it is lifted.
+SELECT until FROM mutes
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+  AND (until IS NULL OR until > :now);
+
+-- name: find_role
+-- purpose: The role of a member as the LMS last told it.
+SELECT role, name FROM members
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user;
 
 -- name: add_messages
--- purpose: Store messages under their sequence numbers.
+-- purpose: Store messages under their numbers; on PostgreSQL with what follows from it, in the same round trip.
 -- dialect: sqlite
 INSERT INTO messages (bucket, tenant, course, seq, author, id, content, created_at)
 VALUES (:bucket, :tenant, :course, :seq, :author, :id, :content, :now)
 
 -- name: add_messages
 -- dialect: postgresql
-INSERT INTO messages (bucket, tenant, course, seq, author, id, content, created_at)
-SELECT bucket, tenant, course, seq, author, id, content, :now::float8
-FROM unnest(:bucket::int4[], :tenant::text[], :course::text[], :seq::int8[], :author::text[], :id::text[],
-            :content::text[]) AS given(bucket, tenant, course, seq, author, id, content)
+WITH given AS (
+  SELECT * FROM unnest(:bucket::int4[], :tenant::text[], :course::text[], :seq::int8[], :author::text[], :id::text[],
+                       :content::text[], :mark::float8[], :room_mark::float8[])
+                AS rows(bucket, tenant, course, seq, author, id, content, mark, room_mark)
+), stored AS (
+  INSERT INTO messages (bucket, tenant, course, seq, author, id, content, created_at)
+  SELECT bucket, tenant, course, seq, author, id, content, :now::float8 FROM given
+), spent AS (
+  INSERT INTO posting_marks (bucket, tenant, course, "user", mark)
+  SELECT bucket, tenant, course, author, max(mark) FROM given GROUP BY bucket, tenant, course, author
+  ON CONFLICT (bucket, tenant, course, "user") DO UPDATE SET mark = excluded.mark
+)
+UPDATE courses SET last_seq = newest.seq, room_mark = newest.mark
+FROM (SELECT bucket, tenant, course, max(seq) AS seq, max(room_mark) AS mark
+      FROM given GROUP BY bucket, tenant, course) AS newest
+WHERE courses.bucket = newest.bucket AND courses.tenant = newest.tenant AND courses.course = newest.course
 
--- name: set_last_seqs
--- purpose: Move the courses' newest sequence numbers on.
+-- name: move_courses
+-- purpose: Move the courses' newest numbers and their rooms' rates on.
 -- dialect: sqlite
-UPDATE courses SET last_seq = :last_seq WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+UPDATE courses SET last_seq = :last_seq, room_mark = :room_mark
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 
--- name: set_last_seqs
--- dialect: postgresql
-UPDATE courses SET last_seq = given.last_seq
-FROM unnest(:bucket::int4[], :tenant::text[], :course::text[], :last_seq::int8[])
-     AS given(bucket, tenant, course, last_seq)
-WHERE courses.bucket = given.bucket AND courses.tenant = given.tenant AND courses.course = given.course
+-- name: spend_marks
+-- purpose: Note what is spent of authors' rates.
+-- dialect: sqlite
+INSERT INTO posting_marks (bucket, tenant, course, "user", mark)
+VALUES (:bucket, :tenant, :course, :user, :mark)
+ON CONFLICT (bucket, tenant, course, "user") DO UPDATE SET mark = excluded.mark
 
 -- name: read_standing
 -- purpose: A course's newest sequence number, and how often its room was changed.

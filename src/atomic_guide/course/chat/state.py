@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from atomic_guide.clock import Clock, iso
-from atomic_guide.course.chat.store import QUERIES
+from atomic_guide.course.chat.floor import QUERIES
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
 

@@ -34,6 +34,11 @@ class Row(Protocol):
 class Transaction(Protocol):
     """What a unit of work may do. All of it is committed together, or none."""
 
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`: for a step that one engine does as a part of another statement."""
+        ...
+
     async def read(self, query: Query, params: Params | None = None) -> list[Row]:
         """Every row of the answer; also runs `... RETURNING`."""
         ...

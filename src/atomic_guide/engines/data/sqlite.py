@@ -145,6 +145,8 @@ def insertion(table: str, columns: Sequence[str]) -> str:
 class _SqliteTransaction:
     """A transaction on the writer's connection; its methods never suspend."""
 
+    dialect = "sqlite"
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 

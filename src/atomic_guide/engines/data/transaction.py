@@ -34,6 +34,8 @@ def _changed(tag: str) -> int:
 class PostgresTransaction:
     """A transaction on one connection; `inside` is true while one of its calls waits for the server."""
 
+    dialect = "postgresql"
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.inside = False

@@ -20,3 +20,7 @@ class Rate(NamedTuple):
         wait = spent - now - 60.0
         # The tolerance absorbs the rounding of sums of steps, so that exactly `per_minute` fit into a full budget.
         return (spent, 0.0) if wait <= step * 1e-3 else (mark, wait)
+
+    def spent(self, until: float) -> float:
+        """The mark of a budget from which nothing more can be taken before `until`."""
+        return until + 60.0 - 60.0 / self.per_minute

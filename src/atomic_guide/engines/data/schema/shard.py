@@ -162,6 +162,7 @@ Table(
     *_course_key(),
     Column("user", Text, primary_key=True),
     Column("mark", Double, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 Table(

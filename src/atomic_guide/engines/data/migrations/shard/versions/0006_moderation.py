@@ -46,10 +46,10 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.Column("until", sa.Double(), nullable=True),
     )
-    _create("posting_marks", _person(), _time("mark"))
+    _create("posting_marks", _person(), _time("mark"), with_rowid=False)
 
 
-def _create(table: str, key: sa.Column[Any], *columns: sa.Column[Any]) -> None:
+def _create(table: str, key: sa.Column[Any], *columns: sa.Column[Any], with_rowid: bool = True) -> None:
     op.create_table(
         table,
         sa.Column("bucket", sa.Integer(), autoincrement=False, nullable=False),
@@ -58,6 +58,7 @@ def _create(table: str, key: sa.Column[Any], *columns: sa.Column[Any]) -> None:
         key,
         *columns,
         sa.PrimaryKeyConstraint("bucket", "tenant", "course", key.name),
+        sqlite_with_rowid=with_rowid,
     )
 
 
