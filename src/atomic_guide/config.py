@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from atomic_guide.course.analytics.settings import AnalyticsSettings
+from atomic_guide.course.chat.settings import ChatSettings
 from atomic_guide.course.keeping.settings import BackupSettings, KeepingSettings
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.video.settings import VideoSettings
@@ -99,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     playback: SigningSettings = SigningSettings()
     sessions: SessionSettings = SessionSettings()
     limits: LimitSettings = LimitSettings()
+    chat: ChatSettings = ChatSettings()
     lti: LtiSettings = LtiSettings()
     video: VideoSettings = VideoSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()

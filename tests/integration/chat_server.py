@@ -16,12 +16,14 @@ from typing import Any, cast
 import uvicorn
 
 from atomic_guide.clock import Clock, SystemClock
+from atomic_guide.course.chat.settings import ChatSettings
 from atomic_guide.engines.data.embedded import migrate_embedded, open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
+from atomic_guide.web import moderation
 from atomic_guide.web.chat import Chat, assemble_chat, calls
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.server import create_app
@@ -99,6 +101,7 @@ async def running(
     *,
     rooms: RoomSettings | None = None,
     limits: LimitSettings | None = None,
+    rules: ChatSettings | None = None,
     nats: bool = False,
     clock: Clock | None = None,
     tls: tuple[Path, Path] | None = None,
@@ -112,12 +115,13 @@ async def running(
     if connection is not None:
         await connection.open()
     sessions = Sessions(shards.directory, clock, SessionSettings(), secrets.token_hex(16))
-    chat = assemble_chat(shards, clock, connection, rooms, limits)
+    chosen = (rooms or RoomSettings(), limits or LimitSettings(), rules or ChatSettings())
+    chat = assemble_chat(shards, clock, connection, chosen)
     tool: Any = types.SimpleNamespace(clock=clock, shards=shards, sessions=sessions, chat=chat)
     door = SocketDoor(sessions, chat, own_origins("http://127.0.0.1"))
     server = Server(
         uvicorn.Config(
-            create_app(tool, calls.declared),
+            create_app(tool, [*calls.declared, *moderation.calls.declared]),
             port=0,
             ws=cast("Any", door.protocol),
             lifespan="off",

@@ -209,7 +209,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         metrics_public=settings.server.metrics_public,
         apart=not is_embedded(settings.databases),
     )
-    chat = assemble_chat(shards, clock, connection, settings.rooms, settings.limits)
+    chat = assemble_chat(shards, clock, connection, (settings.rooms, settings.limits, settings.chat))
     health.registry.register(RoomMetrics(chat.rooms, connection))
     health.registry.register(ReplicaMetrics(shards))
     health.checks |= {

@@ -13,8 +13,11 @@ from atomic_guide.clock import Clock
 from atomic_guide.course.chat.announce import announcer
 from atomic_guide.course.chat.budgets import Rates
 from atomic_guide.course.chat.history import PAGE_DEFAULT, PAGE_LIMIT, MessageHistory
-from atomic_guide.course.chat.message import Author, Message, Page
+from atomic_guide.course.chat.message import Author, Message, Page, tombstone
+from atomic_guide.course.chat.moderation import Moderation
+from atomic_guide.course.chat.settings import ChatSettings
 from atomic_guide.course.chat.store import Messages, Posted
+from atomic_guide.course.keeping.holds import Holds
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.session import FIRST_PRIMARY, current_session, outside_session
 from atomic_guide.engines.data.shards import Shards
@@ -48,10 +51,12 @@ class Chat:
     """The conversation as callers from outside may use it: limited, stored, announced."""
 
     def __init__(
-        self, shards: Shards, messages: Messages, history: MessageHistory, limits: Limits, rooms: Rooms
-    ) -> None:
+        self, shards: Shards, messages: Messages, moderation: Moderation, history: MessageHistory, limits: Limits,
+        rooms: Rooms,
+    ) -> None:  # fmt: skip
         self._shards = shards
         self._messages = messages
+        self.moderation = moderation
         self.history = history
         self.limits = limits
         self.rooms = rooms
@@ -78,9 +83,16 @@ class Chat:
         Who asks for what follows has heard of it, perhaps before a replica has: that comes from the primary.
         """
         if after is None:
-            return await self.history.page(key, before=before, limit=limit)
+            return self._current(key, await self.history.page(key, before=before, limit=limit))
         with outside_session():
-            return await self.history.page(key, after=after, before=before, limit=limit)
+            return self._current(key, await self.history.page(key, after=after, before=before, limit=limit))
+
+    def _current(self, key: CourseKey, page: Page) -> Page:
+        """A page in which what the room knows to be deleted is: a replica, or a read under way, may not know it."""
+        deleted = self.rooms.deleted(key)
+        if deleted.isdisjoint(message.seq for message in page.messages):
+            return page
+        return replace(page, messages=[tombstone(one) if one.seq in deleted else one for one in page.messages])
 
     async def reading(self, bookmark: str) -> contextvars.Context | None:
         """The context of a socket's frames: a session of the databases that begins at its ticket's bookmark.
@@ -101,17 +113,17 @@ def assemble_chat(
     shards: Shards,
     clock: Clock,
     connection: Connection | None,
-    rooms: RoomSettings | None = None,
-    limits: LimitSettings | None = None,
+    settings: tuple[RoomSettings, LimitSettings, ChatSettings] | None = None,
 ) -> Chat:
     """The chat over open engines; without a connection, rooms live in this process only."""
+    rooms, limits, rules = settings or (RoomSettings(), LimitSettings(), ChatSettings())
     bus: Bus = NatsBus(connection) if connection is not None else LocalBus()
     history = MessageHistory(shards, clock)
-    hall = Rooms(rooms or RoomSettings(), clock, bus, history)
-    chosen = limits or LimitSettings()
-    rates = Rates(chosen.person_messages, chosen.instructor_messages, chosen.room_messages)
+    hall = Rooms(rooms, clock, bus, history)
+    rates = Rates(limits.person_messages, limits.instructor_messages, limits.room_messages)
     messages = Messages(shards, clock, announcer(hall), rates)
-    return Chat(shards, messages, history, Limits(chosen, clock), hall)
+    moderation = Moderation(shards, clock, Holds(shards.directory, clock), rules, hall.changed)
+    return Chat(shards, messages, moderation, history, Limits(limits, clock), hall)
 
 
 _SEQ: dict[str, Any] = {"type": "integer", "minimum": 0}

@@ -13,7 +13,7 @@ from atomic_guide import errors
 from atomic_guide.engines.rooms.budget import Rate
 
 _AHEAD = 65.0
-"""Seconds that a mark may be ahead: a budget is for a minute, and clocks that are kept in step differ by less than 5."""
+"""Seconds that a mark may be ahead: a budget is for a minute, and clocks that are kept in step differ by less."""
 
 
 class Rates(NamedTuple):

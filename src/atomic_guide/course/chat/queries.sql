@@ -1,12 +1,12 @@
 -- name: lock_course
 -- purpose: Read where a course's room stands and keep other writers of the course out until the commit.
 -- dialect: sqlite
-SELECT last_seq, room_revision, room_mark, closed_at, muted, live_until FROM courses
+SELECT last_seq, room_revision, room_mark, closed_at, muted, live_revision, live_until FROM courses
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 
 -- name: lock_course
 -- dialect: postgresql
-SELECT last_seq, room_revision, room_mark, closed_at, muted, live_until FROM courses
+SELECT last_seq, room_revision, room_mark, closed_at, muted, live_revision, live_until FROM courses
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course FOR UPDATE
 
 -- name: add_course
@@ -133,3 +133,56 @@ LEFT JOIN members AS p
   ON p.bucket = m.bucket AND p.tenant = m.tenant AND p.course = m.course AND p."user" = m."user"
 WHERE m.bucket = :bucket AND m.tenant = :tenant AND m.course = :course AND (m.until IS NULL OR m.until > :now)
 ORDER BY m.at, m."user" LIMIT 10000;
+
+-- name: find_numbered
+-- purpose: Who wrote a message and when, and whether it was deleted.
+SELECT author, created_at, deleted_at FROM messages
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq = :seq;
+
+-- name: delete_message
+-- purpose: Turn a message into a tombstone that keeps its author and id, and under legal hold its content.
+UPDATE messages SET content = CASE WHEN :held = 1 THEN content ELSE '' END, deleted_at = :now, revision = :revision
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq = :seq;
+
+-- name: change_room
+-- purpose: Say how a course's room is from a revision on.
+UPDATE courses SET room_revision = :revision, closed_at = :closed_at, muted = :muted,
+live_revision = :live_revision, live_until = :live_until
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course;
+
+-- name: note_action
+-- purpose: Note what a moderator did.
+INSERT INTO moderation (bucket, tenant, course, revision, at, moderator, action, subject, seq, until)
+VALUES (:bucket, :tenant, :course, :revision, :now, :moderator, :action, :subject, :seq, :until);
+
+-- name: list_actions
+-- purpose: What moderators of a course did, the newest first.
+SELECT revision, at, moderator, action, subject, seq, until FROM moderation
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND revision < :before
+ORDER BY revision DESC LIMIT :limit;
+
+-- name: put_mute
+-- purpose: Mute somebody until a time, or until it is lifted.
+INSERT INTO mutes (bucket, tenant, course, "user", until, at)
+VALUES (:bucket, :tenant, :course, :user, :until, :now)
+ON CONFLICT (bucket, tenant, course, "user") DO UPDATE SET until = excluded.until, at = excluded.at;
+
+-- name: drop_mutes
+-- purpose: Let somebody write again, and forget mutes that have ended.
+DELETE FROM mutes WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+AND ("user" = :user OR until <= :now);
+
+-- name: count_mutes
+-- purpose: How many people are muted in a course.
+SELECT count(*) AS found FROM mutes WHERE bucket = :bucket AND tenant = :tenant AND course = :course;
+
+-- name: find_live
+-- purpose: Until when a course's live session lasts at most, if there is one.
+-- batch: yes
+SELECT live_until FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course;
+
+-- name: live_now
+-- purpose: The courses of a shard that have a live session at a moment.
+SELECT c.bucket, c.tenant, c.course FROM courses AS c
+WHERE c.live_until IS NOT NULL AND c.live_until > :now AND {{readable c}}
+ORDER BY c.bucket, c.tenant, c.course LIMIT :limit;
