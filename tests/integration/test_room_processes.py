@@ -126,7 +126,9 @@ async def test_people_of_a_dead_process_leave(tmp_path: Path, nats: NatsServer) 
         ghost = Connection(tmp_path, NatsSettings())
         await ghost.open()
         room = next(iter(one.chat.rooms._rooms.values()))
-        ghost.publish(room.subject, encode(Notice("ghost", "here", people=[Person("dead", "Dead", "learner")])))
+        ghost.publish(
+            room.subject, encode(Notice("ghost", "here", people=[Person("dead", "Dead", "learner")], revision=1))
+        )
         assert (await ada.next("joined"))["data"]["count"] == 2
         assert (await ada.next("left"))["data"] == {"id": "dead", "name": "Dead", "role": "learner", "count": 1}
         await ghost.close()

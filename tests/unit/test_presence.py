@@ -5,9 +5,7 @@ from atomic_guide.engines.rooms.presence import Person, Presence
 
 USERS = "abcd"
 steps = st.lists(
-    st.tuples(
-        st.sampled_from(["enter", "leave", "in", "out", "here", "expire"]), st.sampled_from(USERS), st.integers(0, 1)
-    ),
+    st.tuples(st.sampled_from(["enter", "leave", "change", "list", "lose"]), st.sampled_from(USERS), st.integers(0, 1)),
     max_size=40,
 )
 
@@ -16,12 +14,17 @@ def person(user: str, role: str = "learner") -> Person:
     return Person(user, user.upper(), role)
 
 
+def everybody(presence: Presence) -> set[str]:
+    return {who.id for who in presence.sample(100)}
+
+
 @given(steps)
 def test_what_members_are_told_adds_up_to_who_is_there(script: list[tuple[str, str, int]]) -> None:
-    """State plus events equals a fresh read: joined and left, applied in turn, give `people()`."""
+    """State plus events equals a fresh read: joined and left, applied in turn, give the people, and their count."""
     presence = Presence()
     shown: set[str] = set()
-    for number, (what, user, place) in enumerate(script):
+    elsewhere: dict[str, set[str]] = {}
+    for number, (what, user, place) in enumerate(script, 1):
         origin = f"process {place}"
         joined: list[Person] = []
         left: list[Person] = []
@@ -31,20 +34,45 @@ def test_what_members_are_told_adds_up_to_who_is_there(script: list[tuple[str, s
             if user in presence.seats and presence.seats[user].sockets:
                 presence.leave(user, leaves_at=number)
             left = [gone for gone, everywhere in presence.leaving(number) if everywhere]
-        elif what == "in":
-            joined = presence.hear_in(origin, [person(user)], number)
-        elif what == "out":
-            left = presence.hear_out(origin, [user])
-        elif what == "here":
-            joined, left = presence.hear_list(origin, [person(user), person("d")], number)
+        elif what == "change":
+            there = elsewhere.setdefault(origin, set())
+            came, gone = ([], [user]) if user in there else ([person(user)], [])
+            there.symmetric_difference_update({user})
+            steps = (presence.revision_of(origin), number)
+            joined, left, whole = presence.hear_change(origin, steps, came, gone)
+            assert whole
+        elif what == "list":
+            elsewhere[origin] = {user, "d"}
+            joined, left, _ = presence.hear_list(origin, number, [person(user), person("d")])
         else:
-            left = presence.expire(before=number - 5)
+            elsewhere.pop(origin, None)
+            left = presence.lose(origin)
         assert not shown & {who.id for who in joined}
         shown |= {who.id for who in joined}
         assert shown >= {who.id for who in left}
         shown -= {who.id for who in left}
-        assert shown == {who.id for who in presence.people()}
+        assert shown == everybody(presence) == set(presence.seats).union(*elsewhere.values())
         assert presence.count == len(shown)
+        assert presence.spread == any(elsewhere.values())
+
+
+def test_what_comes_twice_or_late_changes_nothing_and_what_is_missing_is_noticed() -> None:
+    presence = Presence()
+    presence.hear_change("x", (0, 5), [person("a")], [])
+    presence.hear_change("x", (5, 9), [person("b")], ["a"])
+    assert presence.hear_change("x", (0, 5), [person("a")], []) == ([], [], True)
+    assert presence.hear_list("x", 5, [person("a")]) == ([], [], True)
+    assert not presence.hear_change("x", (12, 14), [person("c")], []).whole
+    assert everybody(presence) == {"b"}
+    assert presence.hear_list("x", 14, [person("c")]) == ([person("c")], [person("b")], True)
+
+
+def test_a_process_without_people_begins_anew() -> None:
+    presence = Presence()
+    presence.hear_change("x", (0, 5), [person("a")], [])
+    presence.hear_change("x", (5, 6), [], ["a"])
+    # Its room was closed meanwhile, so that its revision began at zero again.
+    assert presence.hear_change("x", (0, 11), [person("b")], []).joined == [person("b")]
 
 
 def test_a_reload_is_not_a_departure() -> None:
@@ -60,4 +88,4 @@ def test_instructors_are_listed_first() -> None:
     presence = Presence()
     for user, role in (("a", "learner"), ("b", "instructor"), ("c", "learner")):
         presence.enter(person(user, role))
-    assert [who.id for who in presence.people()] == ["b", "a", "c"]
+    assert [who.id for who in presence.sample(2)] == ["b", "a"]

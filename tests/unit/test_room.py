@@ -259,6 +259,6 @@ async def test_a_process_that_was_cut_off_tells_the_others_what_it_has_stored_me
         seq = stored.add()
         cut_off.deliver(KEY, seq, message(seq))
     bus._loss = 0.0
-    cut_off._on_bus(True)  # noqa: FBT003 - as the bus calls it
+    cut_off._on_hearing(True)  # noqa: FBT003 - as it is called
     await until(lambda: transport.seqs() == [1, 2, 3])
     await other.drain()

@@ -151,9 +151,13 @@ export class Room {
         return this.#acknowledge(frame.id ?? String(data.id), Number(data.seq));
       case 'history':
         return this.#remember(data as { messages: Message[]; last_seq: number });
+      case 'members':
+        this.members = data.members as Person[];
+        this.count = Number(data.count);
+        return;
       case 'joined':
       case 'left':
-        return this.#move(frame.type, data as Person & { count?: number });
+        return this.#move(frame.type, data as Partial<Person> & { count?: number });
       case 'typing':
         return this.#types(data as Person);
       case 'deleted':
@@ -265,10 +269,12 @@ export class Room {
     this.#link.send({ type: 'history', data: { after: this.timeline.cursor, limit: REPAIR_PAGE } });
   }
 
-  #move(kind: 'joined' | 'left', person: Person & { count?: number }): void {
+  /** In a big room only the count is told, and instructors. */
+  #move(kind: 'joined' | 'left', person: Partial<Person> & { count?: number }): void {
+    this.count = person.count ?? this.count;
+    if (!named(person)) return;
     const others = this.members.filter((member) => member.id !== person.id);
     this.members = kind === 'joined' ? [...others, person] : others;
-    this.count = person.count ?? this.members.length;
   }
 
   #types(person: Person): void {
@@ -296,4 +302,8 @@ export class Room {
   #store(): void {
     ownStore.set(this.#key, String(this.timeline.cursor));
   }
+}
+
+function named(person: Partial<Person>): person is Person {
+  return person.id !== undefined;
 }

@@ -7,20 +7,22 @@ from the database. A process may hear its own notices again; rooms skip them by 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from typing import Literal, Protocol
 
 import msgspec
 
 from atomic_guide.engines.nats.connection import Connection, Subscription
 from atomic_guide.engines.rooms.presence import Person
+from atomic_guide.engines.rooms.settings import PEOPLE_LIMIT
 
-Kind = Literal["message", "stored", "changed", "announce", "typing", "in", "out", "here", "who"]
+Kind = Literal["message", "stored", "changed", "announce", "typing", "moved", "here", "who"]
 Receive = Callable[[bytes], None]
 Changed = Callable[[bool], None]
 
-PEOPLE_LIMIT = 5000
-"""People of one notice; 5,000 with long names stay under the 1 MiB that NATS takes."""
+BEATS = "rooms"
+"""The subject of beats; rooms' own have more parts."""
 
 
 class RoomKey(Protocol):
@@ -40,7 +42,12 @@ class RoomKey(Protocol):
 
 
 class Notice(msgspec.Struct, array_like=True):
-    """What one process tells the others about a room."""
+    """What one process tells the others about a room.
+
+    `moved`: `people` have come and `gone` have left, which leads from the revision `previous` to `revision`.
+    `here`: at `revision` exactly these are there; part number `part` of `parts`. `who` asks for that, of the process
+    `user` or of all. Otherwise `user` is whom it is about or for.
+    """
 
     origin: str
     kind: Kind
@@ -48,20 +55,59 @@ class Notice(msgspec.Struct, array_like=True):
     user: str | None = None
     frame: bytes = b""
     people: list[Person] = msgspec.field(default_factory=list)
+    gone: list[str] = msgspec.field(default_factory=list)
+    revision: int = 0
+    previous: int = 0
+    part: int = 0
+    parts: int = 1
+
+
+class Beat(msgspec.Struct, array_like=True):
+    """What a process tells all others every second, once for all of its rooms.
+
+    `sockets` are connected to it. `door` names the listening socket that it shares with others, if it does, and
+    `open` is whether it takes connections from it. `full` are rooms without a place. `rooms` are some of its rooms
+    as (mark, revision of its people, people), in turn, of `total` that have people; `asks` for all of them soon.
+    Where it stops, its people are expected elsewhere for `leaves` seconds.
+    """
+
+    origin: str
+    sockets: int = 0
+    door: str = ""
+    open: bool = True
+    full: list[bytes] = msgspec.field(default_factory=list)
+    rooms: list[tuple[bytes, int, int]] = msgspec.field(default_factory=list)
+    total: int = 0
+    asks: bool = False
+    leaves: float | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Notice)
+_beats = msgspec.msgpack.Decoder(Beat)
 
 
-def encode(notice: Notice) -> bytes:
-    """A notice as it travels."""
+def encode(notice: Notice | Beat) -> bytes:
+    """A notice or a beat as it travels."""
     return _encoder.encode(notice)
 
 
 def decode(payload: bytes) -> Notice:
     """A notice that has travelled. Raises msgspec.DecodeError for anything else."""
     return _decoder.decode(payload)
+
+
+def decode_beat(payload: bytes) -> Beat:
+    """A beat that has travelled. Raises msgspec.DecodeError for anything else."""
+    return _beats.decode(payload)
+
+
+def listed(origin: str, revision: int, people: list[Person]) -> Iterator[Notice]:
+    """The notices that together say who is there."""
+    starts = range(0, max(len(people), 1), PEOPLE_LIMIT)
+    for part, start in enumerate(starts):
+        some = people[start : start + PEOPLE_LIMIT]
+        yield Notice(origin, "here", people=some, revision=revision, part=part, parts=len(starts))
 
 
 class Interest(Protocol):
@@ -172,6 +218,11 @@ class _LocalInterest:
 def subject(key: RoomKey) -> str:
     """The subject of a room; ids with characters that NATS reserves travel in hexadecimal."""
     return f"rooms.{_token(key.tenant)}.{_token(key.course)}"
+
+
+def mark(key: RoomKey) -> bytes:
+    """Eight bytes that stand for a room in beats; two rooms of one would only cost a question more."""
+    return blake2b(subject(key).encode(), digest_size=8).digest()
 
 
 def _token(text: str) -> str:

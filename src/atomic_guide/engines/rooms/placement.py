@@ -1,20 +1,40 @@
-"""Who may enter a room of this process. Pure: no clock, no randomness, no I/O."""
+"""Who may enter a room of this process, and where others should try. Pure: no clock, no randomness, no I/O.
+
+Processes that share a listening socket cannot choose who accepts the next connection. Whoever has no place left in a
+room therefore stops accepting for a moment after it has refused somebody, as long as another process has a place
+and accepts: the next attempt of those who were refused lands there. One of them always accepts.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from atomic_guide.engines.rooms.settings import RoomSettings
 
 Refusal = Literal["restart", "full", "tabs"]
 
 
-def admit(room_sockets: int, person_sockets: int, settings: RoomSettings, *, draining: bool) -> Refusal | None:
-    """Why one more socket of a person is refused, or None.
+class Elsewhere(NamedTuple):
+    """Another process, as a refused socket would find it."""
 
-    A refused socket gets `bye` with `retry_after`: behind a shared port its next attempt is likely to land in
-    another process, which is how a room grows beyond one.
-    """
+    shares_door: bool
+    """Whether it accepts from the same listening socket as this one."""
+    open: bool
+    """Whether it accepts now."""
+    full: bool
+    """Whether the room has no place left there."""
+
+
+class Wait(NamedTuple):
+    """When a refused socket should come again: `least` to `least + spread` seconds."""
+
+    least: float
+    spread: float
+
+
+def admit(room_sockets: int, person_sockets: int, settings: RoomSettings, *, draining: bool) -> Refusal | None:
+    """Why one more socket of a person is refused, or None."""
     if draining:
         return "restart"
     if person_sockets >= settings.person_sockets:
@@ -22,3 +42,23 @@ def admit(room_sockets: int, person_sockets: int, settings: RoomSettings, *, dra
     if room_sockets >= settings.room_sockets:
         return "full"
     return None
+
+
+def comes_again(refusal: Refusal, others: Iterable[Elsewhere]) -> Wait:
+    """When a socket that was refused should come again.
+
+    Where another process has a place, as soon as this one has stopped accepting; where none has, not before somebody
+    may have left or a process may have been added. A tab more will not fit until one of the others is closed.
+    """
+    if refusal == "restart":
+        return Wait(1.0, 1.0)
+    if refusal == "tabs":
+        return Wait(30.0, 1.0)
+    if any(not other.full for other in others):
+        return Wait(0.3, 0.7)
+    return Wait(4.0, 4.0)
+
+
+def yields(others: Iterable[Elsewhere]) -> bool:
+    """Whether a process that has refused somebody should leave new connections to the others."""
+    return any(other.shares_door and other.open and not other.full for other in others)

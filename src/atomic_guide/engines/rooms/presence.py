@@ -1,12 +1,15 @@
 """Who is in a room, over all processes. Sans-I/O.
 
-Each process counts its own people by their sockets and hears of the others' people. A person is here as long
-as one process has them; a process that has been silent for too long has nobody.
+Each process counts its own people by their sockets and hears of the others' people. A person is here as long as
+one process has them. What another process says of its people carries a revision: changes say which revision they
+follow, so that a lost, doubled or late notice is noticed, and a list stands for itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain, islice
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,22 +29,40 @@ class Person(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Seat:
     """A person's place in this process."""
 
-    __slots__ = ("leaves_at", "person", "sockets", "typed_at")
+    __slots__ = ("leaves_at", "person", "sockets")
 
     def __init__(self, person: Person) -> None:
         self.person = person
         self.sockets = 0
-        self.typed_at = 0.0
         self.leaves_at: float | None = None
         """When a person without sockets has left; None while there are some."""
 
 
+class Heard(NamedTuple):
+    """What a notice changed: who is new in the room, who is nowhere in it now.
+
+    `whole` is False where the notice does not follow what is known, and the list has to be asked for.
+    """
+
+    joined: list[Person]
+    left: list[Person]
+    whole: bool = True
+
+
 class _Elsewhere:
-    __slots__ = ("heard_at", "people")
+    __slots__ = ("people", "revision")
 
     def __init__(self) -> None:
         self.people: dict[str, Person] = {}
-        self.heard_at = 0.0
+        self.revision = 0
+
+
+class _Known:
+    __slots__ = ("person", "places")
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.places = 1
 
 
 class Presence:
@@ -50,17 +71,29 @@ class Presence:
     def __init__(self) -> None:
         self.seats: dict[str, Seat] = {}
         self._elsewhere: dict[str, _Elsewhere] = {}
-        self.count = 0
+        # Everybody once, with the number of processes that have them.
+        self._leaders: dict[str, _Known] = {}
+        self._others: dict[str, _Known] = {}
+
+    @property
+    def count(self) -> int:
         """People in the room, each once, over all processes."""
+        return len(self._leaders) + len(self._others)
+
+    @property
+    def spread(self) -> bool:
+        """Whether other processes have people of the room."""
+        return any(other.people for other in self._elsewhere.values())
+
+    # --- this process
 
     def enter(self, person: Person) -> bool:
         """One more socket of a person in this process; True where they were nowhere in the room before."""
         seat = self.seats.get(person.id)
         new = False
         if seat is None:
-            new = not self._is_elsewhere(person.id)
-            self.count += new
             seat = self.seats[person.id] = Seat(person)
+            new = self._add(person)
         seat.sockets += 1
         seat.leaves_at = None
         return new
@@ -76,63 +109,96 @@ class Presence:
     def leaving(self, now: float) -> list[tuple[Person, bool]]:
         """Those whose time to leave has come: (person, whether they are nowhere in the room now)."""
         gone = [seat.person for seat in self.seats.values() if seat.leaves_at is not None and seat.leaves_at <= now]
-        return [(person, self._remove(person)) for person in gone]
-
-    def people(self) -> list[Person]:
-        """Everybody in the room, instructors first, each once."""
-        everybody = {person.id: person for other in self._elsewhere.values() for person in other.people.values()}
-        everybody.update((user, seat.person) for user, seat in self.seats.items())
-        return sorted(everybody.values(), key=lambda person: person.role != "instructor")
+        for person in gone:
+            del self.seats[person.id]
+        return [(person, self._remove(person.id)) for person in gone]
 
     def here(self) -> list[Person]:
         """The people of this process."""
         return [seat.person for seat in self.seats.values()]
 
-    def hear_in(self, origin: str, people: Iterable[Person], now: float) -> list[Person]:
-        """Another process has these too; returns those who are new in the room."""
+    # --- everybody
+
+    def sample(self, limit: int) -> list[Person]:
+        """Up to `limit` people, each once, instructors first; the work depends on `limit` only."""
+        known = chain(self._leaders.values(), self._others.values())
+        return [one.person for one in islice(known, limit)]
+
+    # --- the other processes
+
+    def origins(self) -> list[str]:
+        """The processes that have, or have had, people here."""
+        return list(self._elsewhere)
+
+    def revision_of(self, origin: str) -> int:
+        """What is known of a process's people here; 0 where nothing is."""
+        other = self._elsewhere.get(origin)
+        return other.revision if other is not None else 0
+
+    def hear_change(self, origin: str, steps: tuple[int, int], came: Iterable[Person], gone: Iterable[str]) -> Heard:
+        """Another process has some people more and some less.
+
+        `steps` are the revision that the change follows, 0 where the process had nobody, and the one it leads to.
+        """
+        previous, revision = steps
+        other = self._elsewhere.get(origin)
+        if other is not None and revision <= other.revision:
+            return Heard([], [])  # a double, or older than the list that is known
+        follows = previous == (other.revision if other is not None else 0)
+        if not follows and not (previous == 0 and other is not None and not other.people):
+            return Heard([], [], whole=False)
+        other = other or self._elsewhere.setdefault(origin, _Elsewhere())
+        other.revision = revision
+        return Heard(self._bring(other, came), self._take(other, gone))
+
+    def hear_list(self, origin: str, revision: int, people: Iterable[Person]) -> Heard:
+        """Another process has exactly these."""
         other = self._elsewhere.setdefault(origin, _Elsewhere())
-        other.heard_at = now
+        if revision <= other.revision:
+            return Heard([], [])
+        other.revision = revision
+        listed = {person.id: person for person in people}
+        joined = self._bring(other, listed.values())
+        return Heard(joined, self._take(other, [user for user in other.people if user not in listed]))
+
+    def lose(self, origin: str) -> list[Person]:
+        """A process has ended, or has not been heard for too long: its people who are nowhere now."""
+        other = self._elsewhere.pop(origin, None)
+        return self._take(other, list(other.people)) if other is not None else []
+
+    # --- inside
+
+    def _bring(self, other: _Elsewhere, people: Iterable[Person]) -> list[Person]:
         new = []
         for person in people:
             if person.id not in other.people:
-                if person.id not in self.seats and not self._is_elsewhere(person.id):
-                    self.count += 1
-                    new.append(person)
                 other.people[person.id] = person
+                if self._add(person):
+                    new.append(person)
         return new
 
-    def hear_out(self, origin: str, users: Iterable[str]) -> list[Person]:
-        """Another process has these no more; returns those who are nowhere in the room now."""
-        other = self._elsewhere.get(origin)
-        if other is None:
-            return []
+    def _take(self, other: _Elsewhere, users: Iterable[str]) -> list[Person]:
         gone = []
         for user in users:
             person = other.people.pop(user, None)
-            if person is not None and user not in self.seats and not self._is_elsewhere(user):
-                self.count -= 1
+            if person is not None and self._remove(user):
                 gone.append(person)
-        if not other.people:
-            del self._elsewhere[origin]
         return gone
 
-    def hear_list(self, origin: str, people: list[Person], now: float) -> tuple[list[Person], list[Person]]:
-        """Another process has exactly these; returns (new in the room, nowhere in the room now)."""
-        new = self.hear_in(origin, people, now)
-        listed = {person.id for person in people}
-        gone = self.hear_out(origin, [user for user in self._elsewhere[origin].people if user not in listed])
-        return new, gone
+    def _add(self, person: Person) -> bool:
+        known = self._leaders.get(person.id) or self._others.get(person.id)
+        if known is not None:
+            known.places += 1
+            return False
+        place = self._leaders if person.role == "instructor" else self._others
+        place[person.id] = _Known(person)
+        return True
 
-    def expire(self, before: float) -> list[Person]:
-        """Forget processes that were last heard before that time; returns their people who are nowhere now."""
-        silent = [origin for origin, other in self._elsewhere.items() if other.heard_at < before]
-        return [person for origin in silent for person in self.hear_out(origin, list(self._elsewhere[origin].people))]
-
-    def _is_elsewhere(self, user: str) -> bool:
-        return any(user in other.people for other in self._elsewhere.values())
-
-    def _remove(self, person: Person) -> bool:
-        del self.seats[person.id]
-        gone = not self._is_elsewhere(person.id)
-        self.count -= gone
-        return gone
+    def _remove(self, user: str) -> bool:
+        place = self._leaders if user in self._leaders else self._others
+        known = place[user]
+        known.places -= 1
+        if known.places:
+            return False
+        del place[user]
+        return True

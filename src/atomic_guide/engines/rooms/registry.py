@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import secrets
-from collections.abc import Callable, Coroutine
+import itertools
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -17,7 +17,8 @@ from atomic_guide.clock import Clock
 from atomic_guide.engines.rooms import wire
 from atomic_guide.engines.rooms.bus import Bus, Kind, Notice, RoomKey, encode, subject
 from atomic_guide.engines.rooms.laggards import Laggard, laggards
-from atomic_guide.engines.rooms.placement import Refusal, admit
+from atomic_guide.engines.rooms.peers import Peers
+from atomic_guide.engines.rooms.placement import Refusal, admit, comes_again
 from atomic_guide.engines.rooms.ports import Conversation, History
 from atomic_guide.engines.rooms.room import Room
 from atomic_guide.engines.rooms.settings import RoomSettings
@@ -34,13 +35,11 @@ _PAGE_DEFAULT = 50
 _PAGES_AT_A_TIME = 4
 """Pages of history on their way to one socket. Each may be 3 MB; a peer that asks and does not read gets no more."""
 
-_REFUSALS: dict[Refusal, tuple[CloseCode, float]] = {
-    "restart": (CloseCode.SERVICE_RESTART, 1.0),
-    "full": (CloseCode.TRY_AGAIN_LATER, 2.0),
-    "tabs": (CloseCode.TRY_AGAIN_LATER, 30.0),
+_REFUSALS: dict[Refusal, CloseCode] = {
+    "restart": CloseCode.SERVICE_RESTART,
+    "full": CloseCode.TRY_AGAIN_LATER,
+    "tabs": CloseCode.TRY_AGAIN_LATER,
 }
-"""How a refused socket is closed, and the least seconds until its next attempt: another process may have room at
-once, while a tab more will not fit until one of the others is closed or given up."""
 
 _SAID_SECONDS = 60.0
 _SAID_LIMIT = 10_000
@@ -50,6 +49,10 @@ database."""
 
 RECONNECTS_PER_SECOND = 200
 """How fast the sockets of a draining process may come back elsewhere; a join costs about 1 ms."""
+
+
+_COMES_BACK = 0.5
+"""Seconds before the first of them comes back, and after which the last of them has."""
 
 
 class _MessageData(msgspec.Struct):
@@ -80,17 +83,19 @@ class Rooms:
         self.clock = clock
         self.bus = bus
         self.history = history
-        self.origin = secrets.token_hex(6)
         self.sockets: set[Socket] = set()
         self.delivered = self.dropped = self.slow_closed = self.refused = self.repairs = 0
         self._conversation: Conversation | None = None
+        self.revisions = itertools.count(1)
         self._rooms: dict[RoomKey, Room] = {}
+        self._marks: dict[bytes, Room] = {}
         self._starting: dict[RoomKey, asyncio.Task[None]] = {}
         self._said: dict[tuple[Kind, RoomKey], tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining: asyncio.Task[None] | None = None
         self._emptied: asyncio.Event | None = None
-        bus.watch(self._on_bus)
+        self.peers = Peers(self, bus, clock, settings.presence_seconds, self._on_hearing)
+        self.origin = self.peers.origin
 
     @property
     def rooms(self) -> int:
@@ -122,6 +127,14 @@ class Rooms:
     def laggards(self, limit: int = 20) -> list[Laggard]:
         """The members of this process that are furthest behind, the worst first."""
         return laggards(self.sockets, limit)
+
+    def marked(self, mark: bytes) -> Room | None:
+        """The room of a mark, if it is open here."""
+        return self._marks.get(mark)
+
+    def all_rooms(self) -> Iterable[Room]:
+        """Every room in memory."""
+        return self._rooms.values()
 
     def open_rooms(self) -> list[RoomKey]:
         """The rooms in memory."""
@@ -165,6 +178,8 @@ class Rooms:
                 room = await self._room(key)
                 if self._admitted(room, socket):
                     room.enter(socket)
+                    if room.full:
+                        self.peers.filled(room)
                     await room.join(socket, after, revision)
         except (errors.GuideError, TimeoutError) as error:
             _log.warning("a socket could not join", error=repr(error))
@@ -175,7 +190,12 @@ class Rooms:
         socket.read()
 
     async def run(self) -> None:
-        """Keep time for all rooms and sockets, until cancelled."""
+        """Keep time for all rooms and sockets, and touch with the other processes, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.peers.run())
+            tasks.create_task(self._keep_time())
+
+    async def _keep_time(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             try:
@@ -189,7 +209,7 @@ class Rooms:
         for socket in list(self.sockets):
             socket.keep_alive(now, epoch)
         settings = self.settings
-        pause = settings.check_connected_seconds if self.bus.connected else settings.check_seconds
+        pause = settings.check_connected_seconds if self.peers.hearing else settings.check_seconds
         for key, room in list(self._rooms.items()):
             if not room.started:
                 continue
@@ -197,11 +217,8 @@ class Rooms:
                 room.changes.tick(epoch)
                 if now - room.checked_at >= pause:
                     self._spawn(self._check(room))
-                if now - room.told_at >= settings.presence_seconds:
-                    room.tell_here()
-                room.expire(now - 3 * settings.presence_seconds)
-            elif now - room.empty_since >= settings.linger_seconds:
-                del self._rooms[key]
+            elif now - room.empty_since >= settings.linger_seconds and not room.people.presence.seats:
+                self._forget(key)
                 await room.end()
 
     async def drain(self) -> None:
@@ -247,6 +264,7 @@ class Rooms:
         room = self._rooms.get(key)
         if room is None:
             room = self._rooms[key] = Room(self, key)
+            self._marks[room.mark] = room
             task = self._starting[key] = asyncio.create_task(self._start(key, room))
             # Those who waited may all have given up; the error is theirs, and there is nobody else to tell.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -260,20 +278,27 @@ class Rooms:
         try:
             await asyncio.wait_for(room.start(), self.settings.join_seconds)
         except BaseException:
-            self._rooms.pop(key, None)
+            self._forget(key)
             await room.end()
             raise
         finally:
             self._starting.pop(key, None)
 
+    def _forget(self, key: RoomKey) -> None:
+        room = self._rooms.pop(key, None)
+        if room is not None:
+            self._marks.pop(room.mark, None)
+
     def _admitted(self, room: Room, socket: Socket) -> bool:
-        seat = room.presence.seats.get(socket.person.id)
+        seat = room.people.presence.seats.get(socket.person.id)
         refusal = admit(room.size, seat.sockets if seat else 0, self.settings, draining=self._draining is not None)
         if refusal is None:
             return socket.state == OPEN
         self.refused += 1
-        code, least = _REFUSALS[refusal]
-        socket.bye(refusal, code, least)
+        if refusal == "full":
+            self.peers.refused(room)
+        wait = comes_again(refusal, self.peers.elsewhere(room.mark))
+        socket.bye(refusal, _REFUSALS[refusal], wait.least, wait.spread)
         return False
 
     async def _answer(self, room: Room, socket: Socket, incoming: wire.Incoming) -> None:
@@ -313,9 +338,9 @@ class Rooms:
         except (errors.GuideError, TimeoutError) as error:
             _log.warning("a room cannot be compared with the database", error=repr(error))
 
-    def _on_bus(self, connected: bool) -> None:  # noqa: FBT001 - the bus calls it with the one thing it says
-        """What others said while the bus was away is in the database; what was said and who is here is told again."""
-        if not connected:
+    def _on_hearing(self, hearing: bool) -> None:  # noqa: FBT001 - called with the one thing it says
+        """What others said while the bus was away is in the database; what was said here is told again."""
+        if not hearing:
             return
         recent = self.clock.monotonic() - _SAID_SECONDS
         for (kind, key), (number, at) in self._said.items():
@@ -324,8 +349,6 @@ class Rooms:
         for room in self._rooms.values():
             if room.started:
                 self._spawn(self._check(room))
-                room.tell("who")
-                room.tell_here()
 
     def _spawn(self, work: Coroutine[Any, Any, None], context: contextvars.Context | None = None) -> None:
         task = asyncio.create_task(work, context=context)
@@ -338,8 +361,11 @@ class Rooms:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_DRAIN_SECONDS)
         spread = max(1.0, len(self.sockets) / RECONNECTS_PER_SECOND)
+        for room in self._rooms.values():
+            room.people.staying = True
+        self.peers.leave(_COMES_BACK + spread + _COMES_BACK)
         for socket in list(self.sockets):
-            socket.bye("restart", CloseCode.SERVICE_RESTART, 0.5, spread)
+            socket.bye("restart", CloseCode.SERVICE_RESTART, _COMES_BACK, spread)
             socket.read()
         self._emptied = asyncio.Event()
         if self.sockets:
@@ -352,3 +378,4 @@ class Rooms:
         for room in list(self._rooms.values()):
             await room.end()
         self._rooms.clear()
+        self._marks.clear()

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,8 +20,7 @@ from atomic_guide.engines.rooms import bus, wire
 from atomic_guide.engines.rooms.changes import ChangeWatch
 from atomic_guide.engines.rooms.fanout import Fanout
 from atomic_guide.engines.rooms.order import Order
-from atomic_guide.engines.rooms.presence import Person, Presence
-from atomic_guide.engines.rooms.settings import LATE_LIMIT, LATE_SECONDS, MEMBERS_SHOWN
+from atomic_guide.engines.rooms.people import Late, People
 from atomic_guide.engines.rooms.wire import CloseCode
 
 if TYPE_CHECKING:
@@ -53,7 +50,8 @@ class Room:
         self.changes = ChangeWatch(key, rooms.history, self._tell_changes)
         self.gone_ahead: set[int] = set()
         """Deleted messages that the members have not had: whoever announced them may not have known."""
-        self.presence = Presence()
+        self.mark = bus.mark(key)
+        self.people = People(rooms.clock, settings, rooms.origin, rooms.revisions, self._publish, self._send_late)
         self.live = Fanout()
         self.joining: set[Socket] = set()
         self.greeted: set[Socket] = set()
@@ -61,13 +59,8 @@ class Room:
         self.started = False
         self.empty_since = rooms.clock.monotonic()
         self.checked_at = 0.0
-        self.told_at = 0.0
         self._due: list[bytes] = []
-        self._late: list[tuple[bytes, str | None]] = []
-        self._moves: list[tuple[str, Person]] = []
         self._flush_due: asyncio.Handle | None = None
-        self._flush_late: asyncio.TimerHandle | None = None
-        self._leaving: asyncio.TimerHandle | None = None
         self._repairing: asyncio.Task[None] | None = None
         self._interest: Interest | None = None
 
@@ -75,6 +68,11 @@ class Room:
     def size(self) -> int:
         """Sockets in the room, joining ones included."""
         return len(self.live) + len(self.joining)
+
+    @property
+    def full(self) -> bool:
+        """Whether it has no place left in this process."""
+        return self.size >= self.rooms.settings.room_sockets
 
     async def start(self) -> None:
         """Subscribe, then read where the course stands: nothing that is announced in between gets lost."""
@@ -84,13 +82,13 @@ class Room:
         self.started = True
         self._push(self.order.start(last))
         self.checked_at = self.rooms.clock.monotonic()
-        self.tell("who")
+        self.people.ask()
 
     async def end(self) -> None:
         """Receive nothing more. The room must be empty."""
-        for handle in (self._flush_due, self._flush_late, self._leaving):
-            if handle is not None:
-                handle.cancel()
+        self.people.end()
+        if self._flush_due is not None:
+            self._flush_due.cancel()
         if self._repairing is not None:
             self._repairing.cancel()
         self.changes.end()
@@ -148,8 +146,7 @@ class Room:
         data = {
             "last_seq": self.order.last,
             "resumed": resumed,
-            "members": [other.shown() for other in self.presence.people()[:MEMBERS_SHOWN]],
-            "count": self.presence.count,
+            **self.people.shown(),
             "role": person.role,
             **self.changes.record.shown(person.id),
         }
@@ -160,33 +157,16 @@ class Room:
         """Take a place for a socket; from now on it counts."""
         socket.room = self
         self.joining.add(socket)
-        if self.presence.enter(socket.person):
-            self._show("joined", socket.person)
-        self.tell("in", people=[socket.person])
+        self.people.enter(socket.person)
 
     def leave(self, socket: Socket) -> None:
         """Give up a socket's place."""
         self.live.discard(socket)
         self.joining.discard(socket)
         self.greeted.discard(socket)
-        delay = self.rooms.settings.leave_seconds
-        self.presence.leave(socket.person.id, self.rooms.clock.monotonic() + delay)
-        if self._leaving is None:
-            self._leaving = asyncio.get_running_loop().call_later(delay, self._see_off)
+        self.people.leave(socket.person.id)
         if not self.size:
             self.empty_since = self.rooms.clock.monotonic()
-
-    def _see_off(self) -> None:
-        self._leaving = None
-        gone = self.presence.leaving(self.rooms.clock.monotonic())
-        for person, everywhere in gone:
-            if everywhere:
-                self._show("left", person)
-        if gone:
-            self.tell("out", people=[person for person, _ in gone])
-        if any(seat.leaves_at is not None for seat in self.presence.seats.values()):
-            delay = max(self.rooms.settings.leave_seconds / 2, 0.01)
-            self._leaving = asyncio.get_running_loop().call_later(delay, self._see_off)
 
     # --- messages
 
@@ -303,48 +283,16 @@ class Room:
             if not socket.slow:
                 socket.send(wire.text_frame("pong", {}, incoming.id))
         elif incoming.type == "typing":
-            self._typing(socket.person)
+            self.people.type(socket.person)
         elif incoming.type in {"message", "history"}:
             self.rooms.answer(self, socket, incoming)
         else:
             socket.error(errors.Invalid("type must be message, typing, history or ping"), incoming.id)
 
-    def _typing(self, person: Person) -> None:
-        seat = self.presence.seats.get(person.id)
-        now = self.rooms.clock.monotonic()
-        if seat is not None and now - seat.typed_at >= 1.0:
-            seat.typed_at = now
-            frame = wire.text_frame("typing", {"id": person.id, "name": person.name})
-            self._push_late(frame, person.id)
-            self.tell("typing", user=person.id, frame=frame)
-
     # --- people
 
-    def _show(self, kind: str, person: Person) -> None:
-        """Tell the members of somebody's coming or going, soon."""
-        if len(self._moves) < LATE_LIMIT:
-            self._moves.append((kind, person))
-        self._late_soon()
-
-    def _push_late(self, frame: bytes, but: str | None) -> None:
-        if len(self._late) < LATE_LIMIT:
-            self._late.append((frame, but))
-        self._late_soon()
-
-    def _late_soon(self) -> None:
-        if self._flush_late is None:
-            self._flush_late = asyncio.get_running_loop().call_later(LATE_SECONDS, self._send_late)
-
-    def _send_late(self) -> None:
+    def _send_late(self, late: list[Late]) -> None:
         """Presence and typing in one write each; nobody hears of themselves, and slow readers hear nothing."""
-        self._flush_late = None
-        # The count is the one of now: who has entered since has it from their welcome already.
-        late: list[tuple[bytes, str | None]] = [
-            (wire.text_frame(kind, {**person.shown(), "count": self.presence.count}), person.id)
-            for kind, person in self._moves
-        ]
-        late += self._late
-        self._moves, self._late = [], []
         users = {but for _, but in late}
         themselves = {socket for socket in self.live if socket.person.id in users}
         slow = {socket for socket in self.live.behind() if socket.slow}
@@ -357,28 +305,10 @@ class Room:
 
     # --- other processes
 
-    def tell(
-        self,
-        kind: bus.Kind,
-        *,
-        user: str | None = None,
-        frame: bytes = b"",
-        people: Iterable[Person] = (),
-        seq: int = 0,
-    ) -> None:
-        """Publish a notice about this room."""
-        notice = bus.Notice(self.rooms.origin, kind, seq, user, frame, list(people)[: bus.PEOPLE_LIMIT])
+    def _publish(self, notice: Notice) -> None:
         self.rooms.bus.publish(self.subject, bus.encode(notice))
-
-    def tell_here(self) -> None:
-        """Publish who is in this process."""
-        self.told_at = self.rooms.clock.monotonic()
-        self.tell("here", people=self.presence.here())
-
-    def expire(self, before: float) -> None:
-        """Let the people of processes leave that have not been heard of since then."""
-        for person in self.presence.expire(before):
-            self._show("left", person)
+        if notice.kind == "moved":
+            self.rooms.peers.told(self)
 
     def _hear(self, payload: bytes) -> None:
         try:
@@ -390,25 +320,12 @@ class Room:
             self._hear_notice(notice)
 
     def _hear_notice(self, notice: Notice) -> None:
-        now = self.rooms.clock.monotonic()
-        new: list[Person] = []
-        gone: list[Person] = []
         if notice.kind in {"message", "stored", "changed"}:
             self._hear_number(notice)
         elif notice.kind == "announce":
             self.announce(notice.frame, notice.user)
-        elif notice.kind == "typing":
-            self._push_late(notice.frame, notice.user)
-        elif notice.kind == "in":
-            new = self.presence.hear_in(notice.origin, notice.people, now)
-        elif notice.kind == "out":
-            gone = self.presence.hear_out(notice.origin, [person.id for person in notice.people])
-        elif notice.kind == "here":
-            new, gone = self.presence.hear_list(notice.origin, notice.people, now)
-        elif self.presence.seats:
-            self.tell_here()
-        for kind, person in chain((("joined", person) for person in new), (("left", person) for person in gone)):
-            self._show(kind, person)
+        else:
+            self.people.hear(notice)
 
     def _hear_number(self, notice: Notice) -> None:
         if notice.kind == "message":

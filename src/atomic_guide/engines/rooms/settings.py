@@ -149,13 +149,23 @@ class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     presence_seconds: Annotated[
         float,
         msgspec.Meta(
-            ge=1,
-            le=300,
-            description="How often a process tells the others who is in its rooms; after three times that silence its"
-            " people have left.",
+            ge=0.1,
+            le=60,
+            description="How often a process tells the others that it lives; after 3.25 times that silence its people"
+            " have left. All its rooms together are one notice.",
             extra={"unit": "s"},
         ),
-    ] = 10.0
+    ] = 1.0
+    named_people: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=5000,
+            description="Up to so many people in a room, each one's coming and going is told by name; beyond, members"
+            " get the count once a second, and the names of instructors.",
+            extra={"unit": "people"},
+        ),
+    ] = 200
     check_seconds: Annotated[
         float,
         msgspec.Meta(
@@ -181,7 +191,19 @@ MEMBERS_SHOWN = 200
 """People listed in `welcome`; the count covers everybody."""
 
 LATE_SECONDS = 0.1
-"""Presence and typing frames are collected this long, so that a class that enters together costs one write each."""
+"""Presence and typing are collected this long, so that a class that enters together costs one write each."""
 
-LATE_LIMIT = 1000
-"""Presence and typing frames that wait at most; they carry no truth and those beyond are dropped."""
+COUNTED_SECONDS = 1.0
+"""The same for the count of people in a big room: at 5,000, entering within a minute, 80 join each second."""
+
+LATE_LIMIT = 500
+"""Comings and goings that are told one by one, to members or in one notice; for more there is the list."""
+
+MOVES_LIMIT = 10_000
+"""Comings and goings of a second that are remembered; the count is exact whatever is forgotten."""
+
+TYPING_LIMIT = 20
+"""People of a room that are told to type within one second; nobody reads more names."""
+
+PEOPLE_LIMIT = 500
+"""People of one notice: usual names make it 30 kB, and the longest ids and names stay within the 1 MiB of NATS."""
