@@ -20,6 +20,7 @@ import uvloop
 
 from atomic_guide.app.build import Address, Built, address, built_tool, check_server
 from atomic_guide.app.connection import BoundedConnection
+from atomic_guide.app.door import Door
 from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
@@ -136,6 +137,7 @@ class _Process:
         self._keeper = Keeper(settings, built.tool.shards) if supervisor else None
         self._working: list[asyncio.Task[None]] = []
         self._serving: asyncio.Task[None] | None = None
+        self._door: Door | None = None
 
     def _made_workers(self) -> list[Worker]:
         tool, settings = self._built.tool, self._settings.queues
@@ -169,7 +171,10 @@ class _Process:
         self._working = [asyncio.create_task(worker.run()) for worker in self._workers]
         tasks += [_until(task) for task in self._working]
         if self._server is not None:
-            self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+            # Each process its own descriptor of the one socket: closing it stops this process only.
+            self._serving = asyncio.create_task(self._server.serve(sockets=[listener.dup()]))
+            self._door = Door(self._server, listener)
+            chat.rooms.peers.share(_door(listener), self._door.turn)
             tasks.append(_until(self._serving))
         return tasks
 
@@ -199,8 +204,8 @@ class _Process:
     async def _drain(self) -> None:
         for worker in self._workers:
             worker.stop()
-        if self._server is not None:
-            self._server.stop_listening()
+        if self._server is not None and self._door is not None:
+            self._door.end()
             # Shielded: closing the chat waits for the same goodbye, and must not find it cancelled.
             await asyncio.shield(self._built.tool.chat.rooms.drain())
             self._server.should_exit = True
@@ -214,6 +219,12 @@ class _Process:
 async def _until(task: asyncio.Task[None]) -> None:
     """Wait for a task that is drained, not cancelled, when the others are."""
     await asyncio.shield(task)
+
+
+def _door(listener: socket.socket) -> str:
+    """A name of the listening socket: the same in the processes that share it, and in no others."""
+    inode = os.fstat(listener.fileno()).st_ino
+    return f"{socket.gethostname()} {listener.getsockname()[1]} {inode}"
 
 
 def announce(settings: Settings, where: Address) -> None:
@@ -284,8 +295,3 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the root."""
         yield
-
-    def stop_listening(self) -> None:
-        """Take no new connection, while those that are open go on."""
-        for listener in getattr(self, "servers", []):
-            listener.close()

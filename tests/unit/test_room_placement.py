@@ -1,0 +1,30 @@
+"""Who may enter, when a refused socket comes again, and who leaves new connections to others."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atomic_guide.engines.rooms.placement import Elsewhere, admit, comes_again, yields
+from atomic_guide.engines.rooms.settings import RoomSettings
+
+LIMITS = RoomSettings(room_sockets=3, person_sockets=2)
+others = st.builds(Elsewhere, st.booleans(), st.booleans(), st.booleans())
+
+
+def test_a_socket_is_refused_for_the_first_reason_that_stands() -> None:
+    assert admit(2, 1, LIMITS, draining=False) is None
+    assert admit(3, 1, LIMITS, draining=False) == "full"
+    assert admit(3, 2, LIMITS, draining=False) == "tabs"
+    assert admit(0, 0, LIMITS, draining=True) == "restart"
+
+
+def test_who_finds_no_place_comes_again_at_once_only_where_another_process_has_one() -> None:
+    place, full = Elsewhere(shares_door=True, open=True, full=False), Elsewhere(shares_door=True, open=True, full=True)
+    assert comes_again("full", [full, place]).least < 1
+    assert comes_again("full", [full]).least > 2
+    assert comes_again("full", []).least > 2
+    assert comes_again("tabs", [place]).least > comes_again("restart", [place]).least
+
+
+@given(st.lists(others, max_size=4))
+def test_a_process_leaves_connections_only_to_one_that_takes_them_and_has_a_place(found: list[Elsewhere]) -> None:
+    assert yields(found) == (Elsewhere(shares_door=True, open=True, full=False) in found)
