@@ -262,3 +262,36 @@ async def test_a_process_that_was_cut_off_tells_the_others_what_it_has_stored_me
     cut_off._on_hearing(True)  # noqa: FBT003 - as it is called
     await until(lambda: transport.seqs() == [1, 2, 3])
     await other.drain()
+
+
+async def test_messages_that_are_being_stored_share_a_write_and_one_alone_does_not_wait() -> None:
+    stored = Stored()
+    rooms = Rooms(RoomSettings(close_seconds=0.1), SystemClock(), BadBus(random.Random(1), 0), stored)
+    writes: list[int] = []
+
+    class Counting(Wire):
+        def write(self, data: Any) -> None:
+            writes.append(data.count(b'"message"'))
+            super().write(data)
+
+    crowd = [Socket(rooms, Counting(), Person(f"{n}", "Name", "learner"), 2**40, set()) for n in range(200)]
+    for socket in crowd:
+        await rooms.join(KEY, socket, None)
+    writes.clear()
+    with rooms.expecting(KEY):
+        rooms.deliver(KEY, stored.add(), message(1))
+        await asyncio.sleep(0)
+        assert writes == [1] * 200
+    with rooms.expecting(KEY):
+        with rooms.expecting(KEY):
+            rooms.deliver(KEY, stored.add(), message(2))
+            await asyncio.sleep(0)
+        assert writes == [1] * 200
+        rooms.deliver(KEY, stored.add(), message(3))
+        await asyncio.sleep(0)
+    assert writes == [1] * 200 + [2] * 200
+    # One that is expected and fails holds up the others for a moment only.
+    with rooms.expecting(KEY), rooms.expecting(KEY):
+        rooms.deliver(KEY, stored.add(), message(4))
+        await until(lambda: writes[400:] == [1] * 200)
+    await rooms.drain()

@@ -66,7 +66,8 @@ class Chat:
         """Count, check and store a message. Raises `RateLimited`, `Invalid`, or what the database raises."""
         self.limits.check_message(key, author.id, author.role)
         try:
-            return await self._messages.post(key, author, content, identifier)
+            with self.rooms.expecting(key):
+                return await self._messages.post(key, author, content, identifier)
         except errors.RateLimited as refusal:
             # Other processes have spent it; until then there is no need to ask the database again.
             self.limits.learn(key, author.id, author.role, refusal)

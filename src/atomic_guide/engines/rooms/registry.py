@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import itertools
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -123,6 +123,19 @@ class Rooms:
         if room is not None:
             room.announce(frame, user)
         self.bus.publish(subject(key), encode(Notice(self.origin, "announce", 0, user, frame)))
+
+    @contextlib.contextmanager
+    def expecting(self, key: RoomKey) -> Iterator[None]:
+        """While a message for a room is being stored: what is announced meanwhile may wait a moment for it."""
+        room = self._rooms.get(key)
+        if room is None:
+            yield
+            return
+        room.expected += 1
+        try:
+            yield
+        finally:
+            room.expected -= 1
 
     def laggards(self, limit: int = 20) -> list[Laggard]:
         """The members of this process that are furthest behind, the worst first."""

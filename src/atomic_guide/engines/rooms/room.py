@@ -34,6 +34,10 @@ _log = structlog.get_logger(__name__)
 _PATIENCE = 0.05
 """Seconds that an announcement may come out of order before the database is asked."""
 
+_JOIN_SECONDS, _JOIN_MOST = 5e-6, 0.005
+"""For how long, for each socket and at most, a write waits for messages that are being stored: most of what it takes
+itself. In a burst the first message is stored alone and all others after it, so each burst would cost two writes."""
+
 _REPAIR_ATTEMPTS = 6
 _READ_SECONDS = 5.0
 
@@ -60,7 +64,10 @@ class Room:
         self.empty_since = rooms.clock.monotonic()
         self.checked_at = 0.0
         self._due: list[bytes] = []
+        self.expected = 0
+        """Messages that this process is storing, those of this tick included."""
         self._flush_due: asyncio.Handle | None = None
+        self._flush_waits = False
         self._repairing: asyncio.Task[None] | None = None
         self._interest: Interest | None = None
 
@@ -215,8 +222,20 @@ class Room:
     def _push(self, frames: list[bytes]) -> None:
         if frames and self.live:
             self._due += frames
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Write in the next tick; while more is being stored, a moment later, so that it shares the write."""
+        loop = asyncio.get_running_loop()
+        if self.expected > len(self._due):
             if self._flush_due is None:
-                self._flush_due = asyncio.get_running_loop().call_soon(self._flush)
+                self._flush_due = loop.call_later(min(len(self.live) * _JOIN_SECONDS, _JOIN_MOST), self._flush)
+                self._flush_waits = True
+        elif self._flush_due is None or self._flush_waits:
+            if self._flush_due is not None:
+                self._flush_due.cancel()
+            self._flush_due = loop.call_soon(self._flush)
+            self._flush_waits = False
 
     def _flush(self) -> None:
         if self._flush_due is not None:
