@@ -1,5 +1,6 @@
 """Everybody can use it: axe-core finds nothing, in light and dark, right to left and on a phone, in every part."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,21 @@ def _course(browser: Browser, server: RunningServer, tmp_path_factory: pytest.Te
         expect(messages(teacher)).to_have_count(2)
 
 
+@pytest.fixture(scope="module")
+def _moderated(_course: None, browser: Browser, server: RunningServer) -> Iterator[None]:
+    """A student who is muted, in a room that is closed, while there is a live session."""
+    with meeting(browser, server) as meet:
+        teacher = meet().in_window("Instructor")
+        expect(live(teacher)).to_be_visible()
+        teacher.locator(".room article:last-of-type .more").click()
+        teacher.get_by_role("button", name="Mute Student 4").click()
+        teacher.locator(".room .manage").click()
+        for name in ("Close the room", "Start a live session"):
+            teacher.get_by_role("dialog").get_by_role("button", name=name).click()
+        expect(teacher.get_by_role("button", name="End the live session")).to_be_visible()
+        yield
+
+
 def enter(person: Person, look: str, name: str) -> Frame | Page:
     """The course as somebody sees it in a look; the student's in the frame of the LMS, but for a phone."""
     framed = name != "Instructor" and look != "phone"
@@ -101,6 +117,8 @@ def test_the_instructors_parts_are_accessible(meet: Meet, look: str) -> None:
     inspector.look("lecture and room", course)
     inspector.dialog("settings", course, "header .tool")
     inspector.dialog("people", course, ".room .people")
+    inspector.dialog("manage the room", course, ".room .manage")
+    inspector.dialog("actions for a message", course, ".room article:last-of-type .more")
     course.locator("#tab-performance").click()
     expect(course.locator("#panel-performance table")).to_be_visible()
     inspector.look("performance", course)
@@ -136,6 +154,22 @@ def test_the_students_parts_are_accessible(meet: Meet, look: str) -> None:
     course.locator("#tab-lectures").click()
     expect(course.locator("#panel-lectures li")).to_be_visible()
     inspector.look("lectures", course)
+    assert not inspector.found, "\n".join(inspector.found)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("_moderated")
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_moderated_room_is_accessible(meet: Meet, look: str) -> None:
+    inspector, student = Inspector(), enter(meet(**LOOKS[look]), look, "Student 4")
+    expect(student.locator(".room textarea")).to_be_disabled()
+    inspector.look("muted, closed and live", student)
+    teacher = enter(meet(**LOOKS[look]), look, "Instructor")
+    expect(teacher.locator(".room .closed")).to_be_visible()
+    inspector.look("closed and live, for an instructor", teacher)
+    inspector.dialog("manage the room", teacher, ".room .manage")
+    inspector.dialog("people, one of them muted", teacher, ".room .people")
+    inspector.dialog("actions for a muted person's message", teacher, ".room article:last-of-type .more")
     assert not inspector.found, "\n".join(inspector.found)
 
 

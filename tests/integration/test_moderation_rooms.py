@@ -74,7 +74,7 @@ async def test_every_member_in_every_process_sees_it(pair: tuple[Course, Course]
         await say(hers, "an insult")
         assert await delete(fern, 1) == 204
         for each in (ada, ben):
-            assert (await each.next("deleted"))["data"] == {"seq": 1}
+            assert (await each.next("deleted"))["data"] == {"seq": 1, "revision": 1}
         await act(fern, "mutes", user="ada", minutes=5)
         for each in (ada, ben):
             told = (await each.next("muted"))["data"]
@@ -111,7 +111,7 @@ async def test_processes_that_hear_nothing_of_each_other_find_out(tmp_path: Path
         await ben.next("message")
         await delete(fern, 1)
         await act(fern, "room", open=False)
-        assert (await ben.next("deleted"))["data"] == {"seq": 1}
+        assert (await ben.next("deleted"))["data"] == {"seq": 1, "revision": 1}
         assert (await ben.next("room"))["data"]["open"] is False
 
 
@@ -132,7 +132,7 @@ async def test_who_was_away_hears_what_was_deleted_meanwhile(pair: tuple[Course,
             async with back(other, "ben", 4, known) as again:
                 assert (await again.next("welcome"))["data"]["resumed"] is True
                 for seq in seqs:
-                    assert (await again.next())["data"] == {"seq": seq}
+                    assert (await again.next())["data"] == {"seq": seq, "revision": seq}
                 missed = (await again.next("message"))["data"]
                 assert (missed["seq"], missed["deleted"], missed["content"]) == (5, True, "")
                 assert missed["author"] == {"id": "", "name": "", "role": "learner"}

@@ -20,6 +20,8 @@ export const shapes = {
   down: { line: 'M8 2v11.5M3.5 9 8 13.5 12.5 9' },
   level: { line: 'M2 8h11.5M9 3.5 13.5 8 9 12.5' },
   close: { line: 'm3 3 10 10M13 3 3 13' },
+  more: { solid: 'M3 6.4a1.6 1.6 0 1 1 0 3.2 1.6 1.6 0 0 1 0-3.2ZM8 6.4a1.6 1.6 0 1 1 0 3.2 1.6 1.6 0 0 1 0-3.2ZM13 6.4a1.6 1.6 0 1 1 0 3.2 1.6 1.6 0 0 1 0-3.2Z' },
+  shield: { line: 'M8 1.5 13.5 3.4v4.1c0 3.4-2.3 5.8-5.5 7-3.2-1.2-5.5-3.6-5.5-7V3.4Z' },
   window: { line: 'M6 2.5H2.5v11h11V10M9.5 2.5h4v4M13.5 2.5 7.5 8.5' },
 } as const;
 export type Shape = keyof typeof shapes;

@@ -1,7 +1,9 @@
 import type { Frame, Message, Person } from '../session/answers';
 import { identity, type Session } from '../session/session';
 import { ownStore } from '../session/storage';
+import { t } from '../texts/language.svelte';
 import { Link, type State } from './link';
+import { Standing } from './standing.svelte';
 import { Timeline, unread } from './timeline';
 
 export type Pending = { id: string; content: string; written: number; sent: boolean; refusal: string | null };
@@ -29,8 +31,7 @@ export class Room {
   loadingOlder = $state(false);
   complete = $state(false);
   loaded = $state(false);
-  open = $state(true);
-  muted = $state(false);
+  readonly standing = new Standing();
   notice = $state<string | null>(null);
   /** Whether the newest message is in view; older ones are let go only then. */
   atEnd = true;
@@ -50,7 +51,8 @@ export class Room {
   readonly newer = $derived.by(() =>
     this.mark === null ? 0 : unread(this.timeline.messages, this.mark, this.session.user.id),
   );
-  readonly locked = $derived.by(() => this.muted || (!this.open && this.session.user.role !== 'instructor'));
+  readonly muted = $derived.by(() => this.standing.muteOf(this.session.user.id));
+  readonly locked = $derived.by(() => this.muted !== undefined || (!this.standing.open && !this.teaches));
 
   constructor(session: Session) {
     this.session = session;
@@ -59,6 +61,10 @@ export class Room {
       frame: (frame) => this.#hear(frame),
       state: (state) => this.#become(state),
     });
+  }
+
+  get teaches(): boolean {
+    return this.session.user.role === 'instructor';
   }
 
   start(): void {
@@ -122,7 +128,7 @@ export class Room {
   async #address(): Promise<string> {
     const { ticket } = await this.session.call<{ ticket: string }>('/api/chat/ticket', { method: 'POST', json: {} });
     const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-    const after = this.loaded ? `&after=${this.timeline.cursor}` : '';
+    const after = this.loaded ? `&after=${this.timeline.cursor}&revision=${this.standing.revision}` : '';
     return `${scheme}://${location.host}/api/chat/ws?ticket=${encodeURIComponent(ticket)}${after}`;
   }
 
@@ -161,38 +167,45 @@ export class Room {
       case 'typing':
         return this.#types(data as Person);
       case 'deleted':
-        this.#flush();
-        this.timeline = this.timeline.remove(Number(data.seq));
-        return;
+        this.standing.heard(data.revision);
+        return this.gone(Number(data.seq));
       case 'behind':
-        return this.#repair();
+        return data.reload === true ? this.#reload(Number(data.last_seq)) : this.#repair();
       case 'room':
-        this.open = data.open !== false;
-        return;
+        return this.standing.room(data);
       case 'muted':
-        this.muted = data.muted !== false;
-        return;
+        return this.standing.muted(data);
       case 'notification':
         this.notice = typeof data.message === 'string' ? data.message : null;
         return;
       case 'video':
         return this.onVideo(data);
       case 'error':
-        return this.#refuse(frame.id, String(data.message ?? ''));
+        return this.#refuse(frame.id, reason(data));
     }
   }
 
   #welcome(data: Record<string, unknown>): void {
     this.members = (data.members as Person[] | undefined) ?? [];
     this.count = Number(data.count ?? this.members.length);
+    this.standing.begin(data);
     const last = Number(data.last_seq ?? 0);
-    if (!this.loaded || data.resumed === false) {
-      this.timeline = new Timeline([], last);
-      this.complete = last === 0;
-      this.loaded = last === 0;
-      if (last > 0) this.#link.send({ type: 'history', data: { before: last + 1, limit: PAGE } });
-    }
+    if (!this.loaded || data.resumed === false) this.#reload(last);
     this.#drain();
+  }
+
+  /** Begins anew with the newest page. */
+  #reload(last: number): void {
+    this.timeline = new Timeline([], last);
+    this.complete = last === 0;
+    this.loaded = last === 0;
+    if (last > 0) this.#link.send({ type: 'history', data: { before: last + 1, limit: PAGE } });
+  }
+
+  /** A message was deleted. */
+  gone(seq: number): void {
+    this.#flush();
+    this.timeline = this.timeline.remove(seq);
   }
 
   #drain(): void {
@@ -306,4 +319,10 @@ export class Room {
 
 function named(person: Partial<Person>): person is Person {
   return person.id !== undefined;
+}
+
+/** Why a message was refused, in the page's language where that is known. */
+function reason(error: Record<string, unknown>): string {
+  if (error.code === 'MUTED') return t('room.muted');
+  return error.code === 'ROOM_CLOSED' ? t('room.closed') : String(error.message ?? '');
 }

@@ -20,7 +20,7 @@ export type Course = {
   return_url?: string | null;
   space?: Space | null;
   upload?: { max_bytes: number };
-  limits?: { message_characters: number };
+  limits?: { message_characters: number; own_deletion_minutes: number };
 };
 
 export type Message = {

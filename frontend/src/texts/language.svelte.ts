@@ -49,6 +49,11 @@ class Language {
     return this.#day.format(new Date(at));
   }
 
+  /** An end that is near: the time alone where that is today. */
+  end(at: string | number): string {
+    return new Date(at).toDateString() === new Date().toDateString() ? this.clock(at) : this.moment(at);
+  }
+
   /** Date, time and zone, for titles and `<time>` tooltips. */
   moment(at: string | number): string {
     return this.#moment.format(new Date(at));

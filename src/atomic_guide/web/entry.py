@@ -61,9 +61,10 @@ class UploadLimit(msgspec.Struct):
 
 
 class Limits(msgspec.Struct):
-    """What the page checks before it sends."""
+    """What the page checks before it sends, and for how long people may delete what they wrote."""
 
     message_characters: int
+    own_deletion_minutes: int
 
 
 class Course(msgspec.Struct):
@@ -112,7 +113,7 @@ async def course(call: Call[None]) -> Course:
         return_url=row["return_url"] if row else None,
         space=Space(space["used"], space["limit"]),
         upload=UploadLimit(call.tool.media.settings.max_bytes),
-        limits=Limits(CONTENT_LIMIT),
+        limits=Limits(CONTENT_LIMIT, call.tool.chat.moderation.settings.own_deletion_minutes),
     )
 
 

@@ -86,7 +86,7 @@ class Moderation:
         self._shards = shards
         self._clock = clock
         self._holds = holds
-        self._settings = settings
+        self.settings = settings
         self._changed = changed
 
     async def delete(self, key: CourseKey, by: str, seq: int) -> None:
@@ -166,7 +166,7 @@ class Moderation:
             until = turn.room["live_until"]
             if (until is not None and until > turn.now) == is_live:
                 return None
-            until = turn.now + self._settings.live_minutes * 60.0 if is_live else None
+            until = turn.now + self.settings.live_minutes * 60.0 if is_live else None
             turn.room |= {"live_revision": turn.revision if is_live else None, "live_until": until}
             return await turn.done("live" if is_live else "ended", until=until)
 
@@ -180,7 +180,7 @@ class Moderation:
     async def _check_deletion(self, turn: _Turn, message: Row, by: str) -> None:
         if await turn.role_of(by) == "instructor":
             return
-        minutes = self._settings.own_deletion_minutes
+        minutes = self.settings.own_deletion_minutes
         if message["author"] != by:
             refusal = "only instructors of this course may delete what others have written"
         elif message["deleted_at"] is None and turn.now - message["created_at"] >= minutes * 60.0:

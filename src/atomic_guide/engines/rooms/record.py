@@ -96,13 +96,13 @@ class Record:
     def take(self, changes: Changes) -> Told:
         """What the database says now; how the members learn of it."""
         events: list[tuple[int, int | None, float, bytes]] = [
-            (one.revision, one.seq, one.at, _deleted(one.seq)) for one in changes.deletions
+            (one.revision, one.seq, one.at, _deleted(one)) for one in changes.deletions
         ]
         here = changes.revision
         if self.revision >= 0:
             if changes.state != self._state:
                 events.append((here, None, 0.0, text_frame("room", {**changes.state, "revision": here})))
-            events += [(here, None, 0.0, frame) for frame in _mutes(self._muted, changes.muted)]
+            events += [(here, None, 0.0, frame) for frame in _mutes(self._muted, changes.muted, here)]
         if changes.revision < self.revision or not changes.whole:
             # A backup was put back, or not all of it is known: whoever knows less reads anew.
             self._events.clear()
@@ -147,11 +147,11 @@ class Record:
         return {event.seq for event in self._events if event.seq is not None}
 
 
-def _deleted(seq: int) -> bytes:
-    return text_frame("deleted", {"seq": seq})
+def _deleted(one: Deletion) -> bytes:
+    return text_frame("deleted", {"seq": one.seq, "revision": one.revision})
 
 
-def _mutes(before: Mapping[str, Shown], after: Mapping[str, Shown]) -> list[bytes]:
+def _mutes(before: Mapping[str, Shown], after: Mapping[str, Shown], revision: int) -> list[bytes]:
     new = [{**shown, "muted": True} for user, shown in after.items() if before.get(user) != shown]
     over = [{**shown, "until": None, "muted": False} for user, shown in before.items() if user not in after]
-    return [text_frame("muted", shown) for shown in (*new, *over)]
+    return [text_frame("muted", {**shown, "revision": revision}) for shown in (*new, *over)]
