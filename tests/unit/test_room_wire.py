@@ -1,13 +1,15 @@
 import itertools
+import zlib
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from atomic_guide.engines.rooms import wire
+from atomic_guide.engines.rooms import deflate, wire
 
 LIMIT = 64 * 1024
 
@@ -32,8 +34,9 @@ def test_messages_arrive_whole_however_the_network_cuts_them(texts: list[bytes],
     assert read(wire.FrameReader(LIMIT), data, cuts) == [(wire.TEXT, text) for text in fitting]
 
 
-@given(st.lists(st.binary(max_size=100), min_size=2, max_size=6), st.lists(st.integers(0, 2000), max_size=10))
-def test_fragments_join_and_control_frames_pass_between_them(parts: list[bytes], cuts: list[int]) -> None:
+@given(st.lists(st.text(max_size=30), min_size=2, max_size=6), st.lists(st.integers(0, 2000), max_size=10))
+def test_fragments_join_and_control_frames_pass_between_them(texts: list[str], cuts: list[int]) -> None:
+    parts = [text.encode() for text in texts]
     data = sent(wire.TEXT, parts[0], fin=False)
     for number, part in enumerate(parts[1:], start=2):
         data += sent(wire.PING, b"p") + sent(wire.CONTINUATION, part, fin=number == len(parts))
@@ -121,3 +124,26 @@ def test_a_long_reason_is_cut_between_characters() -> None:
     frame = wire.close_frame(1008, "é" * 100)
     assert len(frame) <= 127
     frame[4:].decode()
+
+
+@given(st.binary(max_size=5000), st.integers(1, 6000))
+def test_what_is_decompressed_is_bounded(text: bytes, limit: int) -> None:
+    squeezer = zlib.compressobj(wbits=-15)
+    data = (squeezer.compress(text) + squeezer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+    assert deflate.unpacked(data, limit) == (text if len(text) <= limit else None)
+
+
+@given(st.text(max_size=3000))
+def test_a_compressed_frame_is_read_by_a_client_and_is_never_longer(text: str) -> None:
+    plain = wire.frame(wire.TEXT, text.encode())
+    packed = deflate.packed(plain)
+    assert len(packed) <= len(plain)
+    stream = StreamReader()
+    stream.feed_data(packed)
+    client = PerMessageDeflate(
+        remote_no_context_takeover=True, local_no_context_takeover=True, remote_max_window_bits=15,
+        local_max_window_bits=15,
+    )  # fmt: skip
+    with pytest.raises(StopIteration) as end:
+        next(Frame.parse(stream.read_exact, mask=False, extensions=[client]))
+    assert bytes(end.value.value.data).decode() == text

@@ -21,6 +21,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from atomic_guide import errors
+from atomic_guide.engines.rooms import deflate
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.socket import Socket
 from atomic_guide.web.limits import client_address, is_loopback, networks
@@ -127,7 +128,8 @@ class _Handshake(asyncio.Protocol):
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 request = _parse(head)
-                answer = _answer(request)
+                compressed = self._compressed(request)
+                answer = _answer(request, compressed=compressed)
                 after, revision = _number(request, "after"), _number(request, "revision")
                 session = await self._door.admit(request, self._address(transport, request))
                 context = await self._door.chat.reading(session.bookmark)
@@ -149,9 +151,20 @@ class _Handshake(asyncio.Protocol):
         rooms = self._door.chat.rooms
         person = Person(session.user, session.name, session.role)
         socket = Socket(rooms, transport, person, session.ends_at, self._connections, context)
+        if compressed:
+            socket.compress()
         transport.set_protocol(socket)
         transport.write(answer)
         await rooms.join(session.key, socket, after, revision)
+
+    def _compressed(self, request: Request) -> bool:
+        """Whether messages may be compressed: where the client offers it as we can do it, and the settings want it."""
+        if not self._door.chat.rooms.settings.compress_from:
+            return False
+        try:
+            return deflate.agree(request.headers.get_all("Sec-WebSocket-Extensions"))
+        except ValueError as error:
+            raise errors.Invalid(f"Sec-WebSocket-Extensions cannot be read: {error}") from error
 
     def _address(self, transport: asyncio.Transport, request: Request) -> str:
         peer = transport.get_extra_info("peername")
@@ -191,13 +204,15 @@ def _parse(head: bytes) -> Request:
     return Request(target, headers, method=method, protocol=protocol)
 
 
-def _answer(request: Request) -> bytes:
+def _answer(request: Request, *, compressed: bool) -> bytes:
     """The 101 for a proper upgrade of our path. Raises the error for anything else."""
     if urlsplit(request.path).path != PATH:
         raise errors.NotFound(f"there is no socket at {urlsplit(request.path).path}")
     protocol = ServerProtocol()
     response = protocol.accept(request)
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        if compressed:
+            response.headers["Sec-WebSocket-Extensions"] = deflate.ANSWER
         return response.serialize()
     if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         raise errors.MethodNotAllowed("a socket is opened with GET")

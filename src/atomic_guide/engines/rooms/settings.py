@@ -37,6 +37,15 @@ class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "bytes"},
         ),
     ] = 64 * 1024
+    compress_from: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            description="Frames of this size and more are compressed, once for a whole room, for clients that offer it;"
+            " below a packet nothing is gained. 0: never, and it is not agreed on.",
+            extra={"unit": "bytes"},
+        ),
+    ] = 1400
     frames_per_minute: Annotated[
         int,
         msgspec.Meta(

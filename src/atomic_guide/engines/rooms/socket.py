@@ -47,6 +47,7 @@ class Socket(asyncio.Protocol):
 
     __slots__ = (
         "backlog",
+        "compresses",
         "connections",
         "context",
         "deadline",
@@ -84,6 +85,8 @@ class Socket(asyncio.Protocol):
         self.connections = connections
         self.context = context
         self.reader: wire.FrameReader | None = wire.FrameReader(rooms.settings.frame_limit)
+        self.compresses = False
+        """Whether large frames for the room are compressed for this peer."""
         self.room: Room | None = None
         self.state = OPEN
         self.heard_at = rooms.clock.monotonic()
@@ -104,6 +107,11 @@ class Socket(asyncio.Protocol):
         transport.set_write_buffer_limits(high=0 if self.descriptor >= 0 else rooms.settings.soft_buffer)
         connections.add(self)
         rooms.sockets.add(self)
+
+    def compress(self) -> None:
+        """Compression was agreed on in the handshake."""
+        self.compresses = True
+        self.reader = wire.FrameReader(self.rooms.settings.frame_limit, deflate=True)
 
     # --- what the transport calls
 

@@ -2,17 +2,20 @@
 
 The parser is ours because of memory: the protocol object of `websockets` holds a stream reader, a generator and
 a logger for each connection, which is more than everything else of an idle socket together. Its handshake and
-its masking in C are used. No extensions are negotiated, so reserved bits are errors.
+its masking in C are used. Compression is in `deflate`; where it is not agreed on, reserved bits are errors.
 """
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 from websockets.frames import EXTERNAL_CLOSE_CODES, Opcode
 from websockets.frames import CloseCode as CloseCode  # noqa: PLC0414 - the rest of rooms takes it from here
+
+from atomic_guide.engines.rooms import deflate
 
 try:
     from websockets.speedups import apply_mask as _apply_mask
@@ -70,12 +73,7 @@ def text_frame(kind: str, data: Any, identifier: str | None = None) -> bytes:
 
 def frame(opcode: int, payload: bytes) -> bytes:
     """An unmasked frame, as servers send them."""
-    length = len(payload)
-    if length <= _SHORT:
-        return bytes((_FIN | opcode, length)) + payload
-    if length < 1 << 16:
-        return bytes((_FIN | opcode, _MEDIUM)) + length.to_bytes(2, "big") + payload
-    return bytes((_FIN | opcode, _LONG)) + length.to_bytes(8, "big") + payload
+    return deflate.head(_FIN | opcode, len(payload)) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
@@ -107,11 +105,15 @@ class _Head(NamedTuple):
 class FrameReader:
     """Turns what a client sent into messages and control frames; holds no buffer while nothing is half received."""
 
-    __slots__ = ("_buffer", "_fragments", "_limit", "_size")
+    __slots__ = ("_buffer", "_decoder", "_deflate", "_fragments", "_limit", "_packed", "_size")
 
-    def __init__(self, limit: int) -> None:
-        """`limit` is the most bytes of a message, all its fragments together."""
+    def __init__(self, limit: int, *, deflate: bool = False) -> None:
+        """`limit` is the most bytes of a message, all its fragments together and decompressed."""
         self._limit = limit
+        self._deflate = deflate
+        self._packed = False
+        self._decoder: codecs.IncrementalDecoder | None = None
+        """Of the fragments so far, so that what is not UTF-8 is found before the last has come."""
         self._buffer: bytearray | None = None
         self._fragments: list[bytes] | None = None
         self._size = 0
@@ -165,7 +167,7 @@ class FrameReader:
 
     def _check(self, first: int, second: int, length: int) -> None:
         opcode = first & _OPCODE
-        if first & _RESERVED:
+        if first & _RESERVED and not (self._deflate and first & (_RESERVED | _OPCODE) == deflate.RESERVED | TEXT):
             raise WireError(CloseCode.PROTOCOL_ERROR, "reserved bits are set")
         if not second & _MASKED:
             raise WireError(CloseCode.PROTOCOL_ERROR, "a client's frame must be masked")
@@ -186,17 +188,40 @@ class FrameReader:
         opcode = first & _OPCODE
         if opcode & _CONTROL:
             return opcode, payload
-        if first & _FIN and self._fragments is None:
-            return TEXT, payload
-        if self._fragments is None:
+        if opcode == TEXT:
+            self._packed = bool(first & deflate.RESERVED)
+            if first & _FIN:
+                return TEXT, self._whole(payload)
             self._fragments = []
+            self._decoder = None if self._packed else codecs.getincrementaldecoder("utf-8")()
+        assert self._fragments is not None  # noqa: S101 - checked with the head
         # An empty fragment counts too: a message of endless empty ones would otherwise cost memory for ever.
         self._size += max(len(payload), 1)
         self._fragments.append(payload)
         if self._size > self._limit:
             raise WireError(CloseCode.MESSAGE_TOO_BIG, f"more than {self._limit} bytes")
+        self._check_text(payload, final=bool(first & _FIN))
         if not first & _FIN:
             return None
         message = b"".join(self._fragments)
-        self._fragments, self._size = None, 0
-        return TEXT, message
+        self._fragments, self._size, self._decoder = None, 0, None
+        return TEXT, self._whole(message)
+
+    def _check_text(self, payload: bytes, *, final: bool) -> None:
+        if self._decoder is not None:
+            try:
+                self._decoder.decode(payload, final)
+            except UnicodeDecodeError as error:
+                raise WireError(CloseCode.INVALID_DATA, "the text is not UTF-8") from error
+
+    def _whole(self, payload: bytes) -> bytes:
+        """A message as it was before it was compressed."""
+        if not self._packed:
+            return payload
+        try:
+            text = deflate.unpacked(payload, self._limit)
+        except ValueError as error:
+            raise WireError(CloseCode.INVALID_DATA, str(error)) from error
+        if text is None:
+            raise WireError(CloseCode.MESSAGE_TOO_BIG, f"more than {self._limit} bytes")
+        return text
