@@ -190,7 +190,7 @@ def _text(receipt: Receipt) -> str:
     lines += [f"  {name:16} {count:8}" for name, count in receipt.found.items()] or ["  nothing was found"]
     lines += [f"  copy {name}: {outcome}" for name, outcome in receipt.copies.items()]
     if receipt.backups:
-        lines.append(f"  {len(receipt.backups)} backups hold it until they are gone; a restore erases it again")
+        lines.append(f"  copies that hold it until they are gone: {len(receipt.backups)}; a restore erases it again")
     return "\n".join(lines)
 
 
