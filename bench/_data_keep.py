@@ -1,7 +1,8 @@
 """Who is erased stays erased when yesterday's backup is restored, and an export holds all that was theirs.
 
 A data directory of files with 100,000 messages and 300,000 scores of 2,000 people: it is backed up, a person is
-exported and erased, the backup is restored, and what is left is carried to PostgreSQL, where every row is compared.
+exported and erased, the backup is restored, and what is left is carried to PostgreSQL, where every row is compared. Then
+a log of it is kept (`_keep_moment.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
 from bench._bars import Bars
+from bench._keep_moment import measure_moment
 from tests.engines import opened_shards
 from tests.keeping import MARK, PERSON, TENANT, rows_with, seeded, settings_of
 from tests.postgres import shared_cluster
@@ -48,6 +50,7 @@ async def measure(bars: Bars) -> None:
         await export_and_erase(settings, data, bars)
         await put_back(settings, data, found, bars)
         await carry(settings, data, bars)
+        await measure_moment(data, bars)
 
 
 async def enlarge(data: Path, settings: Settings, bars: Bars) -> None:
