@@ -1,8 +1,8 @@
 """Who is erased stays erased when yesterday's backup is restored, and an export holds all that was theirs.
 
 A data directory of files with 100,000 messages and 300,000 scores of 2,000 people: it is backed up, a person is
-exported and erased, the backup is restored, and what is left is carried to PostgreSQL, where every row is compared. Then
-a log of it is kept (`_keep_moment.py`).
+exported and erased, the backup is restored, and what is left is carried to PostgreSQL, where every row is compared.
+Then a log of it is kept, and gone back by (`_keep_moment.py`).
 """
 
 from __future__ import annotations
