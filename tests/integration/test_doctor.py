@@ -46,6 +46,14 @@ def test_a_new_installation_is_well_and_nothing_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_the_program_of_the_log_is_looked_for_where_a_log_is_kept(tmp_path: Path) -> None:
+    assert "litestream" not in doctor(tmp_path / "data")[1]
+    assert doctor(tmp_path / "data", BACKUPS_LOG_ENABLED="true")[1]["litestream"]["status"] == "ok"
+    code, found = doctor(tmp_path / "data", BACKUPS_LOG_ENABLED="true", BACKUPS_LOG_BINARY=str(tmp_path / "none"))
+    assert code != 0
+    assert "set backups.log.binary" in found["litestream"]["text"]
+
+
 def test_a_running_server_is_seen_and_not_disturbed(server: RunningServer) -> None:
     code, found = doctor(server.data, SERVER_PORT=server.url.rpartition(":")[2])
     assert code == 0, found

