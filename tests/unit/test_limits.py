@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.rooms.budget import Rate
+from atomic_guide.engines.rooms.bus import LocalBus
 from atomic_guide.errors import RateLimited
 from atomic_guide.web.limits import Limits, LimitSettings, client_address, networks
 
@@ -102,3 +103,20 @@ def test_what_other_processes_have_spent_is_refused_here_until_it_is_not() -> No
         assert refused.value.retry_after == pytest.approx(5.0)
         clock.advance(5.0)
         checked.check_message(COURSE, user, "learner")
+
+
+async def test_refused_tickets_of_an_address_count_over_all_processes() -> None:
+    clock, bus = ManualClock(), LocalBus()
+    processes = [limits(clock) for _ in range(3)]
+    for process in processes:
+        await process.join(bus)
+    for number in range(10):
+        processes[number % 3].check_refused("192.0.2.7")
+    for process in processes:
+        with pytest.raises(RateLimited):
+            process.check_refused("192.0.2.7")
+        process.check_refused("192.0.2.8")
+    clock.advance(6.0)
+    processes[0].check_refused("192.0.2.7")
+    with pytest.raises(RateLimited):
+        processes[1].check_refused("192.0.2.7")

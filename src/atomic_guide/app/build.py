@@ -141,6 +141,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         else:
             await close_practice(tool.lti.platforms)
         await _join_wakes(tool.media.queues, connection)
+        await tool.chat.limits.join(tool.chat.rooms.bus)
         if supervisor:
             await tool.media.recover(alone=is_embedded(settings.databases))
         if wal is not None:

@@ -7,6 +7,7 @@ number in a bounded table; the least recently used ones are forgotten first, whi
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,12 @@ from atomic_guide.engines.rooms.budget import Rate
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from atomic_guide.engines.rooms.bus import Bus
+
 Network = IPv4Network | IPv6Network
+
+_REFUSED = "limits.refused"
+"""The subject on which processes tell each other of refused tickets: at most ten a minute and address from each."""
 
 
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,18 +37,26 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person_messages: Annotated[
         int,
         msgspec.Meta(
-            ge=1, le=1_000_000, description="Messages of one person in one course.", extra={"unit": "messages/min"}
+            ge=1,
+            le=1_000_000,
+            description="Messages of one person in one course, over all processes.",
+            extra={"unit": "messages/min"},
         ),
     ] = 100
     instructor_messages: Annotated[
         int,
         msgspec.Meta(
-            ge=1, le=1_000_000, description="Messages of one instructor in one course.", extra={"unit": "messages/min"}
+            ge=1,
+            le=1_000_000,
+            description="Messages of one instructor in one course, likewise.",
+            extra={"unit": "messages/min"},
         ),
     ] = 1200
     room_messages: Annotated[
         int,
-        msgspec.Meta(ge=1, le=10_000_000, description="Messages of one course.", extra={"unit": "messages/min"}),
+        msgspec.Meta(
+            ge=1, le=10_000_000, description="Messages of one course, likewise.", extra={"unit": "messages/min"}
+        ),
     ] = 6000
     refused_tickets: Annotated[
         int,
@@ -66,7 +80,7 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits:
-    """The budgets of this process."""
+    """The budgets as this process knows them."""
 
     def __init__(self, settings: LimitSettings, clock: Clock) -> None:
         self._clock = clock
@@ -77,6 +91,13 @@ class Limits:
         self._people: Memory[tuple[CourseKey, str], float] = Memory(settings.remembered)
         self._rooms: Memory[CourseKey, float] = Memory(settings.remembered)
         self._addresses: Memory[str, float] = Memory(settings.remembered)
+        self._origin = secrets.token_hex(6)
+        self._bus: Bus | None = None
+
+    async def join(self, bus: Bus) -> None:
+        """Count refused tickets together with the other processes; what gets lost is in the caller's favour."""
+        self._bus = bus
+        await bus.subscribe(_REFUSED, self._hear_refused)
 
     def check_message(self, key: CourseKey, user: str, role: str) -> None:
         """Count a message. Raises `RateLimited` with the time until the next one is welcome."""
@@ -110,6 +131,14 @@ class Limits:
             message = "too many attempts without a valid ticket from your address"
             raise errors.RateLimited(message, details={"limit": "address"}, retry_after=wait)
         self._addresses[name] = mark
+        if self._bus is not None:
+            self._bus.publish(_REFUSED, f"{self._origin} {name}".encode())
+
+    def _hear_refused(self, payload: bytes) -> None:
+        origin, _, name = payload.decode("ascii", "replace").partition(" ")
+        if origin != self._origin and name:
+            mark, _ = self._refused.spend(self._addresses.get(name, 0.0), self._clock.monotonic())
+            self._addresses[name] = mark
 
 
 def _household(address: str) -> str:
