@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 
 from bench._bars import Bars
 from bench._room_load import members, resident
 from bench._room_peers import available, node_ws, ours, starlette
-from bench._room_rounds import SETTLE_SECONDS, stand
+from bench._room_rounds import SETTLE_SECONDS
 
 ROOMS = 10_000
 SOCKETS = 1000
@@ -35,13 +34,20 @@ async def rooms(bars: Bars) -> None:
 
 
 async def sockets(bars: Bars) -> None:
-    """Members of one room."""
+    """Members of one room, of those that enter after as many others.
+
+    What the first ones make a process load and allocate belongs to it and not to a socket.
+    """
     count = bars.size(SOCKETS, 100)
-    async with AsyncExitStack() as stack:
-        servers = await stack.enter_async_context(available([lambda: ours(count + 1), node_ws, starlette]))
+    async with available([lambda: ours(2 * count), node_ws, starlette]) as servers:
         for server in servers:
-            idle = (await stack.enter_async_context(stand(server, count))).idle_bytes
+            async with members(server.url, server.paths(count)):
+                await asyncio.sleep(SETTLE_SECONDS)
+                before = resident(server.pid)
+                async with members(server.url, server.paths(count)):
+                    await asyncio.sleep(SETTLE_SECONDS)
+                    idle = round((resident(server.pid) - before) / count)
             if server.name == "atomic-guide":
-                bars.most("an idle socket of ours", round(idle), 6000, "B")
+                bars.most("an idle socket of ours", idle, 6000, "B")
             else:
-                bars.show(f"an idle socket of {server.name}", round(idle), "B")
+                bars.show(f"an idle socket of {server.name}", idle, "B")

@@ -44,6 +44,33 @@ class People:
     processes; `show` sends frames to the members.
     """
 
+    __slots__ = (
+        "_asked",
+        "_came",
+        "_clock",
+        "_count_due",
+        "_counted",
+        "_counted_at",
+        "_doubtful",
+        "_flush",
+        "_gone",
+        "_leaving",
+        "_list_due",
+        "_mentioned",
+        "_moves",
+        "_origin",
+        "_parts",
+        "_publish",
+        "_revisions",
+        "_settings",
+        "_show",
+        "_typed",
+        "_typing",
+        "presence",
+        "revision",
+        "staying",
+    )
+
     def __init__(
         self,
         clock: Clock,

@@ -68,6 +68,13 @@ class _Known:
 class Presence:
     """The people of one room."""
 
+    __slots__ = (
+        "_elsewhere",
+        "_leaders",
+        "_others",
+        "seats",
+    )
+
     def __init__(self) -> None:
         self.seats: dict[str, Seat] = {}
         self._elsewhere: dict[str, _Elsewhere] = {}

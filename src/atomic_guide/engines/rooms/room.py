@@ -45,6 +45,29 @@ _READ_SECONDS = 5.0
 class Room:
     """The part of a course's room that lives in this process."""
 
+    __slots__ = (
+        "_due",
+        "_flush_due",
+        "_flush_waits",
+        "_interest",
+        "_repairing",
+        "changes",
+        "checked_at",
+        "empty_since",
+        "expected",
+        "gone_ahead",
+        "greeted",
+        "joining",
+        "key",
+        "live",
+        "mark",
+        "order",
+        "people",
+        "rooms",
+        "started",
+        "subject",
+    )
+
     def __init__(self, rooms: Rooms, key: RoomKey) -> None:
         settings = rooms.settings
         self.rooms = rooms
