@@ -19,6 +19,7 @@ from atomic_guide.app.keeping import log
 from atomic_guide.clock import from_iso, iso
 from atomic_guide.course.keeping import erase
 from atomic_guide.engines.data.snapshot import fold
+from atomic_guide.engines.data.wal import writer
 from atomic_guide.engines.data.wal.marks import Mark
 from atomic_guide.engines.data.wal.writer import WalWriter
 from atomic_guide.errors import ConfigurationError, Unavailable
@@ -53,6 +54,58 @@ async def test_a_file_that_is_written_on_is_copied_whole_once(data: Path) -> Non
     (timeline,) = (data / "backups" / "log").glob("2*")
     pieces = sum(path.stat().st_size for path in timeline.glob("shard-0/ltx/0/*"))
     assert 20_000_000 < pieces < 60_000_000
+
+
+async def test_a_log_that_cannot_go_on_is_begun_anew_and_the_old_one_stays_good(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "RENEW_SECONDS", 0.5)
+    async with logged(data, logging_settings(data, backups__log__interval=0.1)) as now:
+        await say_everywhere(now.shards, "one")
+        first = await now.mark()
+        shutil.rmtree(now.wal.own_pieces(data / "databases" / "shard-1.sqlite"))
+        await say_everywhere(now.shards, "two")
+        with pytest.raises(Unavailable, match="litestream did not copy shard-1"):
+            await now.wal.mark()
+        running = asyncio.create_task(now.wal.run())
+        async with asyncio.timeout(20):
+            while len(list((data / "backups" / "log").glob("2*/marks"))) < 2:  # noqa: ASYNC110 - files have no event
+                await asyncio.sleep(0.05)
+        running.cancel()
+    await asyncio.to_thread(back, data, "latest", "--yes")
+    assert said(data) == ["one", "two"]
+    await asyncio.to_thread(back, data, first, "--yes")
+    assert said(data) == ["one"]
+
+
+async def test_a_log_goes_on_without_what_litestream_kept_beside_the_databases(data: Path) -> None:
+    async with logged(data) as now:
+        await say_everywhere(now.shards, "one")
+        first = await now.mark()
+        await say_everywhere(now.shards, "two")
+        await now.mark()
+    shutil.rmtree(data / "wal")
+    async with logged(data) as now:
+        await say_everywhere(now.shards, "three")
+        await now.mark()
+    for at, there in ((first, ["one"]), ("latest", ["one", "three", "two"])):
+        await asyncio.to_thread(back, data, at, "--yes")
+        assert said(data) == there
+
+
+async def test_own_pieces_go_once_the_log_has_them(data: Path) -> None:
+    async with logged(data) as now:
+        await now.mark()
+        own = now.wal.own_pieces(data / "databases" / "shard-0.sqlite")
+        kept = next((data / "backups" / "log").glob("2*/shard-0/ltx/0"))
+        names = [f"{number:016x}-{number:016x}.ltx" for number in range(0x100, 0x100 + 60)]
+        for name in names:
+            (own / name).touch()
+        for name in names[1:]:
+            (kept / name).touch()
+        now.wal.tend()
+        left = sorted(path.name for path in own.iterdir())
+        assert left == [names[0], *names[-50:]]
 
 
 async def test_copies_of_deleted_objects_go_when_no_moment_needs_them_any_more(data: Path) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sysconfig
 import tempfile
@@ -78,7 +79,10 @@ class Litestream:
     async def start(self, files: list[Path]) -> None:
         """Begin to follow files. Raises `Unavailable` saying why it does not."""
         self._files = files
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for other in self._folder.iterdir():
+            if other.is_dir() and other.name != self._timeline.name:
+                shutil.rmtree(other, ignore_errors=True)
         output = self._folder / "litestream.log"
         output.write_bytes(b"")
         config = self._folder / _CONFIG
@@ -106,8 +110,16 @@ class Litestream:
     async def follow(self, files: list[Path]) -> None:
         """Follow other files from now on: it is started anew."""
         self._files = files
-        if self._child.pid is not None:
-            os.kill(self._child.pid, 15)
+        self._end_once()
+
+    async def move_to(self, timeline: Path) -> None:
+        """Write another timeline from now on, beginning with whole copies: it is started anew."""
+        self._timeline = timeline
+        self._end_once()
+
+    def pieces(self, file: Path) -> Path:
+        """Where it keeps what it has read of a file until that is in the log, and for a while after."""
+        return self._own / file.stem / "ltx" / "0"
 
     async def sync(self, file: Path) -> int:
         """Copy what was committed to one of the files until now; how far that came. It is on disk when this returns.
@@ -128,6 +140,15 @@ class Litestream:
         await self._child.stop(limit)
         if self._short is not None:
             await asyncio.to_thread(shutil.rmtree, self._short, ignore_errors=True)
+
+    @property
+    def _own(self) -> Path:
+        return self._folder.absolute() / self._timeline.name
+
+    def _end_once(self) -> None:
+        # `keep` starts it again.
+        if self._child.pid is not None:
+            os.kill(self._child.pid, signal.SIGTERM)
 
     @property
     def _socket(self) -> Path:
@@ -152,7 +173,7 @@ class Litestream:
             "dbs": [
                 {
                     "path": str(file),
-                    "meta-path": str((self._folder / file.stem).absolute()),
+                    "meta-path": str(self._own / file.stem),
                     # It is asked at every mark; by itself it would only make more pieces.
                     "monitor-interval": "1m",
                     "replica": {

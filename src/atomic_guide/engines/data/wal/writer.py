@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import math
 import secrets
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from atomic_guide.clock import Clock
 from atomic_guide.engines.data.database import Database
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.timeline import NOTE, current
-from atomic_guide.engines.data.wal.litestream import Litestream, find_program
+from atomic_guide.engines.data.wal.litestream import Litestream, find_program, log_of
 from atomic_guide.engines.data.wal.marks import Mark, append_mark, prune
 from atomic_guide.engines.data.wal.settings import WalSettings
 from atomic_guide.errors import ConfigurationError, GuideError, Unavailable
@@ -28,6 +27,9 @@ FOLDER = "wal"
 
 IDLE_SECONDS = 10.0
 """How often a mark is made while nothing changes: it says that the log goes on."""
+
+RENEW_SECONDS = 60.0
+"""After how long without a mark, while Litestream runs, the log is begun anew."""
 
 _LAST_MARK_SECONDS = 1.5
 _TEND_SECONDS = 600.0
@@ -49,20 +51,22 @@ def prepare_timeline(data: Path, log: Path, settings: WalSettings) -> Path | Non
         return None
     find_program(settings)
     name = current(folder)
-    if name is None or not (log / name).is_dir():
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        shutil.rmtree(data / FOLDER, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            log.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (log / name).mkdir(mode=0o700)
-        except OSError as error:
-            raise ConfigurationError(
-                f"the log of the databases cannot be kept in {log} ({error.strerror}); set backups.log.directory"
-            ) from error
-        beside = folder / f".{NOTE}"
-        beside.write_text(name, encoding="ascii")
-        beside.replace(folder / NOTE)
+    return log / name if name is not None and (log / name).is_dir() else _begin_timeline(folder, log)
+
+
+def _begin_timeline(folder: Path, log: Path) -> Path:
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        log.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (log / name).mkdir(mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the log of the databases cannot be kept in {log} ({error.strerror}); set backups.log.directory"
+        ) from error
+    beside = folder / f".{NOTE}"
+    beside.write_text(name, encoding="ascii")
+    beside.replace(folder / NOTE)
     return log / name
 
 
@@ -78,13 +82,13 @@ class WalWriter:
         settings: WalSettings,
         clock: Clock,
     ) -> None:
-        self._folder = data / FOLDER
+        self._databases = data / "databases"
         self._timeline = timeline
         self._directory = directory
         self._list = files
         self._settings = settings
         self._clock = clock
-        self._litestream = Litestream(self._folder, timeline, settings)
+        self._litestream = Litestream(data / FOLDER, timeline, settings)
         self._files: list[Path] = []
         self._last: Mark | None = None
         self._making = asyncio.Lock()
@@ -93,6 +97,10 @@ class WalWriter:
     def pid(self) -> int | None:
         """The process id of Litestream, while it runs."""
         return self._litestream.pid
+
+    def own_pieces(self, file: Path) -> Path:
+        """Where Litestream keeps what it has read of a file until that is in the log, and for a while after."""
+        return self._litestream.pieces(file)
 
     async def start(self) -> None:
         """Begin to follow the files. Raises `Unavailable` saying why not; `run` goes on trying."""
@@ -150,26 +158,41 @@ class WalWriter:
         for name in prune(self._timeline.parent, self._timeline.name, before):
             _log.info("an old timeline of the log was removed", timeline=name)
         for path in self._files:
-            pieces = sorted((self._folder / path.stem / "ltx" / "0").glob("*.ltx"))
-            for piece in pieces[:-_OWN_COPIES]:
-                piece.unlink(missing_ok=True)
+            own, kept = self.own_pieces(path), log_of(self._timeline, path.stem) / "ltx" / "0"
+            for piece in sorted(own.glob("*.ltx"))[:-_OWN_COPIES]:
+                # While the log's disk is full or away, these are the only ones.
+                if (kept / piece.name).exists():
+                    piece.unlink(missing_ok=True)
 
     async def _steps(self) -> tuple[object, ...]:
         row = await self._directory.one(_QUERIES["read_steps"])
         return (row["changes"], row["moves"], row["moved_at"]) if row is not None else ()
 
     async def _mark_on(self) -> None:
-        failing = False
+        failing_since: float | None = None
         while True:
             began = self._clock.monotonic()
             try:
                 await self.mark()
-                failing = False
+                failing_since = None
             except (GuideError, OSError) as error:
-                if not failing:
+                if failing_since is None:
                     _log.warning("the log of the databases stands still", error=str(error))
-                failing = True
+                failing_since = began if failing_since is None else failing_since
+                if self.pid is not None and began - failing_since > RENEW_SECONDS:
+                    await self._renew()
+                    failing_since = None
             await asyncio.sleep(max(0.0, self._settings.interval - (self._clock.monotonic() - began)))
+
+    async def _renew(self) -> None:
+        """Begin a new timeline: what Litestream keeps of the old one may be damaged, and it does not mend that."""
+        try:
+            self._timeline = await asyncio.to_thread(_begin_timeline, self._databases, self._timeline.parent)
+        except (GuideError, OSError) as error:
+            _log.warning("the log of the databases cannot be begun anew", error=str(error))
+            return
+        _log.warning("the log of the databases begins anew", timeline=self._timeline.name)
+        await self._litestream.move_to(self._timeline)
 
     async def _tend_on(self) -> None:
         while True:
