@@ -119,7 +119,7 @@ export const ar: Texts = {
   'manage.close': 'أغلق الغرفة',
   'manage.reopen': 'افتح الغرفة',
   'manage.live': 'جلسة مباشرة',
-  'manage.notLive': 'أخبر الجميع بأن المقرر منعقد الآن. له الأولوية حتى تنتهي الجلسة.',
+  'manage.notLive': 'أخبر الجميع بأن المقرر منعقد الآن.',
   'manage.start': 'ابدأ جلسة مباشرة',
   'manage.end': 'أنهِ الجلسة المباشرة',
   'manage.ends': 'تنتهي وحدها عند {time}.',

@@ -98,7 +98,7 @@ export const en = {
   'manage.close': 'Close the room',
   'manage.reopen': 'Open the room',
   'manage.live': 'Live session',
-  'manage.notLive': 'Tell everybody that the course meets now. It gets precedence until it ends.',
+  'manage.notLive': 'Tell everybody that the course meets now.',
   'manage.start': 'Start a live session',
   'manage.end': 'End the live session',
   'manage.ends': 'It ends by itself at {time}.',

@@ -137,7 +137,7 @@ _SEQ: dict[str, Any] = {"type": "integer", "minimum": 0}
     body=PostMessage,
     reply=Message,
     status=201,
-    failures=(200, 400, 401, 413, 415, 429, 503, 507),
+    failures=(200, 400, 401, 403, 413, 415, 429, 503, 507),
     parameters=(
         Parameter("Idempotency-Key", {"type": "string"}, "Stands for `id` where the body has none.", place="header"),
     ),

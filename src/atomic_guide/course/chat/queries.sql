@@ -185,4 +185,4 @@ SELECT live_until FROM courses WHERE bucket = :bucket AND tenant = :tenant AND c
 -- purpose: The courses of a shard that have a live session at a moment.
 SELECT c.bucket, c.tenant, c.course FROM courses AS c
 WHERE c.live_until IS NOT NULL AND c.live_until > :now AND {{readable c}}
-ORDER BY c.bucket, c.tenant, c.course LIMIT :limit;
+ORDER BY c.live_until LIMIT :limit;

@@ -296,10 +296,10 @@ AND created_at < :before AND author <> '' ORDER BY seq LIMIT :limit
 
 -- name: deleted_with_content
 -- purpose: Messages of a shard that were deleted and have kept their content, because of a hold.
-SELECT bucket, tenant, course, seq, author FROM messages AS m
+SELECT bucket, tenant, course, revision, seq, author FROM messages AS m
 WHERE revision IS NOT NULL AND content <> '' AND {{writable m}}
-AND (bucket, tenant, course, seq) > (:bucket, :tenant, :course, :seq)
-ORDER BY bucket, tenant, course, seq LIMIT :limit
+AND (bucket, tenant, course, revision) > (:bucket, :tenant, :course, :revision)
+ORDER BY bucket, tenant, course, revision LIMIT :limit
 
 -- name: empty_content
 -- purpose: Let go of the content of a deleted message.

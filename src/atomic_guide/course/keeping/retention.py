@@ -100,8 +100,11 @@ class Retention:
         return total
 
     async def _release(self, shard: Database) -> None:
-        """Let go of what deleted messages said, where it was kept for a hold that is lifted."""
-        mark: dict[str, object] = {"bucket": -1, "tenant": "", "course": "", "seq": 0}
+        """Let go of what deleted messages said, where it was kept for a hold that is lifted.
+
+        Each of them has a revision of its own: they were deleted one by one.
+        """
+        mark: dict[str, object] = {"bucket": -1, "tenant": "", "course": "", "revision": 0}
         while self._left > 0:
             rows = await shard.scan(QUERIES["deleted_with_content"], {**mark, "limit": BATCH})
             if not rows:
