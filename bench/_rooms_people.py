@@ -135,7 +135,7 @@ class Person(asyncio.Protocol):
             self.retry_after = data["retry_after"]
             self.refused += data["reason"] == "full"
         elif payload.startswith(b'{"type":"behind"'):
-            self.skipped += b'"skipped"' in payload
+            self.skipped += b'"late":' not in payload
 
     def _count(self, seq: int) -> None:
         if seq == self.cursor + 1:

@@ -285,10 +285,10 @@ class Member(asyncio.Transport):
     def _behind(self, data: dict[str, Any]) -> None:
         if data.get("reload"):
             self._read_anew()
-        if data.get("reason", "skipped") == "skipped":
-            self.skipped_to = data["last_seq"]
+        if "late" in data:
+            self.late.append(data["late"])
         else:
-            self.late.append(data["reason"] == "late")
+            self.skipped_to = data["last_seq"]
 
     def _read_anew(self) -> None:
         """What has been read before is read again, over HTTP."""

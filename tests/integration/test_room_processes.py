@@ -100,6 +100,34 @@ async def test_killing_nats_loses_nothing(pair: tuple[Course, Course], nats: Nat
         assert nats.starts == 3
 
 
+async def test_while_nats_is_silent_members_are_told_and_nothing_is_lost(
+    pair: tuple[Course, Course], nats: NatsServer
+) -> None:
+    """A paused server: its connections stay open and nothing comes through them."""
+    one, other = pair
+    pid = await started(nats, 1, one)
+    async with member(one, "ada") as ada, member(other, "ben") as ben, caller(one, "t", role="instructor") as teacher:
+        await ada.next("welcome")
+        await ben.next("welcome")
+        await ada.next("joined")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for number in range(20):
+                await say(teacher, str(number))
+                await asyncio.sleep(0.4)
+            frames = [await ben.next()]
+            while frames[-1]["data"].get("seq") != 20:
+                frames.append(await ben.next())
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        late = [frame["data"] for frame in frames if frame["type"] == "behind"]
+        assert [data["late"] for data in late] == [True]
+        assert [frame["data"]["seq"] for frame in frames if frame["type"] == "message"] == list(range(1, 21))
+        assert (await ben.next("behind"))["data"] == {"last_seq": 20, "late": False}
+        await say(teacher, "21")
+        assert (await ben.next())["data"]["seq"] == 21
+
+
 async def started(nats: NatsServer, times: int, course: Course) -> int:
     """The server's process once it was started so often and the course is connected to it."""
     async with asyncio.timeout(SECONDS):

@@ -224,3 +224,52 @@ def test_a_process_that_was_held_up_gives_nobody_up_for_what_it_has_not_read() -
         assert peers.alive == 1
 
     played(scene)
+
+
+def test_members_are_told_once_that_messages_come_late_and_once_that_they_are_current() -> None:
+    """Whether the bus is known to be away, or only silent."""
+
+    async def scene(site: Site, *, silently: bool) -> None:
+        one, other = site.process(), site.process()
+        [ada], [ben] = await site.members(one, ["ada"]), await site.members(other, ["ben"])
+        await asyncio.sleep(2)
+        for process in (one, other):
+            process.bus.deaf = silently
+            process.bus.cut(connected=silently)
+        await asyncio.sleep(5)
+        assert (ada.late, ben.late) == ([True], [True])
+        for place in (one, other, one, other):
+            seq = site.database.add()
+            place.rooms.deliver(KEY, seq, site.database.frame(seq))
+            await asyncio.sleep(6)
+        assert ada.order == ben.order == [1, 2, 3, 4]
+        [cyd] = await site.members(one, ["cyd"])
+        await asyncio.sleep(0.5)
+        assert cyd.late == [True]
+        assert ada.count == 3  # nobody is given up for the silence of the bus
+        for process in (one, other):
+            process.bus.deaf = False
+            process.bus.cut(connected=True)
+        await asyncio.sleep(5)
+        assert (ada.late, ben.late, cyd.late) == ([True, False], [True, False], [True, False])
+        assert ben.people == {"ada", "ben", "cyd"}
+
+    for silently in (False, True):
+        played(lambda site, silently=silently: scene(site, silently=silently))  # type: ignore[misc]
+
+
+def test_a_room_within_one_process_is_not_late_without_the_bus() -> None:
+    async def scene(site: Site) -> None:
+        one, other = site.process(), site.process()
+        [ada] = await site.members(one, ["ada"])
+        await asyncio.sleep(2)
+        one.bus.cut(connected=False)
+        await asyncio.sleep(10)
+        assert ada.late == []
+        # Somebody writes elsewhere after all, which the database tells.
+        seq = site.database.add()
+        other.rooms.deliver(KEY, seq, site.database.frame(seq))
+        await asyncio.sleep(3)
+        assert (ada.order, ada.late) == ([1], [True])
+
+    played(scene)

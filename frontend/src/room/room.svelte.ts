@@ -32,6 +32,8 @@ export class Room {
   complete = $state(false);
   loaded = $state(false);
   readonly standing = new Standing();
+  /** Messages of others come late, because the server's processes do not hear one another. */
+  late = $state(false);
   notice = $state<string | null>(null);
   /** Whether the newest message is in view; older ones are let go only then. */
   atEnd = true;
@@ -170,7 +172,10 @@ export class Room {
         this.standing.heard(data.revision);
         return this.gone(Number(data.seq));
       case 'behind':
-        return data.reload === true ? this.#reload(Number(data.last_seq)) : this.#repair();
+        if (typeof data.late === 'boolean') this.late = data.late;
+        else if (data.reload === true) this.#reload(Number(data.last_seq));
+        else this.#repair();
+        return;
       case 'room':
         return this.standing.room(data);
       case 'muted':
@@ -186,6 +191,7 @@ export class Room {
   }
 
   #welcome(data: Record<string, unknown>): void {
+    this.late = false;
     this.members = (data.members as Person[] | undefined) ?? [];
     this.count = Number(data.count ?? this.members.length);
     this.standing.begin(data);

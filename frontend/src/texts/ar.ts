@@ -54,6 +54,7 @@ export const ar: Texts = {
   'room.you': 'أنت',
   'room.waiting': 'بانتظار الإرسال',
   'room.refused': 'لم تُرسل',
+  'room.late': 'قد تصل رسائل الآخرين متأخرة بضع ثوانٍ. لن تضيع أي رسالة.',
   'room.again': 'أرسل مرة أخرى',
   'room.discard': 'تجاهل',
   'room.deleted': 'أُزيلت هذه الرسالة.',

@@ -51,6 +51,7 @@ export const en = {
   'room.you': 'You',
   'room.waiting': 'waiting to send',
   'room.refused': 'not sent',
+  'room.late': 'Messages of others may arrive some seconds late. None is lost.',
   'room.again': 'Send again',
   'room.discard': 'Discard',
   'room.deleted': 'This message was removed.',

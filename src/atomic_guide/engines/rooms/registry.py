@@ -222,12 +222,15 @@ class Rooms:
         for socket in list(self.sockets):
             socket.keep_alive(now, epoch)
         settings = self.settings
-        pause = settings.check_connected_seconds if self.peers.hearing else settings.check_seconds
+        hearing = self.peers.hearing
+        pause = settings.check_connected_seconds if hearing else settings.check_seconds
         for key, room in list(self._rooms.items()):
             if not room.started:
                 continue
             if room.size:
                 room.changes.tick(epoch)
+                if not hearing and room.people.presence.spread:
+                    room.lag(late=True)
                 if now - room.checked_at >= pause:
                     self._spawn(self._check(room))
             elif now - room.empty_since >= settings.linger_seconds and not room.people.presence.seats:
@@ -347,7 +350,7 @@ class Rooms:
 
     async def _check(self, room: Room) -> None:
         try:
-            await asyncio.wait_for(room.check(), self.settings.join_seconds)
+            await asyncio.wait_for(room.catch_up() if room.late else room.check(), self.settings.join_seconds)
         except (errors.GuideError, TimeoutError) as error:
             _log.warning("a room cannot be compared with the database", error=repr(error))
 

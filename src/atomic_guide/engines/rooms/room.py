@@ -59,6 +59,7 @@ class Room:
         "greeted",
         "joining",
         "key",
+        "late",
         "live",
         "mark",
         "order",
@@ -84,6 +85,8 @@ class Room:
         self.greeted: set[Socket] = set()
         """Those of `joining` that have had their welcome, which comes before anything else."""
         self.started = False
+        self.late = False
+        """Whether the members know that what other processes announce does not arrive, and is late therefore."""
         self.empty_since = rooms.clock.monotonic()
         self.checked_at = 0.0
         self._due: list[bytes] = []
@@ -140,6 +143,8 @@ class Room:
             resumed = deleted is not None
         position = after if resumed and after is not None else self.order.last
         self._welcome(socket, resumed=resumed)
+        if self.late:
+            socket.send(self._behind(late=True))
         told = record.number
         if deleted:
             socket.send(b"".join(deleted))
@@ -153,7 +158,7 @@ class Room:
                 # No await from here on, so that the next message finds the socket either before or behind it.
                 self._flush()
                 rest = record.told_since(told)
-                socket.send(b"".join([*frames, *([self._behind(whole=False)] if rest is None else rest)]))
+                socket.send(b"".join([*frames, *([self._behind(reload=True)] if rest is None else rest)]))
                 self.joining.discard(socket)
                 self.greeted.discard(socket)
                 self.live.add(socket)
@@ -216,6 +221,8 @@ class Room:
         """Compare with the database and fetch what is missing."""
         self.checked_at = self.rooms.clock.monotonic()
         standing = await self.rooms.history.standing(self.key)
+        if standing.last_seq > self.order.known and not self.rooms.peers.hearing:
+            self.lag(late=True)
         self.expect(standing.last_seq)
         self.changes.compare(standing.revision)
 
@@ -230,7 +237,7 @@ class Room:
         if told.deleted or not told.whole:
             self.order.forget()
             self.gone_ahead.update(seq for seq in told.deleted if seq > self.order.last)
-        self._push(told.frames if told.whole else [*told.frames, self._behind(whole=False)])
+        self._push(told.frames if told.whole else [*told.frames, self._behind(reload=True)])
         if self.started and self.order.missing:
             self._repair_soon(0.0)
 
@@ -309,9 +316,22 @@ class Room:
                 self._push(self.order.take(seq, frame))
                 self.gone_ahead.discard(seq)
 
-    def _behind(self, *, whole: bool = True) -> bytes:
-        """More was missed than is told one by one; not `whole`: of what the members have some was deleted, too."""
-        return wire.text_frame("behind", {"last_seq": self.order.last, **({} if whole else {"reload": True})})
+    def _behind(self, **more: bool) -> bytes:
+        """More was missed than is told one by one; `reload`: some was deleted; `late`: whether others' come late."""
+        return wire.text_frame("behind", {"last_seq": self.order.last, **more})
+
+    def lag(self, *, late: bool) -> None:
+        """Tell the members, once, that messages of other processes come late, or that they are current again."""
+        if late != self.late:
+            self.late = late
+            self._push([self._behind(late=late)])
+
+    async def catch_up(self) -> None:
+        """Fetch what others have stored while the bus was away, and tell the members that they have it."""
+        await self.check()
+        await self._caught_up()
+        if self.rooms.peers.hearing and not self.order.missing:
+            self.lag(late=False)
 
     async def _caught_up(self) -> None:
         while self.order.missing and self._repairing is not None and not self._repairing.done():
