@@ -61,6 +61,7 @@ class Person(asyncio.Protocol):
         "token",
         "transport",
         "tries",
+        "welcomed",
     )
 
     def __init__(self, token: str) -> None:
@@ -74,7 +75,7 @@ class Person(asyncio.Protocol):
         self.attempt = 0
         self.refused = 0
         self.buffer = b""
-        self.opened = False
+        self.opened = self.welcomed = False
         self.retry_after: float | None = None
         self.transport: Any = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -82,7 +83,7 @@ class Person(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """A new socket."""
         self.transport = transport
-        self.buffer, self.opened, self.retry_after = b"", False, None
+        self.buffer, self.opened, self.welcomed, self.retry_after = b"", False, False, None
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """It has ended."""
@@ -125,6 +126,7 @@ class Person(asyncio.Protocol):
         elif opcode == CLOSE:
             self.transport.write(bytes((CLOSE, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
         elif payload.startswith(b'{"type":"welcome"'):
+            self.welcomed = True
             self.joins.append(time.monotonic())
             self.tries.append(self.attempt)
             self.attempt = 0
@@ -162,6 +164,11 @@ class Crowd:
     def refusals(self) -> int:
         """Sockets that found their process full."""
         return sum(person.refused for person in self.people)
+
+    @property
+    def present(self) -> int:
+        """People who are in the room now."""
+        return sum(person.welcomed and not person.ended.done() for person in self.people)
 
     async def enter(self, limit: float = 120) -> None:
         """Let everybody come, and wait until they are in the room. Raises TimeoutError."""
@@ -297,13 +304,17 @@ async def tokens(data: Path, users: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 class Plan(NamedTuple):
-    """How many people, processes and messages; `places` is the limit of a room in one process."""
+    """How many people, processes and messages; `places` is the limit of a room in one process.
+
+    `reconnects` is how many of a drained process's people may come back each second.
+    """
 
     people: int = 5000
     processes: int = 4
     places: int = 2000
     messages: int = 300
     rate: float = 5.0
+    reconnects: int = 200
 
 
 def check_files(people: int) -> str | None:
@@ -321,11 +332,16 @@ def check_files(people: int) -> str | None:
 
 
 @asynccontextmanager
-async def served(data: Path, plan: Plan) -> AsyncIterator[tuple[str, int]]:
-    """A server with several web processes on one port: its address and its supervisor's process id."""
-    settings = {"PROCESSES_WEB": plan.processes, "ROOMS_ROOM_SOCKETS": plan.places, "LOGS_REQUESTS": "false"}
+async def served(data: Path, plan: Plan, port: int = 0) -> AsyncIterator[tuple[str, int]]:
+    """A server with several web processes on one port, a free one if 0: its address and its supervisor's process id."""
+    settings = {
+        "PROCESSES_WEB": plan.processes,
+        "ROOMS_ROOM_SOCKETS": plan.places,
+        "ROOMS_RECONNECTS_PER_SECOND": plan.reconnects,
+        "LOGS_REQUESTS": "false",
+    }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "atomic_guide.cli", "serve", "--port", "0", "--data", str(data)),
+        *(sys.executable, "-m", "atomic_guide.cli", "serve", "--port", str(port), "--data", str(data)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, **{f"ATOMIC_GUIDE_{name}": str(value) for name, value in settings.items()}},
@@ -339,7 +355,8 @@ async def served(data: Path, plan: Plan) -> AsyncIterator[tuple[str, int]]:
         await asyncio.sleep(START_SECONDS)
         yield line.split()[1].decode(), process.pid
     finally:
-        process.send_signal(signal.SIGTERM)
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), 40)
         except TimeoutError:

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from atomic_guide.app import supervisor
+from atomic_guide.app.processes import Wanted
 from atomic_guide.app.supervisor import DataLock, holder, until_orphaned
 from atomic_guide.errors import ConfigurationError, Unavailable
 
 CHILD = """
 import sys
 from pathlib import Path
+from atomic_guide.app.processes import Wanted
 from atomic_guide.app.supervisor import DataLock
 from atomic_guide.errors import ConfigurationError
 try:
@@ -75,6 +77,12 @@ async def test_a_child_notices_that_its_supervisor_is_gone() -> None:
         await until_orphaned(os.getppid() + 1)
 
 
+def one_worker(lock: DataLock, listener: socket.socket) -> supervisor.Children:
+    children = supervisor.Children(lock, listener, [])
+    children.scale(Wanted(worker=1))
+    return children
+
+
 async def test_a_child_that_ends_at_once_again_and_again_is_given_up_with_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,10 +91,10 @@ async def test_a_child_that_ends_at_once_again_and_again_is_given_up_with_an_err
     lock = DataLock.acquire(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with pytest.raises(Unavailable, match="worker-0 ended 1 times"):
-            await asyncio.wait_for(supervisor.Children(lock, listener, []).keep("worker", 0), 20)
+            await asyncio.wait_for(one_worker(lock, listener).run(), 20)
         monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
         with pytest.raises(Unavailable, match="worker-0"):
-            await asyncio.wait_for(supervisor.Children(lock, listener, []).keep("worker", 0), 20)
+            await asyncio.wait_for(one_worker(lock, listener).run(), 20)
     lock.release()
 
 

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomic_guide.engines.rooms.placement import Elsewhere, admit, comes_again, yields
+from atomic_guide.engines.rooms.placement import Elsewhere, admit, comes_again, leans, yields
 from atomic_guide.engines.rooms.settings import RoomSettings
 
 LIMITS = RoomSettings(room_sockets=3, person_sockets=2)
-others = st.builds(Elsewhere, st.booleans(), st.booleans(), st.booleans())
+others = st.builds(Elsewhere, st.booleans(), st.booleans(), st.booleans(), st.integers(0, 2000))
 
 
 def test_a_socket_is_refused_for_the_first_reason_that_stands() -> None:
@@ -27,4 +27,13 @@ def test_who_finds_no_place_comes_again_at_once_only_where_another_process_has_o
 
 @given(st.lists(others, max_size=4))
 def test_a_process_leaves_connections_only_to_one_that_takes_them_and_has_a_place(found: list[Elsewhere]) -> None:
-    assert yields(found) == (Elsewhere(shares_door=True, open=True, full=False) in found)
+    assert yields(found) == ((True, True, False) in [other[:3] for other in found])
+
+
+@given(st.lists(st.tuples(st.integers(0, 2000), st.booleans()), min_size=1, max_size=6))
+def test_however_sockets_are_spread_one_process_accepts(processes: list[tuple[int, bool]]) -> None:
+    """All open at first: not all of them lean on one another."""
+    seen = [Elsewhere(shares_door=True, open=True, full=full, sockets=sockets) for sockets, full in processes]
+    leaning = [leans(one.sockets, seen[:i] + seen[i + 1 :]) for i, one in enumerate(seen)]
+    assert not all(leaning)
+    assert leans(100, seen) == any(one.sockets < 50 and not one.full for one in seen)

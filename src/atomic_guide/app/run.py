@@ -26,6 +26,7 @@ from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.memory import settle
+from atomic_guide.app.processes import Scaled
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
 from atomic_guide.config import Settings
 from atomic_guide.course.membership import roster_worker
@@ -100,7 +101,7 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
         children = Children(lock, listener, list(launch.arguments))
         tasks = [asyncio.create_task(task) for task in process.root_tasks(listener)]
         if supervisor:
-            tasks += [asyncio.create_task(task) for task in _children(settings, children)]
+            tasks += [asyncio.create_task(children.run()), asyncio.create_task(_scale(settings, children))]
         else:
             tasks.append(asyncio.create_task(until_orphaned(launch.parent)))
         answering = await process.ready()
@@ -119,9 +120,15 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
             task.result()
 
 
-def _children(settings: Settings, children: Children) -> list[Coroutine[Any, Any, None]]:
-    web = [children.keep("web", number) for number in range(1, settings.processes.web)]
-    return web + [children.keep("worker", number) for number in range(settings.processes.worker)]
+async def _scale(settings: Settings, children: Children) -> None:
+    """Run as many children as the settings say, then as many as are asked for."""
+    scaled = Scaled(Path(settings.data), settings.processes, children.present)
+    children.scale(scaled.wanted)
+    try:
+        while True:
+            children.scale(await scaled.next())
+    finally:
+        scaled.end()
 
 
 class _Process:

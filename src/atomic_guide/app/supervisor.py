@@ -22,12 +22,15 @@ from typing import IO
 
 import structlog
 
+from atomic_guide.app.processes import Change, Process, Role, Wanted, changes, child_name
 from atomic_guide.errors import ConfigurationError, Unavailable
 
 _log = structlog.get_logger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _RESTARTS_BEFORE_GIVING_UP = 20
+_DRAINED_SECONDS = 30.0
+"""What a process has to drain after SIGTERM."""
 
 
 class DataLock:
@@ -127,35 +130,54 @@ async def until_orphaned(parent: int | None) -> None:
 
 
 class Children:
-    """The processes that a supervisor started, each started again when it dies."""
+    """The processes that a supervisor started, each started again when it dies, as many as are wanted."""
 
     def __init__(self, lock: DataLock, listener: socket.socket, arguments: list[str]) -> None:
+        self.present: dict[str, Process] = {}
+        """Every child by its name, draining ones included."""
         self._lock = lock
         self._listener = listener
         self._arguments = arguments
         self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._kept: set[tuple[Role, int]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
         self._stopping = False
 
-    async def keep(self, role: str, number: int) -> None:
-        """Keep one child of a role alive until `stop`. Raises `Unavailable` where it cannot be."""
-        name = f"{role}-{number}"
-        restarts = 0
+    def scale(self, wanted: Wanted) -> list[Change]:
+        """Start and drain children until as many are there as wanted; returns what is being done.
+
+        Takes effect while `run` runs; draining takes as long as on SIGTERM, and is forced after that.
+        """
+        made = changes(self._kept, wanted)
+        for change in made:
+            if change.action == "start":
+                self._kept.add((change.role, change.number))
+            else:
+                self._kept.discard((change.role, change.number))
+                self._drain(change.name)
+        self._changed.set()
+        return made
+
+    async def run(self) -> None:
+        """Keep the children that are wanted, until `stop`. Raises `Unavailable` where one cannot be kept."""
         while not self._stopping:
-            if restarts > _RESTARTS_BEFORE_GIVING_UP:
-                raise Unavailable(f"the child process {name} ended {restarts} times one after the other; see the log")
-            began = time.monotonic()
-            code = await self._run(name, role, number)
-            if self._stopping:
-                return
-            # A child that ran for a minute has shown that it can: its count starts again.
-            restarts = 0 if time.monotonic() - began > 60 else restarts + 1  # noqa: PLR2004 - a minute
-            delay = min(30.0, 0.2 * 2**restarts) * random.uniform(0.5, 1.0)
-            _log.warning("a child process ended", child=name, code=code, restarts_in=round(delay, 1))
-            await asyncio.sleep(delay)
+            for role, number in self._kept:
+                if child_name(role, number) not in self._tasks:
+                    self._tasks[child_name(role, number)] = asyncio.create_task(self._keep(role, number))
+            changed = asyncio.create_task(self._changed.wait())
+            await asyncio.wait([changed, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+            self._changed.clear()
+            for name, task in list(self._tasks.items()):
+                if task.done():
+                    del self._tasks[name]
+                    task.result()
 
     async def stop(self, limit: float) -> None:
         """Ask every child to finish, and end those that do not within `limit` seconds."""
         self._stopping = True
+        self._changed.set()
         for process in self._running.values():
             process.terminate()
         waiting = [asyncio.ensure_future(process.wait()) for process in self._running.values()]
@@ -165,20 +187,55 @@ class Children:
             if process.returncode is None:
                 process.kill()
 
-    async def _run(self, name: str, role: str, number: int) -> int | str:
+    def _drain(self, name: str) -> None:
+        process, shown = self._running.get(name), self.present.get(name)
+        if process is not None and shown is not None:
+            self.present[name] = Process(name, shown.pid, "draining")
+            process.terminate()
+            asyncio.get_running_loop().call_later(_DRAINED_SECONDS, _end, process)
+
+    async def _keep(self, role: Role, number: int) -> None:
+        """Keep one child alive as long as it is wanted. Raises `Unavailable` where it cannot be."""
+        name = child_name(role, number)
+        restarts = 0
+        try:
+            while self._wants(role, number):
+                if restarts > _RESTARTS_BEFORE_GIVING_UP:
+                    raise Unavailable(
+                        f"the child process {name} ended {restarts} times one after the other; see the log"
+                    )
+                began = time.monotonic()
+                code = await self._run(name, role, number)
+                if not self._wants(role, number):
+                    return
+                # A child that ran for a minute has shown that it can: its count starts again.
+                restarts = 0 if time.monotonic() - began > 60 else restarts + 1  # noqa: PLR2004 - a minute
+                delay = min(30.0, 0.2 * 2**restarts) * random.uniform(0.5, 1.0)
+                _log.warning("a child process ended", child=name, code=code, restarts_in=round(delay, 1))
+                await asyncio.sleep(delay)
+        finally:
+            self.present.pop(name, None)
+
+    def _wants(self, role: Role, number: int) -> bool:
+        return not self._stopping and (role, number) in self._kept
+
+    async def _run(self, name: str, role: Role, number: int) -> int | str:
         """Run a child to its end; its exit code, or why it did not start."""
+        self.present[name] = Process(name, None, "starting")
         try:
             process = self._running[name] = await self._start(role, number)
         except OSError as error:
             return f"did not start: {error.strerror}"
+        self.present[name] = Process(name, process.pid, "running")
         try:
-            if self._stopping:
-                process.terminate()
+            if not self._wants(role, number):
+                self._drain(name)
             return await process.wait()
         finally:
             self._running.pop(name, None)
+            self.present[name] = Process(name, None, "starting")
 
-    async def _start(self, role: str, number: int) -> asyncio.subprocess.Process:
+    async def _start(self, role: Role, number: int) -> asyncio.subprocess.Process:
         descriptors = (self._lock.fileno(), self._listener.fileno())
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -190,3 +247,9 @@ class Children:
             *self._arguments,
             pass_fds=descriptors,
         )
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        _log.warning("a child took too long to drain and is ended", pid=process.pid)
+        process.kill()

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from atomic_guide.engines.rooms.bus import BEATS, Beat, decode_beat, encode
-from atomic_guide.engines.rooms.placement import Elsewhere, yields
+from atomic_guide.engines.rooms.placement import Elsewhere, leans, yields
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -163,10 +163,7 @@ class Peers:
         """How a socket without a place in a room would find the others."""
         if not self.hearing:
             return []
-        return [
-            Elsewhere(bool(self._door) and beat.door == self._door, beat.open, mark in beat.full)
-            for beat in (peer.beat for peer in self._peers.values() if peer.leaves_at is None)
-        ]
+        return [self._seen(beat, full=mark in beat.full) for beat in self._beats_heard()]
 
     def filled(self, room: Marked) -> None:
         """A room has no place left, which the others should know."""
@@ -220,10 +217,19 @@ class Peers:
 
     def _mind_door(self) -> None:
         shut = self._clock.monotonic() < self._shut_until and yields(self.elsewhere(self._shut_for))
+        if self._door and not shut and self.hearing:
+            others = [self._seen(beat, full=bool(beat.full)) for beat in self._beats_heard()]
+            shut = leans(len(self._hall.sockets), others)
         if shut == self._open and not self._ending:
             self._open = not shut
             self._turn_door(self._open)
             self._beat_soon()
+
+    def _beats_heard(self) -> list[Beat]:
+        return [peer.beat for peer in self._peers.values() if peer.leaves_at is None]
+
+    def _seen(self, beat: Beat, *, full: bool) -> Elsewhere:
+        return Elsewhere(bool(self._door) and beat.door == self._door, beat.open, full, beat.sockets)
 
     def _beat_soon(self) -> None:
         now = self._clock.monotonic()

@@ -2,7 +2,8 @@
 
 Processes that share a listening socket cannot choose who accepts the next connection. Whoever has no place left in a
 room therefore stops accepting for a moment after it has refused somebody, as long as another process has a place
-and accepts: the next attempt of those who were refused lands there. One of them always accepts.
+and accepts: the next attempt of those who were refused lands there. Who has far more sockets than another leaves new
+ones to that one, too: a process that wakes first takes all connections that wait. One of them always accepts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from atomic_guide.engines.rooms.settings import RoomSettings
 Refusal = Literal["restart", "full", "tabs"]
 
 
+_LEAN, _LEAN_SHARE = 50, 0.2
+"""Sockets, and share of a process's own, by which it may be ahead. Left to chance, one of four took half of 800."""
+
+
 class Elsewhere(NamedTuple):
     """Another process, as a refused socket would find it."""
 
@@ -24,6 +29,8 @@ class Elsewhere(NamedTuple):
     """Whether it accepts now."""
     full: bool
     """Whether the room has no place left there."""
+    sockets: int = 0
+    """All that are connected to it."""
 
 
 class Wait(NamedTuple):
@@ -62,3 +69,11 @@ def comes_again(refusal: Refusal, others: Iterable[Elsewhere]) -> Wait:
 def yields(others: Iterable[Elsewhere]) -> bool:
     """Whether a process that has refused somebody should leave new connections to the others."""
     return any(other.shares_door and other.open and not other.full for other in others)
+
+
+def leans(sockets: int, others: Iterable[Elsewhere]) -> bool:
+    """Whether a process with so many sockets is far ahead of another that accepts and is full in no room."""
+    ahead = max(_LEAN, sockets * _LEAN_SHARE)
+    return any(
+        other.shares_door and other.open and not other.full and sockets - other.sockets > ahead for other in others
+    )

@@ -47,9 +47,6 @@ _SAID_LIMIT = 10_000
 announcement has arrived is not known; after the bus was away they are told again, and who missed one reads the
 database."""
 
-RECONNECTS_PER_SECOND = 200
-"""How fast the sockets of a draining process may come back elsewhere; a join costs about 1 ms."""
-
 
 _COMES_BACK = 0.5
 """Seconds before the first of them comes back, and after which the last of them has."""
@@ -376,7 +373,7 @@ class Rooms:
             socket.stop_reading()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_DRAIN_SECONDS)
-        spread = max(1.0, len(self.sockets) / RECONNECTS_PER_SECOND)
+        spread = max(1.0, len(self.sockets) / self.settings.reconnects_per_second)
         for room in self._rooms.values():
             room.people.staying = True
         self.peers.leave(_COMES_BACK + spread + _COMES_BACK)
