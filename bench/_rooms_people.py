@@ -1,4 +1,4 @@
-"""Thousands of people in one room over several processes, of which one is killed and another drained.
+"""5,000 people in one room over four processes, while one is killed and another drained.
 
 People are bare asyncio protocols that look at frame heads and at a few bytes of each frame, so that they cost less
 than the server. Each keeps the number of the newest message it has got; whenever its socket ends it gets a new
@@ -18,9 +18,9 @@ import sys
 import tempfile
 import time
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -29,6 +29,7 @@ from atomic_guide.clock import SystemClock
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
+from bench._bars import Bars
 
 PING, PONG, CLOSE = 0x89, 0x8A, 0x88
 OPEN_AT_A_TIME = 100
@@ -42,12 +43,17 @@ START_SECONDS = 4.0
 TEXT = "A message of a usual length, as somebody types it into the room of a course."
 
 
+Moments = Mapping[int, Callable[[], Awaitable[None]]]
+"""What happens before which message."""
+
+
 class Person(asyncio.Protocol):
     """Somebody's client over all its sockets: what it got, what was wrong with it, when it joined."""
 
     __slots__ = (
         "attempt",
         "buffer",
+        "comings",
         "cursor",
         "doubled",
         "ended",
@@ -69,6 +75,8 @@ class Person(asyncio.Protocol):
         self.cursor = -1
         """The newest message's number; -1 before the first welcome."""
         self.got = self.lost = self.doubled = self.skipped = 0
+        self.comings: list[float] = []
+        """When they meant to come back; on a busy machine many are late together."""
         self.joins: list[float] = []
         self.tries: list[int] = []
         """How many sockets each coming took."""
@@ -197,9 +205,9 @@ class Crowd:
             "skipped": sum(person.skipped for person in self.people),
         }
 
-    def joins_a_second(self, since: float) -> int:
-        """The most joins within any second after a moment of `time.monotonic`."""
-        times = sorted(at for person in self.people for at in person.joins if at >= since)
+    def come_a_second(self, since: float, until: float = inf) -> int:
+        """The most that meant to come back within any second between moments of `time.monotonic`."""
+        times = sorted(at for person in self.people for at in person.comings if since <= at < until)
         return max((bisect_left(times, at + 1) - number for number, at in enumerate(times)), default=0)
 
     async def _stay(self, person: Person) -> None:
@@ -207,8 +215,9 @@ class Crowd:
             person.attempt += 1
             with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, KeyError):
                 await self._visit(person)
-            wait = person.retry_after
-            await asyncio.sleep(random.uniform(*LOST_WAIT) if wait is None else wait)
+            wait = random.uniform(*LOST_WAIT) if person.retry_after is None else person.retry_after
+            person.comings.append(time.monotonic() + wait)
+            await asyncio.sleep(wait)
 
     async def _visit(self, person: Person) -> None:
         """One socket, from its ticket to its end."""
@@ -253,9 +262,7 @@ async def until(condition: Callable[[], bool], limit: float) -> None:
             await asyncio.sleep(0.05)
 
 
-async def talk(
-    crowd: Crowd, token: str, messages: int, rate: float, at: dict[int, Callable[[], Awaitable[None]]]
-) -> None:
+async def talk(crowd: Crowd, token: str, messages: int, rate: float, at: Moments) -> None:
     """Post messages at an even pace, each until it is acknowledged; `at` is what happens before which message."""
     began = time.monotonic()
     for number in range(1, messages + 1):
@@ -364,12 +371,12 @@ async def served(data: Path, plan: Plan, port: int = 0) -> AsyncIterator[tuple[s
             await process.wait()
 
 
-async def people(plan: Plan | None = None) -> bool:
-    """Run and print; whether everybody got every message once and in order."""
-    plan = plan or Plan()
+async def measure(bars: Bars) -> None:
+    """Let a crowd enter, talk to it, end two of its processes, and judge what it got."""
+    plan = Plan(people=bars.size(Plan().people, 200), places=bars.size(Plan().places, 80))
     if advice := check_files(plan.people):
-        print(f"people: not shown, because {advice}")
-        return False
+        bars.show("not shown", advice)
+        return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         await (await open_embedded(data)).close()
@@ -378,15 +385,16 @@ async def people(plan: Plan | None = None) -> bool:
         async with served(data, plan) as (url, pid):
             crowd = Crowd(url, students)
             try:
-                return await _people(crowd, teacher, plan, pid)
+                began = time.monotonic()
+                await crowd.enter()
+                bars.show(f"{plan.people:,} people have entered after", round(time.monotonic() - began, 1), "s")
+                bars.most("sockets that one of them needed for it", most_tries(crowd), plan.processes)
+                await _failures(bars, crowd, teacher, plan, pid)
             finally:
                 await crowd.end()
 
 
-async def _people(crowd: Crowd, teacher: str, plan: Plan, pid: int) -> bool:
-    began = time.monotonic()
-    await crowd.enter()
-    entered, first = time.monotonic() - began, tries(crowd)
+async def _failures(bars: Bars, crowd: Crowd, teacher: str, plan: Plan, pid: int) -> None:
     moments: list[float] = []
 
     async def end(number: int, sent: signal.Signals) -> None:
@@ -396,39 +404,21 @@ async def _people(crowd: Crowd, teacher: str, plan: Plan, pid: int) -> bool:
     before = resource.getrusage(resource.RUSAGE_SELF)
     began = time.monotonic()
     third = plan.messages // 3
-    await talk(
-        crowd,
-        teacher,
-        plan.messages,
-        plan.rate,
-        {third: lambda: end(1, signal.SIGKILL), 2 * third: lambda: end(2, signal.SIGTERM)},
-    )
+    at: Moments = {third: lambda: end(1, signal.SIGKILL), 2 * third: lambda: end(2, signal.SIGTERM)}
+    await talk(crowd, teacher, plan.messages, plan.rate, at)
     await crowd.caught_up(plan.messages)
+    await until(lambda: crowd.present == plan.people, 60)
     used, took = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
-    wrong = crowd.wrong(plan.messages)
-    load = (used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime) / took
-    again = sum(len(person.joins) - 1 for person in crowd.people)
-    print(
-        f"people: {plan.people} in one room over {plan.processes} processes in {entered:.0f} s ({first}); of"
-        f" {plan.messages} messages each got every one, one process killed and another drained:"
-        f" {', '.join(f'{what} {count}' for what, count in wrong.items())}"
-    )
-    print(
-        f"  {again} came back ({tries(crowd)}), at most {crowd.joins_a_second(moments[0])} within a second after the"
-        f" kill and {crowd.joins_a_second(moments[1])} after the drain; load {load:.0%} of a core"
-    )
-    return not any(wrong.values())
+    print(f"  {plan.messages} messages; one of {plan.processes} processes killed, then another drained:")
+    for what, count in crowd.wrong(plan.messages).items():
+        bars.most(f"messages {what}, of {plan.people * plan.messages:,}", count, 0)
+    bars.show("people who came back", sum(len(person.joins) - 1 for person in crowd.people))
+    bars.most("sockets that one of them needed for it", most_tries(crowd), plan.processes + 1)
+    bars.show("who came within one second after the kill", crowd.come_a_second(moments[0], moments[1]))
+    bars.most("who came within one second after the drain", crowd.come_a_second(moments[1]), 1.25 * plan.reconnects)
+    bars.show("the load's share of a core", (used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime) / took)
 
 
-def tries(crowd: Crowd) -> str:
-    """How many sockets it took to get in: share of people for each number."""
-    counts = Counter(number for person in crowd.people for number in person.tries)
-    total = max(sum(counts.values()), 1)
-    return "tries " + ", ".join(f"{number}: {count / total:.1%}" for number, count in sorted(counts.items()))
-
-
-if __name__ == "__main__":
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(0 if runner.run(people()) else 1)
+def most_tries(crowd: Crowd) -> int:
+    """The most sockets that it took anybody to get in."""
+    return max(number for person in crowd.people for number in person.tries)

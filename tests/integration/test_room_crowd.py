@@ -99,7 +99,7 @@ async def test_processes_restarted_one_by_one_lose_nothing_and_people_come_back_
         await here.crowd.caught_up(plan.messages)
         assert not any(here.crowd.wrong(plan.messages).values()), here.crowd.wrong(plan.messages)
         # About fifty in each process. Their moments are random: twice the mean is never, all of them at once is 50.
-        assert 0 < here.crowd.joins_a_second(began) <= 2 * plan.reconnects
+        assert 0 < here.crowd.come_a_second(began) <= 2 * plan.reconnects
 
 
 async def test_after_the_whole_server_was_restarted_everybody_goes_on_where_they_were(tmp_path: Path) -> None:

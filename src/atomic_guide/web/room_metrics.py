@@ -37,6 +37,14 @@ class RoomMetrics(Collector):
         yield GaugeMetricFamily("atomic_guide_room_sockets", "Connected sockets.", value=len(self._rooms.sockets))
         yield GaugeMetricFamily("atomic_guide_rooms", "Rooms in memory.", value=self._rooms.rooms)
         yield from self._lag()
+        yield GaugeMetricFamily(
+            "atomic_guide_room_processes", "Other processes that beat on the bus.", value=self._rooms.peers.alive
+        )
+        yield GaugeMetricFamily(
+            "atomic_guide_room_bus_carries",
+            "1 while this process's own beat comes back over the bus; else messages of others come late.",
+            value=int(self._rooms.peers.hearing),
+        )
         for name, text in _COUNTERS.items():
             yield CounterMetricFamily(f"atomic_guide_room_{name}", text, value=getattr(self._rooms, name))
         if self._connection is not None:
