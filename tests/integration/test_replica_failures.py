@@ -228,8 +228,10 @@ async def test_a_failed_over_primary_loses_no_acknowledged_write_and_reads_go_on
         # Bookmarks of the former timeline still hold, and those of the new one bring readers to the replica again.
         await until(lambda: any(report.healthy for report in reports(shards)))
         before = by_target(shards)["replica"]
-        assert (await seen(shards, await written(shards, 10**6)))[0] == 10**6
-        assert by_target(shards)["replica"] == before + 1
+        for number in range(10**6, 10**6 + 20):
+            # A replica that is more than 50 ms behind lets the primary answer, with the same.
+            assert (await seen(shards, await written(shards, number)))[0] == number
+        assert by_target(shards)["replica"] > before
 
 
 def _furthest(replicas: list[Server]) -> Server:
