@@ -72,7 +72,7 @@ async def test_several_processes_write_one_file(tmp_path: Path) -> None:
     processes = [await asyncio.create_subprocess_exec(*command) for command in commands]
     assert [await process.wait() for process in processes] == [0, 0, 0]
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM secrets").fetchone() == (1200,)
+        assert connection.execute("SELECT count(*) FROM secrets").fetchone() == (2800,)
 
 
 DYING = """
@@ -217,3 +217,23 @@ def migrate_to(path: Path, kind: str, revision: str) -> None:
     config.set_main_option("script_location", str(Path(migrations.__file__).parent / kind))
     config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
     command.upgrade(config, revision)
+
+
+async def test_the_log_is_brought_back_beside_the_writer_and_does_not_grow(tmp_path: Path) -> None:
+    path = tmp_path / "own.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE notes (text TEXT)")
+    add = parse_queries("-- name: add\n-- purpose: Add a note.\nINSERT INTO notes VALUES (:text)", "test")["add"]
+    database = SqliteDatabase(path)
+    wal = path.with_name("own.sqlite-wal")
+    sizes = []
+    for _ in range(4):
+        for _ in range(700):
+            await database.write(lambda tx: tx.execute(add, {"text": "x" * 3000}))
+        await asyncio.sleep(1.2)
+        sizes.append(wal.stat().st_size)
+    await database.close()
+    # Where it only grew it would be 35 MB by now, three pages a commit.
+    assert sizes[-1] < 25_000_000, sizes
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM notes").fetchone() == (1200,)

@@ -25,9 +25,10 @@ from typing import Annotated, Any, NamedTuple, cast
 import msgspec
 
 from atomic_guide import errors
+from atomic_guide.engines.data.checkpoints import LIMIT_PAGES, Checkpoints
 from atomic_guide.engines.data.database import Params, Row, Target, Transaction, Work, count_rows
 from atomic_guide.engines.data.queries import Query, load_queries
-from atomic_guide.engines.data.timeline import checkpoint_pages
+from atomic_guide.engines.data.timeline import checkpoint_pages, is_logged
 
 
 class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,7 +193,8 @@ class SqliteDatabase:
         self.path = path
         self._settings = settings or SqliteSettings()
         self._reader = connect(path, self._settings, read_only=True)
-        self._writer = connect(path, self._settings)
+        self._writer = self._connected()
+        self._checkpoints = None if is_logged(path) else Checkpoints(self.name, self._connected)
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._gathered: collections.deque[_Pending] = collections.deque()
         self._closed = False
@@ -272,8 +274,15 @@ class SqliteDatabase:
             self._hand_over()
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join, 30)
+            if self._checkpoints is not None:
+                await asyncio.to_thread(self._checkpoints.close)
             self._writer.close()
             self._reader.close()
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = connect(self.path, self._settings)
+        connection.execute(f"PRAGMA wal_autocheckpoint={max(LIMIT_PAGES, checkpoint_pages(self.path))}")
+        return connection
 
     def _check_owner(self, params: Params, epoch: int) -> None:
         """Raise `Fenced` unless the file still owned the course after its rows were read.
@@ -322,11 +331,13 @@ class SqliteDatabase:
                     break
                 group.append(following)
             _deliver(self._commit(group))
+            if self._checkpoints is not None:
+                self._checkpoints.note(len(group))
 
     def _commit(self, group: list[_Pending]) -> list[_Outcome]:
         try:
             if self._broken:
-                self._writer = connect(self.path, self._settings)
+                self._writer = self._connected()
                 self._broken = False
             self._writer.execute("BEGIN IMMEDIATE")
             outcomes = [self._run(pending) for pending in group]
