@@ -8,7 +8,6 @@ own limit stays, ten times as high.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 
@@ -29,11 +28,14 @@ _CLOSE_SECONDS = 10.0
 
 
 class Checkpoints:
-    """The checkpoints of one file; `connect` opens it. `note` belongs to the writer's thread."""
+    """The checkpoints of one file; `bring` makes one and says whether the whole WAL is back.
 
-    def __init__(self, name: str, connect: Callable[[], sqlite3.Connection]) -> None:
+    `note` belongs to the writer's thread.
+    """
+
+    def __init__(self, name: str, bring: Callable[[], bool]) -> None:
         self._name = name
-        self._connect = connect
+        self._bring = bring
         self._works = self._total = 0
         self._wanted = threading.Event()
         self._closed = threading.Event()
@@ -65,15 +67,11 @@ class Checkpoints:
             self._wanted.clear()
             before = self._total
             try:
-                connection = self._connect()
-                try:
-                    _, pages, brought = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                finally:
-                    connection.close()
+                whole = self._bring()
             except Exception as error:  # noqa: BLE001 - logged; the next one tries again
                 _log.warning("a checkpoint failed", database=self._name, error=repr(error))
             else:
-                if brought < pages or self._total > before:
+                if not whole or self._total > before:
                     # Something was written meanwhile, or is being read; the WAL starts anew only once all is back.
                     self._wanted.set()
             self._closed.wait(PAUSE_SECONDS)

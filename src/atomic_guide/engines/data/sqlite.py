@@ -194,7 +194,7 @@ class SqliteDatabase:
         self._settings = settings or SqliteSettings()
         self._reader = connect(path, self._settings, read_only=True)
         self._writer = self._connected()
-        self._checkpoints = None if is_logged(path) else Checkpoints(self.name, self._connected)
+        self._checkpoints = None if is_logged(path) else Checkpoints(self.name, self._bring_back)
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._gathered: collections.deque[_Pending] = collections.deque()
         self._closed = False
@@ -283,6 +283,15 @@ class SqliteDatabase:
         connection = connect(self.path, self._settings)
         connection.execute(f"PRAGMA wal_autocheckpoint={max(LIMIT_PAGES, checkpoint_pages(self.path))}")
         return connection
+
+    def _bring_back(self) -> bool:
+        """Bring what is in the WAL back into the file; whether that was all of it."""
+        connection = self._connected()
+        try:
+            _, pages, brought = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:
+            connection.close()
+        return bool(brought >= pages)
 
     def _check_owner(self, params: Params, epoch: int) -> None:
         """Raise `Fenced` unless the file still owned the course after its rows were read.
