@@ -273,3 +273,34 @@ def test_a_room_within_one_process_is_not_late_without_the_bus() -> None:
         assert (ada.order, ada.late) == ([1], [True])
 
     played(scene)
+
+
+def test_a_lone_process_tells_nobody_of_messages_and_who_comes_meanwhile_misses_none() -> None:
+    """The newcomer has opened its room when a message is stored that is not announced, as its beat is not here yet."""
+
+    async def scene(site: Site) -> None:
+        one = site.process()
+        [ada] = await site.members(one, ["ada"])
+        await asyncio.sleep(5)
+        before = site.net.sent
+        for _ in range(20):
+            seq = site.database.add()
+            one.rooms.deliver(KEY, seq, site.database.frame(seq))
+        assert site.net.sent == before
+        other = site.process()
+        one.bus.deaf = True  # the newcomer's first beats are lost
+        [ben] = await site.members(other, ["ben"])
+        await asyncio.sleep(0.5)
+        one.bus.deaf = False
+        seq = site.database.add()
+        one.rooms.deliver(KEY, seq, site.database.frame(seq))
+        assert ben.order == []
+        await asyncio.sleep(1.5)
+        assert ben.order == [21]
+        seq = site.database.add()
+        one.rooms.deliver(KEY, seq, site.database.frame(seq))
+        await asyncio.sleep(0.1)
+        assert ben.order == [21, 22]
+        assert ada.order == list(range(1, 23))
+
+    played(scene)

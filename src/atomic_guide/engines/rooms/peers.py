@@ -85,10 +85,20 @@ class _Peer:
 class Peers:
     """The processes beside this one, as long as `run` runs.
 
-    `changed` is called with whether the bus carries, whenever that changes.
+    `changed` is called with whether the bus carries, whenever that changes; `appeared` when a process is heard that
+    was not known.
     """
 
-    def __init__(self, hall: Hall, bus: Bus, clock: Clock, seconds: float, changed: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        hall: Hall,
+        bus: Bus,
+        clock: Clock,
+        seconds: float,
+        *,
+        changed: Callable[[bool], None],
+        appeared: Callable[[], None],
+    ) -> None:
         self.origin = secrets.token_hex(6)
         self._door = ""
         self._turn_door: Callable[[bool], None] = lambda _: None
@@ -97,6 +107,7 @@ class Peers:
         self._clock = clock
         self._seconds = seconds
         self._changed = changed
+        self._appeared = appeared
         self._peers: dict[str, _Peer] = {}
         self._telling: dict[bytes, tuple[Marked, int]] = {}
         self._turn: list[Marked] = []
@@ -105,6 +116,7 @@ class Peers:
         self._beats = 0
         self._beat_at = 0.0
         self._ticked_at: float | None = None
+        self._listens_since: float | None = None
         self._echoed_at = 0.0
         self._heard = bus.connected
         self._open = True
@@ -125,6 +137,16 @@ class Peers:
         """Other processes that live."""
         return len(self._peers)
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process lives, as far as this one can know: it hears, and has long enough heard nobody.
+
+        A process that starts beats before it has rooms; until that beat is here, it is not known.
+        """
+        if self._peers or self._listens_since is None or not self.hearing:
+            return False
+        return self._clock.monotonic() - self._listens_since > SILENCE * self._seconds
+
     def share(self, door: str, turn: Callable[[bool], None]) -> None:
         """Name the listening socket that this process shares, and what to call with whether to accept from it."""
         self._door, self._turn_door = door, turn
@@ -134,7 +156,7 @@ class Peers:
     async def run(self) -> None:
         """Beat and listen, until cancelled."""
         await self._bus.subscribe(BEATS, self._hear)
-        self._echoed_at = self._clock.monotonic()
+        self._echoed_at = self._listens_since = self._clock.monotonic()
         while True:
             try:
                 self.tick()
@@ -305,6 +327,7 @@ class Peers:
                 return False
             peer = self._peers[beat.origin] = _Peer()
             self._asks = True
+            self._appeared()
         peer.beat, peer.heard_at = beat, now
         if beat.leaves is not None:
             peer.leaves_at = now + beat.leaves

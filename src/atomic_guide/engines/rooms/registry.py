@@ -88,10 +88,13 @@ class Rooms:
         self._marks: dict[bytes, Room] = {}
         self._starting: dict[RoomKey, asyncio.Task[None]] = {}
         self._said: dict[tuple[Kind, RoomKey], tuple[int, float]] = {}
+        self._unsaid: set[RoomKey] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining: asyncio.Task[None] | None = None
         self._emptied: asyncio.Event | None = None
-        self.peers = Peers(self, bus, clock, settings.presence_seconds, self._on_hearing)
+        self.peers = Peers(
+            self, bus, clock, settings.presence_seconds, changed=self._on_hearing, appeared=self._on_company
+        )
         self.origin = self.peers.origin
 
     @property
@@ -111,7 +114,11 @@ class Rooms:
         if room is not None:
             room.take(seq, frame)
         self._remember("stored", key, seq)
-        self.bus.publish(subject(key), encode(Notice(self.origin, "message", seq, None, frame)))
+        if self.peers.alone:
+            # Nobody to tell, and this process would only hear itself: a tenth of what a lone message costs.
+            self._unsaid.add(key)
+        else:
+            self.bus.publish(subject(key), encode(Notice(self.origin, "message", seq, None, frame)))
 
     def announce(self, key: RoomKey, frame_type: str, data: Any, *, user: str | None = None) -> None:
         """Tell everybody in a course, or one person's sockets, something that is no message; at most once."""
@@ -270,7 +277,10 @@ class Rooms:
         self._said.pop((kind, key), None)
         self._said[kind, key] = (number, self.clock.monotonic())
         if len(self._said) > _SAID_LIMIT:
-            del self._said[next(iter(self._said))]
+            oldest = next(iter(self._said))
+            del self._said[oldest]
+            if oldest[0] == "stored":
+                self._unsaid.discard(oldest[1])
 
     async def _room(self, key: RoomKey) -> Room:
         """The room, started. Raises what its start raised."""
@@ -351,14 +361,23 @@ class Rooms:
         except (errors.GuideError, TimeoutError) as error:
             _log.warning("a room cannot be compared with the database", error=repr(error))
 
+    def _on_company(self) -> None:
+        """Another process has come: it may have opened a room just before a message that was not announced."""
+        unsaid, self._unsaid = self._unsaid, set()
+        self._say_again(("stored", key) for key in unsaid)
+
+    def _say_again(self, names: Iterable[tuple[Kind, RoomKey]]) -> None:
+        recent = self.clock.monotonic() - _SAID_SECONDS
+        for kind, key in names:
+            number, at = self._said.get((kind, key), (0, 0.0))
+            if at >= recent:
+                self.bus.publish(subject(key), encode(Notice(self.origin, kind, number)))
+
     def _on_hearing(self, hearing: bool) -> None:  # noqa: FBT001 - called with the one thing it says
         """What others said while the bus was away is in the database; what was said here is told again."""
         if not hearing:
             return
-        recent = self.clock.monotonic() - _SAID_SECONDS
-        for (kind, key), (number, at) in self._said.items():
-            if at >= recent:
-                self.bus.publish(subject(key), encode(Notice(self.origin, kind, number)))
+        self._say_again(list(self._said))
         for room in self._rooms.values():
             if room.started:
                 self._spawn(self._check(room))
