@@ -59,6 +59,7 @@ class Person(asyncio.Protocol):
         "ended",
         "got",
         "joins",
+        "late",
         "lost",
         "opened",
         "refused",
@@ -80,6 +81,8 @@ class Person(asyncio.Protocol):
         self.joins: list[float] = []
         self.tries: list[int] = []
         """How many sockets each coming took."""
+        self.late: list[bool] = []
+        """Each time that they were told that messages come late (True) or are current again."""
         self.attempt = 0
         self.refused = 0
         self.buffer = b""
@@ -145,7 +148,10 @@ class Person(asyncio.Protocol):
             self.retry_after = data["retry_after"]
             self.refused += data["reason"] == "full"
         elif payload.startswith(b'{"type":"behind"'):
-            self.skipped += b'"late":' not in payload
+            if b'"late":' in payload:
+                self.late.append(b'"late":true' in payload)
+            else:
+                self.skipped += 1
 
     def _count(self, seq: int) -> None:
         if seq == self.cursor + 1:
