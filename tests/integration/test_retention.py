@@ -138,3 +138,12 @@ async def test_a_held_person_keeps_what_is_theirs(site: Site) -> None:
     assert {user for (user,) in await site.rows("scores", "user")} == {"u1"}
     assert len(await site.rows("videos", "id")) == 1
     assert len(await site.rows("record_reads", "at")) == 4
+
+
+async def test_rates_of_a_minute_that_is_over_are_forgotten(site: Site) -> None:
+    await site.fill()
+    now = site.clock.now()
+    for user, mark in (("past", now - 1), ("spent", now + 30)):
+        await put(site.shards, KEY, "posting_marks", user=user, mark=mark)
+    await site.turn()
+    assert await site.rows("posting_marks", "user") == [("spent",)]

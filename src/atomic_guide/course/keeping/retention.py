@@ -55,12 +55,8 @@ class Retention:
         """Let go of some of what is old; for a root task, every few minutes."""
         self._left = TURN
         total = Released()
-        limited = (self._settings.messages_days, self._settings.scores_days, self._settings.videos_days)
-        others = (self._settings.dead_letters_days, self._settings.reads_days, self._settings.moderation_days)
         for shard in self._shards.all():
             await self._release(shard)
-            if not any((*limited, *others)):
-                continue
             params = {"before": self._clock.now() - _DAY, "limit": COURSES}
             for row in await shard.scan(QUERIES["courses_to_look_at"], params):
                 if self._left <= 0:
@@ -79,6 +75,7 @@ class Retention:
                 await self._old_videos(database, key, holds),
                 await self._others(database, key, holds),
             )
+        await self._write(database, "drop_spent_marks", key, [{}])
         if self._left > 0:
             await self._note(database, key)
         return done
