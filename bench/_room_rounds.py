@@ -13,7 +13,7 @@ from bench._bars import Bars
 from bench._room_load import Members, Poster, Report, cpu_seconds, members, nanoseconds, resident
 from bench._room_peers import Server, Start, available
 
-ROUNDS = 3
+ROUNDS = 5
 ARRIVAL_SECONDS = 30.0
 SETTLE_SECONDS = 1.0
 """Joining goes on for a moment after the handshake; presence is told within a tenth of a second."""
