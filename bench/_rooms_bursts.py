@@ -16,7 +16,7 @@ BURST = 16
 
 
 async def measure(bars: Bars) -> None:
-    """All in turn, three rounds."""
+    """All in turn."""
     sockets = bars.size(SOCKETS, 50)
     starts = [lambda: ours(sockets + 1), engine, send_loop, node_ws, starlette, nchan]
     found = await compare(starts, sockets, max(SECONDS * bars.share, 0.5), burst=BURST)

@@ -12,7 +12,7 @@ PACE = 20.0
 
 
 async def measure(bars: Bars) -> None:
-    """All in turn, three rounds of 100 messages."""
+    """All in turn, rounds of 100 messages."""
     sockets = bars.size(SOCKETS, 50)
     starts = [lambda: ours(sockets + 1), send_loop, node_ws, nchan]
     found = await compare(starts, sockets, max(SECONDS * bars.share, 1.0), pace=PACE)
