@@ -43,6 +43,15 @@ def _refuse_far_sockets(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_refuse_far_sockets)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the longest time limits first, so that no worker begins the longest one when the others are done."""
+    limits: dict[object, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        limits[item.path] = max(limits.get(item.path, 0.0), float(mark.args[0]) if mark else 0.0)
+    items.sort(key=lambda item: -limits[item.path])
+
+
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Cluster:
     """Two shards with replicas, shared by all tests of the run; nobody stops, pauses or reconfigures its servers."""

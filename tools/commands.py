@@ -40,7 +40,7 @@ def test(arguments: Sequence[str]) -> int:
     _set_up("dev", "parquet", "recovery", built=True)
     chromium = browser.provide() or ""
     # Whole files: each sets its server or browser up once, and its tests may build on one another.
-    chosen = arguments or ("-n", "2", "--dist", "loadfile")
+    chosen = arguments or ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     return _become(str(PYTHON), "-m", "pytest", *chosen, GUIDE_TEST_CHROMIUM=chromium)
 
 
