@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import (
     Cluster,
@@ -16,6 +17,10 @@ from tests.postgres import (
     shared_cluster,
     tls_server,
 )
+
+# No time limit for an example: a machine that is busy for a fifth of a second says nothing about the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 LOOPBACK_NAMES = {"", "localhost"}
 
