@@ -149,7 +149,7 @@ async def _seed_person(shards: Shards, data: Path, key: CourseKey, user: str, ma
         file.write_text(f"the lecture {name}", encoding="utf-8")
     (data / "uploads").mkdir(exist_ok=True)
     (data / "uploads" / upload).write_text(f"half of {mark}", encoding="utf-8")
-    job = {"id": f"j{number}", "queue": "media", "kind": "note", "subject": "x", "payload": json.dumps({"to": user})}
+    job = {"id": f"j{number}", "queue": "video", "kind": "note", "subject": "x", "payload": json.dumps({"to": user})}
     state = {"state": "done", "priority": 0.0, "attempts": 1, "max_attempts": 5, "run_after": 0.0, "lease_until": 0.0}
     rest = {"lease_owner": "", "token": 1, "progress": 1.0, "created_at": NOW, "finished_at": NOW}
     await put(shards, key, "jobs", **job, **state, **rest)

@@ -24,7 +24,8 @@ from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Worker
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
@@ -33,7 +34,11 @@ from atomic_guide.web.uploads import calls as upload_calls
 from atomic_guide.web.video import calls as video_calls
 
 QUICK = QueueSettings(
-    lease_seconds=5, heartbeat_seconds=0.5, poll_seconds=0.1, retry_first_seconds=0.05, handover_seconds=0
+    lease_seconds=5,
+    heartbeat_seconds=0.5,
+    poll_seconds=0.1,
+    handover_seconds=0,
+    video=QueueRules(concurrency=2, retry_first_seconds=0.02, time_limit_seconds=60, memory_mb=4096),
 )
 OPERATOR = "operator-token-of-a-test"
 TUS = {"Tus-Resumable": "1.0.0"}

@@ -21,7 +21,8 @@ from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.web import health, openapi, reports
 from atomic_guide.web.health import Health
 from atomic_guide.web.observe import Observe, WebMetrics

@@ -26,7 +26,7 @@ from atomic_guide.engines.assets.sign import SigningSettings
 from atomic_guide.engines.assets.store import AssetSettings
 from atomic_guide.engines.data.settings import DataSettings, check_servers
 from atomic_guide.engines.nats.settings import NatsSettings
-from atomic_guide.engines.queues.jobs import QueueSettings
+from atomic_guide.engines.queues.settings import QueueSettings, check_queues
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.limits import LimitSettings
@@ -146,6 +146,7 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
         key = place.rstrip("`")
         raise ConfigurationError(f"setting {key or '(top level)'}: {text}", details={"key": key}) from error
     check_servers(settings.databases)
+    check_queues(settings.queues)
     return settings
 
 

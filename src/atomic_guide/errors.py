@@ -1,7 +1,8 @@
 """Errors that cross a layer: each carries a code, a status, a message for people, and details.
 
 Two families. `GuideError` answers a request: the web layer turns it into one JSON shape, the command line
-into one line on stderr. `RetryLater` and `Permanent` answer a worker: try the job again, or never.
+into one line on stderr. `RetryLater`, `MachineTrouble` and `Permanent` answer a worker: try the job again, or
+never.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any, ClassVar
 class GuideError(Exception):
     """A failure with a stable `code`, an HTTP `status` and a message that names the thing and the remedy.
 
-    `details` is JSON-ready; `retry_after` is in seconds and becomes the header `Retry-After`.
+    `details` is JSON-ready; `retry_after` is in seconds and becomes the header `Retry-After`. `machine` says that an
+    engine is at fault, so that a job which meets it is put off without losing an attempt.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
     status: ClassVar[int] = 500
+    machine: ClassVar[bool] = False
 
     def __init__(
         self, message: str, *, details: dict[str, Any] | None = None, retry_after: float | None = None
@@ -135,6 +138,7 @@ class Unavailable(GuideError):
 
     code = "UNAVAILABLE"
     status = 503
+    machine = True
 
 
 class DataUnavailable(Unavailable):
@@ -156,6 +160,7 @@ class OutOfSpace(GuideError):
 
     code = "OUT_OF_SPACE"
     status = 507
+    machine = True
 
 
 class ConfigurationError(GuideError):
@@ -174,6 +179,14 @@ class WorkerError(Exception):
 
 class RetryLater(WorkerError):
     """The job may succeed later; `delay` in seconds overrides the queue's own back-off."""
+
+    def __init__(self, message: str, delay: float | None = None) -> None:
+        super().__init__(message)
+        self.delay = delay
+
+
+class MachineTrouble(WorkerError):
+    """The machine cannot run the job now (its disk is full, say): tried again without counting as an attempt."""
 
     def __init__(self, message: str, delay: float | None = None) -> None:
         super().__init__(message)

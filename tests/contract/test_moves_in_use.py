@@ -15,11 +15,13 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import claim
-from atomic_guide.engines.queues.jobs import NewJob, Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import NewJob, Queues
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
+from atomic_guide.engines.queues.settings import QueueRules
 from tests.engines import ENGINES, opened_shards
 from tests.moving import ADD, FOLLOWING, Use, beside, fill, message, other, rows_on, seqs, where
 from tests.postgres import Cluster
+from tests.queueing import declaring
 
 KEY = CourseKey.of("t1", "algebra")
 BUCKET = Scope(DEFAULT_ZONE, KEY.bucket)
@@ -83,7 +85,7 @@ class Jobs:
     def __init__(self, shards: Shards) -> None:
         self.shards = shards
         self.clock = ManualClock()
-        self.queues = Queues(shards, self.clock, QueueSettings())
+        self.queues = Queues(shards, self.clock, declaring(q=QueueRules()))
 
     async def publish(self) -> None:
         job = NewJob(queue="q", kind="k", subject="s")

@@ -25,7 +25,8 @@ from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.engines.data.embedded import migrate_embedded, open_embedded
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.web import launch, registration
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Sessions, SessionSettings

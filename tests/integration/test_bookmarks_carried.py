@@ -17,8 +17,9 @@ from atomic_guide.clock import SystemClock
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.session import current_session
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
 from atomic_guide.engines.queues.lease import Lease
+from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.engines.queues.worker import Worker
 from atomic_guide.web.routing import BOOKMARK
 from tests.engines import DIRECTORY, SHARD, variables
@@ -189,7 +190,7 @@ async def test_a_job_sees_what_its_publisher_wrote(late: Cluster) -> None:
         reader = Reader(worker_side)
         worker = Worker(
             worker_side,
-            "numbers",
+            "analytics",
             {"read": reader},
             concurrency=1,
             clock=SystemClock(),
@@ -200,7 +201,7 @@ async def test_a_job_sees_what_its_publisher_wrote(late: Cluster) -> None:
 
             async def work(tx: Transaction, number: int = number) -> None:
                 await tx.execute(QUERIES["put"], {**KEY.columns, "number": number})
-                job = NewJob(queue="numbers", kind="read", subject="s", payload={"number": number})
+                job = NewJob(queue="analytics", kind="read", subject="s", payload={"number": number})
                 await queues.publish(tx, KEY, job)
 
             async with web.session() as session:

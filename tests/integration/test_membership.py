@@ -13,7 +13,8 @@ from atomic_guide.course.lti.registration import tenant_of
 from atomic_guide.course.membership import roster_worker
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.queries import parse_queries
-from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from tests.fakes.platform import CLIENT, DEPLOYMENT, MEMBERSHIP, FakePlatform, fake_platform
 from tests.fakes.site import Site, code_of, launch_site
 from tests.integration.test_lti_services import our_keys
@@ -30,7 +31,9 @@ SELECT kind, state FROM jobs
     "here",
 )
 NRPS = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
-QUICK = QueueSettings(lease_seconds=5, heartbeat_seconds=0.5, poll_seconds=0.05, retry_first_seconds=0.05)
+QUICK = QueueSettings(
+    lease_seconds=5, heartbeat_seconds=0.5, poll_seconds=0.05, rosters=QueueRules(retry_first_seconds=0.02)
+)
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from atomic_guide.course.lti.practice.platform import (
 )
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.engines.data.embedded import open_embedded
-from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.web import launch, registration
 from atomic_guide.web.practice import practice_routes
 from atomic_guide.web.server import create_app

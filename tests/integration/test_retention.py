@@ -17,7 +17,8 @@ from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueSettings
 from tests.engines import ENGINES, opened_shards
 from tests.keeping import put
 from tests.postgres import Cluster

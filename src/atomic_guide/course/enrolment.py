@@ -19,7 +19,7 @@ UNTITLED = "Course"
 """The title of a course that the LMS never named."""
 
 
-QUEUE = "courses"
+QUEUE = "rosters"
 ROSTER = "roster"
 
 ROSTER_SECONDS = 3600.0

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
-    from atomic_guide.engines.queues.jobs import Job, Queues, QueueSettings
+    from atomic_guide.engines.queues.jobs import Job, Queues
     from atomic_guide.engines.queues.lease import Lease
+    from atomic_guide.engines.queues.settings import QueueSettings
 
 _CONCURRENCY = 2
 """Rosters read at a time by one process; each waits for its LMS almost all of the time."""

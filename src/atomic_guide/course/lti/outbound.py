@@ -32,6 +32,7 @@ class OutboundFailed(errors.Unavailable):
     """An LMS could not be called, or answered with what cannot be used; the message says which and why."""
 
     code = "LMS_UNAVAILABLE"
+    machine = False
 
 
 class Reply(NamedTuple):

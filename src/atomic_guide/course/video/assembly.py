@@ -20,7 +20,8 @@ from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import release_leases
-from atomic_guide.engines.queues.jobs import Queues, QueueSettings
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.engines.queues.worker import Observe, Worker, unobserved
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 QUERIES = load_queries(__package__)
 
-QUEUE = "media"
+QUEUE = "video"
 TRANSCODE = "video.transcode"
 ERASE = "video.erase"
 LISTED = 1000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,63 +21,9 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Row, Transaction
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.engines.queues.settings import QueueSettings
 
 QUERIES = load_queries(__package__)
-
-
-class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How jobs are claimed, retried and kept."""
-
-    lease_seconds: Annotated[
-        float,
-        msgspec.Meta(
-            ge=1,
-            le=3600,
-            description="How long a silent worker keeps its jobs; after that another one takes them over.",
-            extra={"unit": "s"},
-        ),
-    ] = 30.0
-    heartbeat_seconds: Annotated[
-        float,
-        msgspec.Meta(
-            ge=0.1, le=1200, description="How often a worker extends its leases; a third of one.", extra={"unit": "s"}
-        ),
-    ] = 10.0
-    poll_seconds: Annotated[
-        float,
-        msgspec.Meta(
-            ge=0.05, le=60, description="How often to look for jobs whose wake-up was missed.", extra={"unit": "s"}
-        ),
-    ] = 1.0
-    max_attempts: Annotated[
-        int, msgspec.Meta(ge=1, le=100, description="Attempts before a dead letter.", extra={"unit": "attempts"})
-    ] = 5
-    retry_first_seconds: Annotated[
-        float,
-        msgspec.Meta(
-            ge=0.01,
-            le=600,
-            description="Longest wait before the second attempt; doubles each time.",
-            extra={"unit": "s"},
-        ),
-    ] = 2.0
-    retry_most_seconds: Annotated[
-        float,
-        msgspec.Meta(ge=0.01, le=86400, description="Where the doubling of the wait ends.", extra={"unit": "s"}),
-    ] = 600.0
-    handover_seconds: Annotated[
-        float,
-        msgspec.Meta(
-            ge=0,
-            le=20,
-            description="How long running jobs may go on after SIGTERM before they are handed back.",
-            extra={"unit": "s"},
-        ),
-    ] = 3.0
-    keep_finished_seconds: Annotated[
-        float,
-        msgspec.Meta(ge=60, le=30 * 86400, description="How long finished jobs stay visible.", extra={"unit": "s"}),
-    ] = 7 * 86400.0
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +86,7 @@ class Queues:
     async def publish(self, tx: Transaction, key: CourseKey, job: NewJob) -> str | None:
         """Write a job inside the caller's unit of work; its id, or None where its unique key is held by a live job.
 
-        Call `wake` once the work is committed.
+        Call `wake` once the work is committed. Raises `ConfigurationError` for a queue that is not declared.
         """
         now = self._clock.now()
         session = current_session()
@@ -152,7 +98,7 @@ class Queues:
             "subject": job.subject,
             "payload": msgspec.json.encode(job.payload).decode(),
             "priority": job.priority,
-            "max_attempts": self._settings.max_attempts,
+            "max_attempts": self._settings.rules(job.queue).max_attempts,
             "run_after": now + job.delay,
             "created_at": now,
             "unique_key": job.unique_key,

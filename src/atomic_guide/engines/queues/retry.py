@@ -1,18 +1,97 @@
-"""When a failed job runs again. Pure: no clock, no randomness; the caller rolls the dice."""
+"""How a failed job goes on, and when. Pure: no clock, no randomness; the caller rolls the dice."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from atomic_guide.errors import GuideError, MachineTrouble, Permanent, RetryLater
 
 if TYPE_CHECKING:
-    from atomic_guide.engines.queues.jobs import QueueSettings
+    from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
+
+_MOST_DOUBLINGS = 32
+"""More would overflow long after every cap."""
+
+_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS})
+"""What the system says where no job could run, whatever it does."""
+
+Course = Literal["retried", "dead", "trouble"]
+"""What becomes of a job after a run that failed."""
 
 
-def backoff(attempts: int, roll: float, settings: QueueSettings) -> float:
+class Failure(NamedTuple):
+    """Why a run failed, in words for people, and of which family that is.
+
+    `permanent`: no attempt can succeed. `machine`: not the job's doing. `delay`: seconds that the error itself asks
+    for. `expected`: the handler meant it; others are logged with their traceback.
+    """
+
+    reason: str
+    permanent: bool = False
+    machine: bool = False
+    delay: float | None = None
+    expected: bool = True
+
+
+class Next(NamedTuple):
+    """What becomes of the job: it runs again after `wait` seconds, or is a dead letter."""
+
+    course: Course
+    reason: str
+    wait: float = 0.0
+
+
+def backoff(attempts: int, roll: float, rules: QueueRules) -> float:
     """Seconds until the next attempt after `attempts` of them, for a `roll` in [0, 1).
 
-    Exponential with full jitter: anywhere between nothing and the doubled bound, so that jobs that failed
-    together do not come back together.
+    At most `retry_first_seconds * 2**attempts`, capped, and at least half of that: jobs that failed together do not
+    come back together, and none comes back at once.
     """
-    doublings = min(attempts - 1, 32)
-    return roll * min(settings.retry_most_seconds, settings.retry_first_seconds * 2.0**doublings)
+    return _jittered(rules.retry_first_seconds * 2.0 ** min(attempts, _MOST_DOUBLINGS), rules.retry_most_seconds, roll)
+
+
+def trouble_wait(troubles: int, roll: float, settings: QueueSettings) -> float:
+    """Seconds until a job is tried again after its machine was in trouble for the `troubles`-th time: from 1 s up."""
+    return _jittered(2.0 ** min(troubles - 1, _MOST_DOUBLINGS), settings.trouble_wait_seconds, roll)
+
+
+def judge(error: BaseException) -> Failure:
+    """What an error of a handler says of its job."""
+    match error:
+        case Permanent():
+            return Failure(error.message, permanent=True)
+        case MachineTrouble() | RetryLater():
+            return Failure(error.message, machine=isinstance(error, MachineTrouble), delay=error.delay)
+        case GuideError():
+            return Failure(error.message, machine=error.machine, delay=error.retry_after)
+        case MemoryError():
+            return Failure("this process is out of memory", machine=True, expected=False)
+        case OSError() if error.errno in _MACHINE:
+            return Failure(f"the machine cannot go on: {error.strerror}", machine=True, expected=False)
+        case _:
+            return Failure(f"something went wrong here ({type(error).__name__})", expected=False)
+
+
+def decide(
+    failure: Failure, counts: tuple[int, int, int], roll: float, settings: QueueSettings, rules: QueueRules
+) -> Next:
+    """How a job goes on after a failure.
+
+    `counts` are its attempts with this one, how many it has, and how often its machine was in trouble before.
+    """
+    attempts, most, troubles = counts
+    if failure.permanent:
+        return Next("dead", failure.reason)
+    if failure.machine:
+        if troubles + 1 >= settings.trouble_most:
+            return Next("dead", f"{failure.reason} (put off {settings.trouble_most} times)")
+        wait = trouble_wait(troubles + 1, roll, settings)
+        return Next("trouble", failure.reason, max(wait, min(failure.delay or 0.0, settings.trouble_wait_seconds)))
+    if attempts >= most:
+        return Next("dead", failure.reason)
+    return Next("retried", failure.reason, backoff(attempts, roll, rules) if failure.delay is None else failure.delay)
+
+
+def _jittered(wait: float, most: float, roll: float) -> float:
+    return min(wait, most) * (1 + roll) / 2

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from atomic_guide.engines.queues.claim import claim
-from atomic_guide.engines.queues.jobs import QUERIES, Job, QueueSettings
+from atomic_guide.engines.queues.jobs import QUERIES, Job
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
-from atomic_guide.engines.queues.retry import backoff
-from atomic_guide.errors import GuideError, Permanent, RetryLater
+from atomic_guide.engines.queues.retry import Failure, decide, judge
+from atomic_guide.errors import GuideError, Permanent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Transaction, Work
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.engines.queues.settings import QueueSettings
 
 _log = structlog.get_logger(__name__)
 
@@ -180,16 +181,20 @@ class Worker:
             return await self._complete(lease)
         except LeaseLost:
             raise
-        except Permanent as error:
-            return await self._bury(lease, error.message)
-        except RetryLater as error:
-            return await self._retry(lease, error.message, error.delay)
-        except GuideError as error:
-            _log.warning("a job failed", job=job.id, kind=job.kind, code=error.code, attempt=job.attempts)
-            return await self._retry(lease, error.message, error.retry_after)
         except Exception as error:  # noqa: BLE001 - a defect in one kind of job must not end the worker
-            _log.exception("a job failed", job=job.id, kind=job.kind, attempt=job.attempts)
-            return await self._retry(lease, f"something went wrong here ({type(error).__name__})", None)
+            return await self._failed(lease, judge(error), error)
+
+    async def _failed(self, lease: Lease, failure: Failure, error: Exception) -> str:
+        """Decide and record how a job goes on after a failure; the outcome."""
+        job = lease.job
+        named = {"job": job.id, "kind": job.kind, "attempt": job.attempts, "reason": failure.reason}
+        _log.warning("a job failed", **named, exc_info=None if failure.expected else error)
+        rules = self._settings.rules(self._queue)
+        following = decide(failure, (job.attempts, job.max_attempts, 0), random.random(), self._settings, rules)
+        if following.course == "dead":
+            return await self._bury(lease, following.reason)
+        await self._return(lease, following.reason, following.wait, refund=int(following.course == "trouble"))
+        return following.course
 
     async def _complete(self, lease: Lease) -> str:
         async def work(tx: Transaction) -> None:
@@ -197,14 +202,6 @@ class Worker:
 
         await self._shards.of(lease.job.key).write(work)
         return "done"
-
-    async def _retry(self, lease: Lease, reason: str, delay: float | None) -> str:
-        job = lease.job
-        if job.last_attempt:
-            return await self._bury(lease, reason)
-        wait = backoff(job.attempts, random.random(), self._settings) if delay is None else delay
-        await self._return(lease, reason, wait, refund=0)
-        return "retried"
 
     async def _return(self, lease: Lease, reason: str | None, wait: float, *, refund: int) -> None:
         async def work(tx: Transaction) -> None:

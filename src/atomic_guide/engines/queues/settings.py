@@ -1,0 +1,228 @@
+"""How jobs are claimed, run, retried and kept: what holds for all queues, and the rules of each.
+
+A queue is declared by a field of type `QueueRules`. Another program that uses this engine declares its own in a
+subclass of `QueueSettings`; a job for a queue that nobody declared is refused when it is published.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from atomic_guide.errors import ConfigurationError
+
+
+class QueueRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds for the jobs of one queue."""
+
+    concurrency: Annotated[
+        int,
+        msgspec.Meta(ge=1, le=1024, description="Jobs of it that one process runs at a time.", extra={"unit": "jobs"}),
+    ] = 16
+    weight: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.01,
+            le=100,
+            description="Its share of the slots of a process, beside the other queues' weights, where they are scarce.",
+            extra={"unit": "weight"},
+        ),
+    ] = 1.0
+    max_attempts: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=100,
+            description="Attempts before a dead letter: the first and three retries.",
+            extra={"unit": "attempts"},
+        ),
+    ] = 4
+    retry_first_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.001,
+            le=600,
+            description="The wait after attempt n is at most this times 2 to the power of n, at least half of that.",
+            extra={"unit": "s"},
+        ),
+    ] = 60.0
+    retry_most_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.001,
+            le=86400,
+            description="Where the doubling of the wait ends: what an hour did not mend is looked at by a person.",
+            extra={"unit": "s"},
+        ),
+    ] = 3600.0
+    per_second: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=1_000_000,
+            description="Most jobs of it that all processes together start in a second; 0 is no limit.",
+            extra={"unit": "jobs/s"},
+        ),
+    ] = 0.0
+    time_limit_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.01,
+            le=7 * 86400,
+            description="How long one attempt may take; then it is stopped and counts as failed.",
+            extra={"unit": "s"},
+        ),
+    ] = 300.0
+    memory_mb: Annotated[
+        int,
+        msgspec.Meta(
+            ge=64,
+            description="Address space of each program that a job of it starts.",
+            extra={"unit": "MiB"},
+        ),
+    ] = 1024
+    hold_when_busy: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether what is not urgent of it waits, for a bounded time, while the machine is busy.",
+            extra={"unit": "switch"},
+        ),
+    ] = False
+
+
+class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds for the jobs of all queues, and the rules of each."""
+
+    slots: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=4096,
+            description="Jobs of all queues that one process runs at a time; each queue with jobs has at least one.",
+            extra={"unit": "jobs"},
+        ),
+    ] = 48
+    lease_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.2,
+            le=3600,
+            description="How long a silent worker keeps its jobs; after that another one takes them over.",
+            extra={"unit": "s"},
+        ),
+    ] = 30.0
+    heartbeat_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.05,
+            le=1200,
+            description="How often a worker extends its leases; at most a third of one, so that two may fail.",
+            extra={"unit": "s"},
+        ),
+    ] = 10.0
+    poll_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.05, le=60, description="How often to look for jobs whose wake-up was missed.", extra={"unit": "s"}
+        ),
+    ] = 1.0
+    handover_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=20,
+            description="How long running jobs may go on after SIGTERM before they are handed back.",
+            extra={"unit": "s"},
+        ),
+    ] = 3.0
+    keep_finished_seconds: Annotated[
+        float,
+        msgspec.Meta(ge=60, le=30 * 86400, description="How long finished jobs stay visible.", extra={"unit": "s"}),
+    ] = 7 * 86400.0
+    trouble_wait_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.01,
+            le=3600,
+            description="Longest wait after trouble of the machine (disk full, a store that does not answer),"
+            " which is no attempt of the job; half a minute is how long a failover takes.",
+            extra={"unit": "s"},
+        ),
+    ] = 60.0
+    trouble_most: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=100_000,
+            description="How often trouble of the machine may put a job off before it is a dead letter: a day of it.",
+            extra={"unit": "times"},
+        ),
+    ] = 1500
+    memory_mb: Annotated[
+        int,
+        msgspec.Meta(
+            ge=128,
+            description="Resident memory of a process above which it takes no further jobs.",
+            extra={"unit": "MiB"},
+        ),
+    ] = 4096
+    busy_lag_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.01,
+            le=60,
+            description="The machine is busy when the event loop comes this late: people in a live session notice.",
+            extra={"unit": "s"},
+        ),
+    ] = 0.25
+    busy_load: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.1,
+            le=1000,
+            description="The machine is busy at this many runnable threads for each core; encoders alone make two.",
+            extra={"unit": "threads"},
+        ),
+    ] = 4.0
+    hold_most_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=86400,
+            description="Longest that a job is held because the machine is busy.",
+            extra={"unit": "s"},
+        ),
+    ] = 60.0
+    video: QueueRules = QueueRules(
+        concurrency=2, weight=2.0, time_limit_seconds=12 * 3600.0, memory_mb=4096, hold_when_busy=True
+    )
+    analytics: QueueRules = QueueRules(concurrency=32, weight=2.0)
+    notifications: QueueRules = QueueRules(concurrency=16, weight=4.0, time_limit_seconds=120.0)
+    rosters: QueueRules = QueueRules(concurrency=2, time_limit_seconds=600.0, hold_when_busy=True)
+
+    def rules(self, queue: str) -> QueueRules:
+        """The rules of a queue. Raises `ConfigurationError` for one that is not declared."""
+        found = getattr(self, queue, None)
+        if not isinstance(found, QueueRules):
+            raise ConfigurationError(f"no queue is called {queue}; there are {', '.join(self.queues)}")
+        return found
+
+    @property
+    def queues(self) -> list[str]:
+        """The queues that are declared."""
+        return [name for name in self.__struct_fields__ if isinstance(getattr(self, name), QueueRules)]
+
+
+def check_queues(settings: QueueSettings) -> None:
+    """Raise `ConfigurationError` for settings that cannot work together, naming them."""
+    if settings.heartbeat_seconds * 3 > settings.lease_seconds:
+        raise ConfigurationError(
+            f"setting queues.heartbeat_seconds: {settings.heartbeat_seconds:g} s is more than a third of"
+            f" queues.lease_seconds ({settings.lease_seconds:g} s); two failed heartbeats would lose every lease"
+        )
+    if settings.slots < len(settings.queues):
+        raise ConfigurationError(
+            f"setting queues.slots: {settings.slots} slots are fewer than the {len(settings.queues)} queues,"
+            " so that one of them could never run"
+        )
