@@ -29,6 +29,7 @@ from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.queues.settings import QueueSettings, check_queues
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.setting import setting
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import SessionSettings
@@ -41,18 +42,11 @@ class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     web: Annotated[
         int,
-        msgspec.Meta(
-            ge=1, le=64, description="Processes that answer requests; they share one port.", extra={"unit": "processes"}
-        ),
+        setting("Processes that answer requests; they share one port.", "processes", ge=1, le=64),
     ] = 1
     worker: Annotated[
         int,
-        msgspec.Meta(
-            ge=0,
-            le=64,
-            description="Processes that only run jobs; the first process runs jobs too.",
-            extra={"unit": "processes"},
-        ),
+        setting("Processes that only run jobs; the first process runs jobs too.", "processes", ge=0, le=64),
     ] = 0
 
 
@@ -61,18 +55,13 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        msgspec.Meta(description="The least level that is written.", extra={"unit": "level"}),
+        setting("The least level that is written.", "level"),
     ] = "info"
     format: Annotated[
         Literal["auto", "json", "text"],
-        msgspec.Meta(
-            description="json for machines, text for people; auto: text where stderr is a terminal.",
-            extra={"unit": "form"},
-        ),
+        setting("json for machines, text for people; auto: text where stderr is a terminal.", "form"),
     ] = "auto"
-    requests: Annotated[
-        bool, msgspec.Meta(description="A line for each request; metrics count them anyway.", extra={"unit": "switch"})
-    ] = True
+    requests: Annotated[bool, setting("A line for each request; metrics count them anyway.", "switch")] = True
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,14 +69,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     data: Annotated[
         str,
-        msgspec.Meta(min_length=1, description="The data directory: databases, objects, keys.", extra={"unit": "path"}),
+        setting("The data directory: databases, objects, keys.", "path", min_length=1),
     ] = "./var"
     operator_token: Annotated[
         Annotated[str, msgspec.Meta(min_length=16)] | None,
-        msgspec.Meta(
-            description="The operators' bearer token; without it one is made and kept in the data directory.",
-            extra={"unit": "secret"},
-        ),
+        setting("The operators' bearer token; without it one is made and kept in the data directory.", "secret"),
     ] = None
     server: ServerSettings = ServerSettings()
     processes: ProcessSettings = ProcessSettings()

@@ -19,6 +19,7 @@ from atomic_guide.clock import Clock
 from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.rooms.budget import Rate
+from atomic_guide.setting import setting
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,46 +37,29 @@ class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     person_messages: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=1_000_000,
-            description="Messages of one person in one course, over all processes.",
-            extra={"unit": "messages/min"},
-        ),
+        setting("Messages of one person in one course, over all processes.", "messages/min", ge=1, le=1_000_000),
     ] = 100
     instructor_messages: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=1_000_000,
-            description="Messages of one instructor in one course, likewise.",
-            extra={"unit": "messages/min"},
-        ),
+        setting("Messages of one instructor in one course, likewise.", "messages/min", ge=1, le=1_000_000),
     ] = 1200
     room_messages: Annotated[
         int,
-        msgspec.Meta(
-            ge=1, le=10_000_000, description="Messages of one course, likewise.", extra={"unit": "messages/min"}
-        ),
+        setting("Messages of one course, likewise.", "messages/min", ge=1, le=10_000_000),
     ] = 6000
     refused_tickets: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Socket attempts of one address without a valid ticket; valid ones are not counted, because"
+            " a whole lecture hall may share an address.",
+            "attempts/min",
             ge=1,
             le=1_000_000,
-            description="Socket attempts of one address without a valid ticket; valid ones are not counted, because"
-            " a whole lecture hall may share an address.",
-            extra={"unit": "attempts/min"},
         ),
     ] = 10
     remembered: Annotated[
         int,
-        msgspec.Meta(
-            ge=1000,
-            le=10_000_000,
-            description="Budgets kept of each kind, about 200 bytes each.",
-            extra={"unit": "budgets"},
-        ),
+        setting("Budgets kept of each kind, about 200 bytes each.", "budgets", ge=1000, le=10_000_000),
     ] = 50_000
 
 

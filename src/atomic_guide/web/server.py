@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from atomic_guide import errors
+from atomic_guide.setting import setting
 from atomic_guide.web.problems import on_guide_error, on_http_exception, on_unexpected
 from atomic_guide.web.routing import Declared, routes
 
@@ -26,57 +27,41 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: Annotated[
         str,
-        msgspec.Meta(
-            min_length=1, description="Address to listen on; only this computer by default.", extra={"unit": "address"}
-        ),
+        setting("Address to listen on; only this computer by default.", "address", min_length=1),
     ] = "127.0.0.1"
-    port: Annotated[
-        int, msgspec.Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.", extra={"unit": "port"})
-    ] = 8000
+    port: Annotated[int, setting("Port to listen on; 0 takes a free one.", "port", ge=0, le=65535)] = 8000
     public_url: Annotated[
         Annotated[str, msgspec.Meta(pattern=r"^https?://[^/?#]+$")] | None,
-        msgspec.Meta(
-            description="The address that browsers and the LMS use, such as https://guide.example.edu."
+        setting(
+            "The address that browsers and the LMS use, such as https://guide.example.edu."
             " Without it: the listening one.",
-            extra={"unit": "URL"},
+            "URL",
         ),
     ] = None
     development: Annotated[
         Literal["auto", "on", "off"],
-        msgspec.Meta(
-            description="Practice LMS, loopback key sets, plain http."
+        setting(
+            "Practice LMS, loopback key sets, plain http."
             " auto: on when listening on loopback without a public address.",
-            extra={"unit": "mode"},
+            "mode",
         ),
     ] = "auto"
     trusted_proxies: Annotated[
         tuple[str, ...],
-        msgspec.Meta(
-            description="Addresses or networks whose X-Forwarded-* headers count; nobody's by default.",
-            extra={"unit": "addresses"},
-        ),
+        setting("Addresses or networks whose X-Forwarded-* headers count; nobody's by default.", "addresses"),
     ] = ()
     tls_certificate: Annotated[
         str | None,
-        msgspec.Meta(
-            description="PEM file of the certificate chain, to serve https without a proxy.", extra={"unit": "path"}
-        ),
+        setting("PEM file of the certificate chain, to serve https without a proxy.", "path"),
     ] = None
-    tls_key: Annotated[
-        str | None, msgspec.Meta(description="PEM file of the certificate's key.", extra={"unit": "path"})
-    ] = None
+    tls_key: Annotated[str | None, setting("PEM file of the certificate's key.", "path")] = None
     metrics_public: Annotated[
         bool,
-        msgspec.Meta(
-            description="Give /metrics to everybody; else to this computer and to holders of the operator token.",
-            extra={"unit": "switch"},
-        ),
+        setting("Give /metrics to everybody; else to this computer and to holders of the operator token.", "switch"),
     ] = False
     drain_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=1, le=15, description="How long running requests may take to finish after SIGTERM.", extra={"unit": "s"}
-        ),
+        setting("How long running requests may take to finish after SIGTERM.", "s", ge=1, le=15),
     ] = 10.0
 
 

@@ -24,6 +24,7 @@ from atomic_guide import errors
 from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
+from atomic_guide.setting import setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,29 +44,20 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     code_seconds: Annotated[
         int,
-        msgspec.Meta(ge=5, le=600, description="Life of the one-time code in a launched page.", extra={"unit": "s"}),
+        setting("Life of the one-time code in a launched page.", "s", ge=5, le=600),
     ] = 60
     token_seconds: Annotated[
         int,
-        msgspec.Meta(
-            ge=60, le=3600, description="Life of a bearer token; it cannot be taken back sooner.", extra={"unit": "s"}
-        ),
+        setting("Life of a bearer token; it cannot be taken back sooner.", "s", ge=60, le=3600),
     ] = 900
-    ticket_seconds: Annotated[
-        int, msgspec.Meta(ge=5, le=300, description="Life of a socket ticket.", extra={"unit": "s"})
-    ] = 30
+    ticket_seconds: Annotated[int, setting("Life of a socket ticket.", "s", ge=5, le=300)] = 30
     session_seconds: Annotated[
         int,
-        msgspec.Meta(
-            ge=900,
-            le=7 * 86400,
-            description="When a session ends for good and the LMS has to launch again; a long day.",
-            extra={"unit": "s"},
-        ),
+        setting("When a session ends for good and the LMS has to launch again; a long day.", "s", ge=900, le=7 * 86400),
     ] = 12 * 3600
     key_seconds: Annotated[
         int,
-        msgspec.Meta(ge=3600, le=90 * 86400, description="How often a new signing key is made.", extra={"unit": "s"}),
+        setting("How often a new signing key is made.", "s", ge=3600, le=90 * 86400),
     ] = 86400
 
 

@@ -6,26 +6,25 @@ from typing import Annotated
 
 import msgspec
 
+from atomic_guide.setting import setting
+
 
 class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rules of rooms."""
 
     own_deletion_minutes: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "How long authors may delete their own messages; 0: never. A quarter of an hour is enough for a"
+            " slip, and too short to take back what others have answered to.",
+            "min",
             ge=0,
             le=525_600,
-            description="How long authors may delete their own messages; 0: never. A quarter of an hour is enough for a"
-            " slip, and too short to take back what others have answered to.",
-            extra={"unit": "min"},
         ),
     ] = 15
     live_minutes: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=1440,
-            description="When a live session ends by itself: a double lecture with questions afterwards.",
-            extra={"unit": "min"},
+        setting(
+            "When a live session ends by itself: a double lecture with questions afterwards.", "min", ge=1, le=1440
         ),
     ] = 240

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from atomic_guide.engines.data.wal.settings import WalSettings
+from atomic_guide.setting import setting
 
 
 class BackupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,33 +15,28 @@ class BackupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     directory: Annotated[
         str | None,
-        msgspec.Meta(
-            description="Where backups are kept; none: `backups` in the data directory. Better another disk: a broken"
+        setting(
+            "Where backups are kept; none: `backups` in the data directory. Better another disk: a broken"
             " disk takes its own backups along.",
-            extra={"unit": "path"},
+            "path",
         ),
     ] = None
     every_minutes: Annotated[
         Annotated[int, msgspec.Meta(ge=5, le=7 * 1440)] | None,
-        msgspec.Meta(
-            description="How often a server makes a backup by itself, and so the most that a restore loses.",
-            extra={"unit": "min"},
-        ),
+        setting("How often a server makes a backup by itself, and so the most that a restore loses.", "min"),
     ] = None
     keep: Annotated[
         int,
-        msgspec.Meta(
-            ge=1, le=10_000, description="Newest backups that are kept in any case.", extra={"unit": "backups"}
-        ),
+        setting("Newest backups that are kept in any case.", "backups", ge=1, le=10_000),
     ] = 24
     keep_days: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Days of which the last backup of each is kept as well. Erased people are in older backups"
+            " until those are gone; a restore erases them again.",
+            "d",
             ge=0,
             le=3650,
-            description="Days of which the last backup of each is kept as well. Erased people are in older backups"
-            " until those are gone; a restore erases them again.",
-            extra={"unit": "d"},
         ),
     ] = 30
     log: WalSettings = WalSettings()
@@ -51,39 +47,33 @@ class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     messages_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
-        msgspec.Meta(description="When a message becomes a tombstone; none: never.", extra={"unit": "d"}),
+        setting("When a message becomes a tombstone; none: never.", "d"),
     ] = None
     scores_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
-        msgspec.Meta(description="When a score goes, counted from its hand-in; none: never.", extra={"unit": "d"}),
+        setting("When a score goes, counted from its hand-in; none: never.", "d"),
     ] = None
     videos_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
-        msgspec.Meta(
-            description="When a lecture goes with all its files, counted from its upload; none: never.",
-            extra={"unit": "d"},
-        ),
+        setting("When a lecture goes with all its files, counted from its upload; none: never.", "d"),
     ] = None
     dead_letters_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
-        msgspec.Meta(
-            description="When a job that failed for good is forgotten; half a year is long enough to look into it.",
-            extra={"unit": "d"},
-        ),
+        setting("When a job that failed for good is forgotten; half a year is long enough to look into it.", "d"),
     ] = 180
     reads_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
-        msgspec.Meta(
-            description="When an entry of the log of staff reads goes; none: never. FERPA (34 CFR 99.32) wants it kept"
+        setting(
+            "When an entry of the log of staff reads goes; none: never. FERPA (34 CFR 99.32) wants it kept"
             " as long as the records themselves.",
-            extra={"unit": "d"},
+            "d",
         ),
     ] = None
     moderation_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
-        msgspec.Meta(
-            description="When an entry of the log of moderation goes: who deleted a message, muted somebody, and when;"
+        setting(
+            "When an entry of the log of moderation goes: who deleted a message, muted somebody, and when;"
             " none: never.",
-            extra={"unit": "d"},
+            "d",
         ),
     ] = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from atomic_guide.errors import Forbidden
+from atomic_guide.setting import setting
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -25,12 +26,7 @@ class SigningSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     life_seconds: Annotated[
         int,
-        msgspec.Meta(
-            ge=60,
-            le=7 * 86400,
-            description="Least life of a signed address: a long lecture with a break.",
-            extra={"unit": "s"},
-        ),
+        setting("Least life of a signed address: a long lecture with a break.", "s", ge=60, le=7 * 86400),
     ] = 4 * 3600
 
 

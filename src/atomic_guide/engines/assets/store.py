@@ -26,6 +26,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from atomic_guide.errors import NotFound, OutOfSpace, RangeUnsatisfiable, Unavailable
+from atomic_guide.setting import setting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -40,11 +41,7 @@ class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     least_free_bytes: Annotated[
         int,
-        msgspec.Meta(
-            ge=0,
-            description="Free disk below which new uploads are refused, so that the databases can go on.",
-            extra={"unit": "bytes"},
-        ),
+        setting("Free disk below which new uploads are refused, so that the databases can go on.", "bytes", ge=0),
     ] = 1_000_000_000
 
 

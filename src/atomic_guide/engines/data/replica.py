@@ -19,6 +19,7 @@ from atomic_guide import errors
 from atomic_guide.engines.data.database import Engine
 from atomic_guide.engines.data.standing import Connect, Server, Standing
 from atomic_guide.resilience import Breaker
+from atomic_guide.setting import setting
 
 _log = structlog.get_logger(__name__)
 
@@ -34,70 +35,47 @@ class ReadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     wait_ms: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "How long a read waits for a replica to have what its session has seen; then the primary.",
+            "ms",
             ge=0,
             le=5000,
-            description="How long a read waits for a replica to have what its session has seen; then the primary.",
-            extra={"unit": "ms"},
         ),
     ] = 50.0
     max_lag_seconds: Annotated[
         float,
-        msgspec.Meta(
-            gt=0,
-            le=86400,
-            description="A replica that is further behind answers nobody, not even sessions without demands.",
-            extra={"unit": "s"},
+        setting(
+            "A replica that is further behind answers nobody, not even sessions without demands.", "s", gt=0, le=86400
         ),
     ] = 10.0
     probe_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.05,
-            le=60,
-            description="How often each process asks each server where it is; one small statement.",
-            extra={"unit": "s"},
-        ),
+        setting("How often each process asks each server where it is; one small statement.", "s", ge=0.05, le=60),
     ] = 1.0
     answer_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.05,
-            le=60,
-            description="A server that has not said by then where it is counts as away.",
-            extra={"unit": "s"},
-        ),
+        setting("A server that has not said by then where it is counts as away.", "s", ge=0.05, le=60),
     ] = 1.0
     fallback_reads: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Most reads at a time that a process sends to a shard's primary in place of its replicas.",
+            "reads",
             ge=1,
             le=1000,
-            description="Most reads at a time that a process sends to a shard's primary in place of its replicas.",
-            extra={"unit": "reads"},
         ),
     ] = 16
     fallback_wait_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0,
-            le=60,
-            description="How long further ones wait for their turn; then they are refused with 503.",
-            extra={"unit": "s"},
-        ),
+        setting("How long further ones wait for their turn; then they are refused with 503.", "s", ge=0, le=60),
     ] = 1.0
     breaker_failures: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=100,
-            description="Failed connections in a row after which a replica is left alone.",
-            extra={"unit": "failures"},
-        ),
+        setting("Failed connections in a row after which a replica is left alone.", "failures", ge=1, le=100),
     ] = 3
     breaker_rest_seconds: Annotated[
         float,
-        msgspec.Meta(ge=0.1, le=600, description="For how long; then it is tried again.", extra={"unit": "s"}),
+        setting("For how long; then it is tried again.", "s", ge=0.1, le=600),
     ] = 5.0
 
 

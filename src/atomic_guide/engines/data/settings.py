@@ -10,6 +10,7 @@ from atomic_guide.engines.data.plan import TOLERANCE
 from atomic_guide.engines.data.replica import ReadSettings
 from atomic_guide.engines.data.sqlite import SqliteSettings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.setting import setting
 
 DEFAULT_ZONE = "default"
 
@@ -22,74 +23,60 @@ class PostgresSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     readers: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Most connections for reads to each server; concurrent point reads share one statement.",
+            "connections",
             ge=1,
             le=1000,
-            description="Most connections for reads to each server; concurrent point reads share one statement.",
-            extra={"unit": "connections"},
         ),
     ] = 8
     writers: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Most connections for writes to each primary; more than its cores only wait for one another.",
+            "connections",
             ge=1,
             le=1000,
-            description="Most connections for writes to each primary; more than its cores only wait for one another.",
-            extra={"unit": "connections"},
         ),
     ] = 8
     pending_limit: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Most statements that may wait for a connection; the next is refused with 503.",
+            "statements",
             ge=1,
             le=1_000_000,
-            description="Most statements that may wait for a connection; the next is refused with 503.",
-            extra={"unit": "statements"},
         ),
     ] = 10_000
     connect_timeout: Annotated[
         float,
-        msgspec.Meta(ge=0.1, le=60, description="How long a new connection may take.", extra={"unit": "s"}),
+        setting("How long a new connection may take.", "s", ge=0.1, le=60),
     ] = 5.0
     statement_timeout: Annotated[
         float,
-        msgspec.Meta(ge=0.1, le=600, description="When a short statement is broken off.", extra={"unit": "s"}),
+        setting("When a short statement is broken off.", "s", ge=0.1, le=600),
     ] = 10.0
     scan_timeout: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.1,
-            le=3600,
-            description="When a long read is broken off; a report over a year takes well under this.",
-            extra={"unit": "s"},
-        ),
+        setting("When a long read is broken off; a report over a year takes well under this.", "s", ge=0.1, le=3600),
     ] = 30.0
     lock_timeout: Annotated[
         float,
-        msgspec.Meta(ge=0.1, le=60, description="How long a statement waits for another's locks.", extra={"unit": "s"}),
+        setting("How long a statement waits for another's locks.", "s", ge=0.1, le=60),
     ] = 5.0
     retry_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0,
-            le=60,
-            description="How long a write looks for its primary when the connection fails before the commit.",
-            extra={"unit": "s"},
+        setting(
+            "How long a write looks for its primary when the connection fails before the commit.", "s", ge=0, le=60
         ),
     ] = 5.0
     tls: Annotated[
         Literal["auto", "disable", "require", "verify-full"],
-        msgspec.Meta(
-            description="auto: verify-full to other machines, none on loopback; `sslmode` in an address wins.",
-            extra={"unit": "mode"},
-        ),
+        setting("auto: verify-full to other machines, none on loopback; `sslmode` in an address wins.", "mode"),
     ] = "auto"
     tls_ca: Annotated[
         str | None,
-        msgspec.Meta(
-            description="The authorities that sign the servers' certificates; none: the system's.",
-            extra={"unit": "path"},
-        ),
+        setting("The authorities that sign the servers' certificates; none: the system's.", "path"),
     ] = None
 
 
@@ -116,51 +103,41 @@ class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     shards: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Shard files of the embedded form; four spread the writers over as many threads and files.",
+            "files",
             ge=1,
             le=64,
-            description="Shard files of the embedded form; four spread the writers over as many threads and files.",
-            extra={"unit": "files"},
         ),
     ] = 4
     directory: Annotated[
         Address | None,
-        msgspec.Meta(
-            description="The directory database on PostgreSQL, `postgresql://...`; without it all databases are files.",
-            extra={"unit": "secret"},
+        setting(
+            "The directory database on PostgreSQL, `postgresql://...`; without it all databases are files.", "secret"
         ),
     ] = None
     servers: Annotated[
         tuple[ShardSettings, ...],
-        msgspec.Meta(
-            description="The shards on PostgreSQL: name, url, zone, region, weight and replicas (url, region) of each.",
-            extra={"unit": "secret"},
+        setting(
+            "The shards on PostgreSQL: name, url, zone, region, weight and replicas (url, region) of each.", "secret"
         ),
     ] = ()
     tolerance: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "How far a shard may be from its share before `shards rebalance` moves anything; chance: 1-2%.",
+            "share",
             ge=0,
             le=1,
-            description="How far a shard may be from its share before `shards rebalance` moves anything; chance: 1-2%.",
-            extra={"unit": "share"},
         ),
     ] = TOLERANCE
     moves_at_once: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=64,
-            description="Buckets that one command moves at the same time; each copies over two shards.",
-            extra={"unit": "moves"},
-        ),
+        setting("Buckets that one command moves at the same time; each copies over two shards.", "moves", ge=1, le=64),
     ] = 2
     region: Annotated[
         str,
-        msgspec.Meta(
-            description="Where this process stands; replicas of the same region are asked first.",
-            extra={"unit": "region"},
-        ),
+        setting("Where this process stands; replicas of the same region are asked first.", "region"),
     ] = ""
     reads: ReadSettings = ReadSettings()
     sqlite: SqliteSettings = SqliteSettings()

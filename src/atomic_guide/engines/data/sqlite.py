@@ -29,6 +29,7 @@ from atomic_guide.engines.data.checkpoints import LIMIT_PAGES, Checkpoints
 from atomic_guide.engines.data.database import Params, Row, Target, Transaction, Work, count_rows
 from atomic_guide.engines.data.queries import Query, load_queries
 from atomic_guide.engines.data.timeline import checkpoint_pages, is_logged
+from atomic_guide.setting import setting
 
 
 class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,39 +37,19 @@ class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     busy_timeout: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.1,
-            le=60,
-            description="How long a write waits for another process that holds the file.",
-            extra={"unit": "s"},
-        ),
+        setting("How long a write waits for another process that holds the file.", "s", ge=0.1, le=60),
     ] = 5.0
     scan_timeout: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.1,
-            le=600,
-            description="When a long read is broken off; a report over a year takes well under this.",
-            extra={"unit": "s"},
-        ),
+        setting("When a long read is broken off; a report over a year takes well under this.", "s", ge=0.1, le=600),
     ] = 30.0
     group_limit: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=10_000,
-            description="Most works in one commit; bounds how long the first of them waits.",
-            extra={"unit": "works"},
-        ),
+        setting("Most works in one commit; bounds how long the first of them waits.", "works", ge=1, le=10_000),
     ] = 512
     pending_limit: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=1_000_000,
-            description="Most works that may wait; the next is refused with 503.",
-            extra={"unit": "works"},
-        ),
+        setting("Most works that may wait; the next is refused with 503.", "works", ge=1, le=1_000_000),
     ] = 20_000
 
 

@@ -6,202 +6,163 @@ from typing import Annotated
 
 import msgspec
 
+from atomic_guide.setting import setting
+
 
 class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many may be in a room, and how much each may send and leave unread."""
 
     room_sockets: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=100_000,
-            description="Sockets of one room in one process; the next one is sent to another process.",
-            extra={"unit": "sockets"},
+        setting(
+            "Sockets of one room in one process; the next one is sent to another process.", "sockets", ge=1, le=100_000
         ),
     ] = 1000
     person_sockets: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=1000,
-            description="Sockets of one person in one room and process: a few tabs, a phone and a tablet.",
-            extra={"unit": "sockets"},
+        setting(
+            "Sockets of one person in one room and process: a few tabs, a phone and a tablet.", "sockets", ge=1, le=1000
         ),
     ] = 5
     frame_limit: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Size of a message that a client sends; a text of 4,000 characters is at most 24 KiB of JSON.",
+            "bytes",
             ge=1024,
             le=1 << 20,
-            description="Size of a message that a client sends; a text of 4,000 characters is at most 24 KiB of JSON.",
-            extra={"unit": "bytes"},
         ),
     ] = 64 * 1024
     compress_from: Annotated[
         int,
-        msgspec.Meta(
-            ge=0,
-            description="Frames of this size and more are compressed, once for a whole room, for clients that offer it;"
+        setting(
+            "Frames of this size and more are compressed, once for a whole room, for clients that offer it;"
             " below a packet nothing is gained. 0: never, and it is not agreed on.",
-            extra={"unit": "bytes"},
+            "bytes",
+            ge=0,
         ),
     ] = 1400
     frames_per_minute: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Frames of one socket, of whatever type; twice what an instructor may post.",
+            "frames/min",
             ge=60,
             le=1_000_000,
-            description="Frames of one socket, of whatever type; twice what an instructor may post.",
-            extra={"unit": "frames/min"},
         ),
     ] = 2400
     faults_per_minute: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=10_000,
-            description="Bad or refused frames of one socket before it is closed with 1008.",
-            extra={"unit": "frames/min"},
-        ),
+        setting("Bad or refused frames of one socket before it is closed with 1008.", "frames/min", ge=1, le=10_000),
     ] = 60
     waiting_messages: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=10_000,
-            description="Messages of one socket on their way to the database; beyond, it is not read.",
-            extra={"unit": "messages"},
+        setting(
+            "Messages of one socket on their way to the database; beyond, it is not read.", "messages", ge=1, le=10_000
         ),
     ] = 64
     soft_buffer: Annotated[
         int,
-        msgspec.Meta(
-            ge=1024,
-            description="Unsent bytes of a socket from which on it gets no typing and presence frames.",
-            extra={"unit": "bytes"},
-        ),
+        setting("Unsent bytes of a socket from which on it gets no typing and presence frames.", "bytes", ge=1024),
     ] = 64 * 1024
     hard_buffer: Annotated[
         int,
-        msgspec.Meta(
-            ge=4096,
-            description="Unsent bytes of a socket at which it is closed with 1013, to resume later.",
-            extra={"unit": "bytes"},
-        ),
+        setting("Unsent bytes of a socket at which it is closed with 1013, to resume later.", "bytes", ge=4096),
     ] = 1 << 20
     ping_seconds: Annotated[
         float,
-        msgspec.Meta(ge=1, le=600, description="Silence after which a socket is pinged.", extra={"unit": "s"}),
+        setting("Silence after which a socket is pinged.", "s", ge=1, le=600),
     ] = 25.0
     silence_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=2,
-            le=3600,
-            description="Silence after which a socket is given up: a ping and its answer have had their time.",
-            extra={"unit": "s"},
+        setting(
+            "Silence after which a socket is given up: a ping and its answer have had their time.", "s", ge=2, le=3600
         ),
     ] = 60.0
     close_seconds: Annotated[
         float,
-        msgspec.Meta(ge=0.1, le=8, description="How long a closing handshake may take.", extra={"unit": "s"}),
+        setting("How long a closing handshake may take.", "s", ge=0.1, le=8),
     ] = 5.0
     join_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.5, le=60, description="How long joining may take, missed messages included.", extra={"unit": "s"}
-        ),
+        setting("How long joining may take, missed messages included.", "s", ge=0.5, le=60),
     ] = 15.0
     ring_messages: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Newest messages of a room kept in memory, so that a reconnect reads no database.",
+            "messages",
             ge=0,
             le=100_000,
-            description="Newest messages of a room kept in memory, so that a reconnect reads no database.",
-            extra={"unit": "messages"},
         ),
     ] = 512
     ring_bytes: Annotated[
         int,
-        msgspec.Meta(ge=0, description="Most memory for them.", extra={"unit": "bytes"}),
+        setting("Most memory for them.", "bytes", ge=0),
     ] = 1 << 20
     resume_limit: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Missed messages that are sent one by one; who missed more gets `behind` and the newest page.",
+            "messages",
             ge=0,
             le=100_000,
-            description="Missed messages that are sent one by one; who missed more gets `behind` and the newest page.",
-            extra={"unit": "messages"},
         ),
     ] = 1000
     resume_page: Annotated[
         int,
-        msgspec.Meta(
-            ge=1, le=1000, description="Messages read from the database at a time.", extra={"unit": "messages"}
-        ),
+        setting("Messages read from the database at a time.", "messages", ge=1, le=1000),
     ] = 200
     linger_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0,
-            le=3600,
-            description="How long an empty room is kept, for those who reconnect.",
-            extra={"unit": "s"},
-        ),
+        setting("How long an empty room is kept, for those who reconnect.", "s", ge=0, le=3600),
     ] = 60.0
     reconnects_per_second: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "How many sockets of a process that stops may come back elsewhere each second, by the moments"
+            " that it tells them; a join costs about 1 ms.",
+            "sockets/s",
             ge=1,
             le=100_000,
-            description="How many sockets of a process that stops may come back elsewhere each second, by the moments"
-            " that it tells them; a join costs about 1 ms.",
-            extra={"unit": "sockets/s"},
         ),
     ] = 200
     leave_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0, le=60, description="How long a person may be gone without having left: a reload.", extra={"unit": "s"}
-        ),
+        setting("How long a person may be gone without having left: a reload.", "s", ge=0, le=60),
     ] = 1.0
     presence_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "How often a process tells the others that it lives; after 3.25 times that silence its people"
+            " have left. All its rooms together are one notice.",
+            "s",
             ge=0.1,
             le=60,
-            description="How often a process tells the others that it lives; after 3.25 times that silence its people"
-            " have left. All its rooms together are one notice.",
-            extra={"unit": "s"},
         ),
     ] = 1.0
     named_people: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Up to so many people in a room, each one's coming and going is told by name; beyond, members"
+            " get the count once a second, and the names of instructors.",
+            "people",
             ge=0,
             le=5000,
-            description="Up to so many people in a room, each one's coming and going is told by name; beyond, members"
-            " get the count once a second, and the names of instructors.",
-            extra={"unit": "people"},
         ),
     ] = 200
     check_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.5,
-            le=300,
-            description="How often a room compares itself with the database while NATS is away.",
-            extra={"unit": "s"},
-        ),
+        setting("How often a room compares itself with the database while NATS is away.", "s", ge=0.5, le=300),
     ] = 2.0
     check_connected_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "The same while NATS is there: it delivers at most once, and a process may die between"
+            " storing a message and announcing it.",
+            "s",
             ge=1,
             le=3600,
-            description="The same while NATS is there: it delivers at most once, and a process may die between"
-            " storing a message and announcing it.",
-            extra={"unit": "s"},
         ),
     ] = 10.0
 
