@@ -10,11 +10,8 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-import time
-import venv
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -26,13 +23,11 @@ from atomic_guide.clock import SystemClock
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
+from bench._peers import INSTALLED, START_SECONDS, Missing, environment, install, listening
 from bench._room_load import PEERS, compiled
 
 ROOT = Path(__file__).parent.parent
-INSTALLED = Path(sys.prefix) / "bench-peers"
 TEXT = "A message of a usual length, as somebody types it into the room of a course."
-START_SECONDS = 60.0
-INSTALL_SECONDS = 300
 
 LIMITS = {
     "ATOMIC_GUIDE_LIMITS_INSTRUCTOR_MESSAGES": "1000000",
@@ -54,10 +49,6 @@ class Server(NamedTuple):
     token: str
     body: Callable[[int, int], bytes]
     """From a message's number and the nanosecond at which it is sent."""
-
-
-class Missing(Exception):
-    """A peer that cannot be had here, and why."""
 
 
 Start = Callable[[], AbstractAsyncContextManager[Server]]
@@ -195,7 +186,7 @@ async def node_ws() -> AsyncIterator[Server]:
             raise Missing("no node and npm here")
         place.mkdir(parents=True, exist_ok=True)
         options = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(place))
-        _install(["npm", "install", *options, "ws"], place)
+        install(["npm", "install", *options, "ws"], place)
     async with passing_on("Node ws", ["node", str(PEERS / "ws_room.mjs"), str(package)]) as server:
         yield server
 
@@ -203,13 +194,7 @@ async def node_ws() -> AsyncIterator[Server]:
 @asynccontextmanager
 async def channels() -> AsyncIterator[Server]:
     """Django Channels with Daphne, in an environment of its own."""
-    place = INSTALLED / "channels"
-    python = place / "bin" / "python"
-    if not (place / "whole").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        venv.create(place, with_pip=True)
-        _install([str(python), "-m", "pip", "install", "--quiet", "channels", "daphne"], place)
-        (place / "whole").touch()
+    python = environment("channels", ("channels", "daphne")) / "bin" / "python"
     async with passing_on("Django Channels", [str(python), str(PEERS / "channels_room.py")]) as server:
         yield server
 
@@ -222,9 +207,9 @@ async def nchan() -> AsyncIterator[Server]:
         if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
             raise Missing("no Debian packages here")
         place.mkdir(parents=True, exist_ok=True)
-        _install(["apt-get", "download", "nginx", "libnginx-mod-nchan"], place)
+        install(["apt-get", "download", "nginx", "libnginx-mod-nchan"], place)
         for package in place.glob("*.deb"):
-            _install(["dpkg", "-x", str(package), str(place)], place)
+            install(["dpkg", "-x", str(package), str(place)], place)
         (place / "whole").touch()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -238,42 +223,8 @@ async def nchan() -> AsyncIterator[Server]:
         # nchan makes nginx want its compiled-in folders below /var/lib, which are only for root: they are its own here.
         alone = ("unshare", "--map-root-user", "--mount", "sh", "-c")
         folders = 'mount -t tmpfs none /var/lib && mkdir /var/lib/nginx && exec "$@"'
-        async with _listening([*alone, folders, "sh", *nginx], port) as pid:
+        async with listening([*alone, folders, "sh", *nginx], port) as pid:
             yield _passing_on("nginx nchan", f"http://127.0.0.1:{port}", pid)
-
-
-@asynccontextmanager
-async def _listening(command: Sequence[str], port: int) -> AsyncIterator[int]:
-    """A process that listens on a port when it is ready."""
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            except OSError:
-                if process.returncode is not None or time.monotonic() > deadline:
-                    assert process.stderr is not None
-                    said = (await process.stderr.read(2000)).decode(errors="replace")
-                    raise Missing(f"{command[0]} did not start: {said.strip()[:200]}") from None
-                await asyncio.sleep(0.05)
-        yield process.pid
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-def _install(command: Sequence[str], place: Path) -> None:
-    """Run an installer. Raises `Missing` where it fails."""
-    try:
-        done = subprocess.run(command, check=False, timeout=INSTALL_SECONDS, capture_output=True, cwd=place, text=True)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Missing(f"{command[0]}: {error}") from error
-    if done.returncode:
-        raise Missing(f"{' '.join(command[:3])}: {(done.stderr or done.stdout).strip()[-200:]}")
 
 
 @asynccontextmanager
