@@ -156,6 +156,10 @@ async def _seed_person(shards: Shards, data: Path, key: CourseKey, user: str, ma
     read = {"at": NOW, "call": "performance", "reads": 1}
     await put(shards, key, "record_reads", **read, reader="teacher", subject=user)
     await put(shards, key, "record_reads", **read, reader=user, subject="")
+    told = {"kind": "scores.posted", "subject": "", "data": json.dumps({"activity": mark}), "created_at": NOW}
+    await put(shards, key, "notifications", user=user, id=f"n{mark}", **told)
+    contact = {"address": f"{mark}@example.edu", "locale": "en", "language": "", "updated_at": NOW}
+    await put(shards, key, "mail_contacts", user=user, **contact)
     await put(shards, key, "posting_marks", user=user, mark=NOW)
     await put(shards, key, "mutes", user=user, until=None, at=NOW)
     done = {"at": NOW, "seq": None, "until": None}

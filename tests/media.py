@@ -14,6 +14,8 @@ import imageio_ffmpeg
 import pytest
 
 from atomic_guide.clock import Clock, SystemClock
+from atomic_guide.course.notifications.feed import Feed
+from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings
 from atomic_guide.course.video.announce import Announce
 from atomic_guide.course.video.assembly import Media, build_media, media_key
 from atomic_guide.course.video.settings import VideoSettings
@@ -77,19 +79,26 @@ async def opened(
     try:
         store = Store(data / "objects", assets or AssetSettings(least_free_bytes=0))
         queues = Queues(shards, clock, QUICK)
-        parts = Parts(shards, store, queues, settings or VideoSettings(), clock)
+        feed = Feed(shards, clock, queues, NotificationSettings(), MailSettings())
+        parts = Parts(shards, store, queues, settings or VideoSettings(), clock, feed)
         signer = Signer(await media_key(shards, clock), clock, signing)
         heard = Heard()
+        feed.on_tell = heard.tell
         yield Studio(build_media(data, parts, signer, announce or heard), shards, clock, heard)
     finally:
         await shards.close()
 
 
 class Heard:
-    """An `Announce` that keeps what it is told."""
+    """An `Announce` that keeps what it is told, and what of notifications."""
 
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
+        self.told: list[dict[str, Any]] = []
+
+    def tell(self, key: CourseKey, user: str, data: dict[str, Any]) -> None:
+        """Keep a notification."""
+        self.told.append({"course": key.course, "user": user, **data})
 
     async def __call__(self, key: CourseKey, kind: str, data: dict[str, Any], user: str | None = None) -> None:
         self.frames.append({"course": key.course, "type": kind, "user": user, **data})

@@ -21,6 +21,7 @@ from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.course.chat.settings import ChatSettings
 from atomic_guide.course.keeping.settings import BackupSettings, KeepingSettings
 from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings, check_mail
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.engines.assets.sign import SigningSettings
 from atomic_guide.engines.assets.store import AssetSettings
@@ -90,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lti: LtiSettings = LtiSettings()
     video: VideoSettings = VideoSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
+    notifications: NotificationSettings = NotificationSettings()
+    mail: MailSettings = MailSettings()
     keeping: KeepingSettings = KeepingSettings()
     backups: BackupSettings = BackupSettings()
 
@@ -133,6 +136,7 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
         raise ConfigurationError(f"setting {key or '(top level)'}: {text}", details={"key": key}) from error
     check_servers(settings.databases)
     check_queues(settings.queues)
+    check_mail(settings.mail)
     return settings
 
 

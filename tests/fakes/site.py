@@ -107,9 +107,9 @@ def migrated() -> Path:
 
 @contextlib.asynccontextmanager
 async def launch_site(
-    folder: Path, platform: FakePlatform, clock: Clock | None = None, **settings: Any
+    folder: Path, platform: FakePlatform, clock: Clock | None = None, *, mailed: bool = False, **settings: Any
 ) -> AsyncIterator[Site]:
-    """The launch pages with the platform registered."""
+    """The launch pages with the platform registered; `mailed`: where e-mail is sent."""
     clock = clock or SystemClock()
     shutil.copytree(migrated(), folder, dirs_exist_ok=True)
     shards = await open_embedded(folder)
@@ -118,7 +118,9 @@ async def launch_site(
     sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
     queues = Queues(shards, clock, QueueSettings())
     media = SimpleNamespace(queues=queues)
-    tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=sessions, lti=lti, media=media))
+    notifications = SimpleNamespace(contacts=SimpleNamespace(on=mailed))
+    parts = {"lti": lti, "media": media, "notifications": notifications}
+    tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=sessions, **parts))
     try:
         await lti.platforms.add(draft_of(platform))
         yield Site(

@@ -34,12 +34,12 @@ def tls_server(programs: Programs) -> Iterator[TlsServer]:
     folder = home().folder("tls")
     signer = ec.generate_private_key(ec.SECP256R1())
     authority, stranger = folder / "authority.pem", folder / "stranger.pem"
-    authority.write_bytes(_pem(_certificate(signer, signer)))
+    authority.write_bytes(pem(certificate(signer, signer)))
     other = ec.generate_private_key(ec.SECP256R1())
-    stranger.write_bytes(_pem(_certificate(other, other)))
+    stranger.write_bytes(pem(certificate(other, other)))
     key = ec.generate_private_key(ec.SECP256R1())
     files = {
-        "ssl_cert_file": _pem(_certificate(key, signer)),
+        "ssl_cert_file": pem(certificate(key, signer)),
         "ssl_key_file": key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
@@ -54,7 +54,7 @@ def tls_server(programs: Programs) -> Iterator[TlsServer]:
         yield TlsServer(cluster.shards[0].primary, authority, stranger)
 
 
-def _certificate(key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def certificate(key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     """A certificate for 127.0.0.1, or that of the authority itself where the key signs itself."""
     own = key is signer
     now = dt.datetime.now(dt.UTC)
@@ -79,5 +79,6 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
+def pem(signed: x509.Certificate) -> bytes:
+    """A certificate as a file holds it."""
+    return signed.public_bytes(serialization.Encoding.PEM)

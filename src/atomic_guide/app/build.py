@@ -28,6 +28,8 @@ from atomic_guide.course.keeping.reads import Reads
 from atomic_guide.course.lti.assembly import build_lti
 from atomic_guide.course.lti.practice.platform import close_practice, open_practice
 from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.course.notifications.assembly import build_notifications
+from atomic_guide.course.notifications.feed import Tell
 from atomic_guide.course.video.announce import Announce
 from atomic_guide.course.video.assembly import build_media, media_key
 from atomic_guide.course.video.videos import Parts
@@ -219,7 +221,12 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         for replica in replicas.replicas
     }
     store = Store(data / "objects", settings.assets)
-    parts = Parts(shards, store, Queues(shards, clock, settings.queues), settings.video, clock)
+    queues = Queues(shards, clock, settings.queues)
+    notifications = await build_notifications(
+        shards, clock, queues, where.public_url, (settings.notifications, settings.mail)
+    )
+    notifications.feed.on_tell = _teller(chat.rooms)
+    parts = Parts(shards, store, queues, settings.video, clock, notifications.feed)
     performance = Performance(shards, clock, settings.analytics)
     health.checks["nats"] = Check(_connected(connection), needed=False)
     health.checks["store"] = Check(_has_space(store))
@@ -231,7 +238,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         sessions=sessions,
         forgotten=Forgotten(shards.directory, clock, key, sessions),
         reads=Reads(shards, clock),
-        scores=Scores(shards, clock, settings.analytics, performance.note),
+        scores=Scores(shards, clock, settings.analytics, performance.note, notifications.feed),
         performance=performance,
         health=health,
         lti=build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where)),
@@ -239,6 +246,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
             data, parts, Signer(await media_key(shards, clock), clock, settings.playback), _announcer(chat.rooms)
         ),
         chat=chat,
+        notifications=notifications,
     )
 
 
@@ -254,6 +262,13 @@ def _announcer(rooms: Rooms) -> Announce:
         rooms.announce(key, kind, data, user=user)
 
     return announce
+
+
+def _teller(rooms: Rooms) -> Tell:
+    def tell(key: CourseKey, user: str, data: dict[str, Any]) -> None:
+        rooms.announce(key, "notification", data, user=user)
+
+    return tell
 
 
 def _connected(connection: Connection) -> Callable[[], Awaitable[None]]:

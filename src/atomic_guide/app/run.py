@@ -30,6 +30,7 @@ from atomic_guide.app.processes import Scaled
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
 from atomic_guide.config import Settings
 from atomic_guide.course.membership import roster_worker
+from atomic_guide.course.notifications.mail import mail_worker
 from atomic_guide.engines.queues.worker import Worker
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.forgotten import LOOK_SECONDS
@@ -148,9 +149,12 @@ class _Process:
 
     def _made_workers(self) -> list[Worker]:
         tool, settings = self._built.tool, self._settings.queues
-        rosters = roster_worker(tool.shards, tool.lti, tool.media.queues, tool.clock, settings)
-        rosters.observe = self._jobs.observe
-        return [tool.media.worker(settings, self._jobs.observe), rosters]
+        queues, mailed = tool.media.queues, tool.notifications.contacts.on
+        rosters = roster_worker(tool.shards, tool.lti, queues, tool.clock, settings, mailed=mailed)
+        mails = mail_worker(tool.notifications.mail, tool.shards, queues, tool.clock, settings)
+        for worker in (rosters, mails):
+            worker.observe = self._jobs.observe
+        return [tool.media.worker(settings, self._jobs.observe), rosters, mails]
 
     def root_tasks(self, listener: socket.socket) -> list[Coroutine[Any, Any, None]]:
         """Everything that runs until the end; the process ends when one of them does."""

@@ -143,12 +143,17 @@ async def _import(context: Context, key: CourseKey, file: Path, watch: _Watch, o
     from atomic_guide.clock import SystemClock
     from atomic_guide.course.analytics.imports import Imports, check_file
     from atomic_guide.course.analytics.sources import form_of
+    from atomic_guide.course.notifications.feed import Feed
+    from atomic_guide.engines.queues.jobs import Queues
 
+    clock, settings = SystemClock(), context.settings
     form = options["form"] or form_of(file)
     if options["dry_run"]:
-        return await check_file(file, form, SystemClock(), watch)
+        return await check_file(file, form, clock, watch)
     async with context.open_shards() as shards:
-        return await Imports(shards, SystemClock()).run(key, file, form, watch, again=options["again"])
+        # Open pages hear of it when they next look: a command has no rooms.
+        feed = Feed(shards, clock, Queues(shards, clock, settings.queues), settings.notifications, settings.mail)
+        return await Imports(shards, clock, feed).run(key, file, form, watch, again=options["again"])
 
 
 async def _standings(context: Context, key: CourseKey, user: str | None) -> Standings:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from atomic_guide.clock import Clock
+from atomic_guide.course.notifications.contacts import Arrived, keep_contact
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
@@ -51,12 +52,15 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     role: Literal["instructor", "learner"]
     services: Services
+    email: str = ""
+    locale: str = "en"
 
 
-async def enrol(shards: Shards, clock: Clock, queues: Queues, arrival: Arrival) -> str:
+async def enrol(shards: Shards, clock: Clock, queues: Queues, arrival: Arrival, *, mailed: bool = False) -> str:
     """Store the course and the member of a launch; returns the course's title, also where this launch had none.
 
-    An instructor's launch also has the LMS's roster read, by a job of the same transaction.
+    An instructor's launch also has the LMS's roster read, by a job of the same transaction. The member's address is
+    kept only where e-mail is sent at all (`mailed`).
     """
     now = clock.now()
     place = arrival.key.columns
@@ -81,6 +85,8 @@ async def enrol(shards: Shards, clock: Clock, queues: Queues, arrival: Arrival) 
         stored = await tx.one(QUERIES["put_course"], course)
         await tx.execute(QUERIES["put_member"], member)
         await tx.execute(QUERIES["put_services"], services)
+        if mailed:
+            await keep_contact(tx, arrival.key, Arrived(arrival.user, arrival.email, arrival.locale), now)
         if arrival.role == "instructor" and arrival.services.has_roster:
             await _ask_for_roster(tx, queues, arrival, now)
         return str(stored["title"]) if stored else UNTITLED

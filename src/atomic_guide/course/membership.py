@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from atomic_guide.course.enrolment import QUERIES, QUEUE, ROSTER, services_of
 from atomic_guide.course.keeping.erased import erased_people
+from atomic_guide.course.notifications.contacts import keep_listed
 from atomic_guide.engines.queues.worker import Handler, Worker
 from atomic_guide.errors import Permanent
 
@@ -30,12 +31,16 @@ _CONCURRENCY = 2
 
 
 class RosterJob:
-    """Reads a roster and stores its members, a page at a time; repeating it changes nothing."""
+    """Reads a roster and stores its members, a page at a time; repeating it changes nothing.
 
-    def __init__(self, shards: Shards, lti: Lti, clock: Clock) -> None:
+    `mailed`: where e-mail is sent at all, with the addresses of those who have been here.
+    """
+
+    def __init__(self, shards: Shards, lti: Lti, clock: Clock, *, mailed: bool = False) -> None:
         self._shards = shards
         self._lti = lti
         self._clock = clock
+        self._mailed = mailed
 
     async def run(self, lease: Lease) -> None:
         """Read every page. Raises `Permanent` for a registration that is gone, `GuideError` to try again."""
@@ -61,14 +66,18 @@ class RosterJob:
         async def work(tx: Transaction) -> None:
             await tx.execute_many(QUERIES["put_listed_member"], [row for row in rows if row["user"] not in erased])
             await tx.execute_many(QUERIES["correct_member"], [row for row in rows if row["user"] in erased])
+            if self._mailed:
+                await keep_listed(tx, key, [(one.user, one.email) for one in members if one.user not in erased], now)
 
         if rows:
             await self._shards.of(key).write(work)
 
 
-def roster_worker(shards: Shards, lti: Lti, queues: Queues, clock: Clock, settings: QueueSettings) -> Worker:
+def roster_worker(
+    shards: Shards, lti: Lti, queues: Queues, clock: Clock, settings: QueueSettings, *, mailed: bool = False
+) -> Worker:
     """A worker for the jobs about courses, woken by what this process publishes."""
-    handlers: dict[str, Handler] = {ROSTER: RosterJob(shards, lti, clock)}
+    handlers: dict[str, Handler] = {ROSTER: RosterJob(shards, lti, clock, mailed=mailed)}
     worker = Worker(shards, QUEUE, handlers, concurrency=_CONCURRENCY, clock=clock, settings=settings)
     queues.on_wake(worker.wake)
     return worker

@@ -207,7 +207,8 @@ async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields
     # Before the login is used up: where the page cannot be shown, the same launch can be tried again.
     pages.asset(_COURSE_ENTRY)
     admitted = await tool.lti.launches.admit(checked, secret)
-    title = await enrol(tool.shards, tool.clock, tool.media.queues, admitted.arrival)
+    mailed = tool.notifications.contacts.on
+    title = await enrol(tool.shards, tool.clock, tool.media.queues, admitted.arrival, mailed=mailed)
     if admitted.deep_linking is not None:
         answer = await choice_page(tool, admitted, title)
     else:

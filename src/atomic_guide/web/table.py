@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from atomic_guide.web import chat, entry, health, launch, moderation, openapi, registration, reports, uploads, video
+from atomic_guide.web import (
+    chat,
+    entry,
+    health,
+    launch,
+    moderation,
+    notifications,
+    openapi,
+    registration,
+    reports,
+    uploads,
+    video,
+)
 from atomic_guide.web.routing import Declared
 
 # Starlette takes the first route that matches: /api/video/upload stands before /api/video/{id}.
-PARTS = (entry, launch, registration, chat, moderation, uploads, video, reports, health, openapi)
+PARTS = (entry, launch, registration, chat, moderation, notifications, uploads, video, reports, health, openapi)
 
 DECLARED: list[Declared] = [row for part in PARTS for row in part.calls.declared]
 

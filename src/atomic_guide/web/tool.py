@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from atomic_guide.course.keeping.reads import Reads
     from atomic_guide.course.lti.assembly import Lti
     from atomic_guide.course.lti.practice.platform import PracticePlatform
+    from atomic_guide.course.notifications.assembly import Notifications
     from atomic_guide.course.video.assembly import Media
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.web.chat import Chat
@@ -35,4 +36,5 @@ class Tool(msgspec.Struct, kw_only=True):
     lti: Lti
     media: Media
     chat: Chat
+    notifications: Notifications
     practice: PracticePlatform | None = None

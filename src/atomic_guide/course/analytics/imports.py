@@ -24,6 +24,8 @@ from atomic_guide.course.analytics.columns import Mark, Read
 from atomic_guide.course.analytics.scores import Rejected
 from atomic_guide.course.analytics.sources import Chunk, FileForm, Source, open_source
 from atomic_guide.course.analytics.store import QUERIES, Storing
+from atomic_guide.course.notifications.feed import Posts, Silent
+from atomic_guide.course.notifications.scores import ScoreNews
 from atomic_guide.engines.data.database import Database, Row, Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
@@ -79,9 +81,10 @@ Watch = Callable[[Progress], None]
 class Imports:
     """Imports files into courses."""
 
-    def __init__(self, shards: Shards, clock: Clock) -> None:
+    def __init__(self, shards: Shards, clock: Clock, posts: Posts | None = None) -> None:
         self._shards = shards
         self._clock = clock
+        self._posts = posts or Silent()
 
     async def run(self, key: CourseKey, path: Path, form: FileForm, watch: Watch, *, again: bool = False) -> Progress:
         """Import a file, or what is left of it; one that is finished is not read unless `again`.
@@ -97,7 +100,9 @@ class Imports:
         source = await asyncio.to_thread(open_source, path, form, self._clock.now(), progress.mark)
         try:
             progress = msgspec.structs.replace(progress, size=source.size)
-            storing = _Storing(noted, Storing(self._shards.of(key), key), progress, known)
+            # What was stored before a crash has told already, under the same name.
+            news = ScoreNews(self._posts, key, f"{noted.fingerprint} {form} {progress.started_at!r}")
+            storing = _Storing(noted, Storing(self._shards.of(key), key, news), progress, known)
             await storing.store_all(source, self._clock, watch)
         finally:
             await asyncio.to_thread(source.close)

@@ -9,6 +9,7 @@ an error that ends one part way says in its details how far it came.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
 
@@ -16,12 +17,14 @@ import msgspec
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock
-from atomic_guide.course.analytics.columns import Read, from_rows
+from atomic_guide.course.analytics.columns import Columns, Read, from_rows
 from atomic_guide.course.analytics.forms import read_json
 from atomic_guide.course.analytics.readers import Reader, reader
 from atomic_guide.course.analytics.scores import Rejected
 from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.course.analytics.store import Storing
+from atomic_guide.course.notifications.feed import Posts, Silent
+from atomic_guide.course.notifications.scores import ScoreNews
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
 
@@ -60,17 +63,23 @@ class Scores:
     """Takes the scores of courses."""
 
     def __init__(
-        self, shards: Shards, clock: Clock, settings: AnalyticsSettings, changed: Changed | None = None
+        self,
+        shards: Shards,
+        clock: Clock,
+        settings: AnalyticsSettings,
+        changed: Changed | None = None,
+        posts: Posts | None = None,
     ) -> None:
         self._shards = shards
         self._clock = clock
         self._changed = changed
+        self._posts = posts or Silent()
         self.settings = settings
 
     async def take_json(self, key: CourseKey, body: bytes) -> Taking:
         """Take the JSON form. Raises `Invalid` where the body as a whole cannot be read."""
         read = await asyncio.to_thread(lambda: from_rows(read_json(body, self._clock.now())))
-        taking, storing = Taking(), Storing(self._shards.of(key), key)
+        taking, storing = Taking(), self._storing(key, _activities(read.columns))
         with _telling_how_far(taking):
             for start in range(0, max(1, read.columns.rows), BATCH):
                 part = read.columns.part(start, start + BATCH)
@@ -86,7 +95,7 @@ class Scores:
         return await self._take(key, reader("ndjson", self._clock.now()), pieces)
 
     async def _take(self, key: CourseKey, form: Reader, pieces: AsyncIterator[bytes]) -> Taking:
-        taking, storing = Taking(), Storing(self._shards.of(key), key)
+        taking, storing = Taking(), self._storing(key)
         with _telling_how_far(taking):
             async for part in self._parts(pieces):
                 await self._store(storing, await asyncio.to_thread(form.feed, part), taking)
@@ -96,10 +105,15 @@ class Scores:
     async def _store(self, storing: Storing, read: Read, taking: Taking) -> None:
         changed = 0
         if read.columns.rows:
-            changed, version = await storing.store(read.columns, self._clock.now())
+            changed, version, _ = await storing.store(read.columns, self._clock.now())
             if version is not None and self._changed is not None:
                 self._changed(storing.key, version, set(read.columns.user))
         taking.count(read, changed)
+
+    def _storing(self, key: CourseKey, activities: dict[str, str] | None = None) -> Storing:
+        # A transfer that is sent again whole changes nothing, and so tells nothing: any name will do.
+        news = ScoreNews(self._posts, key, secrets.token_hex(8), activities)
+        return Storing(self._shards.of(key), key, news)
 
     async def _parts(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The body in parts of one size: a network hands over less, a thread should not be woken for it."""
@@ -113,6 +127,14 @@ class Scores:
                 yield bytes(held[:PART])
                 del held[:PART]
         yield bytes(held)
+
+
+def _activities(columns: Columns) -> dict[str, str]:
+    """What the scores of each student are of, where that is one activity."""
+    found: dict[str, str] = {}
+    for user, activity in zip(columns.user, columns.activity, strict=True):
+        found[user] = activity if found.get(user, activity) == activity else ""
+    return found
 
 
 @contextmanager

@@ -18,6 +18,8 @@ import numpy as np
 
 from atomic_guide import errors
 from atomic_guide.course.analytics.columns import Columns
+from atomic_guide.course.notifications.feed import Posted
+from atomic_guide.course.notifications.scores import Attempt, News, ScoreNews
 from atomic_guide.engines.data.database import Database, Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
@@ -41,20 +43,28 @@ class Stored(NamedTuple):
 
     changed: int
     version: int | None
+    told: tuple[News, list[Posted]] | None = None
 
 
 class Storing:
-    """Stores the batches of one course, one after the other."""
+    """Stores the batches of one course, one after the other; `news` tells the students of theirs."""
 
-    def __init__(self, database: Database, key: CourseKey) -> None:
+    def __init__(self, database: Database, key: CourseKey, news: ScoreNews | None = None) -> None:
         self._database = database
+        self._news = news
         self.key = key
         self._merges = 0
         self._pass_over = 1
 
     async def store(self, columns: Columns, now: float, note: Note | None = None) -> Stored:
-        """Store a batch with its note, all or nothing."""
-        batch = _Batch(self.key, columns, now, note)
+        """Store a batch with its note and its news, all or nothing."""
+        stored = await self._store(_Batch(self.key, columns, now, note, self._news))
+        if self._news is not None and stored.told is not None:
+            self._news.committed(*stored.told)
+        return stored
+
+    async def _store(self, batch: _Batch) -> Stored:
+        columns = batch.columns
         if self._merges or columns.rows < _LEAST_APPENDED or _repeats(columns):
             self._merges = max(0, self._merges - 1)
             return await self._database.write(batch.merge)
@@ -75,18 +85,21 @@ class _Batch(NamedTuple):
     columns: Columns
     now: float
     note: Note | None
+    news: ScoreNews | None
 
     async def append(self, tx: Transaction) -> Stored:
         """Store rows that are all new. Raises `Conflict` where one is not."""
+        news = await self._find_news(tx, all_new=True)
         place = tuple(self.key.columns[name] for name in _COLUMNS[:3])
         columns = self.columns
         numbers = (column.tolist() for column in (columns.score, columns.maximum))
         rows = zip(columns.user, columns.activity, columns.at.tolist(), columns.id, *numbers, strict=True)
         await tx.copy_rows("scores", _COLUMNS, [place + row for row in rows])
-        return await self._finish(tx, columns.rows)
+        return await self._finish(tx, columns.rows, news)
 
     async def merge(self, tx: Transaction) -> Stored:
         """Lay rows over those that are there."""
+        news = await self._find_news(tx, all_new=False)
         changed = 0
         has_id = np.array([bool(identity) for identity in self.columns.id], np.bool_)
         for part in _rounds(self.columns.only(~has_id)):
@@ -96,16 +109,25 @@ class _Batch(NamedTuple):
         if has_id.any():
             given = _given(self.columns.only(has_id))
             changed += await tx.execute_columns(QUERIES["add_identified_scores"], given, self.key.columns)
-        return await self._finish(tx, changed)
+        return await self._finish(tx, changed, news)
 
-    async def _finish(self, tx: Transaction, changed: int) -> Stored:
+    async def _find_news(self, tx: Transaction, *, all_new: bool) -> News | None:
+        return None if self.news is None else await self.news.find(tx, _attempts(self.columns), all_new=all_new)
+
+    async def _finish(self, tx: Transaction, changed: int, news: News | None) -> Stored:
         version = None
         if changed:
             row = await tx.one(QUERIES["bump_gradebook"], {**self.key.columns, "now": self.now})
             version = int(row["version"]) if row else None
         if self.note:
             await self.note(tx, changed)
-        return Stored(changed, version)
+        told = (news, await self.news.add(tx, news)) if self.news is not None and news is not None else None
+        return Stored(changed, version, told)
+
+
+def _attempts(columns: Columns) -> Iterator[Attempt]:
+    numbers = (columns.score.tolist(), columns.maximum.tolist())
+    return zip(columns.user, columns.activity, columns.at.tolist(), columns.id, *numbers, strict=True)
 
 
 def _given(columns: Columns) -> dict[str, list[str] | list[float]]:

@@ -34,9 +34,9 @@ PAGE = 1000
 
 _TIMES = {"at", "checked_at", "created_at", "deleted_at", "expires_at", "finished_at", "lease_until", "lifted_at"} | {
     "placed_at", "ready_at", "roster_at", "run_after", "seen_at", "updated_at", "closed_at", "live_until", "mark",
-    "until"
+    "until", "read_at", "off_at"
 }  # fmt: skip
-_JSON = {"answer", "captions", "chapters", "payload", "renditions", "request", "steps"}
+_JSON = {"answer", "captions", "chapters", "data", "payload", "renditions", "request", "steps"}
 _HIDDEN = {"bookmark", "lease_owner", "token", "unique_key"}
 """Columns that are about the machinery, not about anybody."""
 

@@ -81,6 +81,8 @@ SHARD: tuple[Place, ...] = (
         ),
         "unnamed",
     ),
+    Place("notifications", ("user",), ("id", "kind", "subject", "data", "created_at", "read_at"), (), "removed"),
+    Place("mail_contacts", ("user",), ("address", "locale", "language", "off_at", "updated_at"), (), "removed"),
     # That records were read stays known; by whom, or whose, does not.
     Place("record_reads", ("reader", "subject"), (), ("at", "call", "reads"), "unnamed"),
     # A job names a person in its payload, if at all: such jobs are looked up by their text (`MENTIONS`).

@@ -80,6 +80,19 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND moderator =
 UPDATE moderation SET subject = :erased
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :user
 
+-- name: drop_notifications
+-- purpose: Forget what a person was told; their number is bounded.
+DELETE FROM notifications WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+
+-- name: drop_contact
+-- purpose: Forget where a person gets e-mail.
+DELETE FROM mail_contacts WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+
+-- name: drop_old_notifications
+-- purpose: Forget what people were told before a moment.
+DELETE FROM notifications
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND created_at < :before
+
 -- name: drop_scores
 -- purpose: Remove a batch of a person's scores.
 DELETE FROM scores WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user

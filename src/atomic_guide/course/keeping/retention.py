@@ -158,6 +158,7 @@ class Retention:
             (self._settings.dead_letters_days, "drop_old_dead"),
             (self._settings.reads_days, "drop_old_reads"),
             (self._settings.moderation_days, "drop_old_moderation"),
+            (self._settings.notifications_days, "drop_old_notifications"),
         ):
             if days and self._left > 0:
                 total += await self._write(database, query, key, [{"before": self._before(days)}])

@@ -61,6 +61,10 @@ class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, msgspec.Meta(ge=1)] | None,
         setting("When a job that failed for good is forgotten; half a year is long enough to look into it.", "d"),
     ] = 180
+    notifications_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        setting("When an entry of a person's feed goes: a term is over then; none: never.", "d"),
+    ] = 180
     reads_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
         setting(

@@ -82,6 +82,7 @@ class Claims(msgspec.Struct, frozen=True):
     name: LongText | None = None
     given_name: LongText | None = None
     family_name: LongText | None = None
+    email: LongText | None = None
     version: Id | None = msgspec.field(name=f"{_LTI}version", default=None)
     message_type: Id | None = msgspec.field(name=f"{_LTI}message_type", default=None)
     deployment_id: Id | None = msgspec.field(name=f"{_LTI}deployment_id", default=None)

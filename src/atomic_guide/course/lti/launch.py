@@ -70,6 +70,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     name: str
     role: Literal["instructor", "learner"]
+    email: str
     locale: str
     return_url: str | None
     services: Services
@@ -88,6 +89,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
             name=self.name,
             role=self.role,
             services=self.services,
+            email=self.email,
+            locale=self.locale,
         )
 
 
@@ -263,6 +266,7 @@ def _launch(platform: Platform, claims: Claims) -> Launch:
         user=claims.sub or "",
         name=read.name_of(claims),
         role=read.role_of(claims.roles or []),
+        email=claims.email or "",
         locale=read.locale_of(claims),
         return_url=read.return_url_of(claims),
         services=Services(

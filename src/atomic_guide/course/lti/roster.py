@@ -33,6 +33,7 @@ class Member(msgspec.Struct, frozen=True):
     name: str
     role: Literal["instructor", "learner"]
     status: Literal["active", "inactive", "deleted"]
+    email: str = ""
 
 
 class _Listed(msgspec.Struct, frozen=True):
@@ -42,6 +43,7 @@ class _Listed(msgspec.Struct, frozen=True):
     name: LongText | None = None
     given_name: LongText | None = None
     family_name: LongText | None = None
+    email: LongText | None = None
 
 
 class _Container(msgspec.Struct, frozen=True):
@@ -112,4 +114,5 @@ def _member(listed: _Listed) -> Member:
         name=read.name_of(who),
         role=read.role_of(listed.roles),
         status="deleted" if status == "deleted" else "inactive" if status == "inactive" else "active",
+        email=listed.email or "",
     )

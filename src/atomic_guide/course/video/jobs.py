@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from atomic_guide.course.notifications.notice import video_failed, video_ready
 from atomic_guide.course.video.ladder import Rung, ladder
 from atomic_guide.course.video.transcode import Transcoder
 from atomic_guide.course.video.videos import (
@@ -33,6 +34,8 @@ from atomic_guide.engines.queues.lease import LeaseLost
 from atomic_guide.errors import NotFound, Permanent
 
 if TYPE_CHECKING:
+    from atomic_guide.course.notifications.feed import Posted
+    from atomic_guide.course.notifications.notice import Notice
     from atomic_guide.course.video.announce import Announce
     from atomic_guide.course.video.probe import Source
     from atomic_guide.engines.data.database import Transaction
@@ -74,10 +77,11 @@ class Progressing:
         row = {name: value for name, value in msgspec.structs.asdict(self.video).items() if name in _STATE}
         row |= {"steps": to_text(self.video.steps), "renditions": to_text(self.video.renditions)}
 
-        async def work(tx: Transaction) -> None:
+        async def work(tx: Transaction) -> list[Posted]:
             await tx.execute(QUERIES["note_state"], {**self.key.columns, "id": self.video.id, **row})
+            return await self._post_ready(tx) if self.video.status == "ready" != before.status else []
 
-        await self._lease.write(work)
+        self._parts.posts.tell(self.key, await self._lease.write(work))
         for_all = self.video.status != before.status and self.video.watchable
         await self._tell(None if for_all else self.video.uploader)
 
@@ -101,6 +105,13 @@ class Progressing:
 
         await self._lease.write(work)
         await self._tell(self.video.uploader)
+
+    async def _post_ready(self, tx: Transaction) -> list[Posted]:
+        # Captions may have come, and the title may have changed, while this worker was at work.
+        row = await tx.one(QUERIES["find_video"], {**self.key.columns, "id": self.video.id})
+        now = read_video(row) if row is not None else self.video
+        notices = video_ready(now.id, now.title, now.uploader, self._lease.job.id, captions=bool(now.captions))
+        return await self._parts.posts.add(tx, self.key, notices)
 
     async def _tell(self, user: str | None) -> None:
         await self._announce(self.key, "video", announcement(self.video), user=user)
@@ -152,14 +163,15 @@ class Transcode:
         ]
         params = {**job.key.columns, "id": job.subject, "reason": reason, "steps": to_text(steps)}
         await tx.execute(QUERIES["fail_video"], params)
+        await self._parts.posts.add(tx, job.key, _failed(read_video(row), job, reason))
 
     async def buried(self, job: Job, reason: str) -> None:
         """Tell the uploader."""
-        del reason
         row = await self._parts.shards.of(job.key).one(QUERIES["find_video"], {**job.key.columns, "id": job.subject})
         if row is not None:
             video = read_video(row)
             await self._announce(job.key, "video", announcement(video), user=video.uploader)
+            await self._parts.posts.tell_stored(job.key, _failed(video, job, reason))
 
     async def _exists(self, job: Job) -> bool:
         params = {**job.key.columns, "id": job.subject}
@@ -247,6 +259,11 @@ class Erase:
 
     async def buried(self, job: Job, reason: str) -> None:
         """As above."""
+
+
+def _failed(video: Video, job: Job, reason: str) -> list[Notice]:
+    # A replayed job keeps its id; its token counts the attempts of all its lives.
+    return video_failed(video.id, video.title, video.uploader, f"{job.id} {job.token}", reason)
 
 
 def _steps_of(video: Video, rungs: list[Rung]) -> list[Step]:

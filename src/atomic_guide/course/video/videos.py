@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from atomic_guide.course.notifications.feed import Posts, Silent
 from atomic_guide.course.video.captions import Captions, check_captions, check_language, label_of
 from atomic_guide.course.video.chapters import Chapter, check_chapters
 from atomic_guide.course.video.transcode import Rendition
@@ -105,6 +106,7 @@ class Parts(NamedTuple):
     queues: Queues
     settings: VideoSettings
     clock: Clock
+    posts: Posts = Silent()
 
 
 class Videos:
@@ -116,6 +118,7 @@ class Videos:
         self._queues = parts.queues
         self._settings = parts.settings
         self._clock = parts.clock
+        self._posts = parts.posts
 
     async def of_course(self, key: CourseKey) -> list[Video]:
         """The newest videos of a course, at most `LISTED`."""
@@ -205,6 +208,7 @@ class Videos:
                 raise NotFound(f"there is no video {video} in this course")
             await self._queues.cancel(tx, key, video)
             await self._queues.forget(tx, key, video)
+            await self._posts.withdraw(tx, key, video)
             await self._queues.publish(
                 tx, key, NewJob(queue=QUEUE, kind=ERASE, subject=f"erase {video}", payload={"video": video}, delay=60.0)
             )
@@ -219,6 +223,8 @@ class Videos:
             others = [one for one in read_video(_known(row, video)).captions if one.lang != language]
             captions = sorted([*others, *([entry] if entry else [])], key=lambda one: one.lang)
             await tx.execute(QUERIES["set_captions"], {**key.columns, "id": video, "captions": to_text(captions)})
+            if captions:
+                await self._posts.settle(tx, key, "captions.missing", video)
 
         await self._shards.of(key).write(work)
 

@@ -333,6 +333,42 @@ Table(
     Column("finished_at", Double),
 )
 
+# --- notifications (owner: course/notifications) --------------------------------------------
+
+Table(
+    "notifications",
+    shard_metadata,
+    # What a person is told in the page; the id is made from the cause, so that a cause tells once.
+    *_course_key(),
+    Column("user", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    # What it is about, such as a video's id; empty where that is the course.
+    Column("subject", Text, nullable=False),
+    # JSON: what its sentence needs besides.
+    Column("data", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("read_at", Double),
+    Index("notifications_newest", "bucket", "tenant", "course", "user", "created_at", "id"),
+    Index("notifications_subject", "bucket", "tenant", "course", "subject"),
+)
+
+Table(
+    "mail_contacts",
+    shard_metadata,
+    # Where people get e-mail; filled only while the settings name a mail server.
+    *_course_key(),
+    Column("user", Text, primary_key=True),
+    # Empty where the LMS told none.
+    Column("address", Text, nullable=False),
+    # The LMS's language for the person, and the one chosen in the page, empty where none was.
+    Column("locale", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    # Set while the person wants no e-mail about this course.
+    Column("off_at", Double),
+    Column("updated_at", Double, nullable=False),
+)
+
 # --- keeping (owner: course/keeping) --------------------------------------------------------
 
 Table(

@@ -1,0 +1,133 @@
+"""Handing an e-mail to the mail server, and what its answer means for the job.
+
+    refused for good        this recipient, this message: a reply 5xx to MAIL, RCPT or DATA
+    an attempt that failed  a reply 4xx to them, or no reply after the message has begun
+    trouble of the machine  no connection, a greeting or sign-in that is refused, a certificate that is not trusted: the
+                            message is not at fault, so it waits until somebody has mended that
+
+A connection that breaks after the message was sent leaves open whether it was taken. It is sent again, under the same
+Message-ID, so that a mailbox can tell; that it counts as an attempt bounds how often.
+
+No text of the server goes into an error: it repeats addresses. The code does, and the enhanced one (RFC 3463).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import ssl
+from typing import TYPE_CHECKING
+
+import aiosmtplib
+
+from atomic_guide.errors import MachineTrouble, Permanent, RetryLater
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    from atomic_guide.course.notifications.settings import MailSettings
+
+_FIRST_PERMANENT = 500
+_SIGN_IN = {530, 534, 535, 538}
+"""Replies about signing in (RFC 4954): the settings are to be mended, then the same message goes."""
+
+_SETTINGS_SECONDS = 900.0
+"""When to try again where the settings are at fault: somebody has to notice and mend them."""
+
+_WHOLE = 3
+"""A delivery may take this many times the limit of one answer: greeting, sign-in, recipient, message."""
+
+_ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
+
+
+class MailServer:
+    """The mail server of the settings, which must name one."""
+
+    def __init__(self, settings: MailSettings) -> None:
+        self._settings = settings
+        self._context: ssl.SSLContext | None = None
+
+    async def send(self, message: EmailMessage, recipient: str) -> None:
+        """Deliver a message on a connection of its own. Raises `Permanent`, `RetryLater` or `MachineTrouble`."""
+        client = await self._client()
+        try:
+            async with asyncio.timeout(_WHOLE * self._settings.timeout_seconds):
+                await self._enter(client)
+                await self._hand_over(client, message, recipient)
+        except TimeoutError as error:
+            raise RetryLater(self._silent) from error
+        finally:
+            client.close()
+
+    async def _client(self) -> aiosmtplib.SMTP:
+        settings = self._settings
+        if self._context is None and settings.security != "none":
+            self._context = await asyncio.to_thread(ssl.create_default_context, cafile=settings.ca_file)
+        return aiosmtplib.SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            timeout=settings.timeout_seconds,
+            use_tls=settings.security == "tls",
+            start_tls=settings.security == "starttls",
+            tls_context=self._context,
+            # Else it would look its own name up in DNS, and tell it.
+            local_hostname=(settings.sender or "").rpartition("@")[2],
+        )
+
+    async def _enter(self, client: aiosmtplib.SMTP) -> None:
+        """Connect and sign in; nothing was said of the message yet."""
+        settings = self._settings
+        try:
+            await client.connect()
+            if settings.username is not None and settings.password is not None:
+                await client.login(settings.username, settings.password)
+        except aiosmtplib.SMTPAuthenticationError as error:
+            raise _misconfigured(f"refused the sign-in ({_codes(error.code, error.message)})") from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise MachineTrouble(f"the mail server answered {_codes(error.code, error.message)}") from error
+        except (aiosmtplib.SMTPTimeoutError, TimeoutError) as error:
+            raise MachineTrouble(self._silent) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            if isinstance(error.__cause__, ssl.SSLError) or isinstance(error, ssl.SSLError):
+                raise _misconfigured("shows a certificate that is not trusted; see mail.ca_file") from error
+            if any(word in str(error).casefold() for word in ("tls", "auth")):
+                raise _misconfigured("does not offer what mail.security or mail.username ask for") from error
+            raise MachineTrouble(f"the mail server cannot be reached ({type(error).__name__})") from error
+
+    async def _hand_over(self, client: aiosmtplib.SMTP, message: EmailMessage, recipient: str) -> None:
+        try:
+            await client.send_message(message, sender=self._settings.sender, recipients=[recipient])
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            raise _failure("the recipient", error.recipients[0]) from error
+        except aiosmtplib.SMTPSenderRefused as error:
+            raise _failure("the sender", error) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise _failure("the message", error) from error
+        except (aiosmtplib.SMTPTimeoutError, TimeoutError) as error:
+            raise RetryLater(self._silent) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise RetryLater(f"the connection to the mail server broke ({type(error).__name__})") from error
+        # It has said that it has the message; how it says goodbye changes nothing.
+        with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+            await client.quit()
+
+    @property
+    def _silent(self) -> str:
+        return f"the mail server did not answer within {self._settings.timeout_seconds:g} s"
+
+
+def _failure(what: str, reply: aiosmtplib.SMTPResponseException) -> Permanent | RetryLater | MachineTrouble:
+    said = f"refused {what} ({_codes(reply.code, reply.message)})"
+    if reply.code in _SIGN_IN:
+        return _misconfigured(said)
+    return (Permanent if reply.code >= _FIRST_PERMANENT else RetryLater)(f"the mail server {said}")
+
+
+def _misconfigured(said: str) -> MachineTrouble:
+    return MachineTrouble(f"the mail server {said}", _SETTINGS_SECONDS)
+
+
+def _codes(code: int, text: str) -> str:
+    enhanced = _ENHANCED.search(text)
+    return f"{code} {enhanced[0]}" if enhanced else str(code)
