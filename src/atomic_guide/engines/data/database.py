@@ -67,6 +67,12 @@ class Transaction(Protocol):
         """
         ...
 
+    async def read_columns(
+        self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params | None = None
+    ) -> list[Row]:
+        """As `execute_columns`, for a statement with `RETURNING`: the rows that it returns, in no order."""
+        ...
+
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         """The rows for each set of parameters, in their order: one round trip where the engine has any."""
         ...

@@ -18,7 +18,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -124,6 +124,14 @@ def insertion(table: str, columns: Sequence[str]) -> str:
     return f'INSERT INTO "{table}" ({names}) VALUES ({", ".join("?" * len(columns))})'  # noqa: S608 - as said
 
 
+def _rows(names: Sequence[str], columns: Mapping[str, Sequence[Any]], same: Params) -> Iterator[tuple[Any, ...]]:
+    """The parameters of each row as tuples.
+
+    With a dictionary for each, 100,000 rows of six columns took 0.40 s of CPU in place of 0.13.
+    """
+    return zip(*(columns[name] if name in columns else itertools.repeat(same[name]) for name in names), strict=False)
+
+
 class _SqliteTransaction:
     """A transaction on the writer's connection; its methods never suspend."""
 
@@ -151,10 +159,17 @@ class _SqliteTransaction:
     ) -> int:
         if not count_rows(columns):
             return 0
-        # Tuples: with a dictionary for each row, 100,000 rows of six columns took 0.40 s of CPU in place of 0.13.
-        statement, same = query.sqlite_numbered, params or {}
-        values = [columns[name] if name in columns else itertools.repeat(same[name]) for name in statement.names]
-        return self._connection.executemany(statement.sql, zip(*values, strict=False)).rowcount
+        statement = query.sqlite_numbered
+        return self._connection.executemany(statement.sql, _rows(statement.names, columns, params or {})).rowcount
+
+    async def read_columns(
+        self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params | None = None
+    ) -> list[Row]:
+        statement = query.sqlite_numbered
+        found: list[Row] = []
+        for row in _rows(statement.names, columns, params or {}) if count_rows(columns) else ():
+            found += cast("list[Row]", self._connection.execute(statement.sql, row).fetchall())
+        return found
 
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         return [cast("list[Row]", self._connection.execute(query.sqlite, each).fetchall()) for each in params]

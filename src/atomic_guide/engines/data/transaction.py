@@ -71,6 +71,12 @@ class PostgresTransaction:
         given = arguments(statement, {**(params or {}), **columns})
         return _changed(await self._ask(self._connection.execute(statement.sql, *given)))
 
+    async def read_columns(
+        self, query: Query, columns: Mapping[str, Sequence[Any]], params: Params | None = None
+    ) -> list[Row]:
+        """One statement, and an array for each column."""
+        return await self.read(query, {**(params or {}), **columns}) if count_rows(columns) else []
+
     async def read_each(self, query: Query, params: Sequence[Params]) -> list[list[Row]]:
         """One statement for all sets of parameters."""
         return await self._ask(read_each(self._connection, query, params)) if params else []
