@@ -9,6 +9,7 @@ shards moves a fifth of them, where `hash % n` moves four fifths.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -53,6 +54,16 @@ class Map(NamedTuple):
 def bucket_of(tenant: str, context: str) -> int:
     """The bucket of a course, 0..4095."""
     return xxhash.xxh3_64_intdigest(f"{tenant}/{context}".encode()) & (BUCKETS - 1)
+
+
+def zone_tenant(zone: str) -> str:
+    """The tenant of what belongs to a zone and to no LMS, such as a job of the system's own; no LMS is called so."""
+    return f"@{zone}"
+
+
+def zone_of(tenant: str, zones: Mapping[str, str], otherwise: str) -> str:
+    """The residency zone of a tenant; `zones` are those that have been given one."""
+    return tenant[1:] if tenant.startswith("@") else zones.get(tenant, otherwise)
 
 
 def assign(shards: list[str], buckets: int = BUCKETS) -> list[str]:

@@ -21,7 +21,7 @@ from atomic_guide import errors
 from atomic_guide.engines.data.bookmark import EVERYWHERE, Seal
 from atomic_guide.engines.data.database import Engine, Params, Row, Target, Transaction, Work
 from atomic_guide.engines.data.ownership import QUERIES, Fence, fenced, over_all
-from atomic_guide.engines.data.placement import BUCKETS, CourseKey, Map, assign
+from atomic_guide.engines.data.placement import BUCKETS, CourseKey, Map, assign, zone_of
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.replicas import ReplicaSet
 from atomic_guide.engines.data.session import FIRST_PRIMARY, Session, opened
@@ -71,13 +71,13 @@ class Shards:
 
     def zone_of(self, tenant: str) -> str:
         """The residency zone of a tenant."""
-        return self._map.zones.get(tenant, DEFAULT_ZONE)
+        return zone_of(tenant, self._map.zones, DEFAULT_ZONE)
 
     def place(self, key: CourseKey) -> Place:
         """Where a course is. Raises `Unavailable` where the map names a shard that is not configured."""
         found = self._map.overrides.get((key.tenant, key.course)) if self._map.overrides else None
         if found is None:
-            zone = self._map.zones.get(key.tenant, DEFAULT_ZONE) if self._map.zones else DEFAULT_ZONE
+            zone = zone_of(key.tenant, self._map.zones, DEFAULT_ZONE)
             try:
                 found = self._map.buckets[zone][key.bucket]
             except KeyError:
