@@ -150,9 +150,11 @@ async def _seed_person(shards: Shards, data: Path, key: CourseKey, user: str, ma
     (data / "uploads").mkdir(exist_ok=True)
     (data / "uploads" / upload).write_text(f"half of {mark}", encoding="utf-8")
     job = {"id": f"j{number}", "queue": "video", "kind": "note", "subject": "x", "payload": json.dumps({"to": user})}
-    state = {"state": "done", "priority": 0.0, "attempts": 1, "max_attempts": 5, "run_after": 0.0, "lease_until": 0.0}
+    state = {"state": "dead", "priority": 0.0, "attempts": 1, "max_attempts": 5, "run_after": 0.0, "lease_until": 0.0}
     rest = {"lease_owner": "", "token": 1, "progress": 1.0, "created_at": NOW, "finished_at": NOW}
     await put(shards, key, "jobs", **job, **state, **rest)
+    ended = {"id": f"e{number}", "queue": "media", "kind": "note", "subject": user, "state": "done", "attempts": 1}
+    await put(shards, key, "ended_jobs", **ended, created_at=NOW, ended_at=NOW)
     read = {"at": NOW, "call": "performance", "reads": 1}
     await put(shards, key, "record_reads", **read, reader="teacher", subject=user)
     await put(shards, key, "record_reads", **read, reader=user, subject="")

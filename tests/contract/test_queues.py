@@ -15,8 +15,10 @@ from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import claim, release_leases
 from atomic_guide.engines.queues.deadletter import DeadLetters
-from atomic_guide.engines.queues.jobs import QUERIES, Job, NewJob, Queues
+from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
+from atomic_guide.engines.queues.overview import count_jobs
+from atomic_guide.engines.queues.priority import Facts
 from atomic_guide.engines.queues.settings import QueueRules
 from atomic_guide.engines.queues.worker import Handler, Worker
 from atomic_guide.errors import NotFound, Permanent, RetryLater
@@ -25,13 +27,14 @@ from tests.postgres import Cluster
 from tests.queueing import declaring
 
 SETTINGS = declaring(
-    q=QueueRules(max_attempts=3, retry_first_seconds=1, retry_most_seconds=600),
+    q=QueueRules(spacing_seconds=0.5, max_attempts=3, retry_first_seconds=1, retry_most_seconds=600),
     lease_seconds=30,
     heartbeat_seconds=0.1,
     poll_seconds=0.05,
     handover_seconds=0,
 )
 LEASES = Query("leases", "The end of every lease.", {None: "SELECT lease_until FROM jobs WHERE state = 'running'"})
+NONE = Facts()
 COURSES = [CourseKey.of("tenant", f"course-{number}") for number in range(8)]
 
 
@@ -57,9 +60,9 @@ class Installation:
         self.observed: list[str] = []
 
     async def publish(
-        self, key: CourseKey, subject: str = "s", unique_key: str | None = None, priority: float = 0
+        self, key: CourseKey, subject: str = "s", unique_key: str | None = None, facts: Facts = NONE
     ) -> str | None:
-        job = NewJob(queue="q", kind="k", subject=subject, unique_key=unique_key, priority=priority)
+        job = NewJob(queue="q", kind="k", subject=subject, unique_key=unique_key, facts=facts)
 
         async def work(tx: Transaction) -> str | None:
             return await self.queues.publish(tx, key, job)
@@ -92,8 +95,8 @@ class Installation:
             await asyncio.wait_for(task, 10)
 
     async def states(self) -> list[str]:
-        rows = [row for shard in self.shards.all() for row in await shard.read(QUERIES["count_jobs"])]
-        return sorted(row["state"] for row in rows for _ in range(row["jobs"]))
+        found = await count_jobs(self.shards)
+        return sorted(row["state"] for row in found.jobs for _ in range(row["jobs"]))
 
     async def until_extended(self, key: CourseKey) -> None:
         """Wait for a heartbeat since the clock was moved."""
@@ -176,7 +179,7 @@ async def test_the_best_priority_goes_first_over_all_shards_then_the_longest_wai
     for number, key in enumerate(COURSES):
         await installation.publish(key, f"low-{number}")
         installation.clock.advance(1)
-    await installation.publish(COURSES[-1], "high", priority=5)
+    await installation.publish(COURSES[-1], "high", facts=Facts(live=True))
     first, *others = await installation.claim(limit=1), *await installation.claim(limit=3)
     assert [lease.job.subject for lease in first] == ["high"]
     assert sorted(lease.job.subject for lease in others) == ["low-0", "low-1", "low-2"]

@@ -26,7 +26,7 @@ QUERIES = parse_queries(
 SELECT "user", name, role FROM members ORDER BY "user"
 -- name: jobs
 -- purpose: Every job and how it stands.
-SELECT kind, state FROM jobs
+SELECT kind, state FROM jobs UNION ALL SELECT kind, state FROM ended_jobs
 """,
     "here",
 )

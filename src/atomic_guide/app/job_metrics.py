@@ -44,7 +44,7 @@ class JobMetrics:
 
     async def look(self, shards: Shards, clock: Clock) -> None:
         """Count the jobs of all shards; for a root task."""
-        found = await count_jobs(shards)
+        found = await count_jobs(shards, ended=False)
         self._missing.set(len(found.missing))
         if found.missing:
             # A part would look like queues that empty; the last whole count stays.

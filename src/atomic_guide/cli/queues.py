@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,10 +12,12 @@ from atomic_guide.cli.options import Context, data_options
 if TYPE_CHECKING:
     from atomic_guide.engines.queues.overview import Overview
 
+_STATES = ("queued", "delayed", "blocked", "running", "dead", "done", "cancelled")
+
 
 @click.command()
 @data_options
-@click.option("--state", metavar="STATE", help="List the jobs of a state: queued, running, done, dead or cancelled.")
+@click.option("--state", metavar="STATE", help=f"List the jobs of a state: {', '.join(_STATES)}.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most jobs to list (default 100).")
 def command(context: Context, state: str | None, limit: int) -> None:
     """Count the jobs of every queue by state, or list those of one state. Works beside a running server."""
@@ -27,15 +29,14 @@ def command(context: Context, state: str | None, limit: int) -> None:
     if state not in _STATES:
         raise click.UsageError(f"--state is one of {', '.join(_STATES)}")
     rows, missing = asyncio.run(_listed(context, state, limit))
-    lines = [
-        f"{row['id']}  {row['kind']:18} {row['subject']:20} {row['progress']:4.0%}"
-        f"  attempt {row['attempts']}/{row['max_attempts']}  {row['created_at']}"
-        for row in rows
-    ]
-    context.emit_found("jobs", rows, "\n".join(lines) or f"no job is {state}", missing)
+    context.emit_found("jobs", rows, "\n".join(map(_line, rows)) or f"no job is {state}", missing)
 
 
-_STATES = ("queued", "running", "done", "dead", "cancelled")
+def _line(row: dict[str, Any]) -> str:
+    """A job for people; of one that has ended it is not kept how far it was."""
+    progress = f"{row['progress']:4.0%}" if "progress" in row else "    "
+    attempts = f"{row['attempts']}/{row['max_attempts']}" if "max_attempts" in row else f"{row['attempts']}"
+    return f"{row['id']}  {row['kind']:18} {row['subject']:20} {progress}  attempt {attempts}  {row['created_at']}"
 
 
 async def _counts(context: Context) -> Overview:

@@ -34,9 +34,12 @@ _ROUNDS = 5
 
 _PERSON = (
     *("drop_member", "drop_answers", "drop_mute", "drop_posting_mark", "unname_moderators", "unname_moderated"),
-    *("unname_videos", "drop_notifications", "drop_contact", "drop_mentions", "bump_gradebook"),
+    *("unname_videos", "drop_notifications", "drop_contact", "drop_mentions", "drop_ended_mentions", "bump_gradebook"),
 )
 """What is done once for a person in a course, after what goes in batches."""
+
+
+_JOBS_OF = ("drop_jobs_of", "drop_ended_jobs_of")
 
 
 class Forgetter:
@@ -127,7 +130,7 @@ class Forgetter:
     async def _drop_upload(self, database: Database, key: CourseKey, upload: str) -> None:
         (self._spool / upload).unlink(missing_ok=True)
         await self._store.delete_prefix(prefix_of(key, upload))
-        for query in ("drop_row_of_upload", "drop_jobs_of"):
+        for query in ("drop_row_of_upload", *_JOBS_OF):
             await database.write(_executing(QUERIES[query], {**key.columns, "id": upload}))
 
     async def _drop_video(self, database: Database, key: CourseKey, video: str) -> None:
@@ -135,7 +138,7 @@ class Forgetter:
             await self._videos.delete(key, video)
         except NotFound:
             await self._store.delete_prefix(prefix_of(key, video))
-        for query in ("drop_row_of_video", "drop_jobs_of"):
+        for query in ("drop_row_of_video", *_JOBS_OF):
             await database.write(_executing(QUERIES[query], {**key.columns, "id": video}))
 
     async def _unname_reads(self, database: Database, params: dict[str, Any]) -> None:

@@ -89,11 +89,20 @@ SHARD: tuple[Place, ...] = (
     Place(
         "jobs",
         (),
-        ("subject", "payload", "error", "bookmark", "unique_key"),
+        ("subject", "payload", "error", "bookmark", "unique_key", "kept_key", "order_key"),
         (
-            *("id", "queue", "kind", "state", "priority", "attempts", "max_attempts", "run_after", "lease_until"),
-            *("lease_owner", "token", "progress", "created_at", "finished_at"),
+            *("id", "queue", "kind", "state", "priority", "why", "boost", "rank", "tag", "spacing", "attempts"),
+            *("max_attempts", "run_after", "lease_until", "lease_owner", "token", "progress", "created_at"),
+            "finished_at",
         ),
+        "removed",
+    ),
+    # What the job carried is gone; it may have been about a person.
+    Place(
+        "ended_jobs",
+        ("subject",),
+        (),
+        ("id", "queue", "kind", "state", "attempts", "created_at", "ended_at"),
         "removed",
     ),
 )

@@ -41,6 +41,10 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND (subject = 
 DELETE FROM jobs
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND (subject = :user OR strpos(payload, :mention) > 0)
 
+-- name: drop_ended_mentions
+-- purpose: Remove what is told of a course's ended jobs about a person.
+DELETE FROM ended_jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :user
+
 -- name: drop_member
 -- purpose: A person is no member of a course any more.
 DELETE FROM members WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
@@ -133,6 +137,10 @@ DELETE FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :cou
 -- name: drop_jobs_of
 -- purpose: Remove every job about a video or an upload.
 DELETE FROM jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :id
+
+-- name: drop_ended_jobs_of
+-- purpose: Remove what is told of the ended jobs of a video or an upload.
+DELETE FROM ended_jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :id
 
 -- name: unname_videos
 -- purpose: Keep the lectures that a person uploaded, without the person and the name of their file.

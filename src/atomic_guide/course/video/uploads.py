@@ -197,7 +197,7 @@ class Uploads:
                 return False
             await self._check_quota(tx, key, upload.length)
             await tx.execute(QUERIES["add_video"], {**key.columns, **video})
-            await publish_transcode(parts.queues, tx, key, upload.id)
+            await publish_transcode(parts.queues, tx, key, upload.id, parts.clock.now())
             return True
 
         if await parts.shards.of(key).write(work):

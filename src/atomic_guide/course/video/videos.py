@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from atomic_guide.course.notifications.feed import Posts, Silent
+from atomic_guide.course.precedence import facts_of
 from atomic_guide.course.video.captions import Captions, check_captions, check_language, label_of
 from atomic_guide.course.video.chapters import Chapter, check_chapters
 from atomic_guide.course.video.transcode import Rendition
@@ -188,7 +189,7 @@ class Videos:
             if not await tx.execute(QUERIES["requeue_video"], {**key.columns, "id": video}):
                 return False
             if not await self._queues.replay(tx, key, video, TRANSCODE):
-                await publish_transcode(self._queues, tx, key, video)
+                await publish_transcode(self._queues, tx, key, video, self._clock.now())
             return True
 
         if not await self._shards.of(key).write(work):
@@ -209,9 +210,15 @@ class Videos:
             await self._queues.cancel(tx, key, video)
             await self._queues.forget(tx, key, video)
             await self._posts.withdraw(tx, key, video)
-            await self._queues.publish(
-                tx, key, NewJob(queue=QUEUE, kind=ERASE, subject=f"erase {video}", payload={"video": video}, delay=60.0)
+            erasure = NewJob(
+                queue=QUEUE,
+                kind=ERASE,
+                subject=f"erase {video}",
+                payload={"video": video},
+                delay=60.0,
+                order_key=order_of(video),
             )
+            await self._queues.publish(tx, key, erasure)
 
         await self._shards.of(key).write(work)
         await self._store.delete_prefix(prefix)
@@ -229,10 +236,23 @@ class Videos:
         await self._shards.of(key).write(work)
 
 
-async def publish_transcode(queues: Queues, tx: Transaction, key: CourseKey, video: str) -> None:
-    """Publish a video's processing in the transaction of its row."""
-    job = NewJob(queue=QUEUE, kind=TRANSCODE, subject=video, unique_key=f"{TRANSCODE}:{video}")
+async def publish_transcode(queues: Queues, tx: Transaction, key: CourseKey, video: str, now: float) -> None:
+    """Publish a video's processing in the transaction of its row, behind the earlier steps of the same video."""
+    row = _known(await tx.one(QUERIES["find_video"], {**key.columns, "id": video}), video)
+    job = NewJob(
+        queue=QUEUE,
+        kind=TRANSCODE,
+        subject=video,
+        facts=await facts_of(tx, key, row["uploader"], now, duration=row["duration"]),
+        unique_key=f"{TRANSCODE}:{video}",
+        order_key=order_of(video),
+    )
     await queues.publish(tx, key, job)
+
+
+def order_of(video: str) -> str:
+    """The order key of everything that is done to a video: one step at a time, as they were asked for."""
+    return f"video:{video}"
 
 
 def _known(row: Row | None, video: str) -> Row:

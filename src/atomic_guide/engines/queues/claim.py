@@ -1,51 +1,91 @@
-"""Choosing and taking the next jobs, over all shards: the best priority first, then the longest wait."""
+"""Choosing and taking the next jobs, over all shards, in the order of their ranks (priority.py).
+
+Claiming reads as many entries of one index as it takes jobs, whatever has ended, is delayed or is running: each state
+has an index of its own. What has come due and what a dead worker held is put into the order first, some at a time.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from atomic_guide.engines.queues.jobs import QUERIES, Job
+from atomic_guide.engines.queues.jobs import QUERIES, Job, read_tags
 from atomic_guide.engines.queues.lease import Lease
+from atomic_guide.engines.queues.priority import Turns
 from atomic_guide.errors import GuideError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from atomic_guide.engines.data.database import Database, Transaction
+    from atomic_guide.engines.data.database import Database, Row, Transaction
     from atomic_guide.engines.data.shards import Shards
 
 _log = structlog.get_logger(__name__)
 
+READIED_AT_ONCE = 500
+"""Delayed jobs that get their place, and expired leases that are ended, in one transaction: 10 ms of a writer."""
+
 
 async def claim(shards: Shards, queue: str, owner: str, limit: int, times: tuple[float, float]) -> list[Lease]:
-    """Take up to `limit` jobs for `owner`; `times` are now and the end of the lease.
+    """Take up to `limit` jobs for `owner`, in their order; `times` are now and the end of the lease.
 
-    Each shard is asked for its best candidates first, so that the order holds over all of them and a shard
+    Each shard is asked for its heads first, so that the order holds over all of them and a shard
     with nothing to do costs one short read. A shard that does not answer is passed over: the others' jobs go on,
     and what was taken from them is not lost with the error.
     """
     now, lease_until = times
     peeked = {"queue": queue, "now": now, "limit": limit}
-    candidates: list[tuple[float, float, int]] = []
+    heads: list[tuple[float, int]] = []
     every = shards.all()
     for number, shard in enumerate(every):
         with _passing_over(shard):
-            rows = await shard.read(QUERIES["peek_jobs"], peeked)
-            candidates += [(-row["priority"], row["created_at"], number) for row in rows]
-    taken: list[Lease] = []
-    for number, count in Counter(number for *_, number in sorted(candidates)[:limit]).items():
-        params = {**peeked, "limit": count, "owner": owner, "lease_until": lease_until}
+            heads += [(rank, number) for rank in await _ranks(shard, peeked)]
+    taken: list[tuple[float, Lease]] = []
+    for number, count in Counter(number for _, number in sorted(heads)[:limit]).items():
+        params = {"queue": queue, "limit": count, "owner": owner, "lease_until": lease_until}
 
-        async def work(tx: Transaction, params: dict[str, object] = params) -> list[Job]:
-            return [Job.of(row) for row in await tx.read(QUERIES["claim_jobs"], params)]
+        async def work(tx: Transaction, params: dict[str, Any] = params) -> list[Row]:
+            return await tx.read(QUERIES["claim_jobs"], params)
 
         with _passing_over(every[number]):
-            taken += [Lease(job, owner, shards, every[number].shard) for job in await every[number].write(work)]
-    return taken
+            rows = await every[number].write(work)
+            taken += [(row["rank"], Lease(Job.of(row), owner, shards, every[number].shard)) for row in rows]
+    return [lease for _, lease in sorted(taken, key=lambda pair: pair[0])]
+
+
+async def _ranks(shard: Database, peeked: dict[str, Any]) -> list[float]:
+    """The ranks of a shard's heads, after what has come due and what was left lying are among them."""
+    rows = await shard.read(QUERIES["peek_jobs"], peeked)
+    if any(row["kind"] != "ready" for row in rows):
+
+        async def work(tx: Transaction) -> None:
+            await make_ready(tx, peeked["queue"], peeked["now"])
+
+        await shard.write(work)
+        rows = await shard.read(QUERIES["peek_jobs"], peeked)
+    return [row["rank"] for row in rows if row["kind"] == "ready"]
+
+
+async def make_ready(tx: Transaction, queue: str, now: float) -> None:
+    """Give delayed jobs whose time has come their place, and end leases that ran out; at most `READIED_AT_ONCE` each.
+
+    Jobs that come due together get places as if each had been published at its time.
+    """
+    params = {"queue": queue, "now": now, "limit": READIED_AT_ONCE}
+    await tx.execute(QUERIES["take_back"], params)
+    due = await tx.read(QUERIES["read_due"], params)
+    turns = Turns(await read_tags(tx, {(queue, row["tenant"], row["boost"]) for row in due}))
+    if due:
+        await tx.execute_columns(QUERIES["ready_jobs"], _placed(queue, due, turns))
+
+
+def _placed(queue: str, due: Sequence[Row], turns: Turns) -> dict[str, list[Any]]:
+    taken = [turns.take((queue, row["tenant"], row["boost"]), row["run_after"], row["spacing"]) for row in due]
+    columns = {name: [row[name] for row in due] for name in ("bucket", "tenant", "course", "id")}
+    return columns | {"rank": [turn.rank for turn in taken], "tag": [turn.tag for turn in taken]}
 
 
 @contextmanager

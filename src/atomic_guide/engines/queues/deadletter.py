@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from atomic_guide.clock import iso
+from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.scatter import scatter
-from atomic_guide.engines.queues.jobs import QUERIES
-from atomic_guide.errors import DataUnavailable, NotFound
+from atomic_guide.engines.queues.jobs import QUERIES, replay_dead
+from atomic_guide.errors import Conflict, DataUnavailable, NotFound
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database, Row, Transaction
@@ -59,12 +60,29 @@ class DeadLetters:
         return _letter(shard.name, row)
 
     async def replay(self, job: str, now: float) -> None:
-        """Queue it again with all its attempts. Raises `NotFound`."""
-        await self._change(job, "replay_dead", now=now)
+        """Queue it again with all its attempts. Raises `NotFound`, or `Conflict` where a live job does its work."""
+        shard, row = await self._find(job)
+        key = CourseKey(row["tenant"], row["course"], row["bucket"])
+
+        async def work(tx: Transaction) -> str:
+            return await replay_dead(tx, key, job, now)
+
+        outcome = await shard.write(work)
+        if outcome == "held":
+            raise Conflict(f"a live job does the work of the dead letter {job}; wait for that one, or drop this one")
+        if outcome == "missing":
+            raise NotFound(f"the dead letter {job} has just been replayed or dropped")
 
     async def drop(self, job: str) -> None:
         """Forget it for good. Raises `NotFound`."""
-        await self._change(job, "drop_dead")
+        shard, row = await self._find(job)
+        params = {name: row[name] for name in ("bucket", "tenant", "course", "id")}
+
+        async def work(tx: Transaction) -> int:
+            return await tx.execute(QUERIES["drop_dead"], params)
+
+        if not await shard.write(work):
+            raise NotFound(f"the dead letter {job} has just been replayed or dropped")
 
     async def _find(self, job: str) -> tuple[Database, Row]:
         every = {shard.name: shard for shard in self._shards.all()}
@@ -76,16 +94,6 @@ class DeadLetters:
                 f"the dead letter {job} is in no shard that answers: {'; '.join(found.missing.values())}"
             )
         raise NotFound(f"there is no dead letter {job}; `atomic-guide dead-letters list` shows them")
-
-    async def _change(self, job: str, query: str, **values: float) -> None:
-        shard, row = await self._find(job)
-        params = {name: row[name] for name in ("bucket", "tenant", "course", "id")} | values
-
-        async def work(tx: Transaction) -> int:
-            return await tx.execute(QUERIES[query], params)
-
-        if not await shard.write(work):
-            raise NotFound(f"the dead letter {job} has just been replayed or dropped")
 
 
 def _letter(shard: str, row: Row) -> DeadLetter:

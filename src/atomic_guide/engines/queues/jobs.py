@@ -2,22 +2,28 @@
 
 Neither can exist without the other, and a bucket that moves takes its jobs and leases along. Wake-ups are a
 courtesy: a worker that misses one finds the job when it polls.
+
+A job is queued, delayed until a time, blocked by an earlier one of its order key, running, or dead. One that is done or
+cancelled leaves the table for an archive (ending.py), so that what is claimed from holds no history.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.placement import CourseKey, zone_tenant
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.engines.data.session import current_session
+from atomic_guide.engines.queues.priority import Decision, Facts, Flow, Turns, decide
+from atomic_guide.errors import DataUnavailable, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Row, Transaction
     from atomic_guide.engines.data.shards import Shards
@@ -25,17 +31,33 @@ if TYPE_CHECKING:
 
 QUERIES = load_queries(__package__)
 
+DEPTH_LIMIT = 10_000
+"""Where a shard counts as deep, and no more of its waiting jobs are counted: 2 ms of an index."""
+
+SYSTEM = "system"
+"""The course that jobs about no course belong to, of the tenant that is called as their zone."""
+
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job to publish. `priority`: higher runs first. `unique_key`: one live job at most carries it in a course."""
+    """A job to publish.
+
+    `facts` decide when it runs. `unique_key`: one live job at most carries it in a course. Jobs of a course with the
+    same `order_key` run one after the other, in the order of their publishing.
+    """
 
     queue: str
     kind: str
     subject: str
     payload: dict[str, Any] = {}
-    priority: float = 0.0
+    facts: Facts = Facts()
     delay: float = 0.0
     unique_key: str | None = None
+    order_key: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing that is already there has a say in how it is stored."""
+        return self.unique_key is None and self.order_key is None
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -43,6 +65,7 @@ class Job(msgspec.Struct, frozen=True):
 
     key: CourseKey
     id: str
+    queue: str
     kind: str
     subject: str
     payload: dict[str, Any]
@@ -51,6 +74,7 @@ class Job(msgspec.Struct, frozen=True):
     token: int
     created_at: float
     bookmark: str | None
+    order_key: str | None = None
 
     @classmethod
     def of(cls, row: Row) -> Job:
@@ -58,6 +82,7 @@ class Job(msgspec.Struct, frozen=True):
         return cls(
             key=CourseKey(row["tenant"], row["course"], row["bucket"]),
             id=row["id"],
+            queue=row["queue"],
             kind=row["kind"],
             subject=row["subject"],
             payload=msgspec.json.decode(row["payload"]),
@@ -66,6 +91,7 @@ class Job(msgspec.Struct, frozen=True):
             token=row["token"],
             created_at=row["created_at"],
             bookmark=row["bookmark"],
+            order_key=row["order_key"],
         )
 
     @property
@@ -82,50 +108,94 @@ class Queues:
         self._clock = clock
         self._settings = settings
         self._wakers: list[Callable[[str], None]] = []
+        self._stamp = 0
 
     async def publish(self, tx: Transaction, key: CourseKey, job: NewJob) -> str | None:
         """Write a job inside the caller's unit of work; its id, or None where its unique key is held by a live job.
 
         Call `wake` once the work is committed. Raises `ConfigurationError` for a queue that is not declared.
         """
+        (published,) = await self.publish_many(tx, key, [job])
+        return published
+
+    async def publish_many(self, tx: Transaction, key: CourseKey, jobs: Sequence[NewJob]) -> list[str | None]:
+        """Write jobs of a course inside the caller's unit of work; their ids, as `publish` returns them.
+
+        Jobs without unique and order keys are written together; the others one by one, as each may depend on the last.
+        """
         now = self._clock.now()
+        decided = {job.facts: decide(job.facts, self._settings.priority) for job in jobs}
+        flows = {(job.queue, key.tenant, decided[job.facts].boost) for job in jobs if not job.delay}
+        turns = Turns(await read_tags(tx, flows))
+        rows = [self._row(job, decided[job.facts], turns, key, now) for job in jobs]
         session = current_session()
-        row = {
+        same = {
             **key.columns,
-            "id": f"j{secrets.token_hex(8)}",
-            "queue": job.queue,
-            "kind": job.kind,
-            "subject": job.subject,
-            "payload": msgspec.json.encode(job.payload).decode(),
-            "priority": job.priority,
-            "max_attempts": self._settings.rules(job.queue).max_attempts,
-            "run_after": now + job.delay,
             "created_at": now,
-            "unique_key": job.unique_key,
             "bookmark": session.promise() if session is not None else None,
         }
-        return str(row["id"]) if await tx.execute(QUERIES["add_job"], row) else None
+        if plain := [row for job, row in zip(jobs, rows, strict=True) if job.plain]:
+            await tx.execute_columns(QUERIES["add_jobs"], _columns(plain), same)
+        await lock_orders(tx, [(key, job.order_key) for job in jobs if job.order_key is not None])
+        return [
+            str(row["id"]) if job.plain or await _add_special(tx, row, same) else None
+            for job, row in zip(jobs, rows, strict=True)
+        ]
+
+    async def publish_system(self, job: NewJob, zone: str) -> str | None:
+        """Publish a job about no course, in the shard of a zone where the fewest of its queue wait; its id.
+
+        Wakes the workers. A shard that does not answer is passed over. Raises `Unavailable` where none does.
+        """
+        near = [shard for shard in self._shards.all() if shard.shard.zone == zone]
+        found = await scatter(near, QUERIES["measure_depth"], {"queue": job.queue, "limit": DEPTH_LIMIT}, short=True)
+        depths = sorted((int(row["depth"]), secrets.randbits(16), shard) for shard, row in found.rows)
+        for _, _, name in depths:
+            key = self._system_key(zone, name)
+            if key is None:
+                continue
+
+            async def work(tx: Transaction, key: CourseKey = key) -> str | None:
+                return await self.publish(tx, key, job)
+
+            try:
+                published = await self._shards.of(key).write(work)
+            except DataUnavailable:
+                continue
+            self.wake(job.queue)
+            return published
+        raise Unavailable(f"no shard of zone {zone} takes a job for {job.queue}; `atomic-guide doctor` says why")
 
     async def cancel(self, tx: Transaction, key: CourseKey, subject: str) -> int:
         """Call off a subject's live jobs inside a unit of work; how many."""
         params = {**key.columns, "subject": subject, "now": self._clock.now()}
-        return await tx.execute(QUERIES["cancel_jobs"], params)
+        orders = [(key, row["order_key"]) for row in await tx.read(QUERIES["orders_of_subject"], params)]
+        await lock_orders(tx, orders)
+        await tx.execute(QUERIES["archive_cancelled"], params)
+        cancelled = await tx.execute(QUERIES["cancel_jobs"], params)
+        await release_orders(tx, orders, self._clock.now())
+        return cancelled
 
     async def forget(self, tx: Transaction, key: CourseKey, subject: str) -> None:
         """Drop a subject's ended jobs, dead letters too, inside the unit of work that erases the subject."""
-        await tx.execute(QUERIES["forget_subject"], {**key.columns, "subject": subject})
+        for query in ("forget_dead", "forget_ended"):
+            await tx.execute(QUERIES[query], {**key.columns, "subject": subject})
 
     async def replay(self, tx: Transaction, key: CourseKey, subject: str, kind: str) -> int:
-        """Give a subject's dead letters of a kind their attempts back, inside a unit of work; how many."""
-        params = {**key.columns, "subject": subject, "kind": kind, "now": self._clock.now()}
-        return await tx.execute(QUERIES["replay_subject"], params)
+        """Give a subject's dead letters of a kind their attempts back, inside a unit of work; how many.
+
+        One whose unique key has been taken meanwhile, also by a later one of these, stays dead.
+        """
+        now = self._clock.now()
+        dead = await tx.read(QUERIES["dead_of_subject"], {**key.columns, "subject": subject, "kind": kind})
+        return [await replay_dead(tx, key, row["id"], now) for row in dead].count("replayed")
 
     async def position(self, key: CourseKey, subject: str) -> int | None:
-        """How many jobs of the shards that answer are claimed before the subject's queued one; None where none is."""
+        """How many jobs of the shards that answer are claimed before the subject's waiting one; None where none is."""
         row = await self._shards.of(key).one(QUERIES["find_waiting"], {**key.columns, "subject": subject})
         if row is None:
             return None
-        params = {name: row[name] for name in ("queue", "priority", "created_at", "id")}
+        params = {name: row[name] for name in ("queue", "rank", "id")}
         found = await scatter(self._shards.all(), QUERIES["count_ahead"], params, short=True)
         return sum(int(count["ahead"]) for _, count in found.rows)
 
@@ -137,3 +207,104 @@ class Queues:
         """Tell the workers that a queue has something to do; losing this costs one poll interval."""
         for waker in self._wakers:
             waker(queue)
+
+    def _row(self, job: NewJob, decided: Decision, turns: Turns, key: CourseKey, now: float) -> dict[str, Any]:
+        """What a job is stored as, beside what is the same for all of its course."""
+        arrival = now + job.delay
+        rules = self._settings.rules(job.queue)
+        flow = (job.queue, key.tenant, decided.boost)
+        turn = turns.take(flow, arrival, rules.spacing_seconds) if not job.delay else None
+        return {
+            "id": self._new_id(now),
+            "queue": job.queue,
+            "kind": job.kind,
+            "subject": job.subject,
+            "payload": msgspec.json.encode(job.payload).decode(),
+            "state": "queued" if turn is not None else "delayed",
+            "priority": decided.priority,
+            "why": decided.why,
+            "boost": decided.boost,
+            # A delayed job gets its place when its time has come; until then, where it would stand.
+            "rank": turn.rank if turn is not None else arrival - decided.boost,
+            "tag": turn.tag if turn is not None else None,
+            "spacing": rules.spacing_seconds,
+            "max_attempts": rules.max_attempts,
+            "run_after": arrival,
+            "unique_key": job.unique_key,
+            "order_key": job.order_key,
+        }
+
+    def _new_id(self, now: float) -> str:
+        """An id that nobody else makes; those of one process are in the order of their making."""
+        self._stamp = max(self._stamp + 1, int(now * 1e6))
+        return f"j{self._stamp:014x}{secrets.token_hex(5)}"
+
+    def _system_key(self, zone: str, shard: str) -> CourseKey | None:
+        """A key in one of a shard's buckets, for jobs about no course; None where it owns none."""
+        owners = self._shards.map.buckets.get(zone, ())
+        bucket = next((number for number, (owner, _) in enumerate(owners) if owner == shard), None)
+        return CourseKey(zone_tenant(zone), SYSTEM, bucket) if bucket is not None else None
+
+
+async def read_tags(tx: Transaction, flows: Iterable[Flow]) -> dict[Flow, float]:
+    """Where the waiting jobs of each flow end, for those that have any."""
+    tags: dict[Flow, float] = {}
+    for flow in flows:
+        queue, tenant, boost = flow
+        row = await tx.one(QUERIES["last_tag"], {"queue": queue, "tenant": tenant, "boost": boost})
+        if row is not None:
+            tags[flow] = row["tag"]
+    return tags
+
+
+async def lock_orders(tx: Transaction, orders: Sequence[tuple[CourseKey, str]]) -> None:
+    """Keep others from publishing and ending jobs of these order keys until the transaction ends.
+
+    Else a job could be stored as blocked by one whose end does not see it. To be called before any of the rows is
+    changed, so that locks are taken in the same order everywhere. On SQLite writes exclude one another anyway.
+    """
+    if orders and tx.dialect == "postgresql":
+        keys = {
+            "tenant": [key.tenant for key, _ in orders],
+            "course": [key.course for key, _ in orders],
+            "order_key": [order for _, order in orders],
+        }
+        await tx.read(QUERIES["lock_orders"], keys)
+
+
+async def release_orders(tx: Transaction, orders: Iterable[tuple[CourseKey, str]], now: float) -> None:
+    """Let the next job of each order key go on, after one has ended; under `lock_orders`."""
+    for key, order in orders:
+        await tx.read(QUERIES["release_next"], {**key.columns, "order_key": order, "now": now})
+
+
+async def replay_dead(tx: Transaction, key: CourseKey, job: str, now: float) -> Literal["replayed", "held", "missing"]:
+    """Give a dead letter its attempts, its unique key and a place in the order back, inside a unit of work.
+
+    `held`: a live job has its unique key and does the same work; it stays dead. `missing`: it is no dead letter.
+    """
+    row = await tx.one(QUERIES["dead_to_replay"], {**key.columns, "id": job})
+    if row is None:
+        return "missing"
+    if row["holder"] is not None:
+        return "held"
+    params = {**key.columns, "id": job, "now": now, "state": "queued"}
+    if row["order_key"] is not None:
+        await lock_orders(tx, [(key, row["order_key"])])
+        if await tx.one(QUERIES["find_earlier"], {**key.columns, "order_key": row["order_key"]}):
+            params["state"] = "blocked"
+    flow = (row["queue"], key.tenant, row["boost"])
+    turn = Turns(await read_tags(tx, [flow])).take(flow, now, row["spacing"])
+    changed = await tx.execute(QUERIES["replay_dead"], {**params, "rank": turn.rank, "tag": turn.tag})
+    return "replayed" if changed else "missing"
+
+
+async def _add_special(tx: Transaction, row: dict[str, Any], same: dict[str, Any]) -> bool:
+    """Write a job that may be blocked, or not be wanted; whether it was written."""
+    if row["order_key"] is not None and await tx.one(QUERIES["find_earlier"], {**same, "order_key": row["order_key"]}):
+        row = {**row, "state": "blocked"}
+    return bool(await tx.execute_columns(QUERIES["add_jobs"], _columns([row]), same))
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}

@@ -1,42 +1,140 @@
--- name: add_job
--- purpose: Publish a job; nothing happens where a live job holds the same unique key.
-INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, attempts, max_attempts,
-                  run_after, lease_until, lease_owner, token, progress, created_at, unique_key, bookmark)
-VALUES (:bucket, :tenant, :course, :id, :queue, :kind, :subject, :payload, 'queued', :priority, 0, :max_attempts,
-        :run_after, 0, '', 0, 0, :created_at, :unique_key, :bookmark)
+-- name: add_jobs
+-- purpose: Publish jobs of a course; nothing happens where a live job holds the same unique key.
+-- dialect: sqlite
+INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
+                  spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
+                  unique_key, order_key, bookmark)
+VALUES (:bucket, :tenant, :course, :id, :queue, :kind, :subject, :payload, :state, :priority, :why, :boost, :rank, :tag,
+        :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :unique_key, :order_key, :bookmark)
 ON CONFLICT DO NOTHING
 
+-- name: add_jobs
+-- dialect: postgresql
+INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
+                  spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
+                  unique_key, order_key, bookmark)
+SELECT :bucket, :tenant, :course, r.id, r.queue, r.kind, r.subject, r.payload, r.state, r.priority, r.why, r.boost,
+       r.rank, r.tag, r.spacing, 0, r.max_attempts, r.run_after, 0, '', 0, 0, :created_at, r.unique_key, r.order_key,
+       :bookmark
+FROM unnest(:id::text[], :queue::text[], :kind::text[], :subject::text[], :payload::text[], :state::text[],
+            :priority::float8[], :why::text[], :boost::float8[], :rank::float8[], :tag::float8[],
+            :spacing::float8[], :max_attempts::integer[], :run_after::float8[], :unique_key::text[], :order_key::text[])
+  AS r(id, queue, kind, subject, payload, state, priority, why, boost, rank, tag, spacing, max_attempts, run_after,
+       unique_key, order_key)
+ON CONFLICT DO NOTHING
+
+-- name: last_tag
+-- purpose: Where the waiting jobs of a tenant in a queue end in the order of all tenants.
+SELECT tag FROM jobs
+WHERE queue = :queue AND tenant = :tenant AND boost = :boost AND tag IS NOT NULL ORDER BY tag DESC LIMIT 1
+
+-- name: lock_orders
+-- purpose: Keep others from publishing or ending jobs of these order keys until this transaction ends.
+-- dialect: postgresql
+SELECT pg_advisory_xact_lock(k) FROM (
+  SELECT DISTINCT hashtextextended(r.tenant || '/' || r.course || '/' || r.order_key, 1096040772) AS k
+  FROM unnest(:tenant::text[], :course::text[], :order_key::text[]) AS r(tenant, course, order_key) ORDER BY k) AS keys
+
+-- name: find_earlier
+-- purpose: Whether a live job has the order key, so that another one must wait.
+SELECT 1 AS found FROM jobs
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND order_key = :order_key AND state <> 'dead' LIMIT 1
+
+-- name: release_next
+-- purpose: Let the first blocked job of an order key go on, where none before it is live.
+UPDATE jobs SET state = CASE WHEN run_after > :now THEN 'delayed' ELSE 'queued' END
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND state = 'blocked' AND id = (
+    SELECT min(b.id) FROM jobs AS b
+    WHERE b.bucket = :bucket AND b.tenant = :tenant AND b.course = :course AND b.order_key = :order_key
+      AND b.state = 'blocked')
+  AND NOT EXISTS (
+    SELECT 1 FROM jobs AS a
+    WHERE a.bucket = :bucket AND a.tenant = :tenant AND a.course = :course AND a.order_key = :order_key
+      AND a.state IN ('queued', 'delayed', 'running'))
+RETURNING queue
+
+-- name: list_stuck
+-- purpose: Order keys whose jobs are all blocked: what was before them was removed with a person or a video.
+SELECT DISTINCT bucket, tenant, course, order_key FROM jobs AS b
+WHERE state = 'blocked' AND order_key IS NOT NULL AND {{writable b}} AND NOT EXISTS (
+  SELECT 1 FROM jobs AS a
+  WHERE a.bucket = b.bucket AND a.tenant = b.tenant AND a.course = b.course AND a.order_key = b.order_key
+    AND a.state IN ('queued', 'delayed', 'running'))
+LIMIT :limit
+
 -- name: peek_jobs
--- purpose: The next jobs of a queue that may be claimed, best first, to choose between shards.
-SELECT priority, created_at FROM jobs
-WHERE queue = :queue AND (state = 'queued' AND run_after <= :now OR state = 'running' AND lease_until <= :now)
-  AND {{writable jobs}}
-ORDER BY priority DESC, created_at, id LIMIT :limit
+-- purpose: The heads of a queue in a shard, best first, and whether jobs have come due or leases have run out.
+SELECT kind, rank FROM (
+  SELECT 'ready' AS kind, rank FROM jobs WHERE queue = :queue AND state = 'queued' AND {{writable jobs}}
+  ORDER BY rank, id LIMIT :limit) AS ready
+UNION ALL SELECT kind, rank FROM (
+  SELECT 'due' AS kind, rank FROM jobs
+  WHERE queue = :queue AND state = 'delayed' AND run_after <= :now AND {{writable jobs}} LIMIT 1) AS due
+UNION ALL SELECT kind, rank FROM (
+  SELECT 'expired' AS kind, rank FROM jobs
+  WHERE queue = :queue AND state = 'running' AND lease_until <= :now AND {{writable jobs}} LIMIT 1) AS expired
 
 -- name: claim_jobs
--- purpose: Take the next jobs of a queue under a lease; also those whose worker let its lease run out.
+-- purpose: Take the next jobs of a queue under a lease.
 -- dialect: sqlite
 UPDATE jobs SET state = 'running', attempts = attempts + 1, token = token + 1, lease_owner = :owner,
-                lease_until = :lease_until
-WHERE (bucket, tenant, course, id) IN (
-  SELECT bucket, tenant, course, id FROM jobs
-  WHERE queue = :queue AND (state = 'queued' AND run_after <= :now OR state = 'running' AND lease_until <= :now)
-    AND {{writable jobs}}
-  ORDER BY priority DESC, created_at, id LIMIT :limit)
-RETURNING bucket, tenant, course, id, kind, subject, payload, attempts, max_attempts, token, created_at,
-          bookmark
+                lease_until = :lease_until, tag = NULL
+WHERE rowid IN (
+  SELECT rowid FROM jobs WHERE queue = :queue AND state = 'queued' AND {{writable jobs}}
+  ORDER BY rank, id LIMIT :limit)
+RETURNING bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, token, created_at,
+          bookmark, order_key, rank
 
 -- name: claim_jobs
 -- dialect: postgresql
 UPDATE jobs SET state = 'running', attempts = attempts + 1, token = token + 1, lease_owner = :owner,
-                lease_until = :lease_until
-WHERE (bucket, tenant, course, id) IN (
-  SELECT bucket, tenant, course, id FROM jobs
-  WHERE queue = :queue AND (state = 'queued' AND run_after <= :now OR state = 'running' AND lease_until <= :now)
-    AND {{writable jobs}}
-  ORDER BY priority DESC, created_at, id LIMIT :limit FOR UPDATE SKIP LOCKED)
-RETURNING bucket, tenant, course, id, kind, subject, payload, attempts, max_attempts, token, created_at,
-          bookmark
+                lease_until = :lease_until, tag = NULL
+WHERE state = 'queued' AND ctid = ANY(ARRAY(
+  SELECT ctid FROM jobs WHERE queue = :queue AND state = 'queued' AND {{writable jobs}}
+  ORDER BY rank, id LIMIT :limit FOR UPDATE SKIP LOCKED))
+RETURNING bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, token, created_at,
+          bookmark, order_key, rank
+
+-- name: read_due
+-- purpose: Delayed jobs whose time has come, the longest due first.
+-- dialect: sqlite
+SELECT bucket, tenant, course, id, boost, spacing, run_after FROM jobs
+WHERE queue = :queue AND state = 'delayed' AND run_after <= :now AND {{writable jobs}} ORDER BY run_after LIMIT :limit
+
+-- name: read_due
+-- dialect: postgresql
+SELECT bucket, tenant, course, id, boost, spacing, run_after FROM jobs
+WHERE queue = :queue AND state = 'delayed' AND run_after <= :now AND {{writable jobs}} ORDER BY run_after LIMIT :limit
+FOR UPDATE SKIP LOCKED
+
+-- name: ready_jobs
+-- purpose: Give delayed jobs their place in the order.
+-- dialect: sqlite
+UPDATE jobs SET state = 'queued', rank = :rank, tag = :tag
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND state = 'delayed'
+
+-- name: ready_jobs
+-- dialect: postgresql
+UPDATE jobs SET state = 'queued', rank = r.rank, tag = r.tag
+FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :rank::float8[], :tag::float8[])
+  AS r(bucket, tenant, course, id, rank, tag)
+WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
+  AND jobs.state = 'delayed'
+
+-- name: take_back
+-- purpose: Queue the jobs whose workers let their leases run out, at the place that they had.
+-- dialect: sqlite
+UPDATE jobs SET state = 'queued', lease_until = 0, lease_owner = ''
+WHERE rowid IN (
+  SELECT rowid FROM jobs WHERE queue = :queue AND state = 'running' AND lease_until <= :now AND {{writable jobs}}
+  ORDER BY lease_until LIMIT :limit)
+
+-- name: take_back
+-- dialect: postgresql
+UPDATE jobs SET state = 'queued', lease_until = 0, lease_owner = ''
+WHERE state = 'running' AND lease_until <= :now AND ctid = ANY(ARRAY(
+  SELECT ctid FROM jobs WHERE queue = :queue AND state = 'running' AND lease_until <= :now AND {{writable jobs}}
+  ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED))
 
 -- name: hold_lease
 -- purpose: Prove inside a transaction that the caller still holds the job.
@@ -44,11 +142,22 @@ SELECT 1 AS held FROM jobs
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND state = 'running' AND token = :token AND lease_owner = :owner
 
--- name: extend_lease
--- purpose: A heartbeat: the worker lives and still holds the job.
+-- name: extend_leases
+-- purpose: A heartbeat: the worker lives and still holds the jobs that are returned.
+-- dialect: sqlite
 UPDATE jobs SET lease_until = :lease_until
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND state = 'running' AND token = :token AND lease_owner = :owner
+RETURNING id
+
+-- name: extend_leases
+-- dialect: postgresql
+UPDATE jobs SET lease_until = :lease_until
+FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[])
+  AS r(bucket, tenant, course, id, token)
+WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
+  AND jobs.state = 'running' AND jobs.token = r.token AND jobs.lease_owner = :owner
+RETURNING jobs.id
 
 -- name: note_progress
 -- purpose: How far the job is, 0 to 1.
@@ -56,59 +165,164 @@ UPDATE jobs SET progress = :progress
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND state = 'running' AND token = :token AND lease_owner = :owner
 
--- name: finish_job
--- purpose: Record the end of a job that the caller still holds (done or dead).
-UPDATE jobs SET state = :state, finished_at = :now, error = :error, unique_key = NULL, lease_until = 0
+-- name: end_jobs
+-- purpose: Put jobs that are done into the archive, where the caller still holds them.
+-- dialect: postgresql
+WITH gone AS (
+  DELETE FROM jobs
+  USING unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[])
+    AS r(bucket, tenant, course, id, token)
+  WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
+    AND jobs.state = 'running' AND jobs.token = r.token AND jobs.lease_owner = :owner
+  RETURNING jobs.bucket, jobs.tenant, jobs.course, jobs.subject, jobs.id, jobs.queue, jobs.kind, jobs.attempts,
+            jobs.created_at),
+kept AS (
+  INSERT INTO ended_jobs (bucket, tenant, course, subject, id, queue, kind, state, attempts, created_at, ended_at)
+  SELECT bucket, tenant, course, subject, id, queue, kind, 'done', attempts, created_at, :now FROM gone)
+SELECT id FROM gone
+
+-- name: end_jobs
+-- dialect: sqlite
+DELETE FROM jobs
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+  AND state = 'running' AND token = :token AND lease_owner = :owner
+RETURNING id
+
+-- name: archive_jobs
+-- purpose: Keep what is told of jobs that are done; on PostgreSQL a part of `end_jobs`.
+-- dialect: sqlite
+INSERT INTO ended_jobs (bucket, tenant, course, subject, id, queue, kind, state, attempts, created_at, ended_at)
+VALUES (:bucket, :tenant, :course, :subject, :id, :queue, :kind, 'done', :attempts, :created_at, :now)
+
+-- name: bury_job
+-- purpose: Make a job that the caller still holds a dead letter; its unique key is free, and kept for a replay.
+UPDATE jobs SET state = 'dead', finished_at = :now, error = :error, kept_key = unique_key, unique_key = NULL,
+                lease_until = 0, lease_owner = '', tag = NULL
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND state = 'running' AND token = :token AND lease_owner = :owner
 
--- name: return_job
--- purpose: Put a held job back, to run after a time; `refund` gives the attempt back where it was not the job's fault.
-UPDATE jobs SET state = 'queued', run_after = :run_after, error = :error, lease_until = 0, lease_owner = '',
-                attempts = attempts - :refund
+-- name: return_jobs
+-- purpose: Put held jobs back, to run after a time; `refund` gives the attempt back where it was not the job's fault.
+-- dialect: sqlite
+UPDATE jobs SET state = CASE WHEN :run_after > :now THEN 'delayed' ELSE 'queued' END, run_after = :run_after,
+                error = :error, lease_until = 0, lease_owner = '', attempts = attempts - :refund
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND state = 'running' AND token = :token AND lease_owner = :owner
+RETURNING id
+
+-- name: return_jobs
+-- dialect: postgresql
+UPDATE jobs SET state = CASE WHEN r.run_after > :now THEN 'delayed' ELSE 'queued' END, run_after = r.run_after,
+                error = r.error, lease_until = 0, lease_owner = '', attempts = attempts - :refund
+FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[], :run_after::float8[],
+            :error::text[]) AS r(bucket, tenant, course, id, token, run_after, error)
+WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
+  AND jobs.state = 'running' AND jobs.token = r.token AND jobs.lease_owner = :owner
+RETURNING jobs.id
 
 -- name: release_leases
--- purpose: End the leases of workers that are known to be dead, so that their jobs are claimed at once.
-UPDATE jobs SET lease_until = 0 WHERE state = 'running' AND lease_owner LIKE :owners
-  AND {{writable jobs}}
+-- purpose: Queue what workers held that are known to be dead, so that it is claimed at once.
+UPDATE jobs SET state = 'queued', lease_until = 0, lease_owner = ''
+WHERE state = 'running' AND lease_owner LIKE :owners AND {{writable jobs}}
+
+-- name: orders_of_subject
+-- purpose: The order keys of a subject's live jobs.
+SELECT DISTINCT order_key FROM jobs
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject AND order_key IS NOT NULL
+  AND state <> 'dead'
+
+-- name: archive_cancelled
+-- purpose: Keep what is told of a subject's jobs that are called off.
+INSERT INTO ended_jobs (bucket, tenant, course, subject, id, queue, kind, state, attempts, created_at, ended_at)
+SELECT bucket, tenant, course, subject, id, queue, kind, 'cancelled', attempts, created_at, :now FROM jobs
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject
+  AND state IN ('queued', 'delayed', 'blocked', 'running')
 
 -- name: cancel_jobs
--- purpose: Call off what is queued or running for a subject; a running worker learns of it at its next write.
-UPDATE jobs SET state = 'cancelled', finished_at = :now, unique_key = NULL
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject
-  AND state IN ('queued', 'running')
-
--- name: forget_subject
--- purpose: Drop the ended jobs of a subject that is being erased.
+-- purpose: Call off a subject's live jobs; a running worker learns of it at its next write.
 DELETE FROM jobs
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject
-  AND state IN ('done', 'dead', 'cancelled')
+  AND state IN ('queued', 'delayed', 'blocked', 'running')
+
+-- name: forget_dead
+-- purpose: Drop the dead letters of a subject that is being erased.
+DELETE FROM jobs
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject AND state = 'dead'
+
+-- name: forget_ended
+-- purpose: Drop what is told of the ended jobs of a subject that is being erased.
+DELETE FROM ended_jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject
 
 -- name: find_waiting
--- purpose: The queued job of a subject, to count what is before it.
-SELECT queue, priority, created_at, id FROM jobs
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject AND state = 'queued'
-ORDER BY created_at LIMIT 1
+-- purpose: The waiting job of a subject, to count what is before it.
+SELECT queue, rank, id FROM jobs
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject
+  AND state IN ('queued', 'delayed', 'blocked')
+ORDER BY id LIMIT 1
 
 -- name: count_ahead
 -- purpose: How many queued jobs are claimed before a given one, in one shard.
 SELECT count(*) AS ahead FROM jobs
-WHERE queue = :queue AND state = 'queued'
-  AND (priority > :priority OR priority = :priority AND (created_at < :created_at OR created_at = :created_at AND id < :id))
-  AND {{readable jobs}}
+WHERE queue = :queue AND state = 'queued' AND (rank, id) < (:rank, :id) AND {{readable jobs}}
+
+-- name: measure_depth
+-- purpose: How many jobs of a queue wait in a shard, up to a limit, to find the shallowest.
+SELECT count(*) AS depth FROM (SELECT 1 FROM jobs WHERE queue = :queue AND state = 'queued' LIMIT :limit) AS waiting
 
 -- name: count_jobs
--- purpose: Jobs by queue and state with the oldest waiting one, for people and for scaling.
+-- purpose: Live and dead jobs by queue and state with the oldest, for people and for scaling.
 SELECT queue, state, count(*) AS jobs, min(created_at) AS oldest FROM jobs
-WHERE {{readable jobs}} GROUP BY queue, state ORDER BY queue, state
+WHERE {{readable jobs}} GROUP BY queue, state
+
+-- name: count_ended
+-- purpose: Jobs of the archive by queue and state with the oldest, for people.
+SELECT queue, state, count(*) AS jobs, min(created_at) AS oldest FROM ended_jobs
+WHERE {{readable ended_jobs}} GROUP BY queue, state
 
 -- name: list_jobs
--- purpose: Jobs of a state, the newest first.
-SELECT bucket, tenant, course, id, queue, kind, subject, state, priority, attempts, max_attempts, progress, created_at,
-       finished_at, error
-FROM jobs WHERE state = :state AND {{readable jobs}} ORDER BY created_at DESC LIMIT :limit
+-- purpose: Live or dead jobs of a state, the newest first.
+SELECT bucket, tenant, course, id, queue, kind, subject, state, priority, why, rank, attempts, max_attempts, progress,
+       created_at, run_after, finished_at, error
+FROM jobs WHERE state = :state AND {{readable jobs}} ORDER BY created_at DESC, id DESC LIMIT :limit
+
+-- name: list_ended
+-- purpose: Jobs of the archive, those that ended last first.
+SELECT bucket, tenant, course, id, queue, kind, subject, state, attempts, created_at, ended_at AS finished_at
+FROM ended_jobs WHERE state = :state AND {{readable ended_jobs}} ORDER BY ended_at DESC LIMIT :limit
+
+-- name: explain_job
+-- purpose: Where a job stands, and why.
+SELECT id, queue, kind, subject, state, priority, why, boost, rank, tag, attempts, max_attempts, progress, created_at,
+       run_after, error
+FROM jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+
+-- name: prune_ended
+-- purpose: Forget what is told of jobs that ended before a moment, some at a time.
+-- dialect: sqlite
+DELETE FROM ended_jobs WHERE (bucket, tenant, course, subject, id) IN (
+  SELECT bucket, tenant, course, subject, id FROM ended_jobs
+  WHERE ended_at < :before AND {{writable ended_jobs}} ORDER BY ended_at LIMIT :limit)
+
+-- name: prune_ended
+-- dialect: postgresql
+DELETE FROM ended_jobs WHERE ctid = ANY(ARRAY(
+  SELECT ctid FROM ended_jobs WHERE ended_at < :before AND {{writable ended_jobs}} ORDER BY ended_at LIMIT :limit
+  FOR UPDATE SKIP LOCKED))
+
+-- name: archive_stragglers
+-- purpose: Move what a program of before has ended in place into the archive.
+INSERT INTO ended_jobs (bucket, tenant, course, subject, id, queue, kind, state, attempts, created_at, ended_at)
+SELECT bucket, tenant, course, subject, id, queue, kind, state, attempts, created_at, finished_at FROM jobs
+WHERE finished_at IS NOT NULL AND state IN ('done', 'cancelled') AND {{writable jobs}}
+ON CONFLICT DO NOTHING
+
+-- name: drop_stragglers
+-- purpose: Remove what `archive_stragglers` has kept.
+DELETE FROM jobs
+WHERE finished_at IS NOT NULL AND state IN ('done', 'cancelled') AND {{writable jobs}} AND EXISTS (
+  SELECT 1 FROM ended_jobs AS e
+  WHERE e.bucket = jobs.bucket AND e.tenant = jobs.tenant AND e.course = jobs.course AND e.subject = jobs.subject
+    AND e.id = jobs.id)
 
 -- name: list_dead
 -- purpose: Dead letters, the newest first.
@@ -120,22 +334,26 @@ FROM jobs WHERE state = 'dead' AND {{readable jobs}} ORDER BY finished_at DESC, 
 SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
 FROM jobs WHERE state = 'dead' AND id = :id AND {{readable jobs}}
 
--- name: replay_dead
--- purpose: Give a dead letter its attempts back.
-UPDATE jobs SET state = 'queued', attempts = 0, run_after = :now, finished_at = NULL, error = NULL, progress = 0
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND state = 'dead'
+-- name: dead_to_replay
+-- purpose: What a replay of a dead letter must respect: the keys that it has, and whether live jobs have them.
+SELECT d.id, d.queue, d.boost, d.spacing, d.kept_key, d.order_key, u.id AS holder FROM jobs AS d
+LEFT JOIN jobs AS u ON u.bucket = d.bucket AND u.tenant = d.tenant AND u.course = d.course
+  AND u.unique_key = d.kept_key
+WHERE d.bucket = :bucket AND d.tenant = :tenant AND d.course = :course AND d.id = :id AND d.state = 'dead'
 
--- name: replay_subject
--- purpose: Give the dead letters of a subject their attempts back.
-UPDATE jobs SET state = 'queued', attempts = 0, run_after = :now, finished_at = NULL, error = NULL, progress = 0
+-- name: dead_of_subject
+-- purpose: The dead letters of a subject and kind, the newest first.
+SELECT id FROM jobs
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject AND kind = :kind
-  AND state = 'dead'
+  AND state = 'dead' ORDER BY finished_at DESC, id DESC LIMIT 100
+
+-- name: replay_dead
+-- purpose: Give a dead letter its attempts and its unique key back.
+UPDATE jobs SET state = :state, attempts = 0, run_after = :now, rank = :rank, tag = :tag, finished_at = NULL,
+                error = NULL, progress = 0, unique_key = kept_key, kept_key = NULL
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND state = 'dead'
 
 -- name: drop_dead
 -- purpose: Forget a dead letter for good.
 DELETE FROM jobs
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND state = 'dead'
-
--- name: drop_finished
--- purpose: Forget jobs that ended well, or were called off, some time ago.
-DELETE FROM jobs WHERE state IN ('done', 'cancelled') AND finished_at < :before AND {{writable jobs}}

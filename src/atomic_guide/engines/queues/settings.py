@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from atomic_guide.engines.queues.priority import PrioritySettings
 from atomic_guide.errors import ConfigurationError
 
 
@@ -82,6 +83,16 @@ class QueueRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "MiB"},
         ),
     ] = 1024
+    spacing_seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=86400,
+            description="How far apart a tenant's waiting jobs of one kind stand in the order of all tenants; at least"
+            " what a process needs for one, else a tenant with many jobs delays the others.",
+            extra={"unit": "s"},
+        ),
+    ] = 1.0
     hold_when_busy: Annotated[
         bool,
         msgspec.Meta(
@@ -194,8 +205,14 @@ class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "s"},
         ),
     ] = 60.0
+    priority: PrioritySettings = PrioritySettings()
     video: QueueRules = QueueRules(
-        concurrency=2, weight=2.0, time_limit_seconds=12 * 3600.0, memory_mb=4096, hold_when_busy=True
+        concurrency=2,
+        weight=2.0,
+        time_limit_seconds=12 * 3600.0,
+        memory_mb=4096,
+        spacing_seconds=60.0,
+        hold_when_busy=True,
     )
     analytics: QueueRules = QueueRules(concurrency=32, weight=2.0)
     notifications: QueueRules = QueueRules(concurrency=16, weight=4.0, time_limit_seconds=120.0)

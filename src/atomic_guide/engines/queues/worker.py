@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from atomic_guide.engines.queues.claim import claim
-from atomic_guide.engines.queues.jobs import QUERIES, Job
+from atomic_guide.engines.queues.ending import Return, bury_job, end_jobs, extend_leases, return_jobs, tidy
+from atomic_guide.engines.queues.jobs import Job
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
 from atomic_guide.engines.queues.retry import Failure, decide, judge
 from atomic_guide.errors import GuideError, Permanent
@@ -193,20 +194,22 @@ class Worker:
         following = decide(failure, (job.attempts, job.max_attempts, 0), random.random(), self._settings, rules)
         if following.course == "dead":
             return await self._bury(lease, following.reason)
-        await self._return(lease, following.reason, following.wait, refund=int(following.course == "trouble"))
+        await self._return(lease, following.reason, following.wait, refund=following.course == "trouble")
         return following.course
 
     async def _complete(self, lease: Lease) -> str:
         async def work(tx: Transaction) -> None:
-            await lease.change(tx, "finish_job", state="done", now=self._clock.now(), error=None)
+            if not await end_jobs(tx, [lease.job], self.owner, self._clock.now()):
+                raise LeaseLost(lease.job.id)
 
         await self._shards.of(lease.job.key).write(work)
         return "done"
 
-    async def _return(self, lease: Lease, reason: str | None, wait: float, *, refund: int) -> None:
+    async def _return(self, lease: Lease, reason: str | None, wait: float, *, refund: bool) -> None:
         async def work(tx: Transaction) -> None:
-            run_after = self._clock.now() + wait
-            await lease.change(tx, "return_job", run_after=run_after, error=reason, refund=refund)
+            now = self._clock.now()
+            if not await return_jobs(tx, [Return(lease.job, now + wait, reason)], self.owner, now, refund=refund):
+                raise LeaseLost(lease.job.id)
 
         await self._shards.of(lease.job.key).write(work)
 
@@ -215,7 +218,8 @@ class Worker:
         handler = self._handlers.get(job.kind)
 
         async def work(tx: Transaction) -> None:
-            await lease.change(tx, "finish_job", state="dead", now=self._clock.now(), error=reason)
+            if not await bury_job(tx, job, self.owner, reason, self._clock.now()):
+                raise LeaseLost(job.id)
             if handler is not None:
                 await handler.bury(tx, job, reason)
 
@@ -245,13 +249,8 @@ class Worker:
         until = self._clock.now() + self._settings.lease_seconds
 
         async def work(tx: Transaction) -> set[str]:
-            lost: set[str] = set()
-            for lease in leases:
-                try:
-                    await lease.change(tx, "extend_lease", lease_until=until)
-                except LeaseLost:
-                    lost.add(lease.job.id)
-            return lost
+            held = await extend_leases(tx, [lease.job for lease in leases], self.owner, until)
+            return {lease.job.id for lease in leases} - held
 
         return work
 
@@ -266,15 +265,10 @@ class Worker:
         for task, lease in held.items():
             if task.cancelled():
                 try:
-                    await self._return(lease, None, 0, refund=1)
+                    await self._return(lease, None, 0, refund=True)
                 except (GuideError, LeaseLost):
                     _log.warning("a job could not be handed back; its lease will end", job=lease.job.id)
 
     async def _sweep(self, now: float) -> None:
         """Forget jobs that ended well some time ago."""
-
-        async def work(tx: Transaction) -> None:
-            await tx.execute(QUERIES["drop_finished"], {"before": now - self._settings.keep_finished_seconds})
-
-        for shard in self._shards.all():
-            await shard.write(work)
+        await tidy(self._shards, now, now - self._settings.keep_finished_seconds)

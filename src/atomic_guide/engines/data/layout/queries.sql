@@ -9,6 +9,7 @@ UNION ALL SELECT bucket, 'videos', count(*) FROM videos GROUP BY bucket
 UNION ALL SELECT bucket, 'idempotency', count(*) FROM idempotency GROUP BY bucket
 UNION ALL SELECT bucket, 'writes', count(*) FROM members WHERE seen_at > :since GROUP BY bucket
 UNION ALL SELECT bucket, 'writes', count(*) FROM jobs WHERE created_at > :since GROUP BY bucket
+UNION ALL SELECT bucket, 'writes', count(*) FROM ended_jobs WHERE ended_at > :since GROUP BY bucket
 UNION ALL SELECT c.bucket, 'writes', count(*) FROM courses AS c
   JOIN messages AS n ON n.bucket = c.bucket AND n.tenant = c.tenant AND n.course = c.course AND n.seq = c.last_seq
     AND n.created_at > :since
@@ -31,6 +32,8 @@ UNION ALL SELECT 'writes', count(*) FROM members
   WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seen_at > :since
 UNION ALL SELECT 'writes', count(*) FROM jobs
   WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND created_at > :since
+UNION ALL SELECT 'writes', count(*) FROM ended_jobs
+  WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND ended_at > :since
 UNION ALL SELECT 'writes', count(*) FROM messages
   WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND created_at > :since
     AND seq > (SELECT max(c.last_seq) FROM courses AS c

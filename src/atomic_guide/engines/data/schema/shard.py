@@ -33,6 +33,11 @@ def _course_key() -> list[Column[Any]]:
     ]
 
 
+def _where(condition: str) -> dict[str, Any]:
+    """An index over some of the rows, on both engines."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 # --- ownership ------------------------------------------------------------------------------
 
 Table(
@@ -205,9 +210,17 @@ Table(
     # What the job is about, such as a video's id: one subject's jobs are found and cancelled by it.
     Column("subject", Text, nullable=False),
     Column("payload", Text, nullable=False),
-    # queued, running, done, dead or cancelled
+    # queued, delayed (until run_after), blocked (by an earlier one of its order_key), running or dead
     Column("state", Text, nullable=False),
+    # What the facts are worth (engines/queues/priority.py) and, as JSON, which facts those were.
     Column("priority", Double, nullable=False),
+    Column("why", Text),
+    # The seconds by which the priority moves the job forward, and its place in the order that results: smaller first.
+    Column("boost", Double, nullable=False, server_default="0"),
+    Column("rank", Double, nullable=False, server_default="0"),
+    # Where the tenant's next job of this queue and boost may begin; NULL once the job waits no more.
+    Column("tag", Double),
+    Column("spacing", Double, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("run_after", Double, nullable=False),
@@ -217,16 +230,43 @@ Table(
     Column("token", BigInteger, nullable=False),
     Column("progress", Double, nullable=False),
     Column("created_at", Double, nullable=False),
+    # When it died; jobs that ended otherwise are in `ended_jobs`.
     Column("finished_at", Double),
     Column("error", Text),
     # What its publisher had written or seen, as a signed bookmark, so that its worker sees that too.
     Column("bookmark", Text),
-    # Set while the job is queued or running; NULL afterwards, so that the same work may be asked for again.
+    # Set while the job lives; a dead one keeps it in `kept_key`, so that the same work may be asked for again.
     Column("unique_key", Text),
-    UniqueConstraint("bucket", "tenant", "course", "unique_key", name="jobs_unique"),
-    Index("jobs_next", "queue", "state", "priority", "created_at"),
-    Index("jobs_finished", "state", "finished_at"),
+    Column("kept_key", Text),
+    # Jobs of a course with the same one run one after the other, as they were published.
+    Column("order_key", Text),
+    # Each index holds the jobs of one state, so that it stays as small as what it is asked for.
+    Index("jobs_unique", "bucket", "tenant", "course", "unique_key", unique=True, **_where("unique_key IS NOT NULL")),
+    Index("jobs_ready", "queue", "rank", "id", **_where("state = 'queued'")),
+    Index("jobs_delayed", "queue", "run_after", **_where("state = 'delayed'")),
+    Index("jobs_leased", "queue", "lease_until", **_where("state = 'running'")),
+    Index("jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
+    Index("jobs_tags", "queue", "tenant", "boost", "tag", **_where("tag IS NOT NULL")),
+    Index("jobs_order", "bucket", "tenant", "course", "order_key", "id", **_where("order_key IS NOT NULL")),
     Index("jobs_subject", "bucket", "tenant", "course", "subject"),
+)
+
+Table(
+    "ended_jobs",
+    shard_metadata,
+    # What is told of jobs that were done or cancelled, without what they carried. The key finds a subject's.
+    *_course_key(),
+    Column("subject", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # done or cancelled
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double, nullable=False),
+    Index("ended_jobs_age", "ended_at"),
+    sqlite_with_rowid=False,
 )
 
 # --- videos and uploads (owner: course/video) -----------------------------------------------
