@@ -149,7 +149,7 @@ class PostgresDatabase:
             # Two statements more, on a read that takes long anyway; SET LOCAL ends with the transaction.
             async with connection.transaction(readonly=True):
                 milliseconds = int(self._settings.scan_timeout * 1000)
-                await connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+                await connection.execute(f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL enable_seqscan = on")
                 rows = await connection.fetch(statement.sql, *arguments(statement, given))
             return cast("list[Row]", rows)
 
@@ -231,6 +231,9 @@ class PostgresDatabase:
             "default_transaction_read_only": "off" if writing and not self._read_only else "on",
             # Reports over a course join a few rows each; compiling them takes longer than running them.
             "jit": "off",
+            # A plan is kept, and may have been made when a table was a page long: read whole, not by its index.
+            # Short reads and writes are for rows that an index finds; a scan takes this back.
+            "enable_seqscan": "off",
         }
         # Reads are timed by what lends the connections out, the statements of a transaction each by itself.
         limit = settings.statement_timeout + 1

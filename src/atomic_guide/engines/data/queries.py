@@ -23,12 +23,15 @@ from importlib import resources
 from typing import NamedTuple
 
 # The rows of a course that has an entry of its own go by that, the others by their bucket's. A bucket without an
-# entry has no rows here, so only those that are arriving, leaving or gone need be named: usually none at all.
-_OWNERSHIP = """NOT EXISTS (
+# entry has no rows here, so only those that are arriving, leaving or gone need be named: usually none at all, which one
+# look at an index tells for the whole statement. It is a CASE because a planner makes a join of anything less, and
+# with it reads all rows where an index and a LIMIT would give some.
+_OWNERSHIP = """CASE WHEN EXISTS (
+  SELECT 1 FROM bucket_owner AS u WHERE u.state <> 'owned' AND u.state IN ({states})) THEN NOT EXISTS (
   SELECT 1 FROM bucket_owner AS o WHERE o.state IN ({states}) AND o.bucket = {rows}.bucket
   AND (o.tenant = {rows}.tenant AND o.course = {rows}.course OR o.tenant = '' AND NOT EXISTS (
     SELECT 1 FROM bucket_owner AS p
-    WHERE p.bucket = {rows}.bucket AND p.tenant = {rows}.tenant AND p.course = {rows}.course)))"""
+    WHERE p.bucket = {rows}.bucket AND p.tenant = {rows}.tenant AND p.course = {rows}.course))) ELSE true END"""
 _STATES = {"readable": "'arriving', 'gone'", "writable": "'arriving', 'gone', 'fenced'"}
 _MACRO = re.compile(r"\{\{(readable|writable) (\w+)\}\}")
 _BUCKET = re.compile(r"(?<![:\w]):bucket\b")

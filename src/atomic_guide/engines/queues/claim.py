@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from atomic_guide.engines.queues.jobs import QUERIES, Job, read_tags
+from atomic_guide.engines.queues.jobs import QUERIES, Job, plan_by_keys, read_tags
 from atomic_guide.engines.queues.lease import Lease
 from atomic_guide.engines.queues.priority import Turns
 from atomic_guide.errors import GuideError
@@ -79,6 +79,7 @@ async def make_ready(tx: Transaction, queue: str, now: float) -> None:
     due = await tx.read(QUERIES["read_due"], params)
     turns = Turns(await read_tags(tx, {(queue, row["tenant"], row["boost"]) for row in due}))
     if due:
+        await plan_by_keys(tx)
         await tx.execute_columns(QUERIES["ready_jobs"], _placed(queue, due, turns))
 
 

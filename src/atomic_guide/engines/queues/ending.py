@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.engines.queues.jobs import QUERIES, Job, lock_orders, release_orders
+from atomic_guide.engines.queues.jobs import QUERIES, Job, lock_orders, plan_by_keys, release_orders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,7 @@ async def end_jobs(tx: Transaction, jobs: Sequence[Job], owner: str, now: float)
     """
     orders = _orders(jobs)
     await lock_orders(tx, orders)
-    held = columns_of(jobs)
-    rows = await tx.read_columns(QUERIES["end_jobs"], held, {"owner": owner, "now": now})
-    ended = {str(row["id"]) for row in rows}
+    ended = await _held(tx, "end_jobs", columns_of(jobs), {"owner": owner, "now": now})
     if tx.dialect == "sqlite":
         await _archive(tx, [job for job in jobs if job.id in ended], now)
     if orders:
@@ -70,13 +68,12 @@ async def return_jobs(
     columns = columns_of([each.job for each in returns])
     columns |= {"run_after": [each.run_after for each in returns], "error": [each.reason for each in returns]}
     same = {"owner": owner, "now": now, "refund": int(refund)}
-    return {str(row["id"]) for row in await tx.read_columns(QUERIES["return_jobs"], columns, same)}
+    return await _held(tx, "return_jobs", columns, same)
 
 
 async def extend_leases(tx: Transaction, jobs: Sequence[Job], owner: str, until: float) -> set[str]:
     """A heartbeat for jobs; the ids of those that `owner` still holds."""
-    same = {"owner": owner, "lease_until": until}
-    return {str(row["id"]) for row in await tx.read_columns(QUERIES["extend_leases"], columns_of(jobs), same)}
+    return await _held(tx, "extend_leases", columns_of(jobs), {"owner": owner, "lease_until": until})
 
 
 async def tidy(shards: Shards, now: float, before: float, most: int = 200_000) -> int:
@@ -118,6 +115,12 @@ def columns_of(jobs: Sequence[Job]) -> dict[str, list[Any]]:
         "id": [job.id for job in jobs],
         "token": [job.token for job in jobs],
     }
+
+
+async def _held(tx: Transaction, query: str, columns: dict[str, list[Any]], same: dict[str, Any]) -> set[str]:
+    """Run one of the fenced statements; the ids of the jobs that passed."""
+    await plan_by_keys(tx)
+    return {str(row["id"]) for row in await tx.read_columns(QUERIES[query], columns, same)}
 
 
 def _orders(jobs: Sequence[Job]) -> list[tuple[CourseKey, str]]:

@@ -257,6 +257,16 @@ async def read_tags(tx: Transaction, flows: Iterable[Flow]) -> dict[Flow, float]
     return tags
 
 
+async def plan_by_keys(tx: Transaction) -> None:
+    """Have this transaction join arrays to a table by the table's key.
+
+    A plan for many rows is kept by the server. One that was made while few jobs were there, or none since the last
+    vacuum, would read the whole table at each batch of a backlog.
+    """
+    if tx.dialect == "postgresql":
+        await tx.read(QUERIES["plan_by_keys"])
+
+
 async def lock_orders(tx: Transaction, orders: Sequence[tuple[CourseKey, str]]) -> None:
     """Keep others from publishing and ending jobs of these order keys until the transaction ends.
 

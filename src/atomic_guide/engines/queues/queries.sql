@@ -136,18 +136,23 @@ WHERE state = 'running' AND lease_until <= :now AND ctid = ANY(ARRAY(
   SELECT ctid FROM jobs WHERE queue = :queue AND state = 'running' AND lease_until <= :now AND {{writable jobs}}
   ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED))
 
+-- name: plan_by_keys
+-- purpose: In this transaction, join arrays to a table by the table's key, row by row, however small the table was.
+-- dialect: postgresql
+SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+
 -- name: hold_lease
 -- purpose: Prove inside a transaction that the caller still holds the job.
 SELECT 1 AS held FROM jobs
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
-  AND state = 'running' AND token = :token AND lease_owner = :owner
+  AND token = :token AND lease_owner = :owner
 
 -- name: extend_leases
 -- purpose: A heartbeat: the worker lives and still holds the jobs that are returned.
 -- dialect: sqlite
 UPDATE jobs SET lease_until = :lease_until
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
-  AND state = 'running' AND token = :token AND lease_owner = :owner
+  AND token = :token AND lease_owner = :owner
 RETURNING id
 
 -- name: extend_leases
@@ -156,14 +161,14 @@ UPDATE jobs SET lease_until = :lease_until
 FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[])
   AS r(bucket, tenant, course, id, token)
 WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
-  AND jobs.state = 'running' AND jobs.token = r.token AND jobs.lease_owner = :owner
+  AND jobs.token = r.token AND jobs.lease_owner = :owner
 RETURNING jobs.id
 
 -- name: note_progress
 -- purpose: How far the job is, 0 to 1.
 UPDATE jobs SET progress = :progress
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
-  AND state = 'running' AND token = :token AND lease_owner = :owner
+  AND token = :token AND lease_owner = :owner
 
 -- name: end_jobs
 -- purpose: Put jobs that are done into the archive, where the caller still holds them.
@@ -173,7 +178,7 @@ WITH gone AS (
   USING unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[])
     AS r(bucket, tenant, course, id, token)
   WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
-    AND jobs.state = 'running' AND jobs.token = r.token AND jobs.lease_owner = :owner
+    AND jobs.token = r.token AND jobs.lease_owner = :owner
   RETURNING jobs.bucket, jobs.tenant, jobs.course, jobs.subject, jobs.id, jobs.queue, jobs.kind, jobs.attempts,
             jobs.created_at),
 kept AS (
@@ -185,7 +190,7 @@ SELECT id FROM gone
 -- dialect: sqlite
 DELETE FROM jobs
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
-  AND state = 'running' AND token = :token AND lease_owner = :owner
+  AND token = :token AND lease_owner = :owner
 RETURNING id
 
 -- name: archive_jobs
@@ -199,7 +204,7 @@ VALUES (:bucket, :tenant, :course, :subject, :id, :queue, :kind, 'done', :attemp
 UPDATE jobs SET state = 'dead', finished_at = :now, error = :error, kept_key = unique_key, unique_key = NULL,
                 lease_until = 0, lease_owner = '', tag = NULL
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
-  AND state = 'running' AND token = :token AND lease_owner = :owner
+  AND token = :token AND lease_owner = :owner
 
 -- name: return_jobs
 -- purpose: Put held jobs back, to run after a time; `refund` gives the attempt back where it was not the job's fault.
@@ -207,7 +212,7 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 UPDATE jobs SET state = CASE WHEN :run_after > :now THEN 'delayed' ELSE 'queued' END, run_after = :run_after,
                 error = :error, lease_until = 0, lease_owner = '', attempts = attempts - :refund
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
-  AND state = 'running' AND token = :token AND lease_owner = :owner
+  AND token = :token AND lease_owner = :owner
 RETURNING id
 
 -- name: return_jobs
@@ -217,7 +222,7 @@ UPDATE jobs SET state = CASE WHEN r.run_after > :now THEN 'delayed' ELSE 'queued
 FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[], :run_after::float8[],
             :error::text[]) AS r(bucket, tenant, course, id, token, run_after, error)
 WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
-  AND jobs.state = 'running' AND jobs.token = r.token AND jobs.lease_owner = :owner
+  AND jobs.token = r.token AND jobs.lease_owner = :owner
 RETURNING jobs.id
 
 -- name: release_leases

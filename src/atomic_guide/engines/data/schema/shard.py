@@ -51,6 +51,8 @@ Table(
     # The fence of movers: one whose move was taken over changes nothing.
     Column("token", BigInteger, nullable=False),
     Column("changed_at", Double, nullable=False),
+    # Which buckets are not simply owned; usually none.
+    Index("bucket_owner_unsettled", "state", **_where("state <> 'owned'")),
 )
 
 Table(
@@ -248,7 +250,8 @@ Table(
     Index("jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
     Index("jobs_tags", "queue", "tenant", "boost", "tag", **_where("tag IS NOT NULL")),
     Index("jobs_order", "bucket", "tenant", "course", "order_key", "id", **_where("order_key IS NOT NULL")),
-    Index("jobs_subject", "bucket", "tenant", "course", "subject"),
+    # The subject first: with the course first, a planner without fresh statistics takes it for a job's key.
+    Index("jobs_subject", "subject", "bucket", "tenant", "course"),
 )
 
 Table(
