@@ -116,6 +116,8 @@ def test_the_instructors_parts_are_accessible(meet: Meet, look: str) -> None:
     inspector, course = Inspector(), enter(meet(**LOOKS[look]), look, "Instructor")
     inspector.look("lecture and room", course)
     inspector.dialog("settings", course, "header .tool")
+    expect(course.locator("header .bell .count")).to_be_visible()
+    inspector.dialog("notifications", course, "header .bell")
     inspector.dialog("people", course, ".room .people")
     inspector.dialog("manage the room", course, ".room .manage")
     inspector.dialog("actions for a message", course, ".room article:last-of-type .more")
@@ -145,6 +147,7 @@ def test_the_students_parts_are_accessible(meet: Meet, look: str) -> None:
         course.locator(".room .details").click()
     else:
         inspector.dialog("keys", course, ".lecture .all")
+    inspector.dialog("notifications", course, "header .bell")
     course.locator("#tab-performance").click()
     expect(course.locator("#panel-performance table")).to_be_visible()
     inspector.look("performance", course)

@@ -27,6 +27,9 @@ SELECT "user", name, role FROM members ORDER BY "user"
 -- name: jobs
 -- purpose: Every job and how it stands.
 SELECT kind, state FROM jobs UNION ALL SELECT kind, state FROM ended_jobs
+-- name: contacts
+-- purpose: Where everybody gets e-mail.
+SELECT "user", address FROM mail_contacts
 """,
     "here",
 )
@@ -69,10 +72,10 @@ async def read(site: Site, name: str) -> list[tuple[str, ...]]:
     return [tuple(row) for shard in site.shards.all() for row in await shard.read(QUERIES[name])]  # type: ignore[arg-type]
 
 
-async def work_until(site: Site, states: set[str]) -> None:
+async def work_until(site: Site, states: set[str], *, mailed: bool = False) -> None:
     """Run the worker until every job is in one of the states."""
     clock = SystemClock()
-    worker = roster_worker(site.shards, site.lti, Queues(site.shards, clock, QUICK), clock, QUICK)
+    worker = roster_worker(site.shards, site.lti, Queues(site.shards, clock, QUICK), clock, QUICK, mailed=mailed)
     task = asyncio.create_task(worker.run())
     try:
         async with asyncio.timeout(20):
@@ -131,3 +134,21 @@ async def test_a_registration_that_is_gone_ends_as_a_dead_letter(site: Site) -> 
         await site.lti.platforms.remove(known)
     await work_until(site, {"dead"})
     assert await read(site, "jobs") == [("roster", "dead")]
+
+
+@pytest.mark.parametrize("mailed", [True, False])
+async def test_addresses_are_kept_of_those_who_have_been_here_where_e_mail_is_sent(
+    tmp_path: Path, platform: FakePlatform, *, mailed: bool
+) -> None:
+    async with launch_site(tmp_path, platform, mailed=mailed) as site:
+        platform.tool_keys = await our_keys(site)
+        strange = {**listed(3), "email": "two words@example.edu"}
+        platform.members = [*({**listed(n), "email": f"s{n}@example.edu"} for n in (1, 2)), strange]
+        for user in ("s1", "s3"):
+            await site.launch(sub=user)
+        await site.launch(sub="s4", email="s4@example.edu")
+        await launch(site, "Instructor")
+        await work_until(site, {"done"}, mailed=mailed)
+        kept = {"s1": "s1@example.edu", "s3": "", "s4": "s4@example.edu", "user-1": ""}
+        found = {row[0]: row[1] for row in await read(site, "contacts")}
+        assert found == (kept if mailed else {})

@@ -62,7 +62,8 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
         practice = await open_practice(lti, shards.directory, "127.0.0.1", int(url.rpartition(":")[2]))
         media = SimpleNamespace(queues=Queues(shards, clock, QueueSettings()))
         parts = {"clock": clock, "shards": shards, "sessions": sessions, "lti": lti, "media": media}
-        tool = cast("Tool", SimpleNamespace(**parts))
+        notifications = SimpleNamespace(contacts=SimpleNamespace(on=False))
+        tool = cast("Tool", SimpleNamespace(**parts, notifications=notifications))
         declared = [*launch.calls.declared, *registration.calls.declared]
         held.app = create_app(tool, declared, practice_routes(practice))
         yield School(url, practice.front.removesuffix("/practice"), lti, practice, sessions)

@@ -41,6 +41,7 @@ export class Room {
   mark = $state<number | null>(null);
 
   onVideo: (data: Record<string, unknown>) => void = () => undefined;
+  onNotification: (data: Record<string, unknown>) => void = () => undefined;
   onLive: () => void = () => undefined;
   readonly #link: Link;
   #arrived: Message[] = [];
@@ -181,8 +182,7 @@ export class Room {
       case 'muted':
         return this.standing.muted(data);
       case 'notification':
-        this.notice = typeof data.message === 'string' ? data.message : null;
-        return;
+        return this.onNotification(data);
       case 'video':
         return this.onVideo(data);
       case 'error':

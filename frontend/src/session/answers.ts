@@ -59,6 +59,19 @@ export type Video = {
   steps?: Step[];
 };
 
+/** An entry of the person's feed; `data` holds what its sentence needs besides. */
+export type Notice = {
+  id: string;
+  kind: string;
+  subject: string;
+  data: Record<string, unknown>;
+  created_at: string;
+  read: boolean;
+};
+/** Whether there can be e-mail to the person, and whether there is. */
+export type MailChoice = { available: boolean; on: boolean };
+export type Feed = { notifications: Notice[]; unread: number; next: string | null; mail: MailChoice };
+
 export type Percentiles = { p10: number; p25: number; p50: number; p75: number; p90: number };
 export type Bin = { from: number; to: number; count: number };
 export type CourseFigures = {

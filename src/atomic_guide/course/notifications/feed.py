@@ -206,19 +206,25 @@ class Feed:
             return
         who = [{**key.columns, "user": one.user} for one in notices]
         contacts = await tx.read_each(QUERIES["find_contact"], who)
-        for one, rows in zip(notices, contacts, strict=True):
-            if not rows or not rows[0]["address"] or rows[0]["off_at"] is not None:
-                continue
-            scores = one.kind == "scores.posted"
-            job = NewJob(
-                queue=QUEUE,
-                kind=MAIL,
-                subject=one.id,
-                payload={"user": one.user, "notification": one.id},
-                unique_key=f"mail {one.user} {'scores' if scores else one.id}",
-                delay=self._mail.scores_delay_seconds if scores else 0.0,
-            )
-            await self._queues.publish(tx, key, job)
+        wanted = [
+            _mail_job(one, self._mail.scores_delay_seconds)
+            for one, rows in zip(notices, contacts, strict=True)
+            if rows and rows[0]["address"] and rows[0]["off_at"] is None
+        ]
+        if wanted:
+            await self._queues.publish_many(tx, key, wanted)
+
+
+def _mail_job(notice: Notice, scores_delay: float) -> NewJob:
+    scores = notice.kind == "scores.posted"
+    return NewJob(
+        queue=QUEUE,
+        kind=MAIL,
+        subject=notice.id,
+        payload={"user": notice.user, "notification": notice.id},
+        unique_key=f"mail {notice.user} {'scores' if scores else notice.id}",
+        delay=scores_delay if scores else 0.0,
+    )
 
 
 def _place(following: str | None) -> tuple[float, str]:

@@ -261,6 +261,8 @@ class PracticePlatform:
             "iat": now,
             "exp": now + _TOKEN_SECONDS,
             "name": choice.person.name,
+            # Of a domain that nobody has (RFC 2606): a mail server in the settings has nowhere to send it.
+            "email": f"{choice.person.id}@school.example",
             f"{_LTI}version": "1.3.0",
             f"{_LTI}message_type": "LtiResourceLinkRequest",
             f"{_LTI}deployment_id": DEPLOYMENT,
