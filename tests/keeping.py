@@ -155,6 +155,10 @@ async def _seed_person(shards: Shards, data: Path, key: CourseKey, user: str, ma
     await put(shards, key, "jobs", **job, **state, **rest)
     ended = {"id": f"e{number}", "queue": "media", "kind": "note", "subject": user, "state": "done", "attempts": 1}
     await put(shards, key, "ended_jobs", **ended, created_at=NOW, ended_at=NOW)
+    deed = {"at": NOW, "actor": "root", "action": "dead-letter.dropped", "subject": f"j{number}", "kind": "note"}
+    letter = {"before": '{"reason":"no"}', "after": "{}", "digest": "d", "run": ""}
+    kept = json.dumps({"payload": {"to": user}})
+    await put(shards, key, "operator_actions", id=f"a{number}", **deed, **letter, kept=kept)
     read = {"at": NOW, "call": "performance", "reads": 1}
     await put(shards, key, "record_reads", **read, reader="teacher", subject=user)
     await put(shards, key, "record_reads", **read, reader=user, subject="")

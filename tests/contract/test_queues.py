@@ -13,6 +13,7 @@ from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.queues.actions import Act
 from atomic_guide.engines.queues.claim import claim, release_leases
 from atomic_guide.engines.queues.deadletter import DeadLetters
 from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
@@ -284,7 +285,7 @@ async def test_what_can_never_succeed_is_a_dead_letter_at_once_and_can_be_replay
     async with installation.working(do):
         await installation.until("dead")
         assert (await installation.letters.show(job)).reason == "no such thing"
-        await installation.letters.replay(job, installation.clock.now())
+        await installation.letters.replay(job, Act("ada", installation.clock.now()))
         await installation.until("done")
     with pytest.raises(NotFound):
         await installation.letters.show(job)
@@ -299,10 +300,10 @@ async def test_a_dead_letter_can_be_dropped(installation: Installation) -> None:
     assert job
     async with installation.working(do):
         await installation.until("dead")
-    await installation.letters.drop(job)
+    await installation.letters.drop(job, Act("ada", 0))
     assert await installation.states() == []
     with pytest.raises(NotFound):
-        await installation.letters.replay(job, 0)
+        await installation.letters.replay(job, Act("ada", 0))
 
 
 async def test_a_job_that_ends_its_workers_becomes_a_dead_letter(installation: Installation) -> None:

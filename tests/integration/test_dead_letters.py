@@ -9,8 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from atomic_guide.cli import program
+from atomic_guide.engines.data.queries import Query
+from atomic_guide.engines.queues.actions import Act
+from atomic_guide.engines.queues.deadletter import DeadLetters
 from atomic_guide.errors import NotFound
 from tests import media
+
+LIVE = Query("live", "Jobs that are not dead.", {None: "SELECT subject, state FROM jobs WHERE state <> 'dead'"})
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,36 @@ def test_a_dead_letter_is_listed_shown_replayed_and_dropped(data: Path) -> None:
     assert run(data, "queues")["queues"][0]["state"] == "queued"
     with pytest.raises(NotFound):
         run(data, "dead-letters", "drop", letter["id"])
+
+
+@pytest.mark.parametrize("operator_first", [True, False])
+async def test_an_operator_and_a_teacher_who_try_again_at_once_run_one_job(
+    tmp_path: Path, *, operator_first: bool
+) -> None:
+    async with media.opened(tmp_path) as studio:
+        teacher = await studio.enter()
+        broken = media.clip(tmp_path / "a.mp4", seconds=0.5).read_bytes()[:20_000]
+        async with studio.working():
+            video = await media.upload(teacher, broken)
+            await media.until(teacher, video, "failed")
+        letters = DeadLetters(studio.shards)
+        ((letter,), _) = await letters.list()
+        for _ in range(3):
+            both = [
+                letters.replay(letter.id, Act("ada", studio.clock.now())),
+                teacher.post(f"/api/video/{video}/retry"),
+            ]
+            await asyncio.gather(*(both if operator_first else reversed(both)), return_exceptions=True)
+        rows = [row for shard in studio.shards.all() for row in await shard.read(LIVE)]
+        assert [(row["subject"], row["state"]) for row in rows] == [(video, "queued")]
+        async with studio.working():
+            for _ in range(300):
+                if (await letters.list()).letters:
+                    break
+                await asyncio.sleep(0.05)
+        # The replay of what cannot succeed is one run, and one letter again.
+        ((again,), _) = await letters.list()
+        assert (again.subject, again.attempts, again.reason) == (video, 1, letter.reason)
 
 
 def test_a_wrong_state_is_wrong_usage() -> None:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
+import pwd
+import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, Progress, data_options
 
 if TYPE_CHECKING:
-    from atomic_guide.engines.queues.deadletter import DeadLetters
+    from collections.abc import Sequence
+
+    from atomic_guide.engines.queues.actions import Act, Action
+    from atomic_guide.engines.queues.deadletter import DeadLetters, Found, Wanted
+    from atomic_guide.engines.queues.edit import Change, Changes, Edit
+    from atomic_guide.engines.queues.many import Done, Task
 
 T = TypeVar("T")
+
+_SHOWN = 1000
+"""Letters that a dry run names; the counts are of all."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.group(name="dead-letters")
@@ -23,14 +36,54 @@ def command() -> None:
     """Look at jobs that failed for good; replay or drop them."""
 
 
+def _wanted_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose letters, and pass what they choose as `wanted`."""
+
+    @click.option("--queue", default="", help="Only of this queue.")
+    @click.option("--kind", default="", help="Only of this kind, such as video.transcode.")
+    @click.option("--tenant", default="", help="Only of this tenant.")
+    @click.option("--course", default="", help="Only of this course; with --tenant also the LMS's context id.")
+    @click.option("--reason", default="", metavar="TEXT", help="Only those whose reason holds this text.")
+    @click.option("--since", metavar="TIME", help="Only what died since: an ISO 8601 time, or such as 2h, 3d ago.")
+    @click.option("--until", metavar="TIME", help="Only what died before that.")
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, since: str | None, until: str | None, **options: Any) -> Any:
+        from atomic_guide.engines.data.placement import CourseKey
+        from atomic_guide.engines.queues.deadletter import Wanted
+
+        chosen = {name: options.pop(name) for name in ("queue", "kind", "tenant", "course", "reason")}
+        if chosen["course"] and chosen["tenant"] and not re.fullmatch(r"c[0-9a-f]{24}", chosen["course"]):
+            chosen["course"] = CourseKey.of(chosen["tenant"], chosen["course"]).course
+        bounds: dict[str, Any] = {
+            name: _moment(text) for name, text in (("since", since), ("until", until)) if text is not None
+        }
+        return function(*arguments, wanted=Wanted(**chosen, **bounds), **options)
+
+    return wrapped
+
+
+_edits = click.option(
+    "--set",
+    "edits",
+    multiple=True,
+    metavar="FIELD=JSON",
+    help="Change a field of what the job carries; several times for several.",
+)
+_all = click.option("--all", "every", is_flag=True, help="Every letter that the other options choose.")
+_rate = click.option("--rate", type=click.FloatRange(min=0), default=0.0, help="Most letters a second; 0 is no limit.")
+_dry = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+_run = click.option("--run", metavar="RUN", help="Go on with an interrupted run.")
+
+
 @command.command(name="list")
 @data_options
+@_wanted_options
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most letters to list (default 100).")
-def list_letters(context: Context, limit: int) -> None:
+def list_letters(context: Context, wanted: Wanted, limit: int) -> None:
     """List the dead letters, the newest first."""
-    found, missing = _ask(context, lambda letters: letters.list(limit))
+    found, missing = _ask(context, lambda letters: letters.list(limit, wanted))
     lines = [f"{one.id}  {one.died_at}  {one.kind:18} {one.subject:20} {one.reason}" for one in found]
-    text = "\n".join(lines) or "there are no dead letters"
+    text = "\n".join(lines) or "there are no dead letters" + ("" if wanted.everything else " of these")
     context.emit_found("dead_letters", msgspec.to_builtins(found), text, missing)
 
 
@@ -44,21 +97,219 @@ def show(context: Context, job: str) -> None:
 
 
 @command.command()
-@click.argument("job")
+@click.argument("jobs", nargs=-1)
 @data_options
-def replay(context: Context, job: str) -> None:
-    """Queue a dead letter again with all its attempts; a running server takes it up within a second."""
-    _ask(context, lambda letters: letters.replay(job, time.time()))
-    context.emit({"replayed": job}, f"queued {job} again")
+@_wanted_options
+@_edits
+@_all
+@_rate
+@_dry
+@_run
+def replay(context: Context, jobs: tuple[str, ...], wanted: Wanted, **options: Any) -> None:
+    """Queue dead letters again with all their attempts; a running server takes them up within a second."""
+    from atomic_guide.engines.queues.edit import parse_edit
+
+    edits = [parse_edit(text) for text in options["edits"]]
+    _check_choice(jobs, wanted, every=options["every"], run=options["run"])
+    if options["dry_run"]:
+        _emit_plan(context, *_ask(context, lambda letters: _planned(letters, jobs, wanted, edits)))
+    elif jobs:
+        done = _ask(context, lambda letters: _replayed(letters, jobs, edits))
+        text = "\n".join(line for job in jobs for line in [f"queued {job} again", *_diff(done[job])])
+        context.emit({"replayed": _named(jobs), **({"changes": _shown(done)} if edits else {})}, text)
+    else:
+        _many(context, _task("replay", wanted, edits, options["rate"]), options["run"])
 
 
 @command.command()
-@click.argument("job")
+@click.argument("jobs", nargs=-1)
 @data_options
-def drop(context: Context, job: str) -> None:
-    """Forget a dead letter for good."""
-    _ask(context, lambda letters: letters.drop(job))
-    context.emit({"dropped": job}, f"dropped {job}")
+@_wanted_options
+@_all
+@_rate
+@_dry
+@_run
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop(context: Context, jobs: tuple[str, ...], wanted: Wanted, **options: Any) -> None:
+    """Take dead letters out for good; the log keeps them for a while."""
+    _check_choice(jobs, wanted, every=options["every"], run=options["run"])
+    if jobs and not options["dry_run"]:
+        _ask(context, lambda letters: _dropped(letters, jobs))
+        context.emit({"dropped": _named(jobs)}, "\n".join(f"dropped {job}" for job in jobs))
+        return
+    plan = _ask(context, lambda letters: _planned(letters, jobs, wanted, None))
+    if options["dry_run"]:
+        _emit_plan(context, *plan)
+        return
+    if not options["yes"]:
+        click.confirm(f"Drop {plan[0]['would_be_done']:,} dead letters?", abort=True, err=True)
+    _many(context, _task("drop", wanted, [], options["rate"]), options["run"])
+
+
+@command.command()
+@data_options
+@click.option("--job", default="", help="Only what was done to this job.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most entries to list (default 100).")
+def audit(context: Context, job: str, limit: int) -> None:
+    """List who replayed or dropped what, and when, the newest first."""
+    from atomic_guide.engines.queues.actions import list_actions
+
+    async def ask() -> tuple[list[Action], dict[str, str]]:
+        async with context.open_shards() as shards:
+            return await list_actions(shards, job, limit)
+
+    found, missing = asyncio.run(ask())
+    lines = [f"{one.at}  {one.actor:12} {one.action:22} {one.subject}  {one.kind:18} {_told(one)}" for one in found]
+    text = "\n".join(lines) or "nothing was done to dead letters"
+    context.emit_found("actions", msgspec.to_builtins(found), text, missing)
+
+
+def _told(action: Action) -> str:
+    changes = [f"{field}: {action.before.get(field)!r} -> {after!r}" for field, after in action.after.items()]
+    return "; ".join([*changes, *([f"run {action.run}"] if action.run else [])])
+
+
+async def _replayed(letters: DeadLetters, jobs: Sequence[str], edits: Sequence[Edit]) -> dict[str, Changes]:
+    return {job: await letters.replay(job, _act(), edits) for job in jobs}
+
+
+async def _dropped(letters: DeadLetters, jobs: Sequence[str]) -> None:
+    for job in jobs:
+        await letters.drop(job, _act())
+
+
+async def _planned(
+    letters: DeadLetters, jobs: Sequence[str], wanted: Wanted, edits: Sequence[Edit] | None
+) -> tuple[dict[str, Any], list[str]]:
+    """What would be done, as JSON and as lines; without edits it is a drop."""
+    from atomic_guide.errors import Invalid
+
+    missing: dict[str, str] = {}
+    plan: dict[str, Any] = {"would_be_done": 0, "held": 0, "refused": {}, "letters": [], "missing": missing}
+    lines: list[str] = []
+
+    async def look(found: Found) -> None:
+        letter = found.letter
+        entry: dict[str, Any] = {"id": letter.id, "kind": letter.kind, "subject": letter.subject, "changes": []}
+        if edits is not None:
+            try:
+                preview = await letters.preview(found, edits)
+            except Invalid as error:
+                plan["refused"][letter.id] = error.message
+                return
+            entry |= {"changes": [change._asdict() for change in preview.changes], "held": preview.held}
+        plan["held" if entry.get("held") else "would_be_done"] += 1
+        if len(plan["letters"]) < _SHOWN:
+            plan["letters"].append(entry)
+            held = "  a live job does its work" if entry.get("held") else ""
+            lines.append(f"{letter.id}  {letter.died_at}  {letter.kind:18} {letter.subject}{held}")
+            lines.extend(_diff(preview.changes) if edits is not None else [])
+
+    if jobs:
+        for job in jobs:
+            await look(await letters.find(job))
+    else:
+        async for found in letters.each(wanted, missing):
+            await look(found)
+    return plan, lines
+
+
+def _emit_plan(context: Context, plan: dict[str, Any], lines: list[str]) -> None:
+    refused = [f"{job}  {why}" for job, why in plan["refused"].items()]
+    summary = (
+        f"{plan['would_be_done']:,} would be done, {plan['held']:,} are held by live jobs, {len(refused):,} cannot"
+    )
+    lacks = [f"incomplete, without {shard}: {reason}" for shard, reason in plan["missing"].items()]
+    context.emit(plan, "\n".join([*lines, *refused, summary, *lacks]))
+
+
+def _many(context: Context, task: Task, run: str | None) -> None:
+    """Do it to many; raises `Incomplete` where something was left."""
+    from atomic_guide.clock import SystemClock
+    from atomic_guide.engines.queues.many import do_to_many, known_run, new_run
+    from atomic_guide.errors import Conflict
+
+    clock = SystemClock()
+    begun = known_run(run) if run else new_run(clock)
+    click.echo(f"run {begun.id}; if it is interrupted, go on with --run {begun.id}", err=True)
+    progress = Progress()
+
+    def watch(done: Done) -> None:
+        progress(f"{done.looked_at:,} looked at: {_counts(done)}")
+
+    done = _ask(context, lambda letters: do_to_many(letters, task, begun, clock, watch))
+    counts = dict(done.counts)
+    context.emit({"run": begun.id, **counts, "refused": done.refused, "missing": done.missing}, _counts(done))
+    left = [f"{job}: {why}" for job, why in [*done.refused.items(), *done.missing.items()]]
+    if done.counts["held"]:
+        left.append(f"{done.counts['held']:,} are held by live jobs that do the same work")
+    if left:
+        raise Conflict(f"not all was done: {'; '.join(left[:5])}{' ...' if len(left) > 5 else ''}")  # noqa: PLR2004 - as shown
+
+
+def _counts(done: Done) -> str:
+    counted = [f"{name} {count:,}" for name, count in sorted(done.counts.items())]
+    return ", ".join([*counted, *([f"refused {len(done.refused):,}"] if done.refused else [])]) or "nothing to do"
+
+
+def _check_choice(jobs: Sequence[str], wanted: Wanted, *, every: bool, run: str | None) -> None:
+    if bool(jobs) == every:
+        raise click.UsageError("name the jobs, or give --all with a filter such as --kind or --reason")
+    if jobs and not wanted.everything:
+        raise click.UsageError("a filter goes with --all, not with names of jobs")
+    if every and wanted.everything:
+        raise click.UsageError("--all needs a filter, such as --kind, --reason or --since")
+    if run and not every:
+        raise click.UsageError("--run goes with --all and the filter of that run")
+
+
+def _task(deed: str, wanted: Wanted, edits: Sequence[Edit], rate: float) -> Task:
+    from atomic_guide.engines.queues.many import Task
+
+    return Task("replay" if deed == "replay" else "drop", _actor(), wanted, edits, rate)
+
+
+def _act() -> Act:
+    from atomic_guide.engines.queues.actions import Act
+
+    return Act(_actor(), time.time())
+
+
+def _actor() -> str:
+    """Who calls, as the system knows them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _named(jobs: Sequence[str]) -> str | list[str]:
+    return jobs[0] if len(jobs) == 1 else list(jobs)
+
+
+def _diff(changes: Sequence[Change]) -> list[str]:
+    pairs = [(change, msgspec.json.encode(change.before), msgspec.json.encode(change.after)) for change in changes]
+    return [
+        line
+        for change, before, after in pairs
+        for line in (f"  - {change.field}: {before.decode()}", f"  + {change.field}: {after.decode()}")
+    ]
+
+
+def _shown(done: dict[str, Changes]) -> dict[str, list[dict[str, Any]]]:
+    return {job: [change._asdict() for change in changes] for job, changes in done.items()}
+
+
+def _moment(text: str) -> float:
+    """Seconds since the epoch of a time, or of so long ago."""
+    from atomic_guide.clock import from_iso
+
+    if ago := re.fullmatch(r"(\d{1,9})([smhd])", text):
+        return time.time() - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        return from_iso(text)
+    except ValueError as error:
+        raise click.UsageError(f"{text!r} is no time; write it like 2026-11-02T10:00:00Z or 2h") from error
 
 
 def _ask(context: Context, question: Callable[[DeadLetters], Awaitable[T]]) -> T:

@@ -36,7 +36,19 @@ _TIMES = {"at", "checked_at", "created_at", "deleted_at", "expires_at", "finishe
     "placed_at", "ready_at", "roster_at", "run_after", "seen_at", "updated_at", "closed_at", "live_until", "mark",
     "until", "read_at", "off_at"
 }  # fmt: skip
-_JSON = {"answer", "captions", "chapters", "data", "payload", "renditions", "request", "steps"}
+_JSON = {
+    "after",
+    "answer",
+    "before",
+    "captions",
+    "chapters",
+    "data",
+    "kept",
+    "payload",
+    "renditions",
+    "request",
+    "steps",
+}
 _HIDDEN = {"bookmark", "lease_owner", "token", "unique_key"}
 """Columns that are about the machinery, not about anybody."""
 
@@ -90,11 +102,12 @@ class Exporter:
         self._tell(f"wrote {table}")
 
     async def _mentions(self, bundle: Bundle, courses: list[CourseKey], whom: Whom) -> None:
-        with bundle.file(f"{MENTIONS}.ndjson") as writer:
-            for key in courses:
-                params = {**key.columns, "user": whom.user, "mention": whom.mention}
-                for row in await self._shards.of(key).scan(QUERIES["read_mentions"], params):
-                    writer.row({"course": key.course, **_readable(row)})
+        for table, query in MENTIONS.items():
+            with bundle.file(f"{table}.ndjson") as writer:
+                for key in courses:
+                    params = {**key.columns, "user": whom.user, "mention": whom.mention}
+                    for row in await self._shards.of(key).scan(QUERIES[f"read_{query}"], params):
+                        writer.row({"course": key.course, **_readable(row)})
 
     async def _directory(self, bundle: Bundle, whom: Whom) -> None:
         directory = self._shards.directory

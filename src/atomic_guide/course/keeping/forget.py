@@ -34,7 +34,15 @@ _ROUNDS = 5
 
 _PERSON = (
     *("drop_member", "drop_answers", "drop_mute", "drop_posting_mark", "unname_moderators", "unname_moderated"),
-    *("unname_videos", "drop_notifications", "drop_contact", "drop_mentions", "drop_ended_mentions", "bump_gradebook"),
+    *(
+        "unname_videos",
+        "drop_notifications",
+        "drop_contact",
+        "drop_mentions",
+        "empty_action_mentions",
+        "drop_ended_mentions",
+        "bump_gradebook",
+    ),
 )
 """What is done once for a person in a course, after what goes in batches."""
 

@@ -97,6 +97,14 @@ SHARD: tuple[Place, ...] = (
         ),
         "removed",
     ),
+    # That a dead letter was replayed or dropped, by whom and when, stays known; what it carried may name a person.
+    Place(
+        "operator_actions",
+        (),
+        ("before", "after", "kept"),
+        ("id", "at", "actor", "action", "subject", "kind", "run", "digest"),
+        "emptied",
+    ),
     # What the job carried is gone; it may have been about a person.
     Place(
         "ended_jobs",
@@ -165,8 +173,8 @@ DIRECTORY: tuple[Place, ...] = (
 PEOPLE: tuple[Place, ...] = tuple(place for place in SHARD if place.people)
 """The tables of a shard with a column that holds a person's id."""
 
-MENTIONS = "jobs"
-"""The table whose rows may name a person inside a text."""
+MENTIONS = {"jobs": "mentions", "operator_actions": "action_mentions"}
+"""The tables whose rows may name a person inside a text, and what the queries that look for it are called."""
 
 TENANT_TABLES: tuple[str, ...] = tuple(
     place.table for place in SHARD if place.table not in {"bucket_owner", "schema_floor"}

@@ -45,6 +45,56 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND (subject = 
 -- purpose: Remove what is told of a course's ended jobs about a person.
 DELETE FROM ended_jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :user
 
+-- name: count_action_mentions
+-- purpose: Actions of operators on what names a person, by course.
+-- dialect: sqlite
+SELECT bucket, course, count(*) AS found FROM operator_actions
+WHERE tenant = :tenant AND (instr(before, :mention) > 0 OR instr(after, :mention) > 0 OR instr(COALESCE(kept, ''), :mention) > 0)
+GROUP BY bucket, course
+
+-- name: count_action_mentions
+-- dialect: postgresql
+SELECT bucket, course, count(*) AS found FROM operator_actions
+WHERE tenant = :tenant AND (strpos(before, :mention) > 0 OR strpos(after, :mention) > 0 OR strpos(COALESCE(kept, ''), :mention) > 0)
+GROUP BY bucket, course
+
+-- name: read_action_mentions
+-- purpose: The actions of operators in a course on what names a person.
+-- dialect: sqlite
+SELECT id, at, action, subject, kind, before, after, kept FROM operator_actions
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+AND (instr(before, :mention) > 0 OR instr(after, :mention) > 0 OR instr(COALESCE(kept, ''), :mention) > 0)
+ORDER BY id LIMIT 10000
+
+-- name: read_action_mentions
+-- dialect: postgresql
+SELECT id, at, action, subject, kind, before, after, kept FROM operator_actions
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+AND (strpos(before, :mention) > 0 OR strpos(after, :mention) > 0 OR strpos(COALESCE(kept, ''), :mention) > 0)
+ORDER BY id LIMIT 10000
+
+-- name: empty_action_mentions
+-- purpose: Keep that something was done to what named a person, without what it was.
+-- dialect: sqlite
+UPDATE operator_actions SET before = '', after = '', kept = NULL
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+AND (instr(before, :mention) > 0 OR instr(after, :mention) > 0 OR instr(COALESCE(kept, ''), :mention) > 0)
+
+-- name: empty_action_mentions
+-- dialect: postgresql
+UPDATE operator_actions SET before = '', after = '', kept = NULL
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+AND (strpos(before, :mention) > 0 OR strpos(after, :mention) > 0 OR strpos(COALESCE(kept, ''), :mention) > 0)
+
+-- name: forget_dropped
+-- purpose: Let go of what dropped dead letters of a course carried, after a while.
+UPDATE operator_actions SET kept = NULL
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND at < :before AND kept IS NOT NULL
+
+-- name: drop_old_actions
+-- purpose: Forget what operators did to the dead letters of a course before a moment.
+DELETE FROM operator_actions WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND at < :before
+
 -- name: drop_member
 -- purpose: A person is no member of a course any more.
 DELETE FROM members WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user

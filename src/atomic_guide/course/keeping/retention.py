@@ -159,6 +159,8 @@ class Retention:
             (self._settings.reads_days, "drop_old_reads"),
             (self._settings.moderation_days, "drop_old_moderation"),
             (self._settings.notifications_days, "drop_old_notifications"),
+            (self._settings.dropped_letters_days, "forget_dropped"),
+            (self._settings.actions_days, "drop_old_actions"),
         ):
             if days and self._left > 0:
                 total += await self._write(database, query, key, [{"before": self._before(days)}])

@@ -61,6 +61,14 @@ class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, msgspec.Meta(ge=1)] | None,
         setting("When a job that failed for good is forgotten; half a year is long enough to look into it.", "d"),
     ] = 180
+    dropped_letters_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        setting("How long a dead letter that an operator dropped can be read in the log of that; none: always.", "d"),
+    ] = 30
+    actions_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        setting("When an entry of the log goes that says who replayed or dropped a dead letter; none: never.", "d"),
+    ] = None
     notifications_days: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None,
         setting("When an entry of a person's feed goes: a term is over then; none: never.", "d"),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from atomic_guide.course.keeping.key import QUERIES
-from atomic_guide.course.keeping.places import PEOPLE, SHARD, TENANT_TABLES
+from atomic_guide.course.keeping.places import MENTIONS, PEOPLE, SHARD, TENANT_TABLES
 from atomic_guide.engines.data.database import Database
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
@@ -61,8 +61,9 @@ async def survey(shards: Shards, whom: Whom) -> list[Seen]:
         if whom.user:
             params = {"tenant": whom.tenant, "user": whom.user, "mention": whom.mention}
             seen += [
-                Seen(database, "jobs", CourseKey(whom.tenant, row["course"], row["bucket"]), row["found"])
-                for row in await database.scan(QUERIES["count_mentions"], params)
+                Seen(database, table, CourseKey(whom.tenant, row["course"], row["bucket"]), row["found"])
+                for table, query in MENTIONS.items()
+                for row in await database.scan(QUERIES[f"count_{query}"], params)
             ]
     return seen
 

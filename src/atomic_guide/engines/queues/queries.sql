@@ -330,14 +330,88 @@ WHERE finished_at IS NOT NULL AND state IN ('done', 'cancelled') AND {{writable 
     AND e.id = jobs.id)
 
 -- name: list_dead
--- purpose: Dead letters, the newest first.
+-- purpose: Dead letters that are wanted, the newest first.
+-- dialect: sqlite
 SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
-FROM jobs WHERE state = 'dead' AND {{readable jobs}} ORDER BY finished_at DESC, id LIMIT :limit
+FROM jobs WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
+  AND (:queue = '' OR queue = :queue) AND (:kind = '' OR kind = :kind)
+  AND (:tenant = '' OR tenant = :tenant) AND (:course = '' OR course = :course)
+  AND (:reason = '' OR instr(lower(error), :reason) > 0)
+  AND finished_at >= :since AND finished_at < :until
+ORDER BY finished_at DESC, id LIMIT :limit
+
+-- name: list_dead
+-- dialect: postgresql
+SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
+FROM jobs WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
+  AND (:queue::text = '' OR queue = :queue::text) AND (:kind::text = '' OR kind = :kind::text)
+  AND (:tenant::text = '' OR tenant = :tenant::text) AND (:course::text = '' OR course = :course::text)
+  AND (:reason::text = '' OR strpos(lower(error), :reason::text) > 0)
+  AND finished_at >= :since AND finished_at < :until
+ORDER BY finished_at DESC, id LIMIT :limit
+
+-- name: page_dead
+-- purpose: The next dead letters that are wanted, in the order in which they died.
+-- dialect: sqlite
+SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
+FROM jobs WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
+  AND (:queue = '' OR queue = :queue) AND (:kind = '' OR kind = :kind)
+  AND (:tenant = '' OR tenant = :tenant) AND (:course = '' OR course = :course)
+  AND (:reason = '' OR instr(lower(error), :reason) > 0)
+  AND finished_at >= :since AND finished_at < :until
+  AND (finished_at, id) > (:after_at, :after_id)
+ORDER BY finished_at, id LIMIT :limit
+
+-- name: page_dead
+-- dialect: postgresql
+SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
+FROM jobs WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
+  AND (:queue::text = '' OR queue = :queue::text) AND (:kind::text = '' OR kind = :kind::text)
+  AND (:tenant::text = '' OR tenant = :tenant::text) AND (:course::text = '' OR course = :course::text)
+  AND (:reason::text = '' OR strpos(lower(error), :reason::text) > 0)
+  AND finished_at >= :since AND finished_at < :until
+  AND (finished_at, id) > (:after_at, :after_id)
+ORDER BY finished_at, id LIMIT :limit
 
 -- name: find_dead
--- purpose: One dead letter.
+-- purpose: One dead letter, whoever's it is.
 SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
 FROM jobs WHERE state = 'dead' AND id = :id AND {{readable jobs}}
+
+-- name: dead_letter
+-- purpose: One dead letter of a course, with what its row must have to be understood later.
+SELECT id, queue, kind, subject, payload, priority, attempts, max_attempts, created_at, finished_at, error, kept_key,
+       order_key
+FROM jobs
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND state = 'dead'
+
+-- name: edit_replayed
+-- purpose: Change what a job carries, in the transaction that replays it and so before anybody can claim it.
+UPDATE jobs SET payload = :payload
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND state IN ('queued', 'blocked')
+
+-- name: note_action
+-- purpose: Note what an operator has done.
+INSERT INTO operator_actions (bucket, tenant, course, id, at, actor, action, subject, kind, run, before, after, digest,
+                              kept)
+VALUES (:bucket, :tenant, :course, :id, :at, :actor, :action, :subject, :kind, :run, :before, :after, :digest, :kept)
+
+-- name: find_action_of_run
+-- purpose: Whether a call that does the same to many has done it to one.
+SELECT 1 AS found FROM operator_actions
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :subject AND run = :run
+
+-- name: list_actions
+-- purpose: What operators have done, the newest first.
+-- dialect: sqlite
+SELECT tenant, course, id, at, actor, action, subject, kind, run, before, after, digest, kept FROM operator_actions
+WHERE (:subject = '' OR subject = :subject) AND {{readable operator_actions}} ORDER BY at DESC, id DESC LIMIT :limit
+
+-- name: list_actions
+-- dialect: postgresql
+SELECT tenant, course, id, at, actor, action, subject, kind, run, before, after, digest, kept FROM operator_actions
+WHERE (:subject::text = '' OR subject = :subject) AND {{readable operator_actions}}
+ORDER BY at DESC, id DESC LIMIT :limit
 
 -- name: dead_to_replay
 -- purpose: What a replay of a dead letter must respect: the keys that it has, and whether live jobs have them.

@@ -272,6 +272,32 @@ Table(
     sqlite_with_rowid=False,
 )
 
+Table(
+    "operator_actions",
+    shard_metadata,
+    # What an operator did to something of a course, in the transaction that did it. Ids order by time.
+    *_course_key(),
+    Column("id", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    # dead-letter.replayed or dead-letter.dropped
+    Column("action", Text, nullable=False),
+    # To what, such as a job's id, and of which kind that is.
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # Which call did it, where one did it to many; empty otherwise.
+    Column("run", Text, nullable=False),
+    # JSON: what was changed about it.
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    # SHA-256 of what it carried.
+    Column("digest", Text, nullable=False),
+    # JSON: the whole of what was dropped, for a while.
+    Column("kept", Text),
+    Index("operator_actions_subject", "bucket", "tenant", "course", "subject"),
+    Index("operator_actions_at", "at"),
+)
+
 # --- videos and uploads (owner: course/video) -----------------------------------------------
 
 Table(
