@@ -167,10 +167,26 @@ async def _seed_person(shards: Shards, data: Path, key: CourseKey, user: str, ma
     contact = {"address": f"{mark}@example.edu", "locale": "en", "language": "", "updated_at": NOW}
     await put(shards, key, "mail_contacts", user=user, **contact)
     await put(shards, key, "posting_marks", user=user, mark=NOW)
+    await _seed_watching(shards, key, user, (number, mark))
     await put(shards, key, "mutes", user=user, until=None, at=NOW)
     done = {"at": NOW, "seq": None, "until": None}
     await put(shards, key, "moderation", revision=number, moderator="teacher", action="muted", subject=user, **done)
     await put(shards, key, "moderation", revision=number + 2, moderator=user, action="closed", subject="", **done)
+
+
+async def _seed_watching(shards: Shards, key: CourseKey, user: str, named: tuple[int, str]) -> None:
+    number, mark = named
+    video = f"v{identity(key, user)[::-1]}"
+    event = {"type": "watched", "at": NOW, "video": video, "position": 0.0, "until": 10.0, "received_at": NOW}
+    await put(shards, key, "events", user=user, id=f"e{mark}", number=number, learner=1, lang="", **event)
+    await put(shards, key, "event_streams", taken=2, counted=2, asked_at=0.0, hurried=0)
+    place = {"position": 10.0, "position_at": NOW, "seconds": "0-10", "last_at": NOW}
+    sums = {"watched": 10, "rewatched": 0, "views": 1}
+    await put(shards, key, "lecture_progress", user=user, video=video, **place, **sums)
+    await put(shards, key, "student_activity", user=user, last_at=NOW, opened=1)
+    figures = {"viewers": 1, "finished": 0, "captions": 0, "last_at": NOW}
+    await put(shards, key, "lecture_figures", video=video, **figures, **sums)
+    await put(shards, key, "lecture_curves", video=video, block=0, viewers="[1]", plays="[1]")
 
 
 def identity(key: CourseKey, user: str) -> str:

@@ -17,13 +17,16 @@ from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.course.enrolment import Arrival, Services, enrol
 from atomic_guide.course.keeping.reads import Reads
+from atomic_guide.course.watching.lectures import Lectures
+from atomic_guide.course.watching.settings import EventSettings
+from atomic_guide.course.watching.taking import Events
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueSettings
-from atomic_guide.web import health, openapi, reports
+from atomic_guide.web import health, openapi, reports, watching
 from atomic_guide.web.health import Health
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.server import create_app
@@ -54,11 +57,13 @@ class Reporting:
                 sessions=self.sessions,
                 scores=Scores(shards, self.clock, settings, self.performance.note),
                 performance=self.performance,
+                events=Events(shards, self.clock, Queues(shards, self.clock, QueueSettings()), EventSettings()),
+                watching=Lectures(shards),
                 reads=self.reads,
                 health=self.health,
             ),
         )
-        declared = [*reports.calls.declared, *health.calls.declared, *openapi.calls.declared]
+        declared = [*reports.calls.declared, *watching.calls.declared, *health.calls.declared, *openapi.calls.declared]
         app = create_app(self.tool, declared)
         self.app: ASGIApp = Observe(app, app.routes, WebMetrics(self.registry), access_log=True)
 

@@ -23,6 +23,7 @@ from atomic_guide.course.keeping.settings import BackupSettings, KeepingSettings
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings, check_mail
 from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.course.watching.settings import EventSettings
 from atomic_guide.engines.assets.sign import SigningSettings
 from atomic_guide.engines.assets.store import AssetSettings
 from atomic_guide.engines.data.settings import DataSettings, check_servers
@@ -93,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     analytics: AnalyticsSettings = AnalyticsSettings()
     notifications: NotificationSettings = NotificationSettings()
     mail: MailSettings = MailSettings()
+    events: EventSettings = EventSettings()
     keeping: KeepingSettings = KeepingSettings()
     backups: BackupSettings = BackupSettings()
 

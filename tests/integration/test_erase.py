@@ -68,6 +68,7 @@ def test_nothing_of_an_erased_person_is_left_in_any_row_or_byte(data: Path) -> N
     assert erase_person(data)["receipt"]["found"] == {
         **dict.fromkeys(["ended_jobs", "idempotency", "jobs", "members", "mutes", "posting_marks"], len(CONTEXTS)),
         **dict.fromkeys(["mail_contacts", "notifications", "operator_actions"], len(CONTEXTS)),
+        **dict.fromkeys(["events", "lecture_progress", "student_activity"], len(CONTEXTS)),
         **dict.fromkeys(["scores", "uploads", "videos"], len(CONTEXTS)),
         **dict.fromkeys(["messages", "moderation", "record_reads"], 2 * len(CONTEXTS)),
         **dict.fromkeys(["legal_holds", "one_time_codes"], 1),

@@ -33,6 +33,8 @@ from atomic_guide.course.notifications.feed import Tell
 from atomic_guide.course.video.announce import Announce
 from atomic_guide.course.video.assembly import build_media, media_key
 from atomic_guide.course.video.videos import Parts
+from atomic_guide.course.watching.lectures import Lectures
+from atomic_guide.course.watching.taking import Events
 from atomic_guide.engines.assets.sign import Signer
 from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.opening import is_embedded, open_databases
@@ -240,6 +242,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         reads=Reads(shards, clock),
         scores=Scores(shards, clock, settings.analytics, performance.note, notifications.feed),
         performance=performance,
+        events=Events(shards, clock, queues, settings.events),
+        watching=Lectures(shards),
         health=health,
         lti=build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where)),
         media=build_media(

@@ -31,6 +31,7 @@ from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, unt
 from atomic_guide.config import Settings
 from atomic_guide.course.membership import roster_worker
 from atomic_guide.course.notifications.mail import mail_worker
+from atomic_guide.course.watching.counting import events_worker, prune_events
 from atomic_guide.engines.queues.worker import Worker
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.forgotten import LOOK_SECONDS
@@ -152,9 +153,10 @@ class _Process:
         queues, mailed = tool.media.queues, tool.notifications.contacts.on
         rosters = roster_worker(tool.shards, tool.lti, queues, tool.clock, settings, mailed=mailed)
         mails = mail_worker(tool.notifications.mail, tool.shards, queues, tool.clock, settings)
-        for worker in (rosters, mails):
+        events = events_worker(tool.events, tool.shards, queues, tool.clock, settings)
+        for worker in (rosters, mails, events):
             worker.observe = self._jobs.observe
-        return [tool.media.worker(settings, self._jobs.observe), rosters, mails]
+        return [tool.media.worker(settings, self._jobs.observe), rosters, mails, events]
 
     def root_tasks(self, listener: socket.socket) -> list[Coroutine[Any, Any, None]]:
         """Everything that runs until the end; the process ends when one of them does."""
@@ -164,6 +166,8 @@ class _Process:
             _every(30, "prune logins", tool.lti.prune),
             _every(60, "prune answers", lambda: prune_answers(tool)),
             _every(60, "tend uploads", tool.media.uploads.tend),
+            _every(30, "tend events", tool.events.tend),
+            _every(60, "prune events", lambda: prune_events(tool.shards, tool.clock, tool.events.settings)),
             _every(LOOK_SECONDS, "notice erasures", lambda: tool.forgotten.look(chat.rooms), limit=30),
             _every(5, "count jobs", lambda: self._jobs.look(tool.shards, tool.clock)),
             chat.rooms.run(),

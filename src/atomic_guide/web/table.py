@@ -16,11 +16,15 @@ from atomic_guide.web import (
     reports,
     uploads,
     video,
+    watching,
 )
 from atomic_guide.web.routing import Declared
 
 # Starlette takes the first route that matches: /api/video/upload stands before /api/video/{id}.
-PARTS = (entry, launch, registration, chat, moderation, notifications, uploads, video, reports, health, openapi)
+PARTS = (
+    *(entry, launch, registration, chat, moderation, notifications, uploads, video, reports, watching, health),
+    openapi,
+)
 
 DECLARED: list[Declared] = [row for part in PARTS for row in part.calls.declared]
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from atomic_guide.course.lti.practice.platform import PracticePlatform
     from atomic_guide.course.notifications.assembly import Notifications
     from atomic_guide.course.video.assembly import Media
+    from atomic_guide.course.watching.lectures import Lectures
+    from atomic_guide.course.watching.taking import Events
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.forgotten import Forgotten
@@ -31,6 +33,8 @@ class Tool(msgspec.Struct, kw_only=True):
     forgotten: Forgotten
     scores: Scores
     performance: Performance
+    events: Events
+    watching: Lectures
     reads: Reads
     health: Health
     lti: Lti

@@ -34,7 +34,7 @@ PAGE = 1000
 
 _TIMES = {"at", "checked_at", "created_at", "deleted_at", "expires_at", "finished_at", "lease_until", "lifted_at"} | {
     "placed_at", "ready_at", "roster_at", "run_after", "seen_at", "updated_at", "closed_at", "live_until", "mark",
-    "until", "read_at", "off_at"
+    "until", "read_at", "off_at", "last_at", "position_at", "received_at"
 }  # fmt: skip
 _JSON = {
     "after",

@@ -43,6 +43,7 @@ _PERSON = (
         "drop_ended_mentions",
         "bump_gradebook",
     ),
+    *("drop_progress", "drop_activity"),
 )
 """What is done once for a person in a course, after what goes in batches."""
 
@@ -120,6 +121,7 @@ class Forgetter:
         while await database.write(_emptying(params)):
             pass
         await self._all(database, QUERIES["drop_scores"], params)
+        await self._all(database, QUERIES["drop_events"], params)
         for query in _PERSON:
             await database.write(_executing(QUERIES[query], {**params, "erased": ERASED}))
         await self._unname_reads(database, params)

@@ -63,6 +63,34 @@ SHARD: tuple[Place, ...] = (
     # That a message was deleted or somebody muted stays known; by whom, or whose, does not.
     Place("moderation", ("moderator", "subject"), (), ("revision", "at", "action", "seq", "until"), "unnamed"),
     Place("scores", ("user",), ("activity", "at", "id", "score", "maximum"), (), "removed"),
+    Place("event_streams", (), (), ("taken", "counted", "asked_at", "hurried"), "nobody"),
+    Place(
+        "events",
+        ("user",),
+        ("id", "learner", "type", "at", "video", "position", "until", "lang", "received_at"),
+        ("number",),
+        "removed",
+    ),
+    Place(
+        "lecture_progress",
+        ("user",),
+        (
+            *("video", "position", "position_at", "seconds", "watched", "rewatched", "views", "finished_at"),
+            "last_at",
+        ),
+        (),
+        "removed",
+    ),
+    Place("student_activity", ("user",), ("last_at", "opened"), (), "removed"),
+    # Sums over all learners; what somebody who was erased had added to them is not to be told from the rest.
+    Place(
+        "lecture_figures",
+        (),
+        (),
+        ("video", "views", "viewers", "finished", "captions", "watched", "rewatched", "last_at"),
+        "nobody",
+    ),
+    Place("lecture_curves", (), (), ("video", "block", "viewers", "plays"), "nobody"),
     Place(
         "uploads",
         ("user",),

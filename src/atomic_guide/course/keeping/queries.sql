@@ -154,6 +154,21 @@ AND (activity, at, id) IN (
   SELECT activity, at, id FROM scores
   WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user LIMIT :limit)
 
+-- name: drop_events
+-- purpose: Remove a batch of what a person did with lectures, counted or not.
+DELETE FROM events WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+AND id IN (
+  SELECT id FROM events
+  WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user LIMIT :limit)
+
+-- name: drop_progress
+-- purpose: Forget how far a person is in the lectures of a course.
+DELETE FROM lecture_progress WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+
+-- name: drop_activity
+-- purpose: Forget when a person was last there.
+DELETE FROM student_activity WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+
 -- name: bump_gradebook
 -- purpose: Count a change of a course's scores, so that every process reckons its figures anew.
 INSERT INTO gradebooks (bucket, tenant, course, version, updated_at) VALUES (:bucket, :tenant, :course, 1, :now)
@@ -408,6 +423,32 @@ AND state = 'dead' AND finished_at < :before
 -- name: drop_old_reads
 -- purpose: Forget the entries of a course's log of reads from before a moment.
 DELETE FROM record_reads WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND at < :before
+
+-- name: drop_old_progress
+-- purpose: Forget how far people are in lectures that they last watched before a moment.
+DELETE FROM lecture_progress WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND last_at < :before
+
+-- name: drop_old_activity
+-- purpose: Forget people's activity where the last sign of it is from before a moment.
+DELETE FROM student_activity WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND last_at < :before
+
+-- name: drop_lost_figures
+-- purpose: Forget how lectures were watched that are no more.
+DELETE FROM lecture_figures WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND NOT EXISTS (
+  SELECT 1 FROM videos AS v WHERE v.bucket = lecture_figures.bucket AND v.tenant = lecture_figures.tenant
+  AND v.course = lecture_figures.course AND v.id = lecture_figures.video)
+
+-- name: drop_lost_curves
+-- purpose: Forget the curves of lectures that are no more.
+DELETE FROM lecture_curves WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND NOT EXISTS (
+  SELECT 1 FROM videos AS v WHERE v.bucket = lecture_curves.bucket AND v.tenant = lecture_curves.tenant
+  AND v.course = lecture_curves.course AND v.id = lecture_curves.video)
+
+-- name: drop_lost_progress
+-- purpose: Forget how far people were in lectures that are no more.
+DELETE FROM lecture_progress WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND NOT EXISTS (
+  SELECT 1 FROM videos AS v WHERE v.bucket = lecture_progress.bucket AND v.tenant = lecture_progress.tenant
+  AND v.course = lecture_progress.course AND v.id = lecture_progress.video)
 
 -- name: drop_old_moderation
 -- purpose: Forget what moderators of a course did before a moment.

@@ -161,9 +161,14 @@ class Retention:
             (self._settings.notifications_days, "drop_old_notifications"),
             (self._settings.dropped_letters_days, "forget_dropped"),
             (self._settings.actions_days, "drop_old_actions"),
+            (self._settings.watching_days, "drop_old_progress"),
+            (self._settings.watching_days, "drop_old_activity"),
         ):
             if days and self._left > 0:
                 total += await self._write(database, query, key, [{"before": self._before(days)}])
+        for query in ("drop_lost_figures", "drop_lost_curves", "drop_lost_progress"):
+            if self._left > 0:
+                total += await self._write(database, query, key, [{}])
         return total
 
     async def _write(

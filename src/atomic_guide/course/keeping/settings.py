@@ -89,3 +89,11 @@ class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "d",
         ),
     ] = None
+    watching_days: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None,
+        setting(
+            "When it is forgotten how far a person is in a lecture, and when a person was last in a course, counted"
+            " from the last sign; sums over all stay. None: never.",
+            "d",
+        ),
+    ] = None

@@ -438,6 +438,98 @@ Table(
     Column("updated_at", Double, nullable=False),
 )
 
+# --- events (owner: course/watching) --------------------------------------------------------
+
+Table(
+    "event_streams",
+    shard_metadata,
+    # How far a course's events are taken and counted; writers of either take turns at this row.
+    *_course_key(),
+    # The number of the last event that was taken, and of the last one that is counted.
+    Column("taken", BigInteger, nullable=False),
+    Column("counted", BigInteger, nullable=False),
+    # When a job was asked for that counts what waits; 0 where none is. `hurried`: one that counts at once, too.
+    Column("asked_at", Double, nullable=False),
+    Column("hurried", Integer, nullable=False),
+)
+
+Table(
+    "events",
+    shard_metadata,
+    # What people did with lectures, until it is counted and can come no second time.
+    *_course_key(),
+    Column("user", Text, primary_key=True),
+    # Chosen by the sender; counts once for the person and the course.
+    Column("id", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("learner", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    # Empty, or 0, where the event does not say it.
+    Column("video", Text, nullable=False),
+    Column("position", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("lang", Text, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Index("events_order", "bucket", "tenant", "course", "number"),
+    Index("events_received", "received_at"),
+    sqlite_with_rowid=False,
+)
+
+Table(
+    "lecture_progress",
+    shard_metadata,
+    # One person and one lecture: where to go on, which seconds were seen (course/watching/spans.py).
+    *_course_key(),
+    Column("user", Text, primary_key=True),
+    Column("video", Text, primary_key=True),
+    Column("position", Double, nullable=False),
+    Column("position_at", Double, nullable=False),
+    Column("seconds", Text, nullable=False),
+    Column("watched", Integer, nullable=False),
+    Column("rewatched", Integer, nullable=False),
+    Column("views", Integer, nullable=False),
+    Column("finished_at", Double),
+    Column("last_at", Double, nullable=False),
+    Index("lecture_progress_video", "bucket", "tenant", "course", "video", "last_at"),
+)
+
+Table(
+    "student_activity",
+    shard_metadata,
+    # When a person was last there.
+    *_course_key(),
+    Column("user", Text, primary_key=True),
+    Column("last_at", Double, nullable=False),
+    Column("opened", Integer, nullable=False),
+)
+
+Table(
+    "lecture_figures",
+    shard_metadata,
+    # Sums over all learners; they name nobody and stay when somebody is erased.
+    *_course_key(),
+    Column("video", Text, primary_key=True),
+    Column("views", BigInteger, nullable=False),
+    Column("viewers", BigInteger, nullable=False),
+    Column("finished", BigInteger, nullable=False),
+    Column("captions", BigInteger, nullable=False),
+    Column("watched", BigInteger, nullable=False),
+    Column("rewatched", BigInteger, nullable=False),
+    Column("last_at", Double, nullable=False),
+)
+
+Table(
+    "lecture_curves",
+    shard_metadata,
+    # A minute of a lecture: how many saw each second of it, and how often it was played, as JSON.
+    *_course_key(),
+    Column("video", Text, primary_key=True),
+    Column("block", Integer, primary_key=True, autoincrement=False),
+    Column("viewers", Text, nullable=False),
+    Column("plays", Text, nullable=False),
+)
+
 # --- keeping (owner: course/keeping) --------------------------------------------------------
 
 Table(
