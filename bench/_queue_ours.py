@@ -76,8 +76,7 @@ async def publish(count: int) -> None:
                 ]
 
                 async def work(tx: Transaction, key: CourseKey = key, jobs: list[NewJob] = jobs) -> None:
-                    for job in jobs:
-                        await queues.publish(tx, key, job)
+                    await queues.publish_many(tx, key, jobs)
 
                 await shards.of(key).write(work)
 
