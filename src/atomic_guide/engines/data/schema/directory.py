@@ -113,6 +113,19 @@ Table(
     Column("revision", Text, nullable=False),
 )
 
+# --- queues (owner: engines/queues) -----------------------------------------------------
+
+Table(
+    "queue_controls",
+    directory_metadata,
+    Column("queue", Text, primary_key=True),
+    # Since when no job of it is started; NULL while it runs.
+    Column("paused_at", Double),
+    # The token bucket of a queue with a rate: jobs that may start, and when that was so.
+    Column("tokens", Double),
+    Column("filled_at", Double, nullable=False),
+)
+
 # --- sessions and one-time codes --------------------------------------------------------
 
 Table(
