@@ -33,7 +33,6 @@ from bench.peers.queue_marks import Marks, enqueued
 
 BATCH = 1000
 PUBLISHERS = 8
-CONCURRENCY = 512
 COURSES = 64
 LOOK_SECONDS = 5.0
 """How often the server's own root task counts jobs for its metrics."""
@@ -42,7 +41,7 @@ LOOK_SECONDS = 5.0
 class Settings(QueueSettings, frozen=True):
     """As installed, with a queue for the benchmark."""
 
-    bench: QueueRules = QueueRules(concurrency=CONCURRENCY)
+    bench: QueueRules = QueueRules()
 
 
 @asynccontextmanager
@@ -96,26 +95,25 @@ class Noop:
         """No job fails here."""
 
 
-class Counted:
-    """Tells when the first job began, and when the end of the last was committed."""
+class Counted(JobMetrics):
+    """The metrics of a worker, which also tell when the first job began, and when the end of the last was committed."""
 
-    def __init__(self, metrics: JobMetrics) -> None:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
         self._marks = Marks()
-        self._metrics = metrics
 
-    def observe(self, kind: str, outcome: str, seconds: float) -> None:
+    def ended(self, job: Job, outcome: str, seconds: float) -> None:
         """A job has ended."""
         assert outcome == "done", outcome
-        self._metrics.observe(kind, outcome, seconds)
+        super().ended(job, outcome, seconds)
         self._marks.hit()
 
 
 async def work() -> None:
     """Run jobs until SIGTERM."""
     async with opened() as shards:
-        clock, metrics = SystemClock(), JobMetrics(CollectorRegistry())
-        worker = Worker(shards, "bench", {"noop": Noop()}, concurrency=CONCURRENCY, clock=clock, settings=Settings())
-        worker.observe = Counted(metrics).observe
+        clock, metrics = SystemClock(), Counted(CollectorRegistry())
+        worker = Worker(shards, {"bench": {"noop": Noop()}}, clock=clock, settings=Settings(), observer=metrics)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
 
         async def look() -> None:

@@ -19,7 +19,7 @@ from atomic_guide.course.notifications.settings import MailSettings, Notificatio
 from atomic_guide.course.video.announce import Announce
 from atomic_guide.course.video.assembly import Media, build_media, media_key
 from atomic_guide.course.video.settings import VideoSettings
-from atomic_guide.course.video.videos import Parts
+from atomic_guide.course.video.videos import QUEUE, Parts
 from atomic_guide.engines.assets.sign import Signer, SigningSettings
 from atomic_guide.engines.assets.store import AssetSettings, Store
 from atomic_guide.engines.data.embedded import open_embedded
@@ -28,7 +28,7 @@ from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
-from atomic_guide.engines.queues.worker import Worker
+from atomic_guide.engines.queues.worker import Observer, Worker
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 from atomic_guide.web.tool import Tool
@@ -136,9 +136,11 @@ class Studio:
         )
 
     @contextlib.asynccontextmanager
-    async def working(self) -> AsyncIterator[Worker]:
-        """A media worker that runs meanwhile."""
-        worker = self.media.worker(QUICK)
+    async def working(self, observer: Observer | None = None) -> AsyncIterator[Worker]:
+        """A worker for media that runs meanwhile."""
+        handlers = {QUEUE: self.media.handlers()}
+        worker = Worker(self.shards, handlers, clock=self.clock, settings=QUICK, observer=observer)
+        self.media.queues.on_wake(worker.wake)
         task = asyncio.create_task(worker.run())
         try:
             yield worker

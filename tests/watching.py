@@ -11,14 +11,15 @@ from typing import Any
 import msgspec
 
 from atomic_guide.clock import Clock, SystemClock, iso
-from atomic_guide.course.watching.counting import events_worker
+from atomic_guide.course.watching.counting import handlers
 from atomic_guide.course.watching.settings import EventSettings
-from atomic_guide.course.watching.taking import Events, Sender
+from atomic_guide.course.watching.taking import QUEUE, Events, Sender
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.settings import QueueSettings
+from atomic_guide.engines.queues.worker import Observer, Worker
 from tests.keeping import put
 
 KEY = CourseKey.of("t1", "course-1")
@@ -26,6 +27,17 @@ LECTURE = "v0123456789abcdef"
 QUEUES = QueueSettings(lease_seconds=0.4, heartbeat_seconds=0.1, poll_seconds=0.05, handover_seconds=0.0)
 
 _numbers = itertools.count(1)
+
+
+class Noting(Observer):
+    """Keeps how runs of jobs end."""
+
+    def __init__(self, ended: list[str]) -> None:
+        self._ended = ended
+
+    def ended(self, job: Job, outcome: str, seconds: float) -> None:
+        """A run has ended."""
+        self._ended.append(outcome)
 
 
 def event(kind: str, at: float, identity: str = "", **data: Any) -> dict[str, Any]:
@@ -68,9 +80,8 @@ def taking(shards: Shards, clock: Clock | None = None, **settings: Any) -> Event
 async def counting(events: Events, shards: Shards, clock: Clock | None = None) -> AsyncIterator[list[str]]:
     """A worker that counts; how its jobs ended."""
     clock = clock or SystemClock()
-    worker = events_worker(events, shards, Queues(shards, clock, QUEUES), clock, QUEUES)
     ended: list[str] = []
-    worker.observe = lambda _kind, outcome, _seconds: ended.append(outcome)
+    worker = Worker(shards, {QUEUE: handlers(events)}, clock=clock, settings=QUEUES, observer=Noting(ended))
     running = asyncio.create_task(worker.run())
     try:
         yield ended

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from atomic_guide.clock import ManualClock
@@ -21,7 +22,7 @@ from atomic_guide.engines.queues.lease import Lease, LeaseLost
 from atomic_guide.engines.queues.overview import count_jobs
 from atomic_guide.engines.queues.priority import Facts
 from atomic_guide.engines.queues.settings import QueueRules
-from atomic_guide.engines.queues.worker import Handler, Worker
+from atomic_guide.engines.queues.worker import Handler, Observer, Worker
 from atomic_guide.errors import NotFound, Permanent, RetryLater
 from tests.engines import ENGINES, opened_shards
 from tests.postgres import Cluster
@@ -78,15 +79,9 @@ class Installation:
 
     @contextlib.asynccontextmanager
     async def working(self, do: Callable[[Lease], Awaitable[None]], concurrency: int = 4) -> AsyncIterator[Worker]:
-        worker = Worker(
-            self.shards,
-            "q",
-            {"k": Doing(do)},
-            concurrency=concurrency,
-            clock=self.clock,
-            settings=SETTINGS,
-        )
-        worker.observe = lambda kind, outcome, _seconds: self.observed.append(f"{kind} {outcome}")
+        settings = msgspec.structs.replace(SETTINGS, slots=concurrency)
+        observer = Noting(self.observed)
+        worker = Worker(self.shards, {"q": {"k": Doing(do)}}, clock=self.clock, settings=settings, observer=observer)
         self.queues.on_wake(worker.wake)
         task = asyncio.create_task(worker.run())
         try:
@@ -116,6 +111,16 @@ class Installation:
             self.clock.advance(passing)
             await asyncio.sleep(0.02)
         pytest.fail(f"the jobs are {await self.states()}, not {states}")
+
+
+class Noting(Observer):
+    """Keeps how runs end."""
+
+    def __init__(self, observed: list[str]) -> None:
+        self.observed = observed
+
+    def ended(self, job: Job, outcome: str, seconds: float) -> None:
+        self.observed.append(f"{job.kind} {outcome}")
 
 
 class Doing(Handler):
@@ -346,9 +351,7 @@ async def test_a_stopping_worker_hands_its_jobs_back_with_their_attempt(installa
 
 async def test_a_cancelled_worker_hands_its_jobs_back_too(installation: Installation) -> None:
     await installation.publish(COURSES[0])
-    worker = Worker(
-        installation.shards, "q", {"k": Doing(forever)}, concurrency=1, clock=installation.clock, settings=SETTINGS
-    )
+    worker = Worker(installation.shards, {"q": {"k": Doing(forever)}}, clock=installation.clock, settings=SETTINGS)
     task = asyncio.create_task(worker.run())
     await installation.until("running")
     task.cancel()
@@ -366,7 +369,7 @@ async def test_people_are_told_how_many_are_before_them(installation: Installati
 
 async def test_a_job_of_an_unknown_kind_says_so(installation: Installation) -> None:
     await installation.publish(COURSES[0])
-    worker = Worker(installation.shards, "q", {}, concurrency=1, clock=installation.clock, settings=SETTINGS)
+    worker = Worker(installation.shards, {"q": {}}, clock=installation.clock, settings=SETTINGS)
     task = asyncio.create_task(worker.run())
     await installation.until("dead")
     worker.stop()

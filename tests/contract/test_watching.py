@@ -29,6 +29,7 @@ from tests.watching import (
     KEY,
     LECTURE,
     QUEUES,
+    Noting,
     add_lecture,
     all_counted,
     body,
@@ -151,13 +152,13 @@ class Later(SystemClock):
 async def test_after_a_dead_letter_events_are_tried_again(shards: Shards) -> None:
     events = taking(shards)
     await events.take(sender("ada"), body(event("opened", SystemClock().now())))
-    worker = Worker(
-        shards, QUEUE, {KIND: Failing(events.settings)}, concurrency=1, clock=SystemClock(), settings=QUEUES
-    )
-    outcomes: asyncio.Queue[str] = asyncio.Queue()
-    worker.observe = lambda _kind, outcome, _seconds: outcomes.put_nowait(outcome)
+    own, ended = {QUEUE: {KIND: Failing(events.settings)}}, list[str]()
+    worker = Worker(shards, own, clock=SystemClock(), settings=QUEUES, observer=Noting(ended))
     running = asyncio.create_task(worker.run())
-    assert await asyncio.wait_for(outcomes.get(), 10) == "dead"
+    async with asyncio.timeout(10):
+        while not ended:  # noqa: ASYNC110 - the worker tells a list
+            await asyncio.sleep(0.01)
+    assert ended == ["dead"]
     worker.stop()
     await running
     await events.tend()

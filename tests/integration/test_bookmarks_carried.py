@@ -190,9 +190,7 @@ async def test_a_job_sees_what_its_publisher_wrote(late: Cluster) -> None:
         reader = Reader(worker_side)
         worker = Worker(
             worker_side,
-            "analytics",
-            {"read": reader},
-            concurrency=1,
+            {"analytics": {"read": reader}},
             clock=SystemClock(),
             settings=QueueSettings(poll_seconds=0.05),
         )

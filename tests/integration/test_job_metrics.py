@@ -16,8 +16,7 @@ async def test_jobs_are_counted_by_how_they_end_and_where_they_wait(tmp_path: Pa
         await metrics.look(studio.shards, studio.clock)
         assert registry.get_sample_value("atomic_guide_jobs", {"queue": "video", "state": "queued"}) == 1
         assert (registry.get_sample_value("atomic_guide_job_oldest_wait_seconds", {"queue": "video"}) or 0) < 60
-        async with studio.working() as worker:
-            worker.observe = metrics.observe
+        async with studio.working(metrics):
             await media.until(teacher, video, "failed")
         await metrics.look(studio.shards, studio.clock)
     assert registry.get_sample_value("atomic_guide_jobs", {"queue": "video", "state": "queued"}) is None

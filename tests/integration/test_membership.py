@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from atomic_guide.clock import SystemClock
+from atomic_guide.course.enrolment import QUEUE
 from atomic_guide.course.keeping.key import QUERIES as KEEPING
 from atomic_guide.course.keeping.key import keeping_key, person_digest, tenant_digest
 from atomic_guide.course.lti.registration import tenant_of
-from atomic_guide.course.membership import roster_worker
+from atomic_guide.course.membership import handlers
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.queries import parse_queries
-from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
+from atomic_guide.engines.queues.worker import Worker
 from tests.fakes.platform import CLIENT, DEPLOYMENT, MEMBERSHIP, FakePlatform, fake_platform
 from tests.fakes.site import Site, code_of, launch_site
 from tests.integration.test_lti_services import our_keys
@@ -75,7 +76,8 @@ async def read(site: Site, name: str) -> list[tuple[str, ...]]:
 async def work_until(site: Site, states: set[str], *, mailed: bool = False) -> None:
     """Run the worker until every job is in one of the states."""
     clock = SystemClock()
-    worker = roster_worker(site.shards, site.lti, Queues(site.shards, clock, QUICK), clock, QUICK, mailed=mailed)
+    own = {QUEUE: handlers(site.shards, site.lti, clock, mailed=mailed)}
+    worker = Worker(site.shards, own, clock=clock, settings=QUICK)
     task = asyncio.create_task(worker.run())
     try:
         async with asyncio.timeout(20):

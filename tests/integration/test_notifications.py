@@ -15,7 +15,7 @@ from atomic_guide.course.enrolment import Arrival, Services, enrol
 from atomic_guide.course.notifications.assembly import Notifications, build_notifications
 from atomic_guide.course.notifications.feed import MAIL as KIND
 from atomic_guide.course.notifications.feed import QUEUE
-from atomic_guide.course.notifications.mail import mail_worker
+from atomic_guide.course.notifications.mail import handlers
 from atomic_guide.course.notifications.notice import Notice, video_ready
 from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings
 from atomic_guide.engines.data.database import Transaction
@@ -27,6 +27,7 @@ from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.deadletter import DeadLetters
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
+from atomic_guide.engines.queues.worker import Worker
 from atomic_guide.web.notifications import calls
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
@@ -99,7 +100,9 @@ class School:
     @contextlib.asynccontextmanager
     async def mailing(self) -> AsyncIterator[None]:
         """A worker for e-mail meanwhile, with the clock running fast."""
-        worker = mail_worker(self.parts.mail, self.shards, self.queues, self.clock, QUICK)
+        own = {QUEUE: handlers(self.parts.mail)}
+        worker = Worker(self.shards, own, clock=self.clock, settings=QUICK)
+        self.queues.on_wake(worker.wake)
         tasks = [asyncio.create_task(worker.run()), asyncio.create_task(self._hurry())]
         try:
             yield

@@ -28,11 +28,9 @@ from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.memory import settle
 from atomic_guide.app.processes import Scaled
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
+from atomic_guide.app.work import made_worker
 from atomic_guide.config import Settings
-from atomic_guide.course.membership import roster_worker
-from atomic_guide.course.notifications.mail import mail_worker
-from atomic_guide.course.watching.counting import events_worker, prune_events
-from atomic_guide.engines.queues.worker import Worker
+from atomic_guide.course.watching.counting import prune_events
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.forgotten import LOOK_SECONDS
 from atomic_guide.web.idempotency import prune_answers
@@ -142,21 +140,13 @@ class _Process:
         self._built = built
         self._server = _Server(settings, built.tool, where) if role in {"all", "web"} else None
         self._jobs = JobMetrics(built.tool.health.registry)
-        self._workers = self._made_workers() if role in {"all", "worker"} else []
+        self._worker = None
+        if role in {"all", "worker"}:
+            self._worker = made_worker(built.tool, settings.queues, self._jobs)
         self._keeper = Keeper(settings, built.tool.shards) if supervisor else None
-        self._working: list[asyncio.Task[None]] = []
+        self._working: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
         self._door: Door | None = None
-
-    def _made_workers(self) -> list[Worker]:
-        tool, settings = self._built.tool, self._settings.queues
-        queues, mailed = tool.media.queues, tool.notifications.contacts.on
-        rosters = roster_worker(tool.shards, tool.lti, queues, tool.clock, settings, mailed=mailed)
-        mails = mail_worker(tool.notifications.mail, tool.shards, queues, tool.clock, settings)
-        events = events_worker(tool.events, tool.shards, queues, tool.clock, settings)
-        for worker in (rosters, mails, events):
-            worker.observe = self._jobs.observe
-        return [tool.media.worker(settings, self._jobs.observe), rosters, mails, events]
 
     def root_tasks(self, listener: socket.socket) -> list[Coroutine[Any, Any, None]]:
         """Everything that runs until the end; the process ends when one of them does."""
@@ -183,8 +173,9 @@ class _Process:
             tasks.append(self._built.nats.keep())
         if self._built.wal is not None:
             tasks += [self._built.wal.run(), log.Beside(self._settings, tool.shards).run()]
-        self._working = [asyncio.create_task(worker.run()) for worker in self._workers]
-        tasks += [_until(task) for task in self._working]
+        if self._worker is not None:
+            self._working = asyncio.create_task(self._worker.run())
+            tasks.append(_until(self._working))
         if self._server is not None:
             # Each process its own descriptor of the one socket: closing it stops this process only.
             self._serving = asyncio.create_task(self._server.serve(sockets=[listener.dup()]))
@@ -217,8 +208,8 @@ class _Process:
             await asyncio.wait(late, timeout=_LATE_SECONDS)
 
     async def _drain(self) -> None:
-        for worker in self._workers:
-            worker.stop()
+        if self._worker is not None:
+            self._worker.stop()
         if self._server is not None and self._door is not None:
             self._door.end()
             # Shielded: closing the chat waits for the same goodbye, and must not find it cancelled.
@@ -228,7 +219,7 @@ class _Process:
             await asyncio.wait(running, timeout=self._settings.server.drain_seconds + 2)
 
     def _running(self) -> list[asyncio.Task[None]]:
-        return [*self._working, *([self._serving] if self._serving is not None else [])]
+        return [task for task in (self._working, self._serving) if task is not None]
 
 
 async def _until(task: asyncio.Task[None]) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from atomic_guide.course.enrolment import QUERIES, QUEUE, ROSTER, services_of
+from atomic_guide.course.enrolment import QUERIES, ROSTER, services_of
 from atomic_guide.course.keeping.erased import erased_people
 from atomic_guide.course.notifications.contacts import keep_listed
-from atomic_guide.engines.queues.worker import Handler, Worker
 from atomic_guide.errors import Permanent
 
 if TYPE_CHECKING:
@@ -22,12 +21,9 @@ if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
-    from atomic_guide.engines.queues.jobs import Job, Queues
+    from atomic_guide.engines.queues.handlers import Handler
+    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
-    from atomic_guide.engines.queues.settings import QueueSettings
-
-_CONCURRENCY = 2
-"""Rosters read at a time by one process; each waits for its LMS almost all of the time."""
 
 
 class RosterJob:
@@ -73,11 +69,6 @@ class RosterJob:
             await self._shards.of(key).write(work)
 
 
-def roster_worker(
-    shards: Shards, lti: Lti, queues: Queues, clock: Clock, settings: QueueSettings, *, mailed: bool = False
-) -> Worker:
-    """A worker for the jobs about courses, woken by what this process publishes."""
-    handlers: dict[str, Handler] = {ROSTER: RosterJob(shards, lti, clock, mailed=mailed)}
-    worker = Worker(shards, QUEUE, handlers, concurrency=_CONCURRENCY, clock=clock, settings=settings)
-    queues.on_wake(worker.wake)
-    return worker
+def handlers(shards: Shards, lti: Lti, clock: Clock, *, mailed: bool = False) -> dict[str, Handler]:
+    """What runs the jobs about courses."""
+    return {ROSTER: RosterJob(shards, lti, clock, mailed=mailed)}

@@ -121,7 +121,7 @@ SHARD: tuple[Place, ...] = (
         (
             *("id", "queue", "kind", "state", "priority", "why", "boost", "rank", "tag", "spacing", "attempts"),
             *("max_attempts", "run_after", "lease_until", "lease_owner", "token", "progress", "created_at"),
-            "finished_at",
+            *("finished_at", "troubles"),
         ),
         "removed",
     ),
@@ -160,6 +160,7 @@ DIRECTORY: tuple[Place, ...] = (
         "nobody",
     ),
     Place("schema_floor", (), (), ("id", "revision"), "nobody"),
+    Place("queue_controls", (), (), ("queue", "paused_at", "tokens", "filled_at"), "nobody"),
     # A code's payload is the session that it begins: tenant, user, name, role.
     Place("one_time_codes", (), ("payload", "used_by"), ("kind", "digest", "expires_at"), "removed"),
     # A login request carries the LMS's hint of who it is, which some LMSs fill with the user's id.

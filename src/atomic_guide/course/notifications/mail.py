@@ -8,26 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from atomic_guide.course.notifications.feed import MAIL, QUERIES, QUEUE
+from atomic_guide.course.notifications.feed import MAIL, QUERIES
 from atomic_guide.course.notifications.message import Envelope, compose
 from atomic_guide.course.notifications.notice import read_notification
 from atomic_guide.course.notifications.smtp import MailServer
 from atomic_guide.course.notifications.texts import language_of
-from atomic_guide.engines.queues.worker import Handler, Worker
 from atomic_guide.errors import Permanent
 
 if TYPE_CHECKING:
-    from atomic_guide.clock import Clock
     from atomic_guide.course.notifications.contacts import Contacts
     from atomic_guide.course.notifications.settings import MailSettings
     from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.data.shards import Shards
-    from atomic_guide.engines.queues.jobs import Job, Queues
+    from atomic_guide.engines.queues.handlers import Handler
+    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
-    from atomic_guide.engines.queues.settings import QueueSettings
-
-_CONCURRENCY = 4
-"""Deliveries at a time in one process; common mail servers take 10 to 20 connections from one client."""
 
 
 class MailJob:
@@ -72,9 +67,6 @@ class MailJob:
         """As `bury`."""
 
 
-def mail_worker(job: MailJob, shards: Shards, queues: Queues, clock: Clock, settings: QueueSettings) -> Worker:
-    """A worker for the queue of notifications, woken by what this process publishes."""
-    handlers: dict[str, Handler] = {MAIL: job}
-    worker = Worker(shards, QUEUE, handlers, concurrency=_CONCURRENCY, clock=clock, settings=settings)
-    queues.on_wake(worker.wake)
-    return worker
+def handlers(job: MailJob) -> dict[str, Handler]:
+    """What runs the jobs about notifications."""
+    return {MAIL: job}

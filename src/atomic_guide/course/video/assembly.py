@@ -14,15 +14,14 @@ from atomic_guide.course.video.announce import Announce
 from atomic_guide.course.video.playback import Playback
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.uploads import Uploads
-from atomic_guide.course.video.videos import QUERIES, QUEUE, Parts, Videos
+from atomic_guide.course.video.videos import QUERIES, Parts, Videos
 from atomic_guide.engines.assets.sign import Signer
 from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import release_leases
+from atomic_guide.engines.queues.handlers import Handler
 from atomic_guide.engines.queues.jobs import Queues
-from atomic_guide.engines.queues.settings import QueueSettings
-from atomic_guide.engines.queues.worker import Observe, Worker, unobserved
 
 
 class Media(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,20 +49,9 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
         await self.uploads.clear()
         return await release_leases(self.parts.shards)
 
-    def worker(self, settings: QueueSettings, observe: Observe = unobserved) -> Worker:
-        """A worker for the media queue, woken by what this process publishes; `observe` is told of every run."""
-        folder = self.directory / "work"
-        worker = Worker(
-            self.parts.shards,
-            QUEUE,
-            jobs.handlers(self.parts, self.announce, folder),
-            concurrency=self.settings.concurrency,
-            clock=self.parts.clock,
-            settings=settings,
-        )
-        worker.observe = observe
-        self.queues.on_wake(worker.wake)
-        return worker
+    def handlers(self) -> dict[str, Handler]:
+        """What runs the jobs about videos."""
+        return jobs.handlers(self.parts, self.announce, self.directory / "work")
 
 
 def build_media(directory: Path, parts: Parts, signer: Signer, announce: Announce) -> Media:

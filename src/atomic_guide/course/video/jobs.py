@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from atomic_guide.course.video.probe import Source
     from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.data.placement import CourseKey
+    from atomic_guide.engines.queues.handlers import Handler
     from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
-    from atomic_guide.engines.queues.worker import Handler
 
 _CHECK_SHARE = 0.02
 _POSTER_SHARE = 0.05

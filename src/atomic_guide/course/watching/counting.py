@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from atomic_guide.course.watching.event import AHEAD_SECONDS, Event
-from atomic_guide.course.watching.taking import KIND, QUERIES, QUEUE, Events, Stream, lock_stream
+from atomic_guide.course.watching.taking import KIND, QUERIES, Events, Stream, lock_stream
 from atomic_guide.course.watching.tally import Progress, Sent, Tally
-from atomic_guide.engines.queues.worker import Handler, Worker
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Row, Transaction
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
-    from atomic_guide.engines.queues.jobs import Job, Queues
+    from atomic_guide.engines.queues.handlers import Handler
+    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
-    from atomic_guide.engines.queues.settings import QueueSettings
 
 _DAY = 86400.0
 _HOUR = 3600.0
@@ -140,13 +139,9 @@ def _raised(kept: str, more: list[int]) -> str:
     return msgspec.json.encode([one + other for one, other in zip(before, more, strict=True)]).decode()
 
 
-def events_worker(events: Events, shards: Shards, queues: Queues, clock: Clock, settings: QueueSettings) -> Worker:
-    """A worker for the queue of events, woken by what this process publishes."""
-    handlers: dict[str, Handler] = {KIND: CountEvents(events.settings)}
-    concurrency = settings.rules(QUEUE).concurrency
-    worker = Worker(shards, QUEUE, handlers, concurrency=concurrency, clock=clock, settings=settings)
-    queues.on_wake(worker.wake)
-    return worker
+def handlers(events: Events) -> dict[str, Handler]:
+    """What runs the jobs about events."""
+    return {KIND: CountEvents(events.settings)}
 
 
 async def prune_events(shards: Shards, clock: Clock, settings: EventSettings) -> None:

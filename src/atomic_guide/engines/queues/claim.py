@@ -6,9 +6,10 @@ has an index of its own. What has come due and what a dead worker held is put in
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -29,15 +30,27 @@ READIED_AT_ONCE = 500
 """Delayed jobs that get their place, and expired leases that are ended, in one transaction: 10 ms of a writer."""
 
 
-async def claim(shards: Shards, queue: str, owner: str, limit: int, times: tuple[float, float]) -> list[Lease]:
+class Hold(NamedTuple):
+    """What may be claimed while the rest is held: jobs of this boost, and those that could start before a moment."""
+
+    urgent: float
+    before: float
+
+
+async def claim(
+    shards: Shards, queue: str, owner: str, limit: int, times: tuple[float, float], hold: Hold | None = None
+) -> list[Lease]:
     """Take up to `limit` jobs for `owner`, in their order; `times` are now and the end of the lease.
+
+    With `hold`, others than it names are passed over.
 
     Each shard is asked for its heads first, so that the order holds over all of them and a shard
     with nothing to do costs one short read. A shard that does not answer is passed over: the others' jobs go on,
     and what was taken from them is not lost with the error.
     """
     now, lease_until = times
-    peeked = {"queue": queue, "now": now, "limit": limit}
+    held = _held(hold)
+    peeked = {"queue": queue, "now": now, "limit": limit, **held}
     heads: list[tuple[float, int]] = []
     every = shards.all()
     for number, shard in enumerate(every):
@@ -45,7 +58,7 @@ async def claim(shards: Shards, queue: str, owner: str, limit: int, times: tuple
             heads += [(rank, number) for rank in await _ranks(shard, peeked)]
     taken: list[tuple[float, Lease]] = []
     for number, count in Counter(number for _, number in sorted(heads)[:limit]).items():
-        params = {"queue": queue, "limit": count, "owner": owner, "lease_until": lease_until}
+        params = {"queue": queue, "limit": count, "owner": owner, "lease_until": lease_until, **held}
 
         async def work(tx: Transaction, params: dict[str, Any] = params) -> list[Row]:
             return await tx.read(QUERIES["claim_jobs"], params)
@@ -87,6 +100,13 @@ def _placed(queue: str, due: Sequence[Row], turns: Turns) -> dict[str, list[Any]
     taken = [turns.take((queue, row["tenant"], row["boost"]), row["run_after"], row["spacing"]) for row in due]
     columns = {name: [row[name] for row in due] for name in ("bucket", "tenant", "course", "id")}
     return columns | {"rank": [turn.rank for turn in taken], "tag": [turn.tag for turn in taken]}
+
+
+def _held(hold: Hold | None) -> dict[str, float]:
+    """A hold as parameters. All that may be claimed has a rank before `before`, or is urgent and arrived by now."""
+    if hold is None:
+        return {"most": math.inf, "urgent": -math.inf, "before": math.inf}
+    return {"most": hold.before, "urgent": hold.urgent, "before": hold.before}
 
 
 @contextmanager

@@ -25,11 +25,15 @@ _STUCK_AT_ONCE = 500
 
 
 class Return(NamedTuple):
-    """A job to put back: to be run from a time on, and why it was not done; None where it was no fault of its own."""
+    """A job to put back: to be run from a time on, and why it was not done; None where it was no fault of its own.
+
+    `trouble`: the machine's, which is counted apart from attempts.
+    """
 
     job: Job
     run_after: float
     reason: str | None
+    trouble: bool = False
 
 
 async def end_jobs(tx: Transaction, jobs: Sequence[Job], owner: str, now: float) -> set[str]:
@@ -67,6 +71,7 @@ async def return_jobs(
     """
     columns = columns_of([each.job for each in returns])
     columns |= {"run_after": [each.run_after for each in returns], "error": [each.reason for each in returns]}
+    columns["trouble"] = [int(each.trouble) for each in returns]
     same = {"owner": owner, "now": now, "refund": int(refund)}
     return await _held(tx, "return_jobs", columns, same)
 

@@ -18,7 +18,7 @@ from atomic_guide.engines.data.placement import CourseKey, zone_tenant
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.engines.data.session import current_session
-from atomic_guide.engines.queues.priority import Decision, Facts, Flow, Turns, decide
+from atomic_guide.engines.queues.priority import Decision, Facts, Flow, Turns, decide, foremost
 from atomic_guide.errors import DataUnavailable, Unavailable
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ class Job(msgspec.Struct, frozen=True):
     created_at: float
     bookmark: str | None
     order_key: str | None = None
+    rank: float = 0.0
+    run_after: float = 0.0
+    why: str | None = None
+    troubles: int = 0
 
     @classmethod
     def of(cls, row: Row) -> Job:
@@ -92,7 +96,16 @@ class Job(msgspec.Struct, frozen=True):
             created_at=row["created_at"],
             bookmark=row["bookmark"],
             order_key=row["order_key"],
+            rank=row["rank"],
+            run_after=row["run_after"],
+            why=row["why"],
+            troubles=row["troubles"],
         )
+
+    @property
+    def precedence(self) -> str:
+        """The foremost fact that gave the job its place: live, instructor, short or none."""
+        return foremost(self.why)
 
     @property
     def last_attempt(self) -> bool:

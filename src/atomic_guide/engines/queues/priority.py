@@ -22,6 +22,7 @@ but the first.
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -101,6 +102,18 @@ def decide(facts: Facts, settings: PrioritySettings) -> Decision:
     boost = settings.ageing_seconds * priority / sum(weights)
     why = {"preset": settings.preset, **points, "boost_seconds": round(boost, 3)}
     return Decision(priority, boost, msgspec.json.encode(why).decode())
+
+
+@functools.lru_cache(maxsize=256)
+def foremost(why: str | None) -> str:
+    """The foremost fact in a decision's `why`: live, instructor, short or none."""
+    facts = msgspec.json.decode(why) if why else {}
+    return next((fact for fact in Weights._fields if facts.get(fact)), "none")
+
+
+def live_boost(settings: PrioritySettings) -> float:
+    """The seconds that a live session alone is worth."""
+    return decide(Facts(live=True), settings).boost
 
 
 Flow = tuple[str, str, float]

@@ -65,7 +65,9 @@ LIMIT :limit
 -- name: peek_jobs
 -- purpose: The heads of a queue in a shard, best first, and whether jobs have come due or leases have run out.
 SELECT kind, rank FROM (
-  SELECT 'ready' AS kind, rank FROM jobs WHERE queue = :queue AND state = 'queued' AND {{writable jobs}}
+  SELECT 'ready' AS kind, rank FROM jobs
+  WHERE queue = :queue AND state = 'queued' AND rank <= :most AND (boost >= :urgent OR run_after <= :before)
+    AND {{writable jobs}}
   ORDER BY rank, id LIMIT :limit) AS ready
 UNION ALL SELECT kind, rank FROM (
   SELECT 'due' AS kind, rank FROM jobs
@@ -80,20 +82,24 @@ UNION ALL SELECT kind, rank FROM (
 UPDATE jobs SET state = 'running', attempts = attempts + 1, token = token + 1, lease_owner = :owner,
                 lease_until = :lease_until, tag = NULL
 WHERE rowid IN (
-  SELECT rowid FROM jobs WHERE queue = :queue AND state = 'queued' AND {{writable jobs}}
+  SELECT rowid FROM jobs
+  WHERE queue = :queue AND state = 'queued' AND rank <= :most AND (boost >= :urgent OR run_after <= :before)
+    AND {{writable jobs}}
   ORDER BY rank, id LIMIT :limit)
 RETURNING bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, token, created_at,
-          bookmark, order_key, rank
+          bookmark, order_key, rank, run_after, why, troubles
 
 -- name: claim_jobs
 -- dialect: postgresql
 UPDATE jobs SET state = 'running', attempts = attempts + 1, token = token + 1, lease_owner = :owner,
                 lease_until = :lease_until, tag = NULL
 WHERE state = 'queued' AND ctid = ANY(ARRAY(
-  SELECT ctid FROM jobs WHERE queue = :queue AND state = 'queued' AND {{writable jobs}}
+  SELECT ctid FROM jobs
+  WHERE queue = :queue AND state = 'queued' AND rank <= :most AND (boost >= :urgent OR run_after <= :before)
+    AND {{writable jobs}}
   ORDER BY rank, id LIMIT :limit FOR UPDATE SKIP LOCKED))
 RETURNING bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, token, created_at,
-          bookmark, order_key, rank
+          bookmark, order_key, rank, run_after, why, troubles
 
 -- name: read_due
 -- purpose: Delayed jobs whose time has come, the longest due first.
@@ -210,7 +216,8 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 -- purpose: Put held jobs back, to run after a time; `refund` gives the attempt back where it was not the job's fault.
 -- dialect: sqlite
 UPDATE jobs SET state = CASE WHEN :run_after > :now THEN 'delayed' ELSE 'queued' END, run_after = :run_after,
-                error = :error, lease_until = 0, lease_owner = '', attempts = attempts - :refund
+                error = :error, lease_until = 0, lease_owner = '', attempts = attempts - :refund,
+                troubles = troubles + :trouble
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND token = :token AND lease_owner = :owner
 RETURNING id
@@ -218,9 +225,10 @@ RETURNING id
 -- name: return_jobs
 -- dialect: postgresql
 UPDATE jobs SET state = CASE WHEN r.run_after > :now THEN 'delayed' ELSE 'queued' END, run_after = r.run_after,
-                error = r.error, lease_until = 0, lease_owner = '', attempts = attempts - :refund
+                error = r.error, lease_until = 0, lease_owner = '', attempts = attempts - :refund,
+                troubles = troubles + r.trouble
 FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[], :run_after::float8[],
-            :error::text[]) AS r(bucket, tenant, course, id, token, run_after, error)
+            :error::text[], :trouble::integer[]) AS r(bucket, tenant, course, id, token, run_after, error, trouble)
 WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
   AND jobs.token = r.token AND jobs.lease_owner = :owner
 RETURNING jobs.id
@@ -428,8 +436,8 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND subject = :
 
 -- name: replay_dead
 -- purpose: Give a dead letter its attempts and its unique key back.
-UPDATE jobs SET state = :state, attempts = 0, run_after = :now, rank = :rank, tag = :tag, finished_at = NULL,
-                error = NULL, progress = 0, unique_key = kept_key, kept_key = NULL
+UPDATE jobs SET state = :state, attempts = 0, troubles = 0, run_after = :now, rank = :rank, tag = :tag,
+                finished_at = NULL, error = NULL, progress = 0, unique_key = kept_key, kept_key = NULL
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND state = 'dead'
 
 -- name: drop_dead

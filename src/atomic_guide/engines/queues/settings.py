@@ -186,16 +186,16 @@ class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="The machine is busy when the event loop comes this late: people in a live session notice.",
             extra={"unit": "s"},
         ),
-    ] = 0.25
+    ] = 0.5
     busy_load: Annotated[
         float,
         msgspec.Meta(
             ge=0.1,
             le=1000,
-            description="The machine is busy at this many runnable threads for each core; encoders alone make two.",
+            description="The machine is busy at this many runnable threads for each core; encoders make two to four.",
             extra={"unit": "threads"},
         ),
-    ] = 4.0
+    ] = 8.0
     hold_most_seconds: Annotated[
         float,
         msgspec.Meta(
@@ -215,7 +215,7 @@ class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         hold_when_busy=True,
     )
     analytics: QueueRules = QueueRules(concurrency=32, weight=2.0)
-    notifications: QueueRules = QueueRules(concurrency=16, weight=4.0, time_limit_seconds=120.0)
+    notifications: QueueRules = QueueRules(concurrency=4, weight=4.0, time_limit_seconds=120.0)
     rosters: QueueRules = QueueRules(concurrency=2, time_limit_seconds=600.0, hold_when_busy=True)
 
     def rules(self, queue: str) -> QueueRules:

@@ -1,73 +1,63 @@
-"""Runs jobs: claims what it has room for, one task for each job, one heartbeat for all.
+"""One worker serves all queues of a process: claims what there is room for, runs it, keeps its leases.
 
 Guarantees:
 - At least once: a job whose worker dies is taken over when its lease ends; a job is never lost.
 - Once in effect: whatever a handler writes through its lease is refused after the lease is lost.
 - A bad job does not hold up its neighbours: each runs in its own task, fails by itself, and after its last
   attempt becomes a dead letter with the reason. Its handler learns of that in the same transaction.
+- A slow queue does not hold up another: each looks for its jobs by itself, and slots are shared (slots.py).
 - `stop` claims nothing more, gives running jobs a short while, and hands the rest back with their attempt.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import random
 import secrets
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
-from atomic_guide.engines.queues.claim import claim
-from atomic_guide.engines.queues.ending import Return, bury_job, end_jobs, extend_leases, return_jobs, tidy
-from atomic_guide.engines.queues.jobs import Job
-from atomic_guide.engines.queues.lease import Lease, LeaseLost
-from atomic_guide.engines.queues.retry import Failure, decide, judge
-from atomic_guide.errors import GuideError, Permanent
+from atomic_guide.engines.queues import slots
+from atomic_guide.engines.queues.busy import Judgement, judge, over_memory
+from atomic_guide.engines.queues.claim import Hold, claim
+from atomic_guide.engines.queues.controls import LOOK_SECONDS, PACE_SECONDS, Allowance, Controls
+from atomic_guide.engines.queues.ending import tidy
+from atomic_guide.engines.queues.endings import Endings
+from atomic_guide.engines.queues.handlers import Handler, Observer
+from atomic_guide.engines.queues.heart import Heart
+from atomic_guide.engines.queues.lane import URGENT, Lane
+from atomic_guide.engines.queues.load import Load
+from atomic_guide.engines.queues.priority import live_boost
+from atomic_guide.engines.queues.runs import Parts, Runs
+from atomic_guide.errors import GuideError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from atomic_guide.clock import Clock
-    from atomic_guide.engines.data.database import Transaction, Work
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.engines.queues.lane import Refusal
+    from atomic_guide.engines.queues.lease import Lease
     from atomic_guide.engines.queues.settings import QueueSettings
+
+__all__ = ["Handler", "Observer", "Worker", "owner_name"]
 
 _log = structlog.get_logger(__name__)
 
 _SWEEP_SECONDS = 600.0
-"""How often finished jobs of long ago are forgotten."""
+"""How often ended jobs of long ago are forgotten."""
 
+_TEND_SECONDS = 0.25
+"""How often time limits are looked at, and how late the loop comes."""
 
-class Handler(Protocol):
-    """What runs the jobs of one kind."""
+_IDLE_SECONDS = 2.0
+"""How long a claimed job may wait for a slot before it is given back: others may have room for it."""
 
-    async def run(self, lease: Lease) -> None:
-        """Do the job; what it changes in the database it writes through the lease.
-
-        Raises `RetryLater` or `Permanent`; any other error is retried too, and logged. Cancelled where the
-        lease is lost or the worker stops; it may be started again, so every step is safe to repeat.
-        """
-        ...
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """The job has become a dead letter, in this transaction."""
-        ...
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """That transaction is committed."""
-        ...
-
-
-Observe = Callable[[str, str, float], None]
-"""Told of every run of a job: its kind, its outcome (done, retried, dead, lost, returned) and its seconds."""
-
-
-def unobserved(kind: str, outcome: str, seconds: float) -> None:
-    """An `Observe` for programs without metrics."""
-    del kind, outcome, seconds
+_SETTLE_SECONDS = 5.0
+"""How long a stopping worker waits for its last ends to be written: two commits of a slow disk."""
 
 
 def owner_name() -> str:
@@ -76,199 +66,231 @@ def owner_name() -> str:
 
 
 class Worker:
-    """Runs the jobs of one queue with bounded concurrency; `observe` may be set to be told of every run."""
+    """Runs the jobs of queues; `handlers` are by queue and kind, `observer` is told of everything."""
 
     def __init__(
         self,
         shards: Shards,
-        queue: str,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Mapping[str, Handler]],
         *,
-        concurrency: int,
         clock: Clock,
         settings: QueueSettings,
+        observer: Observer | None = None,
+        load: Load | None = None,
     ) -> None:
-        self.observe: Observe = unobserved
         self.owner = owner_name()
         self._shards = shards
-        self._queue = queue
-        self._handlers = handlers
-        self._concurrency = concurrency
         self._clock = clock
         self._settings = settings
-        self._running: dict[asyncio.Task[None], Lease] = {}
-        self._woken = asyncio.Event()
-        self._stopping = False
-        self._swept = 0.0
+        self._observer = observer or Observer()
+        self._controls = Controls(shards.directory)
+        self._lanes = [Lane(name, settings.rules(name), own) for name, own in handlers.items()]
+        self._allowances = {
+            lane.name: Allowance(self._controls, lane.name, lane.rules.per_second)
+            for lane in self._lanes
+            if lane.rules.per_second
+        }
+        self._endings = Endings(shards, self.owner, clock, settings.lease_seconds)
+        self._runs = Runs(Parts(shards, self._endings, clock, settings), self.owner, self._observer, self._ended)
+        self._heart = Heart(shards, clock, settings, self.owner)
+        self._load = load or Load()
+        self._urgent = live_boost(settings.priority)
+        self._judgement = Judgement(busy=False, reason="")
+        self._stopping = asyncio.Event()
+        self._filling = False
 
     def wake(self, queue: str | None = None) -> None:
-        """Look for jobs now instead of at the next poll."""
-        if queue in {None, self._queue}:
-            self._woken.set()
+        """Something of a queue has changed: look for jobs, and for running ones that were called off."""
+        for lane in self._lanes:
+            if queue in {None, lane.name}:
+                lane.published = True
+                lane.woken.set()
+        self._heart.look()
 
     @property
     def running(self) -> int:
         """Jobs that run at this moment."""
-        return len(self._running)
+        return len(self._runs.running)
+
+    @property
+    def paused(self) -> set[str]:
+        """The queues that are known to be paused."""
+        return set(self._controls.paused)
 
     async def run(self) -> None:
-        """Work until `stop`. An unreachable database is waited for; the loop itself never ends by an error."""
-        heart = asyncio.create_task(self._beat(), name=f"heartbeat {self._queue}")
+        """Work until `stop`. An unreachable database is waited for; only a defect of the worker's own ends it."""
+        await self._look_at_controls()
+        feeds = [asyncio.create_task(self._feed(lane)) for lane in self._lanes]
+        duties = [
+            asyncio.create_task(duty)
+            for duty in (
+                self._heart.beat(self._lanes, self._runs, self._endings),
+                self._heart.watch(self._runs),
+                self._tend(),
+                _regularly(LOOK_SECONDS, self._look_at_controls),
+                _regularly(_SWEEP_SECONDS, self._sweep),
+            )
+        ]
+        stopping = asyncio.create_task(self._stopping.wait())
         try:
-            while not self._stopping:
-                # Cleared before the look, so that a job published during it is not slept over.
-                self._woken.clear()
-                await self._look()
-                try:
-                    await asyncio.wait_for(self._woken.wait(), self._settings.poll_seconds)
-                except TimeoutError:
-                    continue
+            await asyncio.wait([stopping, *feeds, *duties], return_when=asyncio.FIRST_COMPLETED)
         finally:
             # Also where the root cancels this task instead of calling `stop`.
-            await self._hand_back()
-            heart.cancel()
-            await asyncio.gather(heart, return_exceptions=True)
+            self.stop()
+            await self._hand_back(feeds)
+            for task in [stopping, *duties]:
+                task.cancel()
+            ended = await asyncio.gather(*feeds, *duties, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the running jobs have ended or were handed back."""
-        self._stopping = True
-        self._woken.set()
+        self._stopping.set()
+        for lane in self._lanes:
+            lane.woken.set()
 
-    async def _look(self) -> None:
+    async def _feed(self, lane: Lane) -> None:
+        """Claim jobs of a queue whenever there is room for them."""
+        while not self._stopping.is_set():
+            # Cleared before the look, so that a job published during it is not slept over.
+            lane.woken.clear()
+            pause = self._settings.poll_seconds
+            try:
+                pause = min(pause, await self._look(lane))
+            except GuideError as error:
+                _log.warning("looking for jobs failed", queue=lane.name, code=error.code)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(lane.woken.wait(), pause)
+
+    async def _look(self, lane: Lane) -> float:
+        """Claim what there is room for; after how many seconds to look again, unless woken."""
+        lane.measure(self._clock.monotonic())
+        wanted = lane.missing(self._room(lane))
+        if not wanted and lane.published and lane.waiting:
+            wanted = URGENT
+        lane.published = False
+        if not wanted or lane.refusal in {"paused", "memory"}:
+            return self._settings.poll_seconds
+        allowance = self._allowances.get(lane.name)
+        if allowance is not None:
+            wanted = await allowance.of(wanted, self._clock)
+            if not wanted:
+                return allowance.pause
+        leases = await self._claim(lane, wanted)
+        if allowance is not None:
+            allowance.use(len(leases))
+            return PACE_SECONDS if leases else self._settings.poll_seconds
+        return 0.0 if len(leases) == wanted else self._settings.poll_seconds
+
+    async def _claim(self, lane: Lane, wanted: int) -> list[Lease]:
         now = self._clock.now()
-        try:
-            if now - self._swept >= _SWEEP_SECONDS:
-                self._swept = now
-                await self._sweep(now)
-            free = self._concurrency - len(self._running)
-            if free > 0:
-                times = (now, now + self._settings.lease_seconds)
-                for lease in await claim(self._shards, self._queue, self.owner, free, times):
-                    task = asyncio.create_task(self._serve(lease), name=f"job {lease.job.id}")
-                    self._running[task] = lease
-                    task.add_done_callback(self._ended)
-        except GuideError as error:
-            _log.warning("looking for jobs failed", queue=self._queue, code=error.code)
+        held = lane.refusal == "held"
+        hold = Hold(self._urgent, now - self._settings.hold_most_seconds) if held else None
+        leases = await claim(
+            self._shards, lane.name, self.owner, wanted, (now, now + self._settings.lease_seconds), hold
+        )
+        if leases:
+            self._observer.claimed(lane.name, len(leases))
+            lane.arrive(leases, self._clock.monotonic())
+            self._fill()
+        return leases
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
-        self._woken.set()
-        if not task.cancelled() and (error := task.exception()):
-            # The lease runs out and the job is taken again: nothing is lost, but somebody should know.
-            _log.error("a job's end could not be recorded", exc_info=error)
+    def _room(self, lane: Lane) -> int:
+        return slots.room(self._settings.slots, [one.demand for one in self._lanes], self._lanes.index(lane))
 
-    async def _serve(self, lease: Lease) -> None:
-        began = self._clock.monotonic()
-        outcome = "returned"
-        try:
-            outcome = await self._attempt(lease)
-        except LeaseLost:
-            outcome = "lost"
-            _log.info("a job was called off or taken over", job=lease.job.id, kind=lease.job.kind)
-        finally:
-            self.observe(lease.job.kind, outcome, self._clock.monotonic() - began)
+    def _ended(self, lane: Lane) -> None:
+        """A slot is free. Jobs that end in one turn of the loop are replaced together."""
+        del lane
+        if not self._filling:
+            self._filling = True
+            asyncio.get_running_loop().call_soon(self._fill)
 
-    async def _attempt(self, lease: Lease) -> str:
-        """Run a job once and record how it ended; the outcome. Raises `LeaseLost`."""
-        job = lease.job
-        handler = self._handlers.get(job.kind)
-        try:
-            if handler is None:
-                raise Permanent(f"no part of this program runs jobs of the kind {job.kind}")  # noqa: TRY301 - a failure as any
-            if job.attempts > job.max_attempts:
-                raise Permanent("its worker ended in the middle of it, time and again")  # noqa: TRY301 - as above
-            async with lease.session():
-                await handler.run(lease)
-            return await self._complete(lease)
-        except LeaseLost:
-            raise
-        except Exception as error:  # noqa: BLE001 - a defect in one kind of job must not end the worker
-            return await self._failed(lease, judge(error), error)
+    def _fill(self) -> None:
+        """Start what may start, and have more claimed where little is left."""
+        self._filling = False
+        if self._stopping.is_set():
+            return
+        demands = [lane.demand for lane in self._lanes]
+        while (which := slots.next_queue(self._settings.slots, demands)) is not None:
+            lane = self._lanes[which]
+            self._runs.start(lane, lane.next())
+            demands[which] = lane.demand
+        for lane in self._lanes:
+            if lane.name not in self._allowances and lane.missing(self._room(lane)):
+                lane.woken.set()
 
-    async def _failed(self, lease: Lease, failure: Failure, error: Exception) -> str:
-        """Decide and record how a job goes on after a failure; the outcome."""
-        job = lease.job
-        named = {"job": job.id, "kind": job.kind, "attempt": job.attempts, "reason": failure.reason}
-        _log.warning("a job failed", **named, exc_info=None if failure.expected else error)
-        rules = self._settings.rules(self._queue)
-        following = decide(failure, (job.attempts, job.max_attempts, 0), random.random(), self._settings, rules)
-        if following.course == "dead":
-            return await self._bury(lease, following.reason)
-        await self._return(lease, following.reason, following.wait, refund=following.course == "trouble")
-        return following.course
-
-    async def _complete(self, lease: Lease) -> str:
-        async def work(tx: Transaction) -> None:
-            if not await end_jobs(tx, [lease.job], self.owner, self._clock.now()):
-                raise LeaseLost(lease.job.id)
-
-        await self._shards.of(lease.job.key).write(work)
-        return "done"
-
-    async def _return(self, lease: Lease, reason: str | None, wait: float, *, refund: bool) -> None:
-        async def work(tx: Transaction) -> None:
-            now = self._clock.now()
-            if not await return_jobs(tx, [Return(lease.job, now + wait, reason)], self.owner, now, refund=refund):
-                raise LeaseLost(lease.job.id)
-
-        await self._shards.of(lease.job.key).write(work)
-
-    async def _bury(self, lease: Lease, reason: str) -> str:
-        job = lease.job
-        handler = self._handlers.get(job.kind)
-
-        async def work(tx: Transaction) -> None:
-            if not await bury_job(tx, job, self.owner, reason, self._clock.now()):
-                raise LeaseLost(job.id)
-            if handler is not None:
-                await handler.bury(tx, job, reason)
-
-        await self._shards.of(job.key).write(work)
-        _log.warning("a job is a dead letter", job=job.id, kind=job.kind, attempts=job.attempts)
-        if handler is not None:
-            await handler.buried(job, reason)
-        return "dead"
-
-    async def _beat(self) -> None:
-        """Extend every lease in time; cancel the task of a job that is no longer ours."""
+    async def _tend(self) -> None:
+        """Look after time limits, idle leases and the load, until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._settings.heartbeat_seconds)
-            for courses in self._shards.grouped([lease.job.key for lease in self._running.values()]):
-                held = [(task, lease) for task, lease in self._running.items() if lease.job.key in courses.keys]
-                try:
-                    lost = await courses.write(self._extension([lease for _, lease in held]))
-                except Exception as error:  # noqa: BLE001 - the heart goes on beating for the other shards
-                    # The next beat comes before the lease ends; the fence holds in any case.
-                    _log.warning("a heartbeat failed", queue=self._queue, error=repr(error))
-                    continue
-                for task, lease in held:
-                    if lease.job.id in lost:
-                        task.cancel()
+            due = loop.time() + _TEND_SECONDS
+            await asyncio.sleep(_TEND_SECONDS)
+            late, now = loop.time() - due, self._clock.monotonic()
+            self._load.late(now, late)
+            if late > self._settings.heartbeat_seconds / 2:
+                self._heart.hurry()
+            self._runs.overdue(now)
+            self._judge(now)
+            for lane in self._lanes:
+                before = float("inf") if lane.refusal == "paused" else now - _IDLE_SECONDS
+                for lease in lane.leave(before):
+                    self._runs.back(lease)
 
-    def _extension(self, leases: list[Lease]) -> Work[set[str]]:
-        until = self._clock.now() + self._settings.lease_seconds
+    def _judge(self, now: float) -> None:
+        """Decide which queues are claimed from, and say where that changes."""
+        figures = self._load.figures(now)
+        before, self._judgement = self._judgement, judge(figures, self._settings, was_busy=self._judgement.busy)
+        if before.busy != self._judgement.busy:
+            _log.info(
+                "the machine is busy" if self._judgement.busy else "the machine is calm", why=self._judgement.reason
+            )
+        full = over_memory(figures, self._settings)
+        for lane in self._lanes:
+            refusal = self._refusal(lane, full=full)
+            if refusal != lane.refusal:
+                if "memory" in {refusal, lane.refusal}:
+                    _log.warning("memory", queue=lane.name, resident_mb=figures.memory >> 20, refusing=bool(refusal))
+                lane.refusal = refusal
+                self._observer.refused(lane.name, refusal)
+                lane.woken.set()
 
-        async def work(tx: Transaction) -> set[str]:
-            held = await extend_leases(tx, [lease.job for lease in leases], self.owner, until)
-            return {lease.job.id for lease in leases} - held
+    def _refusal(self, lane: Lane, *, full: bool) -> Refusal:
+        if lane.name in self._controls.paused:
+            return "paused"
+        if full:
+            return "memory"
+        return "held" if self._judgement.busy and lane.rules.hold_when_busy else ""
 
-        return work
+    async def _look_at_controls(self) -> None:
+        await self._controls.look()
+        self._judge(self._clock.monotonic())
 
-    async def _hand_back(self) -> None:
-        """Let running jobs end for a moment, then give the rest back for another worker, attempt included."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=self._settings.handover_seconds)
-        held = dict(self._running)
-        for task in held:
-            task.cancel()
-        await asyncio.gather(*held, return_exceptions=True)
-        for task, lease in held.items():
-            if task.cancelled():
-                try:
-                    await self._return(lease, None, 0, refund=True)
-                except (GuideError, LeaseLost):
-                    _log.warning("a job could not be handed back; its lease will end", job=lease.job.id)
-
-    async def _sweep(self, now: float) -> None:
-        """Forget jobs that ended well some time ago."""
+    async def _sweep(self) -> None:
+        now = self._clock.now()
         await tidy(self._shards, now, now - self._settings.keep_finished_seconds)
+
+    async def _hand_back(self, feeds: Sequence[asyncio.Task[None]]) -> None:
+        """Let running jobs end for a moment, then give the rest back for another worker, attempt included."""
+        # A claim that is under way brings jobs that have to be given back too.
+        await asyncio.wait(feeds, timeout=_SETTLE_SECONDS)
+        for lane in self._lanes:
+            for lease in lane.leave():
+                self._runs.back(lease)
+        if tasks := self._runs.tasks:
+            await asyncio.wait(tasks, timeout=self._settings.handover_seconds)
+            self._runs.stop()
+            # Those that hold on are cut off with the process; their leases end.
+            await asyncio.wait(tasks, timeout=_SETTLE_SECONDS)
+        await self._endings.settle(_SETTLE_SECONDS)
+
+
+async def _regularly(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+    """Do something now and again, until cancelled; a database that does not answer is asked again next time."""
+    while True:
+        try:
+            await action()
+        except GuideError as error:
+            _log.warning("a worker's housekeeping failed", action=action.__name__, code=error.code)
+        await asyncio.sleep(seconds)

@@ -230,6 +230,8 @@ Table(
     Column("lease_owner", Text, nullable=False),
     # The fence: grows with every claim, so that the result of a worker that lost its lease is refused.
     Column("token", BigInteger, nullable=False),
+    # How often trouble of the machine has put it off, which is no attempt.
+    Column("troubles", Integer, nullable=False, server_default="0"),
     Column("progress", Double, nullable=False),
     Column("created_at", Double, nullable=False),
     # When it died; jobs that ended otherwise are in `ended_jobs`.
