@@ -1,49 +1,161 @@
-"""`atomic-guide queues`: what waits, runs and has ended."""
+"""`atomic-guide queues`: what waits and why, what runs and has ended; pause, resume, cancel."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from atomic_guide.cli.options import Context, data_options
+from atomic_guide.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from atomic_guide.engines.queues.inspect import QueueView, Views
     from atomic_guide.engines.queues.overview import Overview
 
-_STATES = ("queued", "delayed", "blocked", "running", "dead", "done", "cancelled")
+STATES = ("queued", "delayed", "blocked", "running", "done", "dead", "cancelled")
 
 
-@click.command()
+def _state(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    del context, parameter
+    if value is not None and value not in STATES:
+        raise click.BadParameter(f"it is one of {', '.join(STATES)}")
+    return value
+
+
+@click.group(invoke_without_command=True)
 @data_options
-@click.option("--state", metavar="STATE", help=f"List the jobs of a state: {', '.join(_STATES)}.")
+@click.option("--state", metavar="STATE", callback=_state, help=f"List the jobs of a state: {', '.join(STATES)}.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most jobs to list (default 100).")
 def command(context: Context, state: str | None, limit: int) -> None:
-    """Count the jobs of every queue by state, or list those of one state. Works beside a running server."""
+    """Look at queues and jobs; pause and resume queues, cancel jobs. Works beside a running server.
+
+    Without a subcommand: as `list`, or with --state the jobs of one state.
+    """
+    if click.get_current_context().invoked_subcommand is None:
+        _list(context, state, limit)
+
+
+@command.command(name="list")
+@data_options
+@click.option("--state", metavar="STATE", callback=_state, help="List the jobs of a state instead.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most jobs to list (default 100).")
+def list_queues(context: Context, state: str | None, limit: int) -> None:
+    """Show each queue: depth, oldest wait, rate, jobs by state, and which are next and why."""
+    _list(context, state, limit)
+
+
+@command.command()
+@click.argument("job")
+@data_options
+def show(context: Context, job: str) -> None:
+    """Show one job: where it stands and why, its attempts and progress, its last error."""
+    from atomic_guide.engines.queues.inspect import show_job
+
+    async def ask() -> dict[str, Any]:
+        async with context.open_shards() as shards:
+            return await show_job(shards, job, time.time())
+
+    found = asyncio.run(ask())
+    context.emit(found, "\n".join(f"{name:13} {'-' if value is None else value}" for name, value in found.items()))
+
+
+@command.command()
+@click.argument("job")
+@data_options
+def cancel(context: Context, job: str) -> None:
+    """Call a job off; where it runs, its worker stops it within a second."""
+    from atomic_guide.engines.queues.calling_off import call_off
+
+    async def ask() -> str:
+        async with context.open_shards() as shards:
+            return await call_off(shards, job, time.time())
+
+    asyncio.run(ask())
+    context.emit({"cancelled": job}, f"called {job} off")
+
+
+@command.command()
+@click.argument("queue")
+@data_options
+def pause(context: Context, queue: str) -> None:
+    """Start no more jobs of a queue until it is resumed; those that run go on.
+
+    A running server sees it within a second.
+    """
+    from atomic_guide.engines.queues.controls import Controls
+
+    _declared(context, queue)
+
+    async def ask() -> None:
+        async with context.open_shards() as shards:
+            await Controls(shards.directory).pause(queue, time.time())
+
+    asyncio.run(ask())
+    context.emit({"paused": queue}, f"{queue} is paused; jobs are accepted and wait")
+
+
+@command.command()
+@click.argument("queue")
+@data_options
+def resume(context: Context, queue: str) -> None:
+    """Go on with a queue that was paused."""
+    from atomic_guide.engines.queues.controls import Controls
+
+    _declared(context, queue)
+
+    async def ask() -> bool:
+        async with context.open_shards() as shards:
+            return await Controls(shards.directory).resume(queue)
+
+    changed = asyncio.run(ask())
+    context.emit(
+        {"resumed": queue, "was_paused": changed}, f"{queue} goes on" if changed else f"{queue} was not paused"
+    )
+
+
+def _declared(context: Context, queue: str) -> None:
+    try:
+        context.settings.queues.rules(queue)
+    except ConfigurationError as error:
+        raise click.UsageError(error.message) from error
+
+
+def _list(context: Context, state: str | None, limit: int) -> None:
     if state is None:
-        rows, missing = asyncio.run(_counts(context))
-        lines = [f"{row['queue']:12} {row['state']:10} {row['jobs']:8}  oldest {row['oldest']}" for row in rows]
-        context.emit_found("queues", rows, "\n".join(lines) or "there are no jobs", missing)
+        views, missing = asyncio.run(_viewed(context))
+        context.emit_found("queues", msgspec.to_builtins(views), "\n".join(_lines(views)), missing)
         return
-    if state not in _STATES:
-        raise click.UsageError(f"--state is one of {', '.join(_STATES)}")
     rows, missing = asyncio.run(_listed(context, state, limit))
-    context.emit_found("jobs", rows, "\n".join(map(_line, rows)) or f"no job is {state}", missing)
+    lines = [
+        f"{row['id']}  {row['kind']:18} {row['subject']:20} {row.get('progress', 1):4.0%}"
+        f"  attempts {row['attempts']}  {row['created_at']}"
+        for row in rows
+    ]
+    context.emit_found("jobs", rows, "\n".join(lines) or f"no job is {state}", missing)
 
 
-def _line(row: dict[str, Any]) -> str:
-    """A job for people; of one that has ended it is not kept how far it was."""
-    progress = f"{row['progress']:4.0%}" if "progress" in row else "    "
-    attempts = f"{row['attempts']}/{row['max_attempts']}" if "max_attempts" in row else f"{row['attempts']}"
-    return f"{row['id']}  {row['kind']:18} {row['subject']:20} {progress}  attempt {attempts}  {row['created_at']}"
+def _lines(views: list[QueueView]) -> list[str]:
+    lines = []
+    for view in views:
+        states = ", ".join(f"{jobs} {state}" for state, jobs in view.states.items()) or "no jobs"
+        paused = f"  PAUSED since {view.paused_since}" if view.paused_since else ""
+        lines.append(
+            f"{view.queue:14} depth {view.depth:<7} oldest wait {view.oldest_wait_seconds:8.1f} s"
+            f"  {view.per_minute:6} a minute  ({states}){paused}"
+        )
+        lines += [f"    next: {one['id']}  {one['kind']}  {one['subject']}: {one['why']}" for one in view.next]
+    return lines
 
 
-async def _counts(context: Context) -> Overview:
-    from atomic_guide.engines.queues.overview import count_jobs
+async def _viewed(context: Context) -> Views:
+    from atomic_guide.engines.queues.inspect import view_queues
 
     async with context.open_shards() as shards:
-        return await count_jobs(shards)
+        return await view_queues(shards, context.settings.queues.queues, time.time())
 
 
 async def _listed(context: Context, state: str, limit: int) -> Overview:
