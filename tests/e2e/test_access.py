@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Frame, Page, expect
 
-from tests.e2e.people import LIMIT, Meet, Person, course_frame, live, meeting, messages, say, tab
+from tests.e2e.people import LIMIT, Meet, Person, course_frame, live, meeting, messages, play, say, tab
 from tests.e2e.teaching import add_scores, choose_video, scores_of, upload
 from tests.media import clip
 from tests.running import RunningServer
@@ -76,6 +76,7 @@ def _course(browser: Browser, server: RunningServer, tmp_path_factory: pytest.Te
         tab(teacher, "Performance")
         add_scores(teacher, scores_of(range(1, 10)))
         tab(teacher, "Lecture and room")
+        play(student, "The two slits", "0:06")
         say(teacher, "See 0:03 again before Friday.")
         say(student, "What happens with three slits?")
         expect(messages(teacher)).to_have_count(2)

@@ -31,6 +31,8 @@ export class Playback {
   problem = $state(false);
   video = $state.raw<Video>();
 
+  /** Where the person stopped in a lecture on any device, and when (ms). */
+  elsewhere: (id: string) => { position: number; at: number } | undefined = () => undefined;
   renew: (id: string) => Promise<Video | undefined> = () => Promise.resolve(undefined);
   #element: HTMLVideoElement | undefined;
   #hls: Hls | undefined;
@@ -38,6 +40,7 @@ export class Playback {
   #recoveries = 0;
   #saved = 0;
   #round = 0;
+  #begun = false;
 
   attach = (element: HTMLVideoElement): (() => void) => {
     this.#element = element;
@@ -66,11 +69,21 @@ export class Playback {
     }
     this.#save();
     this.problem = false;
+    this.#begun = false;
     this.#renewals = 0;
     this.time = this.#kept(video);
     this.duration = video.duration ?? 0;
     this.buffered = 0;
     void this.#source(video, this.time);
+  }
+
+  /** `elsewhere` has learnt more: goes to where the person stopped, unless watching has begun here. */
+  goOn(): void {
+    if (!this.video || this.#begun) return;
+    const at = this.#kept(this.video);
+    if (Math.abs(at - this.time) < 1) return;
+    this.time = at;
+    void this.#source(this.video, at);
   }
 
   toggle(): void {
@@ -79,6 +92,7 @@ export class Playback {
   }
 
   async play(): Promise<void> {
+    this.#begun = true;
     try {
       await this.#element?.play();
     } catch {
@@ -87,6 +101,7 @@ export class Playback {
   }
 
   seek(time: number): void {
+    this.#begun = true;
     const target = Math.min(Math.max(0, time), Math.max(0, this.duration - 0.1));
     this.time = target;
     if (this.#element) this.#element.currentTime = target;
@@ -206,14 +221,16 @@ export class Playback {
   }
 
   #kept(video: Video): number {
-    const at = Number(ownStore.get(`atomic-guide.at.${video.id}`) ?? 0);
+    const [kept = 0, when = 0] = (ownStore.get(`atomic-guide.at.${video.id}`) ?? '').split(' ').map(Number);
+    const other = this.elsewhere(video.id);
+    const at = other && other.at > when ? other.position : kept;
     return at > 10 && at < (video.duration ?? 0) - 15 ? at : 0;
   }
 
   #save(): void {
     if (!this.video || this.time === 0) return;
     this.#saved = this.time;
-    ownStore.set(`atomic-guide.at.${this.video.id}`, String(Math.floor(this.time)));
+    ownStore.set(`atomic-guide.at.${this.video.id}`, `${Math.floor(this.time)} ${Date.now()}`);
   }
 }
 

@@ -33,6 +33,8 @@ export type Options = {
   body?: BodyInit;
   headers?: Record<string, string>;
   timeout?: number;
+  /** The request outlives the page that is being left. */
+  keepalive?: boolean;
   /** An event has told of something: show all that is committed. */
   current?: boolean;
 };
@@ -200,6 +202,7 @@ export class Session {
       method,
       headers,
       ...(body === undefined ? {} : { body }),
+      ...(options.keepalive ? { keepalive: true } : {}),
       signal: AbortSignal.timeout(options.timeout ?? TIMEOUT),
       cache: 'no-store',
     };

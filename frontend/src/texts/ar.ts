@@ -316,6 +316,18 @@ export const ar: Texts = {
   'table.last': 'آخر 6',
   'table.change': 'التغيّر بالنقاط',
 
+  'watch.title': 'كيف تُشاهد',
+  'watch.viewers': plural('مشاهد واحد', 'مشاهدان', '{count} مشاهدين', '{count} مشاهدًا', '{count} مشاهد'),
+  'watch.views': plural('مشاهدة واحدة', 'مشاهدتان', '{count} مشاهدات', '{count} مشاهدة', '{count} مشاهدة'),
+  'watch.viewersLine': 'المشاهدون',
+  'watch.playsLine': 'التشغيل',
+  'watch.sentence': 'أكثر المشاهدين، {most}، كانوا عند {time}؛ وشاهد {end} حتى النهاية.',
+  'watch.part': 'الجزء',
+  'watch.seen': 'شوهد',
+  'watch.last': 'آخر مشاهدة',
+  'watch.none': 'لم يشاهد أي طالب هذه المحاضرة بعد. أول مشاهد يبدأ منحناها.',
+  'watch.failed': 'تعذّرت قراءة كيفية مشاهدتها.',
+
   'chart.view': 'عرض «{title}»',
   'chart.you': 'أنت {share}',
   'chart.median': 'الوسيط',

@@ -287,6 +287,18 @@ export const en = {
   'table.last': 'Last 6',
   'table.change': 'Change, points',
 
+  'watch.title': 'How it is watched',
+  'watch.viewers': plural('{count} viewer', '{count} viewers'),
+  'watch.views': plural('{count} view', '{count} views'),
+  'watch.viewersLine': 'viewers',
+  'watch.playsLine': 'plays',
+  'watch.sentence': 'Most viewers, {most}, were at {time}; {end} watched to the end.',
+  'watch.part': 'Part',
+  'watch.seen': 'Seen',
+  'watch.last': 'Last there',
+  'watch.none': 'No student has watched this lecture yet. The first one begins its curve.',
+  'watch.failed': 'How it is watched could not be read.',
+
   'chart.view': 'View of “{title}”',
   'chart.you': 'You {share}',
   'chart.median': 'Median',
