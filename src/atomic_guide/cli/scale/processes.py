@@ -1,4 +1,4 @@
-"""`atomic-guide scale`: how much of what runs."""
+"""`atomic-guide scale processes`: how many processes run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,7 @@ _SCALED_SECONDS = 45.0
 """A start takes two seconds; a drain, at most thirty."""
 
 
-@click.group(name="scale")
-def command() -> None:
-    """Look at how much runs, and change it while it runs."""
-
-
-@command.command(name="processes")
+@click.command(name="processes")
 @data_options
 @click.option("--web", type=click.IntRange(1, 64), help="Processes that answer requests and hold rooms.")
 @click.option("--worker", type=click.IntRange(0, 64), help="Processes that only run jobs, beside the first one.")

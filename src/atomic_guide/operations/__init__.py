@@ -1,0 +1,1 @@
+"""What runs the system by itself: measures, forecasts, decides, acts, explains and is scored."""

@@ -1,0 +1,1 @@
+"""The policies that can be replayed and run: ours, and those that people use today."""

@@ -1,0 +1,96 @@
+"""The forecast on demand whose truth is known."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from atomic_guide.errors import Invalid
+from atomic_guide.operations.scaling.forecast import HOUR, WEEK, backtest, forecast, hourly
+from atomic_guide.operations.scaling.hours import local_hours
+from atomic_guide.operations.scaling.trace import Series, Trace
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def term(begin: float, hours: int, zone: ZoneInfo | None = None, noise: float = 0.1) -> Trace:
+    """Lectures from eight to six on working days, by the clock of a zone."""
+    slots = local_hours(begin, hours, zone)
+    busy = (slots < 120) & (slots % 24 >= 8) & (slots % 24 < 18)
+    values = np.where(busy, 1000.0, 100.0) * np.random.default_rng(3).lognormal(0, noise, hours)
+    return Trace(begin, HOUR, np.asarray(values))
+
+
+def error(found: Series, truth: Series) -> float:
+    return float(np.abs(found - truth).mean() / truth.mean())
+
+
+def test_a_weekly_pattern_is_found_and_its_quantile_holds() -> None:
+    trace = term(at("2026-01-05"), 8 * WEEK)
+    found = forecast(Trace(trace.start, HOUR, trace.values[: 7 * WEEK]), WEEK)
+    truth = trace.values[7 * WEEK :]
+    assert found.start == trace.start + 7 * WEEK * HOUR
+    assert error(found.p50, truth) < 0.12
+    assert 0.9 <= (truth <= found.p95).mean() <= 1.0
+    assert (found.p95 >= found.p50).all()
+
+
+def test_lectures_stay_at_eight_when_the_clocks_change() -> None:
+    """They do on 29 March 2026; in UTC everything is an hour earlier from then on."""
+    trace = term(at("2026-02-16"), 7 * WEEK, BERLIN)
+    past = Trace(trace.start, HOUR, trace.values[: 6 * WEEK])
+    truth = trace.values[6 * WEEK :]
+    aware, unaware = (error(forecast(past, WEEK, zone).p50, truth) for zone in (BERLIN, None))
+    assert aware < 0.12
+    assert unaware > 1.4 * aware
+
+
+def test_a_new_level_is_followed_within_days() -> None:
+    trace = term(at("2026-01-05"), 6 * WEEK)
+    trace.values[5 * WEEK :] *= 0.3  # the term break
+    past = Trace(trace.start, HOUR, trace.values[: 5 * WEEK + 72])
+    truth = trace.values[5 * WEEK + 72 :][:48]
+    # Three days after a drop to 0.3 it expects less than half; the weekly profile still remembers the term.
+    assert forecast(past, 48).p50.sum() < 0.5 * truth.sum() / 0.3
+
+
+def test_missing_hours_are_not_zero() -> None:
+    trace = term(at("2026-01-05"), 6 * WEEK)
+    truth = trace.values[5 * WEEK :].copy()
+    trace.values[3 * WEEK + 10 : 3 * WEEK + 100] = np.nan
+    found = forecast(Trace(trace.start, HOUR, trace.values[: 5 * WEEK]), WEEK)
+    assert error(found.p50, truth) < 0.15
+
+
+def test_too_little_is_said_to_be_too_little() -> None:
+    with pytest.raises(Invalid, match="14 days"):
+        forecast(term(at("2026-01-05"), 2 * WEEK - 1), 24)
+    assert backtest(term(at("2026-01-05"), 2 * WEEK)).origins == 0
+
+
+def test_the_back_test_uses_nothing_that_came_later() -> None:
+    trace = term(at("2026-01-05"), 8 * WEEK)
+    tested = backtest(trace)
+    changed = Trace(trace.start, HOUR, trace.values.copy())
+    changed.values[-WEEK:] *= 5
+    assert tested.origins == 5
+    assert tested.mase is not None
+    assert tested.mase < 1
+    assert backtest(changed).mase != tested.mase
+    assert backtest(Trace(trace.start, HOUR, changed.values[:-WEEK])) == backtest(
+        Trace(trace.start, HOUR, trace.values[:-WEEK])
+    )
+
+
+def test_hours_are_those_of_the_clock() -> None:
+    trace = Trace(1800.0, 900.0, np.array([1.0, 3.0, 5.0, 7.0, np.nan, np.nan]))
+    found = hourly(trace)
+    assert (found.start, found.step) == (0.0, HOUR)
+    assert np.array_equal(found.values, [2.0, 6.0], equal_nan=True)
+    assert local_hours(at("2026-01-05"), 3).tolist() == [0, 1, 2]
+    assert local_hours(at("2026-03-29"), 3, BERLIN).tolist() == [145, 147, 148]
