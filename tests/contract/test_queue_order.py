@@ -18,7 +18,8 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.claim import READIED_AT_ONCE, claim
+from atomic_guide.engines.queues.actions import Act
+from atomic_guide.engines.queues.claim import READIED_AT_ONCE, bounds_of, claim
 from atomic_guide.engines.queues.deadletter import DeadLetters
 from atomic_guide.engines.queues.ending import PRUNED_AT_ONCE, Return, bury_job, end_jobs, return_jobs, tidy
 from atomic_guide.engines.queues.jobs import QUERIES, Job, NewJob, Queues
@@ -304,7 +305,7 @@ class Ordered:
     async def replay(self, _number: int) -> None:
         if self.dead:
             replayed, order = self.dead.pop()
-            await DeadLetters(self.board.shards).replay(replayed, self.board.clock.now())
+            await DeadLetters(self.board.shards).replay(replayed, Act("ada", self.board.clock.now()))
             self.live[replayed] = order
             self.replayed.add(replayed)
 
@@ -402,9 +403,9 @@ async def test_a_unique_key_is_held_through_retries_and_taken_again_by_a_replay(
     assert second
     letters = DeadLetters(board.shards)
     with pytest.raises(Conflict, match="does the work"):
-        await letters.replay(first, board.clock.now())
+        await letters.replay(first, Act("ada", board.clock.now()))
     await board.end(*await board.claim())
-    await letters.replay(first, board.clock.now())
+    await letters.replay(first, Act("ada", board.clock.now()))
     assert await board.publish(COURSES[0], job(unique_key="u")) == [None]
     assert [each.id for each in await board.claim()] == [first]
 
@@ -438,7 +439,7 @@ async def test_a_system_job_goes_to_the_shallowest_shard_that_answers(board: Boa
         await board.queues.publish_system(job(), "nowhere")
 
 
-DEPTH = {"queue": "q", "now": 0.0, "limit": 100}
+DEPTH = {"queue": "q", "now": 0.0, "limit": 100, **bounds_of(None)}
 
 
 async def test_people_are_told_their_place_whatever_is_before_them(board: Board) -> None:
@@ -464,7 +465,7 @@ async def test_claiming_reads_as_many_entries_as_it_takes_jobs(
         for state in ({"delay": 1e6}, {}, {"queue": "other"}):
             await board.publish(COURSES[0], *(job(**state) for _ in range(3000)))
         await board.end(*await board.claim(1000))
-        params = {"queue": "q", "now": board.clock.now(), "limit": 10}
+        params = {"queue": "q", "now": board.clock.now(), "limit": 10, **bounds_of(None)}
         if engine == "sqlite":
             plan = Query("plan", "A plan.", {"sqlite": f"EXPLAIN QUERY PLAN {QUERIES['peek_jobs'].sqlite}"})
             steps = [row["detail"] for row in await shard.read(plan, params)]

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
-from atomic_guide.engines.queues.jobs import QUERIES, Job, plan_by_keys, read_tags
+from atomic_guide.engines.queues.jobs import QUERIES, Job, read_tags
 from atomic_guide.engines.queues.lease import Lease
 from atomic_guide.engines.queues.priority import Turns
 from atomic_guide.errors import GuideError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from atomic_guide.engines.data.database import Database, Row, Transaction
     from atomic_guide.engines.data.shards import Shards
@@ -49,7 +49,7 @@ async def claim(
     and what was taken from them is not lost with the error.
     """
     now, lease_until = times
-    held = _held(hold)
+    held = bounds_of(hold)
     peeked = {"queue": queue, "now": now, "limit": limit, **held}
     heads: list[tuple[float, int]] = []
     every = shards.all()
@@ -92,17 +92,16 @@ async def make_ready(tx: Transaction, queue: str, now: float) -> None:
     due = await tx.read(QUERIES["read_due"], params)
     turns = Turns(await read_tags(tx, {(queue, row["tenant"], row["boost"]) for row in due}))
     if due:
-        await plan_by_keys(tx)
-        await tx.execute_columns(QUERIES["ready_jobs"], _placed(queue, due, turns))
+        await tx.execute_many(QUERIES["ready_job"], [_placed(queue, row, turns) for row in due])
 
 
-def _placed(queue: str, due: Sequence[Row], turns: Turns) -> dict[str, list[Any]]:
-    taken = [turns.take((queue, row["tenant"], row["boost"]), row["run_after"], row["spacing"]) for row in due]
-    columns = {name: [row[name] for row in due] for name in ("bucket", "tenant", "course", "id")}
-    return columns | {"rank": [turn.rank for turn in taken], "tag": [turn.tag for turn in taken]}
+def _placed(queue: str, row: Row, turns: Turns) -> dict[str, Any]:
+    turn = turns.take((queue, row["tenant"], row["boost"]), row["run_after"], row["spacing"])
+    key = {name: row[name] for name in ("bucket", "tenant", "course", "id")}
+    return {**key, "rank": turn.rank, "tag": turn.tag}
 
 
-def _held(hold: Hold | None) -> dict[str, float]:
+def bounds_of(hold: Hold | None) -> dict[str, float]:
     """A hold as parameters. All that may be claimed has a rank before `before`, or is urgent and arrived by now."""
     if hold is None:
         return {"most": math.inf, "urgent": -math.inf, "before": math.inf}

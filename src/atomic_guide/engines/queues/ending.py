@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.engines.queues.jobs import QUERIES, Job, lock_orders, plan_by_keys, release_orders
+from atomic_guide.engines.queues.jobs import QUERIES, Job, lock_orders, release_orders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ async def end_jobs(tx: Transaction, jobs: Sequence[Job], owner: str, now: float)
     """
     orders = _orders(jobs)
     await lock_orders(tx, orders)
-    ended = await _held(tx, "end_jobs", columns_of(jobs), {"owner": owner, "now": now})
+    ended = await _held(tx, "end_jobs", jobs, {"owner": owner, "now": now})
     if tx.dialect == "sqlite":
         await _archive(tx, [job for job in jobs if job.id in ended], now)
     if orders:
@@ -69,16 +69,23 @@ async def return_jobs(
 
     One that may run at once has its old place in the order, a later one gets a new place when its time has come.
     """
-    columns = columns_of([each.job for each in returns])
-    columns |= {"run_after": [each.run_after for each in returns], "error": [each.reason for each in returns]}
-    columns["trouble"] = [int(each.trouble) for each in returns]
-    same = {"owner": owner, "now": now, "refund": int(refund)}
-    return await _held(tx, "return_jobs", columns, same)
+    held = await _held(tx, None, [each.job for each in returns], {"owner": owner})
+    same = {"owner": owner, "refund": int(refund)}
+    rows = [
+        {**each.job.key.columns, **same, "id": each.job.id, "token": each.job.token}
+        | {"run_after": each.run_after, "state": "delayed" if each.run_after > now else "queued"}
+        | {"error": each.reason, "trouble": int(each.trouble)}
+        for each in returns
+        if each.job.id in held
+    ]
+    if rows:
+        await tx.execute_many(QUERIES["return_job"], rows)
+    return held
 
 
 async def extend_leases(tx: Transaction, jobs: Sequence[Job], owner: str, until: float) -> set[str]:
     """A heartbeat for jobs; the ids of those that `owner` still holds."""
-    return await _held(tx, "extend_leases", columns_of(jobs), {"owner": owner, "lease_until": until})
+    return await _held(tx, "extend_leases", jobs, {"owner": owner, "lease_until": until})
 
 
 async def tidy(shards: Shards, now: float, before: float, most: int = 200_000) -> int:
@@ -122,10 +129,19 @@ def columns_of(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     }
 
 
-async def _held(tx: Transaction, query: str, columns: dict[str, list[Any]], same: dict[str, Any]) -> set[str]:
-    """Run one of the fenced statements; the ids of the jobs that passed."""
-    await plan_by_keys(tx)
-    return {str(row["id"]) for row in await tx.read_columns(QUERIES[query], columns, same)}
+async def _held(tx: Transaction, query: str | None, jobs: Sequence[Job], same: dict[str, Any]) -> set[str]:
+    """Run one of the statements over many jobs on those that `same["owner"]` still holds; their ids.
+
+    On PostgreSQL they are locked first, and then found by their places. One statement would join the jobs to the table,
+    for which the server keeps a plan: one from when few jobs were there goes through all of them for each.
+    """
+    columns = columns_of(jobs)
+    if tx.dialect == "sqlite":
+        return {str(row["id"]) for row in await tx.read_columns(QUERIES[query or "hold_jobs"], columns, same)}
+    rows = await tx.read_columns(QUERIES["hold_jobs"], columns, same)
+    if query is not None and rows:
+        await tx.execute(QUERIES[query], {**same, "places": [row["place"] for row in rows]})
+    return {str(row["id"]) for row in rows}
 
 
 def _orders(jobs: Sequence[Job]) -> list[tuple[CourseKey, str]]:

@@ -141,6 +141,7 @@ class Queues:
         flows = {(job.queue, key.tenant, decided[job.facts].boost) for job in jobs if not job.delay}
         turns = Turns(await read_tags(tx, flows))
         rows = [self._row(job, decided[job.facts], turns, key, now) for job in jobs]
+        _tag_last(rows)
         session = current_session()
         same = {
             **key.columns,
@@ -270,16 +271,6 @@ async def read_tags(tx: Transaction, flows: Iterable[Flow]) -> dict[Flow, float]
     return tags
 
 
-async def plan_by_keys(tx: Transaction) -> None:
-    """Have this transaction join arrays to a table by the table's key.
-
-    A plan for many rows is kept by the server. One that was made while few jobs were there, or none since the last
-    vacuum, would read the whole table at each batch of a backlog.
-    """
-    if tx.dialect == "postgresql":
-        await tx.read(QUERIES["plan_by_keys"])
-
-
 async def lock_orders(tx: Transaction, orders: Sequence[tuple[CourseKey, str]]) -> None:
     """Keep others from publishing and ending jobs of these order keys until the transaction ends.
 
@@ -320,6 +311,20 @@ async def replay_dead(tx: Transaction, key: CourseKey, job: str, now: float) -> 
     turn = Turns(await read_tags(tx, [flow])).take(flow, now, row["spacing"])
     changed = await tx.execute(QUERIES["replay_dead"], {**params, "rank": turn.rank, "tag": turn.tag})
     return "replayed" if changed else "missing"
+
+
+def _tag_last(rows: Sequence[dict[str, Any]]) -> None:
+    """Leave the tag to the last job of each flow: where the others end is where the next begin, and nobody's concern.
+
+    It is the last of them to be claimed, too. One entry less in an index for each of the others.
+    """
+    seen: set[tuple[str, float]] = set()
+    for row in reversed(rows):
+        flow = (row["queue"], row["boost"])
+        if flow in seen:
+            row["tag"] = None
+        elif row["tag"] is not None:
+            seen.add(flow)
 
 
 async def _add_special(tx: Transaction, row: dict[str, Any], same: dict[str, Any]) -> bool:

@@ -113,19 +113,10 @@ SELECT bucket, tenant, course, id, boost, spacing, run_after FROM jobs
 WHERE queue = :queue AND state = 'delayed' AND run_after <= :now AND {{writable jobs}} ORDER BY run_after LIMIT :limit
 FOR UPDATE SKIP LOCKED
 
--- name: ready_jobs
--- purpose: Give delayed jobs their place in the order.
--- dialect: sqlite
+-- name: ready_job
+-- purpose: Give a delayed job its place in the order.
 UPDATE jobs SET state = 'queued', rank = :rank, tag = :tag
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND state = 'delayed'
-
--- name: ready_jobs
--- dialect: postgresql
-UPDATE jobs SET state = 'queued', rank = r.rank, tag = r.tag
-FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :rank::float8[], :tag::float8[])
-  AS r(bucket, tenant, course, id, rank, tag)
-WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
-  AND jobs.state = 'delayed'
 
 -- name: take_back
 -- purpose: Queue the jobs whose workers let their leases run out, at the place that they had.
@@ -142,19 +133,31 @@ WHERE state = 'running' AND lease_until <= :now AND ctid = ANY(ARRAY(
   SELECT ctid FROM jobs WHERE queue = :queue AND state = 'running' AND lease_until <= :now AND {{writable jobs}}
   ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED))
 
--- name: plan_by_keys
--- purpose: In this transaction, join arrays to a table by the table's key, row by row, however small the table was.
--- dialect: postgresql
-SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
-
 -- name: hold_lease
 -- purpose: Prove inside a transaction that the caller still holds the job.
 SELECT 1 AS held FROM jobs
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND token = :token AND lease_owner = :owner
 
+-- name: hold_jobs
+-- purpose: Lock the jobs that the caller still holds; each is looked up by its key, also with a plan from when few were there.
+-- dialect: postgresql
+WITH r AS (
+  SELECT * FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[])
+    AS r(bucket, tenant, course, id, token))
+SELECT r.id, j.place FROM r, LATERAL (
+  SELECT ctid AS place FROM jobs
+  WHERE bucket = r.bucket AND tenant = r.tenant AND course = r.course AND id = r.id
+    AND token = r.token AND lease_owner = :owner FOR UPDATE) AS j
+
+-- name: hold_jobs
+-- dialect: sqlite
+SELECT id FROM jobs
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+  AND token = :token AND lease_owner = :owner
+
 -- name: extend_leases
--- purpose: A heartbeat: the worker lives and still holds the jobs that are returned.
+-- purpose: A heartbeat: the worker lives and still holds the jobs.
 -- dialect: sqlite
 UPDATE jobs SET lease_until = :lease_until
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
@@ -163,12 +166,7 @@ RETURNING id
 
 -- name: extend_leases
 -- dialect: postgresql
-UPDATE jobs SET lease_until = :lease_until
-FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[])
-  AS r(bucket, tenant, course, id, token)
-WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
-  AND jobs.token = r.token AND jobs.lease_owner = :owner
-RETURNING jobs.id
+UPDATE jobs SET lease_until = :lease_until WHERE ctid = ANY(:places::tid[])
 
 -- name: note_progress
 -- purpose: How far the job is, 0 to 1.
@@ -177,20 +175,13 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND token = :token AND lease_owner = :owner
 
 -- name: end_jobs
--- purpose: Put jobs that are done into the archive, where the caller still holds them.
+-- purpose: Take jobs that are done out of the table, and keep what is told of them; on SQLite `archive_jobs` does the second.
 -- dialect: postgresql
 WITH gone AS (
-  DELETE FROM jobs
-  USING unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[])
-    AS r(bucket, tenant, course, id, token)
-  WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
-    AND jobs.token = r.token AND jobs.lease_owner = :owner
-  RETURNING jobs.bucket, jobs.tenant, jobs.course, jobs.subject, jobs.id, jobs.queue, jobs.kind, jobs.attempts,
-            jobs.created_at),
-kept AS (
-  INSERT INTO ended_jobs (bucket, tenant, course, subject, id, queue, kind, state, attempts, created_at, ended_at)
-  SELECT bucket, tenant, course, subject, id, queue, kind, 'done', attempts, created_at, :now FROM gone)
-SELECT id FROM gone
+  DELETE FROM jobs WHERE ctid = ANY(:places::tid[])
+  RETURNING bucket, tenant, course, subject, id, queue, kind, attempts, created_at)
+INSERT INTO ended_jobs (bucket, tenant, course, subject, id, queue, kind, state, attempts, created_at, ended_at)
+SELECT bucket, tenant, course, subject, id, queue, kind, 'done', attempts, created_at, :now FROM gone
 
 -- name: end_jobs
 -- dialect: sqlite
@@ -200,10 +191,17 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 RETURNING id
 
 -- name: archive_jobs
--- purpose: Keep what is told of jobs that are done; on PostgreSQL a part of `end_jobs`.
+-- purpose: Keep what is told of jobs that are done.
 -- dialect: sqlite
 INSERT INTO ended_jobs (bucket, tenant, course, subject, id, queue, kind, state, attempts, created_at, ended_at)
 VALUES (:bucket, :tenant, :course, :subject, :id, :queue, :kind, 'done', :attempts, :created_at, :now)
+
+-- name: return_job
+-- purpose: Put a held job back, to run after a time; `refund` gives the attempt back where it was not the job's fault.
+UPDATE jobs SET state = :state, run_after = :run_after, error = :error, lease_until = 0, lease_owner = '',
+                attempts = attempts - :refund, troubles = troubles + :trouble
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+  AND token = :token AND lease_owner = :owner
 
 -- name: bury_job
 -- purpose: Make a job that the caller still holds a dead letter; its unique key is free, and kept for a replay.
@@ -211,27 +209,6 @@ UPDATE jobs SET state = 'dead', finished_at = :now, error = :error, kept_key = u
                 lease_until = 0, lease_owner = '', tag = NULL
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
   AND token = :token AND lease_owner = :owner
-
--- name: return_jobs
--- purpose: Put held jobs back, to run after a time; `refund` gives the attempt back where it was not the job's fault.
--- dialect: sqlite
-UPDATE jobs SET state = CASE WHEN :run_after > :now THEN 'delayed' ELSE 'queued' END, run_after = :run_after,
-                error = :error, lease_until = 0, lease_owner = '', attempts = attempts - :refund,
-                troubles = troubles + :trouble
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
-  AND token = :token AND lease_owner = :owner
-RETURNING id
-
--- name: return_jobs
--- dialect: postgresql
-UPDATE jobs SET state = CASE WHEN r.run_after > :now THEN 'delayed' ELSE 'queued' END, run_after = r.run_after,
-                error = r.error, lease_until = 0, lease_owner = '', attempts = attempts - :refund,
-                troubles = troubles + r.trouble
-FROM unnest(:bucket::integer[], :tenant::text[], :course::text[], :id::text[], :token::bigint[], :run_after::float8[],
-            :error::text[], :trouble::integer[]) AS r(bucket, tenant, course, id, token, run_after, error, trouble)
-WHERE jobs.bucket = r.bucket AND jobs.tenant = r.tenant AND jobs.course = r.course AND jobs.id = r.id
-  AND jobs.token = r.token AND jobs.lease_owner = :owner
-RETURNING jobs.id
 
 -- name: release_leases
 -- purpose: Queue what workers held that are known to be dead, so that it is claimed at once.

@@ -1,0 +1,266 @@
+"""What a claim costs beside a million ended and delayed jobs, how small tables stay, and how fast jobs are published.
+
+The cost is the CPU time of the two statements of a claim, the one that looks and the one that takes: of the server's
+process on PostgreSQL, of the writing thread on SQLite. Databases with few and with many other jobs take turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from atomic_guide.clock import SystemClock
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.queries import parse_queries
+from atomic_guide.engines.data.servers import open_servers
+from atomic_guide.engines.data.settings import DataSettings, ShardSettings
+from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.queues.claim import bounds_of, claim
+from atomic_guide.engines.queues.ending import end_jobs, tidy
+from atomic_guide.engines.queues.jobs import QUERIES, Job, NewJob, Queues
+from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
+from bench._bars import Bars
+from bench.data import show_durability
+from tests.engines import DIRECTORY, SHARD
+from tests.postgres import Cluster, fresh_cluster, fresh_database
+
+ENGINES = ("PostgreSQL", "SQLite")
+FEW, MANY = 1_000, 1_000_000
+TAKEN = 100
+"""Jobs of one claim, out of three times as many."""
+ROUNDS = 40
+CLAIM_RATIO = 1.5
+
+THROUGH = 1_000_000
+BATCH = 1_000
+KEPT_SECONDS = 5.0
+TIDY_EVERY = 50
+"""Batches between two rounds of pruning; what ended over `KEPT_SECONDS` before is forgotten."""
+MOST_MEGABYTES = 64.0
+"""For the live jobs with their indexes: a few seconds of the churn that autovacuum has not come to yet."""
+
+PUBLISHERS = 8
+PUBLISHED = 120_000
+LEAST_PUBLISHED = 30_000
+
+OWNER = "bench"
+LEASE_SECONDS = 600.0
+DAY = 86_400.0
+
+OWN = parse_queries(
+    """
+-- name: backend
+-- purpose: The process of the server that serves this transaction.
+-- dialect: postgresql
+SELECT pg_backend_pid() AS pid
+-- name: sizes
+-- purpose: Bytes of both tables with their indexes, and dead rows that no vacuum has come to yet.
+-- dialect: postgresql
+SELECT pg_total_relation_size('jobs') AS live, pg_total_relation_size('ended_jobs') AS archive,
+       (SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'jobs') AS dead
+-- name: sizes
+-- dialect: sqlite
+SELECT (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM pragma_page_size()) AS live,
+       0 AS archive, (SELECT freelist_count FROM pragma_freelist_count()) AS dead
+-- name: analyze
+-- purpose: Fresh statistics, as autovacuum makes them after so many rows.
+ANALYZE
+""",
+    "bench",
+)
+
+
+class Settings(QueueSettings, frozen=True):
+    """As installed, with a queue for the benchmark."""
+
+    bench: QueueRules = QueueRules()
+
+
+class Line:
+    """A queue on one shard, worked on without a worker."""
+
+    def __init__(self, shards: Shards) -> None:
+        self.shards = shards
+        self.clock = SystemClock()
+        self.queues = Queues(shards, self.clock, Settings())
+        (self.whole,) = shards.all()
+
+    async def publish(self, count: int, course: str = "course") -> None:
+        """One transaction."""
+        key = CourseKey.of("bench", course)
+        jobs = [NewJob(queue="bench", kind="noop", subject=f"n{number}") for number in range(count)]
+
+        async def work(tx: Transaction) -> None:
+            await self.queues.publish_many(tx, key, jobs)
+
+        await self.shards.of(key).write(work)
+
+    async def take(self, limit: int) -> list[Job]:
+        """A claim, as a worker makes it."""
+        now = self.clock.now()
+        return [lease.job for lease in await claim(self.shards, "bench", OWNER, limit, (now, now + LEASE_SECONDS))]
+
+    async def end(self, jobs: Sequence[Job]) -> None:
+        """Record that they are done."""
+
+        async def work(tx: Transaction) -> set[str]:
+            return await end_jobs(tx, jobs, OWNER, self.clock.now())
+
+        for courses in self.shards.grouped(sorted({job.key for job in jobs})):
+            assert len(await courses.write(work)) == len(jobs)
+
+    async def surround(self, others: int) -> None:
+        """Store ended and delayed jobs, half of each."""
+        key, now = CourseKey.of("bench", "others"), self.clock.now()
+        place = tuple(key.columns.values())
+        ended = [(*place, f"s{n}", f"e{n}", "bench", "noop", "done", 1, now, now) for n in range(others // 2)]
+        delayed = [(*place, f"d{n}", *_delayed(n, now)) for n in range(others // 2)]
+
+        async def work(tx: Transaction) -> None:
+            await tx.copy_rows("ended_jobs", ENDED, ended)
+            await tx.copy_rows("jobs", ("bucket", "tenant", "course", "id", *DELAYED), delayed)
+            await tx.execute(OWN["analyze"])
+
+        await self.whole.write(work)
+
+    async def cost(self) -> float:
+        """CPU milliseconds of one claim, among three times the jobs."""
+        await self.publish(3 * TAKEN)
+        now = self.clock.now()
+        params = {
+            "queue": "bench",
+            "now": now,
+            "limit": TAKEN,
+            "owner": OWNER,
+            "lease_until": now + LEASE_SECONDS,
+            **bounds_of(None),
+        }
+
+        async def work(tx: Transaction) -> tuple[float, list[Any]]:
+            serving = (await tx.read(OWN["backend"]))[0]["pid"] if tx.dialect == "postgresql" else None
+            before = _cpu(serving)
+            await tx.read(QUERIES["peek_jobs"], params)
+            rows = await tx.read(QUERIES["claim_jobs"], params)
+            return (_cpu(serving) - before) * 1000, rows
+
+        spent, rows = await self.whole.write(work)
+        assert len(rows) == TAKEN
+        await self.end([Job.of(row) for row in rows])
+        await self.end(await self.take(2 * TAKEN))
+        return spent
+
+
+ENDED = (
+    *("bucket", "tenant", "course", "subject", "id", "queue", "kind", "state", "attempts", "created_at"),
+    "ended_at",
+)
+DELAYED = (
+    *("queue", "kind", "subject", "payload", "state", "priority", "attempts", "max_attempts", "run_after", "rank"),
+    *("lease_until", "lease_owner", "token", "progress", "created_at"),
+)
+
+
+def _delayed(number: int, now: float) -> tuple[Any, ...]:
+    due = now + DAY + number
+    return ("bench", "noop", f"s{number}", "{}", "delayed", 0.0, 0, 4, due, due, 0.0, "", 0, 0.0, now)
+
+
+def _cpu(process: int | None) -> float:
+    """CPU seconds of a process, in nanoseconds' resolution; without one, of this thread."""
+    if process is None:
+        return time.thread_time()
+    return int(Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+
+
+@asynccontextmanager
+async def opened(engine: str, cluster: Cluster) -> AsyncIterator[Line]:
+    """A fresh shard of an engine."""
+    if engine == "SQLite":
+        with tempfile.TemporaryDirectory() as name:
+            shards = await open_embedded(Path(name), DataSettings(shards=1))
+            yield Line(shards)
+            await shards.close()
+        return
+    server = cluster.shards[0]
+    async with fresh_database(server, DIRECTORY) as directory, fresh_database(server, SHARD) as jobs:
+        servers = (ShardSettings(name="shard-0", url=jobs),)
+        shards = await open_servers(DataSettings(directory=directory, servers=servers))
+        yield Line(shards)
+        await shards.close()
+
+
+async def measure(bars: Bars) -> None:
+    """The cost of a claim, the rate of publishing, and a million jobs through the tables, on both engines."""
+    with fresh_cluster(((),), settings={"autovacuum_naptime": "5s"}) as cluster:
+        show_durability(cluster.shards[0].primary)
+        for engine in ENGINES:
+            await claim_cost(bars, engine, cluster)
+            await publishing(bars, engine, cluster)
+            await running_through(bars, engine, cluster)
+
+
+async def claim_cost(bars: Bars, engine: str, cluster: Cluster) -> None:
+    """The same claim among few and among many other jobs."""
+    many = bars.size(MANY, FEW)
+    async with opened(engine, cluster) as little, opened(engine, cluster) as much:
+        await little.surround(FEW)
+        await much.surround(many)
+        rounds: list[tuple[float, float]] = []
+        for number in range(ROUNDS):
+            pair = (await little.cost(), await much.cost())
+            # The first ones read what is not in memory yet, and have the statements prepared.
+            rounds += [pair] if number >= ROUNDS // 8 else []
+        few = bars.median(f"{engine}: a claim of {TAKEN} among {FEW:,} others", [each[0] for each in rounds], "ms CPU")
+        most = bars.median(f"{engine}: among {many:,}", [each[1] for each in rounds], "ms CPU")
+        bars.most(f"{engine}: the claim's cost grows by", most / few, CLAIM_RATIO, "times")
+
+
+async def publishing(bars: Bars, engine: str, cluster: Cluster) -> None:
+    """Jobs a second from some publishers, each batch one durable transaction of its course."""
+    count = bars.size(PUBLISHED, 10 * BATCH)
+    rates = []
+    async with opened(engine, cluster) as line:
+        for number in range(3):
+            starts = iter(range(0, count // 3, BATCH))
+
+            async def send(starts: Any = starts, number: int = number) -> None:
+                for start in starts:
+                    await line.publish(BATCH, f"course-{number}-{start}")
+
+            began = time.perf_counter()
+            await asyncio.gather(*(send() for _ in range(PUBLISHERS)))
+            rates.append(len(range(0, count // 3, BATCH)) * BATCH / (time.perf_counter() - began))
+    bars.least(f"{engine}: published", statistics.median(rates), LEAST_PUBLISHED, "jobs/s")
+
+
+async def running_through(bars: Bars, engine: str, cluster: Cluster) -> None:
+    """Publish, claim, end and prune, batch by batch; what the tables have become at their largest and in the end."""
+    batches = bars.size(THROUGH // BATCH)
+    sizes = []
+    async with opened(engine, cluster) as line:
+        began = time.perf_counter()
+        for number in range(batches):
+            await line.publish(BATCH, f"course-{number % 64}")
+            await line.end(await line.take(BATCH))
+            if number % TIDY_EVERY == TIDY_EVERY - 1 or number == batches - 1:
+                now = line.clock.now()
+                await tidy(line.shards, now, now - KEPT_SECONDS)
+                sizes.append((await line.whole.read(OWN["sizes"]))[0])
+        seconds = time.perf_counter() - began
+    name = f"{engine}: {batches * BATCH:,} jobs"
+    bars.show(f"{name} published, claimed, ended, pruned", batches * BATCH / seconds, "jobs/s")
+    label = "live jobs with their indexes" if engine == "PostgreSQL" else "the whole file"
+    bars.most(f"{name}: {label} at most", max(row["live"] for row in sizes) / 1e6, MOST_MEGABYTES, "MB")
+    if engine == "PostgreSQL":
+        bars.show(f"{name}: archive of {KEPT_SECONDS:g} s at most", max(row["archive"] for row in sizes) / 1e6, "MB")
+        bars.show(f"{name}: dead rows in the end", sizes[-1]["dead"])
+    else:
+        bars.show(f"{name}: free pages in the file", sizes[-1]["dead"])
