@@ -119,6 +119,13 @@ class RangeUnsatisfiable(GuideError):
     status = 416
 
 
+class ChecksumMismatch(GuideError):
+    """The bytes that arrived are not those whose checksum was sent (460, as tus names it); nothing of them is kept."""
+
+    code = "CHECKSUM_MISMATCH"
+    status = 460
+
+
 class UpgradeRequired(GuideError):
     """The path speaks WebSocket only."""
 

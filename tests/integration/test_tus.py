@@ -1,11 +1,15 @@
 """Resumable uploads, good and bad, by the protocol tus 1.0."""
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from atomic_guide.clock import ManualClock, SystemClock
@@ -67,7 +71,8 @@ async def test_a_server_says_what_it_speaks(studio: Studio) -> None:
     assert answer.status_code == 204
     assert answer.headers["tus-version"] == "1.0.0"
     assert answer.headers["tus-max-size"] == str(2 * 1024**3)
-    assert set(answer.headers["tus-extension"].split(",")) >= {"creation", "termination", "expiration"}
+    assert set(answer.headers["tus-extension"].split(",")) >= {"creation", "termination", "expiration", "checksum"}
+    assert answer.headers["tus-checksum-algorithm"] == "sha1,sha256,md5"
 
 
 async def test_the_protocols_refusals(studio: Studio, lecture: bytes) -> None:
@@ -219,7 +224,7 @@ async def test_cancelled_and_expired_uploads_leave_nothing(tmp_path: Path, lectu
         clock.advance(86_400 + 1)
         await studio.media.uploads.tend()
         teacher = await studio.enter()
-        assert (await teacher.head(left, headers=TUS)).status_code == 404
+        assert (await teacher.head(left, headers=TUS)).status_code == 410
         assert (await teacher.get("/api/video")).json()["space"]["used"] == 0
     assert files(tmp_path) == []
 
@@ -250,3 +255,100 @@ async def test_unfinished_uploads_of_a_course_are_bounded(tmp_path: Path) -> Non
         teacher = await studio.enter()
         answers = [await create(teacher, 1000) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [201, 201, 409]
+
+
+@pytest.mark.parametrize("name", ["sha1", "sha256", "md5"])
+async def test_bytes_with_a_checksum_are_kept_if_it_is_right_and_not_at_all_otherwise(
+    studio: Studio, lecture: bytes, tmp_path: Path, name: str
+) -> None:
+    teacher = await studio.enter()
+    created = await create(teacher, len(lecture))
+    address, video = created.headers["location"], created.json()["id"]
+    first, rest = lecture[:3000], lecture[3000:]
+
+    async def send(offset: int, content: bytes, of: bytes) -> httpx.Response:
+        digest = base64.b64encode(hashlib.new(name, of).digest()).decode()
+        headers = {**BYTES, "Upload-Offset": str(offset), "Upload-Checksum": f"{name} {digest}"}
+        return await teacher.patch(address, headers=headers, content=content)
+
+    # Damage that makes the beginning look like text is damage all the same, not another kind of file.
+    damaged = await send(0, b"#EXTM3U" + first[7:], first)
+    assert code(damaged) == (460, "CHECKSUM_MISMATCH")
+    assert (tmp_path / "uploads" / video).stat().st_size == 0
+    assert (await teacher.head(address, headers=TUS)).headers["upload-offset"] == "0"
+    right = await send(0, first, first)
+    assert (right.status_code, right.headers["upload-offset"]) == (204, "3000")
+    assert (await send(3000, rest[:-1] + b"x", rest)).status_code == 460
+    assert (await teacher.head(address, headers=TUS)).headers["upload-offset"] == "3000"
+    assert (await send(3000, rest, rest)).status_code == 204
+    (stored,) = files(tmp_path)
+    assert stored.read_bytes() == lecture
+
+
+async def test_a_checksum_goes_with_a_creation_too_and_must_be_one_that_is_known(
+    studio: Studio, lecture: bytes
+) -> None:
+    teacher = await studio.enter()
+    digest = base64.b64encode(hashlib.sha1(lecture, usedforsecurity=False).digest()).decode()
+    headers = {**BYTES, "Upload-Length": str(len(lecture)), "Upload-Metadata": metadata(filename="a.mp4")}
+    wrong = await teacher.post(
+        "/api/video/upload", headers={**headers, "Upload-Checksum": f"sha1 {digest}"}, content=b"x" * len(lecture)
+    )
+    assert wrong.status_code == 460
+    right = await teacher.post(
+        "/api/video/upload", headers={**headers, "Upload-Checksum": f"sha1 {digest}"}, content=lecture
+    )
+    assert (right.status_code, right.headers["upload-offset"]) == (201, str(len(lecture)))
+    address = (await create(teacher, len(lecture))).headers["location"]
+    for text in ("crc32 AAAA", "sha1", "sha1 ???", "", "sha1"):
+        answer = await teacher.patch(
+            address, headers={**BYTES, "Upload-Offset": "0", "Upload-Checksum": text}, content=lecture[:10]
+        )
+        assert answer.status_code in {400, 460}, text
+        assert (await teacher.head(address, headers=TUS)).headers["upload-offset"] == "0"
+
+
+async def test_a_sender_that_goes_away_under_a_checksum_leaves_nothing(studio: Studio, lecture: bytes) -> None:
+    teacher = await studio.enter()
+    address = (await create(teacher, len(lecture))).headers["location"]
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield lecture[:5000]
+        raise ConnectionResetError
+
+    digest = base64.b64encode(hashlib.sha1(lecture, usedforsecurity=False).digest()).decode()
+    with contextlib.suppress(ConnectionResetError):
+        headers = {**BYTES, "Upload-Offset": "0", "Upload-Checksum": f"sha1 {digest}"}
+        await teacher.patch(address, headers=headers, content=broken())
+    assert (await teacher.head(address, headers=TUS)).headers["upload-offset"] == "0"
+    assert (await patch(teacher, address, 0, lecture)).status_code == 204
+
+
+async def test_an_upload_says_when_it_expires_and_then_that_it_is_gone(tmp_path: Path, lecture: bytes) -> None:
+    clock = ManualClock(SystemClock().now())
+    async with media.opened(tmp_path, clock=clock) as studio:
+        teacher = await studio.enter()
+        created = await create(teacher, len(lecture))
+        address = created.headers["location"]
+        told = parsedate_to_datetime(created.headers["upload-expires"]).timestamp()
+        assert told == pytest.approx(clock.now() + 86_400, abs=2)
+        clock.advance(80_000)
+        teacher = await studio.enter()
+        sent = await patch(teacher, address, 0, lecture[:2000])
+        assert parsedate_to_datetime(sent.headers["upload-expires"]).timestamp() > told
+        clock.advance(86_400 + 1)
+        teacher = await studio.enter()
+        # Before and after it is swept.
+        for _ in range(2):
+            assert (await teacher.head(address, headers=TUS)).status_code == 410
+            assert code(await patch(teacher, address, 2000, lecture[2000:])) == (410, "GONE")
+            await studio.media.uploads.tend()
+        assert (await teacher.delete(address, headers=TUS)).status_code == 410
+        assert files(tmp_path) == []
+        assert (await teacher.get("/api/video")).json()["space"]["used"] == 0
+        # A server that starts anew keeps the memory of it, for some days.
+        await studio.media.recover(alone=True)
+        assert (await teacher.head(address, headers=TUS)).status_code == 410
+        clock.advance(8 * 86_400)
+        await studio.media.uploads.tend()
+        assert (await (await studio.enter()).head(address, headers=TUS)).status_code == 404

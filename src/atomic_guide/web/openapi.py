@@ -24,6 +24,8 @@ calls = Calls()
 JSON = "application/json"
 _PATH_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 _REFERENCE = "#/components/schemas/{name}"
+_PHRASES = {errors.ChecksumMismatch.status: "Checksum Mismatch"}
+"""Statuses that only tus knows."""
 _RANGE = range(400, 600)
 _PERSONAL = frozenset({"course", "instructor"})
 """Access by a person's session."""
@@ -210,7 +212,7 @@ def _failures(row: Declared) -> set[int]:
 
 def _failure(row: Declared, status: int, schemas: dict[Any, Any]) -> dict[str, Any]:
     """A failure, or another success that the call declares, such as 200 for what was there already."""
-    answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    answer: dict[str, Any] = {"description": _PHRASES.get(status) or HTTPStatus(status).phrase}
     if status not in _RANGE:
         if row.reply is not None and not isinstance(row.reply, Media):
             answer["content"] = {JSON: {"schema": schemas[row.reply]}}

@@ -1,6 +1,7 @@
 """Uploading a video: a form in one request, or tus 1.0 in as many as it takes.
 
-tus (https://tus.io/protocols/resumable-upload): core, creation, creation-with-upload, expiration, termination.
+tus (https://tus.io/protocols/resumable-upload): core, creation, creation-with-upload, expiration,
+termination, checksum.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from atomic_guide import errors
+from atomic_guide.course.video.spool import CHECKSUMS, Checksum
 from atomic_guide.course.video.uploads import Upload, checked_title, shown_filename
 from atomic_guide.web.idempotency import idempotent
 from atomic_guide.web.multipart import FormStream
@@ -27,7 +29,7 @@ from atomic_guide.web.routing import Answer, Call, Calls, Parameter
 calls = Calls()
 
 TUS = "1.0.0"
-EXTENSIONS = "creation,creation-with-upload,expiration,termination"
+EXTENSIONS = "creation,creation-with-upload,expiration,termination,checksum"
 PATCH_KIND = "application/offset+octet-stream"
 _DRAINED = 32 * 1024 * 1024
 """Bytes read and thrown away after a refusal, so that a browser which is still sending can read the answer."""
@@ -56,6 +58,7 @@ async def discover(call: Call[None]) -> Response:
     """Tell a tus client what this server speaks."""
     most = call.tool.media.settings.max_bytes
     headers = {"Tus-Version": TUS, "Tus-Extension": EXTENSIONS, "Tus-Max-Size": str(most)}
+    headers["Tus-Checksum-Algorithm"] = ",".join(CHECKSUMS)
     return Response(status_code=204, headers={"Tus-Resumable": TUS, **headers})
 
 
@@ -81,7 +84,7 @@ async def upload(call: Call[None]) -> Any:
         raise
 
 
-@calls.add("HEAD", "/api/video/upload/{id}", access="instructor", failures=(404, 412), parameters=(_RESUMABLE,))
+@calls.add("HEAD", "/api/video/upload/{id}", access="instructor", failures=(404, 410, 412), parameters=(_RESUMABLE,))
 async def tell_offset(call: Call[None]) -> Response:
     """Tell how much of a tus upload has arrived."""
     _check_version(call.request)
@@ -94,8 +97,12 @@ async def tell_offset(call: Call[None]) -> Response:
     "/api/video/upload/{id}",
     access="instructor",
     status=204,
-    failures=(404, 409, 412, 413, 415, 507),
-    parameters=(_RESUMABLE, Parameter("Upload-Offset", {"type": "integer"}, "Where the bytes begin.", place="header")),
+    failures=(404, 409, 410, 412, 413, 415, 460, 507),
+    parameters=(
+        _RESUMABLE,
+        Parameter("Upload-Offset", {"type": "integer"}, "Where the bytes begin.", place="header"),
+        Parameter("Upload-Checksum", {"type": "string"}, "sha1, sha256 or md5, and its base64.", place="header"),
+    ),
 )
 async def append(call: Call[None]) -> Response:
     """Send the next bytes of a tus upload; the last ones queue the video."""
@@ -158,8 +165,10 @@ async def _create(call: Call[None]) -> Any:
 
 async def _append(call: Call[None], upload_id: str, offset: int) -> Upload:
     """Append the request's body. A sender that went away keeps what it sent, and gets no answer."""
+    announced = call.request.headers.get("upload-checksum")
     try:
-        return await call.tool.media.uploads.append(call.session.key, upload_id, offset, _body(call.request))
+        checksum = Checksum(announced) if announced is not None else None
+        return await call.tool.media.uploads.append(call.session.key, upload_id, offset, _body(call.request), checksum)
     except errors.GuideError:
         await _drain(call.request)
         raise

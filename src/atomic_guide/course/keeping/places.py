@@ -94,10 +94,11 @@ SHARD: tuple[Place, ...] = (
     Place(
         "uploads",
         ("user",),
-        ("id", "title", "filename", "length", "received", "created_at", "expires_at"),
+        ("id", "title", "filename", "length", "received", "created_at", "expires_at", "dropped_at"),
         (),
         "removed",
     ),
+    Place("lecture_rules", (), (), ("captions_required", "updated_at"), "nobody"),
     # A lecture is the course's teaching material; the person's tie to it goes. `erase person --videos` removes it.
     Place(
         "videos",
@@ -105,7 +106,7 @@ SHARD: tuple[Place, ...] = (
         ("filename",),
         (
             *("id", "title", "status", "progress", "reason", "size", "derived", "duration", "steps", "renditions"),
-            *("captions", "chapters", "poster", "created_at", "ready_at"),
+            *("captions", "chapters", "poster", "created_at", "ready_at", "origin", "preview", "remaking"),
         ),
         "unnamed",
     ),
@@ -197,6 +198,9 @@ DIRECTORY: tuple[Place, ...] = (
     Place("lti_deployments", (), (), ("tenant", "platform", "deployment_id", "created_at"), "nobody"),
     Place("lti_changes", (), (), ("id", "number"), "nobody"),
     Place("lti_invitations", (), (), ("digest", "expires_at", "used_at"), "nobody"),
+    Place("media_space", (), (), ("tenant", "used", "allowed"), "nobody"),
+    Place("media_files", (), (), ("tenant", "id", "course", "bytes", "created_at"), "nobody"),
+    Place("media_uses", (), (), ("tenant", "media", "bucket", "course", "video", "created_at"), "nobody"),
 )
 
 PEOPLE: tuple[Place, ...] = tuple(place for place in SHARD if place.people)
@@ -212,6 +216,7 @@ TENANT_TABLES: tuple[str, ...] = tuple(
 
 CARRIED: tuple[str, ...] = (
     *("secrets", "lti_platforms", "lti_deployments", "lti_invitations", "lti_changes", "erasures", "legal_holds"),
+    *("media_space", "media_files", "media_uses"),
 )
 """The tables of the directory that another installation of the same data needs. Placement is each one's own; sessions
 and logins end."""

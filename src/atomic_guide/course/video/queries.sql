@@ -65,30 +65,44 @@ VALUES (:bucket, :tenant, :course, :id, :user, :title, :filename, :length, 0, :c
 -- name: count_uploads
 -- purpose: Resumable uploads that a course has open.
 SELECT count(*) AS open FROM uploads WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+AND dropped_at IS NULL
 
 -- name: find_upload
 -- purpose: One resumable upload.
 -- batch: yes
-SELECT id, "user", title, filename, length, received, created_at, expires_at FROM uploads
+SELECT id, "user", title, filename, length, received, created_at, expires_at, dropped_at FROM uploads
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 
 -- name: note_received
 -- purpose: More bytes of an upload are on disk for certain.
 UPDATE uploads SET received = :received, expires_at = :expires_at
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND dropped_at IS NULL
 
 -- name: drop_upload
--- purpose: An upload that is complete, cancelled or expired.
-DELETE FROM uploads WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
+-- purpose: An upload that is complete or cancelled.
+DELETE FROM uploads
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND dropped_at IS NULL
+
+-- name: forget_upload
+-- purpose: An upload that expired days ago.
+DELETE FROM uploads
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND dropped_at IS NOT NULL
+
+-- name: expire_upload
+-- purpose: Empty an upload that stood still, so that only its number says that it was there.
+UPDATE uploads SET dropped_at = :now, expires_at = :until, "user" = '', title = '', filename = '', length = 0, received = 0
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND dropped_at IS NULL
+AND expires_at <= :now
 
 -- name: list_idle_uploads
 -- purpose: Uploads that stood still for too long, or are whole and were not made a video.
-SELECT bucket, tenant, course, id, "user", title, filename, length, received, created_at, expires_at FROM uploads
-WHERE (expires_at <= :now OR received = length) AND {{writable uploads}} LIMIT 100
+SELECT bucket, tenant, course, id, "user", title, filename, length, received, created_at, expires_at, dropped_at
+FROM uploads
+WHERE (expires_at <= :now OR received = length AND dropped_at IS NULL) AND {{writable uploads}} LIMIT 100
 
 -- name: list_unresumable
 -- purpose: Uploads in one piece; their title comes with the rest of the form, at the end.
-SELECT bucket, tenant, course, id FROM uploads WHERE title = '' AND {{writable uploads}}
+SELECT bucket, tenant, course, id FROM uploads WHERE title = '' AND dropped_at IS NULL AND {{writable uploads}}
 
 -- name: upload_ids
 -- purpose: Every open upload of a shard, to tell its spool files from leftovers.

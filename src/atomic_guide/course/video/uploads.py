@@ -21,10 +21,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from atomic_guide.course.video.spool import Spool, cut, locked, make
+from atomic_guide.course.video.spool import Checksum, Spool, cut, locked, make
 from atomic_guide.course.video.videos import QUERIES, QUEUE, Step, prefix_of, publish_transcode, to_text
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.errors import Conflict, GuideError, Invalid, NotFound, OutOfSpace, TooLarge, UnsupportedMedia
+from atomic_guide.errors import (
+    ChecksumMismatch,
+    Conflict,
+    Gone,
+    GuideError,
+    Invalid,
+    NotFound,
+    OutOfSpace,
+    TooLarge,
+    UnsupportedMedia,
+)
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.announce import Announce
@@ -35,6 +45,9 @@ _log = structlog.get_logger(__name__)
 
 TITLE_CHARACTERS = 300
 _FILENAME_CHARACTERS = 200
+_EXPIRED = "the upload stood still for too long and was dropped; begin it again"
+_REMEMBERED_SECONDS = 7 * 86400.0
+"""How long an expired upload's address answers 410 instead of 404: a browser left open over a week-end asks again."""
 _CHECKPOINT = 64 * 1024 * 1024
 """Bytes of one long PATCH after which its count is committed; a crash costs at most these."""
 
@@ -116,22 +129,33 @@ class Uploads:
         if row is None:
             row = await self._parts.shards.of(key).one(QUERIES["find_video"], {**key.columns, "id": upload})
             if row is None:
-                raise NotFound("there is no such upload; it was cancelled, or stood still for too long")
+                raise NotFound("there is no such upload; it was cancelled, or ended long ago")
             size, created_at = int(row["size"]), float(row["created_at"])
             who = (row["id"], row["uploader"], row["title"], row["filename"])
             return Upload(*who, size, size, created_at, created_at, finished=True)
         found = _upload(row)
+        if row["dropped_at"] is not None or self._has_expired(found):
+            raise Gone(_EXPIRED)
         if found.received == found.length:
             # All is here, but the process ended before it was made a video: whoever asks brings it to its end.
             await self.finish(key, found)
             return msgspec.structs.replace(found, finished=True)
         return found
 
-    async def append(self, key: CourseKey, upload: str, offset: int, chunks: AsyncIterator[bytes]) -> Upload:
-        """Add bytes at `offset`; the last ones make it a video. What arrived before a failure is kept.
+    async def append(
+        self,
+        key: CourseKey,
+        upload: str,
+        offset: int,
+        chunks: AsyncIterator[bytes],
+        checksum: Checksum | None = None,
+    ) -> Upload:
+        """Add bytes at `offset`; the last ones make it a video.
 
-        Raises `Conflict` for another offset or a second writer, `TooLarge` beyond the length, `OutOfSpace`, and
-        `UnsupportedMedia` as soon as the beginning shows that it is no media; the upload is dropped then.
+        What arrived before a failure is kept; with a `checksum` all of these bytes are, or none.
+        Raises `Conflict` for another offset or a second writer, `TooLarge` beyond the length, `OutOfSpace`,
+        `ChecksumMismatch`, `Gone` where it expired, and `UnsupportedMedia` as soon as the beginning shows that it is
+        no media; the upload is dropped then.
         """
         found = await self.find(key, upload)
         if found.finished:
@@ -142,15 +166,23 @@ class Uploads:
             found = await self.find(key, upload)
             _check_offset(found, offset)
             cut(file, offset)
-            spool = Spool(file, offset, found.length, self._parts.store.check_space)
+            spool = Spool(file, offset, found.length, self._parts.store.check_space, checksum)
             try:
-                await self._gather(key, found, spool, chunks)
+                if checksum is None:
+                    await self._gather(key, found, spool, chunks)
+                else:
+                    await self._gather_checked(key, found, spool, chunks)
                 if spool.size == found.length:
                     spool.finish()
             except UnsupportedMedia:
                 await self.drop(key, upload)
                 raise
-        found = msgspec.structs.replace(found, received=spool.size)
+            except ChecksumMismatch:
+                cut(file, offset)
+                raise
+        # Counted just now, and with that its life began anew.
+        expires_at = self._parts.clock.now() + self._parts.settings.unfinished_seconds
+        found = msgspec.structs.replace(found, received=spool.size, expires_at=expires_at)
         if found.received == found.length:
             await self.finish(key, found)
         return found
@@ -216,9 +248,27 @@ class Uploads:
             return await tx.execute(QUERIES["drop_upload"], {**key.columns, "id": upload})
 
         if not await self._parts.shards.of(key).write(work):
-            raise NotFound("there is no such upload; it was finished, cancelled, or stood still for too long")
+            row = await self._parts.shards.of(key).one(QUERIES["find_upload"], {**key.columns, "id": upload})
+            raise Gone(_EXPIRED) if row else NotFound("there is no such upload; it was finished or cancelled")
         (self._folder / upload).unlink(missing_ok=True)
         await self._parts.store.delete_prefix(prefix)
+
+    async def _expire(self, key: CourseKey, upload: str, now: float) -> None:
+        """Free the space of an upload that stood still; for some days its address says that it is gone."""
+
+        async def work(tx: Transaction) -> int:
+            until = now + _REMEMBERED_SECONDS
+            return await tx.execute(QUERIES["expire_upload"], {**key.columns, "id": upload, "now": now, "until": until})
+
+        if await self._parts.shards.of(key).write(work):
+            (self._folder / upload).unlink(missing_ok=True)
+            await self._parts.store.delete_prefix(prefix_of(key, upload))
+
+    async def _forget(self, key: CourseKey, upload: str) -> None:
+        async def work(tx: Transaction) -> int:
+            return await tx.execute(QUERIES["forget_upload"], {**key.columns, "id": upload})
+
+        await self._parts.shards.of(key).write(work)
 
     async def tend(self) -> None:
         """Complete what was whole when its process ended, remove what expired; for a root task, every minute."""
@@ -228,10 +278,12 @@ class Uploads:
                 key = CourseKey(row["tenant"], row["course"], row["bucket"])
                 upload = _upload(row)
                 try:
-                    if upload.received == upload.length:
+                    if row["dropped_at"] is not None:
+                        await self._forget(key, upload.id)
+                    elif upload.received == upload.length:
                         await self.finish(key, upload)
                     else:
-                        await self.drop(key, upload.id)
+                        await self._expire(key, upload.id, now)
                 except GuideError as error:
                     _log.warning("an upload could not be tended", upload=upload.id, code=error.code)
 
@@ -257,6 +309,16 @@ class Uploads:
                     noted = await self._note(key, upload, spool)
         finally:
             await self._note(key, upload, spool)
+
+    async def _gather_checked(self, key: CourseKey, upload: Upload, spool: Spool, chunks: AsyncIterator[bytes]) -> None:
+        """Count the bytes only once their checksum was right: what is not counted is cut off by the next request."""
+        async for chunk in chunks:
+            await spool.write(chunk)
+        await spool.verify()
+        await self._note(key, upload, spool)
+
+    def _has_expired(self, upload: Upload) -> bool:
+        return upload.received < upload.length and upload.expires_at <= self._parts.clock.now()
 
     async def _note(self, key: CourseKey, upload: Upload, spool: Spool) -> int:
         received = await spool.settle()

@@ -250,3 +250,38 @@ Table(
     Column("placed_at", Double, nullable=False),
     Column("lifted_at", Double),
 )
+
+# --- stored media (owner: course/video) --------------------------------------------------
+
+Table(
+    "media_space",
+    directory_metadata,
+    # What a tenant stores; a row is locked by whoever changes it, so that two uploads cannot share the last bytes.
+    Column("tenant", Text, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    # The tenant's own limit in bytes; NULL where the setting decides.
+    Column("allowed", BigInteger),
+)
+
+Table(
+    "media_files",
+    directory_metadata,
+    # A lecture's files, counted once however many courses show them; `course` is where they lie.
+    Column("tenant", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("course", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+Table(
+    "media_uses",
+    directory_metadata,
+    # Which lectures show which files; the last one to go takes them along.
+    Column("tenant", Text, primary_key=True),
+    Column("media", Text, primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("course", Text, primary_key=True),
+    Column("video", Text, primary_key=True),
+    Column("created_at", Double, nullable=False),
+)

@@ -326,6 +326,12 @@ Table(
     Column("poster", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("ready_at", Double),
+    # Where its files are: "COURSE/VIDEO" of a lecture that it was copied from; empty for its own.
+    Column("origin", Text, nullable=False, server_default=""),
+    # JSON: the small pictures along the seek bar; NULL where there are none.
+    Column("preview", Text),
+    # JSON: what has been made of the next set of qualities while the present one plays; NULL where none is made.
+    Column("remaking", Text),
 )
 
 Table(
@@ -342,7 +348,18 @@ Table(
     Column("received", BigInteger, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
+    # Set once it has expired: the row is empty then, and says for some days that the upload is gone.
+    Column("dropped_at", Double),
     Index("uploads_expiry", "expires_at"),
+)
+
+Table(
+    "lecture_rules",
+    shard_metadata,
+    # What instructors have set for the lectures of their course.
+    *_course_key(),
+    Column("captions_required", Boolean, nullable=False),
+    Column("updated_at", Double, nullable=False),
 )
 
 # --- scores (owner: course/analytics) -------------------------------------------------------
