@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -74,6 +75,36 @@ async def test_no_other_file_can_be_read_or_written(room: Room) -> None:
     assert room.answer("source") == "the source"
     assert [room.answer(name) for name in ("secret", "passwd", "listed")] == ["", "", ""]
     assert (room.source.read_text(), room.secret.read_text()) == ("the source", "another course's video")
+
+
+async def test_nothing_leaves_by_a_network(tmp_path: Path) -> None:
+    """With the program itself: neither datagrams nor connections, nor a name that is asked for."""
+    listener, datagrams = socket.socket(socket.AF_INET), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with listener, datagrams:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        datagrams.bind(("127.0.0.1", 0))
+        listener.settimeout(0.2)
+        datagrams.settimeout(0.2)
+        targets = [f"udp://127.0.0.1:{datagrams.getsockname()[1]}", f"tcp://127.0.0.1:{listener.getsockname()[1]}"]
+        sending = ["-f", "lavfi", "-i", "anullsrc", "-t", "0.1", "-c:a", "mp2", "-f", "mpegts"]
+        for target in [*targets, "tcp://localhost:9"]:
+            report = await Ffmpeg(VideoSettings()).run([*sending, target], tmp_path, tmp_path, WIDE)
+            assert report.status != 0, target
+            assert "Operation not permitted" in report.text or "Failed to resolve" in report.text, report.text
+        for receiver in (listener.accept, lambda: datagrams.recv(10)):
+            with pytest.raises(TimeoutError):
+                receiver()
+        # Unconfined, the same words arrive: it is the confinement that held them.
+        media.ffmpeg(*sending, targets[0])
+        assert datagrams.recv(2000)
+
+
+async def test_the_folder_for_temporary_files_is_the_runs_own(room: Room) -> None:
+    await room.run("echo $TMPDIR > told; echo x > /tmp/left-behind && echo x > fooled; echo x > $TMPDIR/mine; true")
+    assert room.answer("told") == str(room.folder)
+    assert (room.folder / "mine").exists()
+    assert not HAS_LANDLOCK or not (room.folder / "fooled").exists()
 
 
 async def test_a_run_that_takes_too_long_or_stands_still_is_ended_with_its_children(room: Room) -> None:

@@ -3,8 +3,9 @@
 Standard library only, and as little of it as will do: this is the start of every media process. It limits
 address space, CPU time, the size of each file and the number of open ones, forbids core dumps, lowers the priority,
 asks the kernel to end the program with its parent, and becomes the program. Where the kernel has Landlock, the
-program can also read nothing but itself, the system's libraries and SOURCE, write nowhere but in the working
-folder, and open no TCP connection: a decoder that is taken over finds nothing to take.
+program can also read nothing but itself, the system's libraries and SOURCE (a file, or a folder), and write nowhere
+but in the working folder. A filter of system calls refuses sockets of every kind, other processes' memory and what
+leads out of a sandbox: a decoder that is taken over finds nothing to take, and nowhere to send it.
 """
 
 import ctypes
@@ -39,6 +40,29 @@ _LIBRARIES = (
     "/proc/self",
     "/sys/devices/system/cpu",
 )
+
+
+# Of seccomp(2) and <linux/filter.h>: load a word of `struct seccomp_data`, compare, answer.
+_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
+_LOAD, _EQUAL, _AT_LEAST, _ANSWER = 0x20, 0x15, 0x35, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT = 0, 4
+_ALLOWED, _REFUSED = 0x7FFF0000, 0x00050001
+_FOREIGN_ABI = 0x40000000
+"""Where x32's numbers begin: the same calls under others."""
+_REFUSED_CALLS = {
+    # socket, ptrace, process_vm_readv, process_vm_writev, io_uring_setup, bpf, perf_event_open, unshare, setns,
+    # mount, keyctl, userfaultfd: <asm/unistd_64.h> and <asm-generic/unistd.h>.
+    "x86_64": (0xC000003E, (41, 101, 310, 311, 425, 321, 298, 272, 308, 165, 250, 323)),
+    "aarch64": (0xC00000B7, (198, 117, 270, 271, 425, 280, 241, 97, 268, 40, 219, 282)),
+}
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_ushort), ("true", ctypes.c_ubyte), ("false", ctypes.c_ubyte), ("k", ctypes.c_uint32))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.POINTER(_Instruction)))
 
 
 class _Ruleset(ctypes.Structure):
@@ -77,6 +101,27 @@ def shut_in(libc: ctypes.CDLL, readable: list[str], writable: str) -> None:
     os.close(ruleset)
 
 
+def refuse_calls(libc: ctypes.CDLL) -> None:
+    """Refuse the listed system calls from here on, as far as this machine's numbers are known."""
+    architecture, calls = _REFUSED_CALLS.get(os.uname().machine, (0, ()))
+    if not architecture:
+        return
+    # Jumps count the instructions that they skip; the refusal is the last one, the leave the one before it.
+    checks = len(calls)
+    lines = [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_EQUAL, 0, checks + 3, architecture),
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_AT_LEAST, checks + 1, 0, _FOREIGN_ABI),
+        *((_EQUAL, checks - at, 0, number) for at, number in enumerate(calls)),
+        (_ANSWER, 0, 0, _ALLOWED),
+        (_ANSWER, 0, 0, _REFUSED),
+    ]
+    instructions = (_Instruction * len(lines))(*(_Instruction(*line) for line in lines))
+    program = _Program(len(lines), instructions)
+    libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0)
+
+
 def main() -> None:
     """Apply the limits and replace this process."""
     parent, memory, cpu, file_size, nice = (int(text) for text in sys.argv[1:6])
@@ -103,6 +148,7 @@ def main() -> None:
         if os.getppid() != parent:
             sys.exit(1)
         shut_in(libc, [os.path.realpath(program[0]), source], os.getcwd())  # noqa: PTH109 - as above
+        refuse_calls(libc)
     os.execv(program[0], program)  # noqa: S606 - that is its purpose
 
 

@@ -88,6 +88,10 @@ class Ffmpeg:
             *("-threads", str(settings.threads), "-ss", f"{start:.3f}", "-i", f"file:{path}"),
         ]
 
+    def made(self, path: Path) -> list[str]:
+        """Arguments that open a rendition of ours: a playlist or one of its segments. Only files, and only these."""
+        return ["-protocol_whitelist", "file", "-format_whitelist", "hls,mov,mp4,m4a", "-i", f"file:{path}"]
+
     def bounds(self, duration: float) -> Bounds:
         """What a run over `duration` seconds of media may take."""
         settings = self._settings
@@ -97,8 +101,9 @@ class Ffmpeg:
     async def run(
         self, arguments: list[str], source: Path, folder: Path, bounds: Bounds, progress: Progress | None = None
     ) -> Report:
-        """Run it over `source` in `folder`; `progress` is told the seconds of media written, about twice a second.
+        """Run it over `source` (a file or a folder) in `folder`.
 
+        `progress` is told the seconds of media written, about twice a second.
         Raises `Overrun`. However this ends, no process of the run is left.
         """
         limits = (os.getpid(), bounds.memory, int(bounds.cpu), bounds.file, _NICE, source)
@@ -107,7 +112,7 @@ class Ffmpeg:
             *(self._program, "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", "-stats_period", "0.5"),
             *arguments,
             cwd=folder,
-            env={"LC_ALL": "C", "HOME": str(folder)},
+            env={"LC_ALL": "C", "HOME": str(folder), "TMPDIR": str(folder)},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
