@@ -81,6 +81,7 @@ async def test_an_uploaded_mp4_plays_as_hls(studio: Studio, lecture: bytes, tmp_
         "checked": "done",
         "poster": "done",
         "180p": "done",
+        "preview": "done",
         "360p": "done",
         "captions": "waiting",
     }
@@ -376,14 +377,6 @@ async def test_the_room_hears_of_captions_chapters_and_removal(studio: Studio, l
     await teacher.delete(address)
     told = [(frame["id"], frame["status"], frame["user"]) for frame in studio.heard.frames]
     assert told == [(video, "ready", None)] * 3 + [(video, "deleted", None)]
-
-
-async def test_a_source_that_need_not_be_kept_goes_once_the_video_is_ready(tmp_path: Path, lecture: bytes) -> None:
-    async with media.opened(tmp_path, settings=VideoSettings(keep_source=False, heights=(120,))) as studio:
-        teacher = await studio.enter()
-        shown = await ready(studio, teacher, lecture)
-        assert await variants(teacher, shown["playback"])
-    assert list((tmp_path / "objects").rglob("source")) == []
 
 
 @pytest.mark.parametrize("scope", ["tenant", "course", "person"])

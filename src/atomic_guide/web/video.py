@@ -12,6 +12,7 @@ from atomic_guide import errors
 from atomic_guide.clock import iso
 from atomic_guide.course.keeping.holds import Holds
 from atomic_guide.course.video.chapters import Chapter
+from atomic_guide.course.video.preview import sheet
 from atomic_guide.course.video.videos import announcement
 from atomic_guide.web.idempotency import idempotent
 from atomic_guide.web.ranges import same_tag, serve_object
@@ -40,6 +41,22 @@ class CaptionsView(msgspec.Struct):
     url: str
 
 
+class PreviewView(msgspec.Struct):
+    """Small pictures along the seek bar: tile n, by rows over the sheets, shows the lecture at n * `interval` seconds.
+
+    A sheet has `columns` times `rows` tiles of `width` by `height` pixels; `count` tiles in all. The addresses of the
+    sheets are signed.
+    """
+
+    interval: float
+    count: int
+    columns: int
+    rows: int
+    width: int
+    height: int
+    sheets: list[str]
+
+
 class StepView(msgspec.Struct):
     """One step of the processing: done, running, waiting or failed."""
 
@@ -60,6 +77,7 @@ class VideoView(msgspec.Struct):
     renditions: list[RenditionView]
     playback: str | None
     poster: str | None
+    preview: PreviewView | None
     captions: list[CaptionsView]
     chapters: list[Chapter]
     size: int
@@ -221,6 +239,7 @@ async def _view(call: Call[Any], video: Video) -> VideoView:
         renditions=[RenditionView(one.name, one.height, one.width, one.bandwidth) for one in video.renditions],
         playback=playback.address(key, video) if video.watchable else None,
         poster=playback.address(key, video, "poster.jpg") if video.poster else None,
+        preview=_preview(call, video),
         captions=[_captions(call, video, one.lang) for one in video.captions],
         chapters=video.chapters,
         size=video.size,
@@ -237,6 +256,15 @@ def _captions(call: Call[Any], video: Video, language: str) -> CaptionsView:
     return CaptionsView(one.lang, one.label, f"{address}?v={one.version}")
 
 
+def _preview(call: Call[Any], video: Video) -> PreviewView | None:
+    one = video.preview
+    if one is None:
+        return None
+    names = [f"{one.folder}/{sheet(number)}" for number in range(one.sheets)]
+    sheets = [call.tool.media.playback.address(call.session.key, video, name) for name in names]
+    return PreviewView(one.interval, one.count, one.columns, one.rows, one.width, one.height, sheets)
+
+
 async def _uploading(call: Call[None], wanted: str) -> VideoView:
     """A video whose bytes are still arriving, for those who may upload."""
     upload = await call.tool.media.uploads.find(call.session.key, wanted)
@@ -251,6 +279,7 @@ async def _uploading(call: Call[None], wanted: str) -> VideoView:
         renditions=[],
         playback=None,
         poster=None,
+        preview=None,
         captions=[],
         chapters=[],
         size=upload.length,

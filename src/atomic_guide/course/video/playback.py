@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from atomic_guide.course.video.videos import Video, prefix_of
+from atomic_guide.course.video.videos import Video, media_prefix, prefix_of
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import Forbidden, NotFound
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MASTER = "master.m3u8"
 _FILE = re.compile(
     r"poster\.jpg"
+    r"|preview(-[a-z0-9]{1,16})?/[0-9]{5}\.jpg"
     r"|(?P<rendition>[a-z0-9-]{1,32})/(index\.m3u8|init\.mp4|[0-9]{5,6}\.m4s)"
     r"|captions/(?P<captions>[A-Za-z0-9-]{2,40})\.vtt"
 )
@@ -73,7 +74,10 @@ class Playback:
         if not match:
             raise NotFound("the video has no such file")
         kind = _KINDS[path.rpartition(".")[2]]
-        return Playable(f"{prefix_of(key, video_id)}/{path}", None, kind, fixed=match["captions"] is None)
+        # Captions are a lecture's own; what it shows may be shared with the lecture that it was copied from.
+        own = match["captions"] is not None
+        prefix = prefix_of(key, video_id) if own else media_prefix(key, video_id, video.origin)
+        return Playable(f"{prefix}/{path}", None, kind, fixed=not own)
 
 
 def master_playlist(video: Video) -> str:
@@ -84,5 +88,5 @@ def master_playlist(video: Video) -> str:
         lines.append(
             f'#EXT-X-STREAM-INF:BANDWIDTH={one.bandwidth},AVERAGE-BANDWIDTH={one.average}{size},CODECS="{one.codecs}"'
         )
-        lines.append(f"{one.name}/index.m3u8")
+        lines.append(f"{one.place}/index.m3u8")
     return "\n".join(lines) + "\n"

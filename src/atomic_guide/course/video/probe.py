@@ -17,6 +17,7 @@ _SIZE = re.compile(r", (\d+)x(\d+)(?=[ ,]|$)")
 _SHAPE = re.compile(r"SAR (\d+):(\d+)")
 _RATE = re.compile(r", ([\d.]+)(k?) (fps|tbr)\b")
 _ROTATION = re.compile(r"^ +Display Matrix: rotation of (-?[\d.]+) degrees")
+_LAYOUT = re.compile(r", \d+ Hz, ([^,]+)")
 _QUARTER = 90
 
 
@@ -30,11 +31,12 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What is in a file. `duration` in seconds, None where the file does not say."""
+    """What is in a file. `duration` in seconds, None where the file does not say; `layout` names the channels."""
 
     duration: float | None
     picture: Picture | None
     sound: str | None
+    layout: str = "stereo"
 
 
 def read_report(report: str) -> Source:
@@ -45,6 +47,7 @@ def read_report(report: str) -> Source:
         duration = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
     picture: Picture | None = None
     sound: str | None = None
+    layout = "stereo"
     rotation = 0.0
     current = ""
     for line in report.splitlines():
@@ -57,11 +60,13 @@ def read_report(report: str) -> Source:
                 current = "another video"
             elif current == "Audio" and sound is None:
                 sound = _codec(words)
+                named = _LAYOUT.search(words)
+                layout = named[1] if named else layout
         elif current == "Video" and (turned := _ROTATION.match(line)):
             rotation = float(turned[1])
     if picture and round(rotation / _QUARTER) % 2:
         picture = msgspec.structs.replace(picture, width=picture.height, height=picture.width)
-    return Source(duration, picture, sound)
+    return Source(duration, picture, sound, layout)
 
 
 def _picture(words: str) -> Picture | None:

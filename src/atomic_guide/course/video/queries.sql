@@ -18,7 +18,8 @@ SELECT * FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :c
 -- name: note_state
 -- purpose: How far a video's processing is.
 UPDATE videos SET status = :status, progress = :progress, steps = :steps, duration = :duration, poster = :poster,
-                  renditions = :renditions, derived = :derived, reason = NULL, ready_at = :ready_at
+                  renditions = :renditions, derived = :derived, reason = NULL, ready_at = :ready_at,
+                  preview = :preview, remaking = :remaking
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 
 -- name: note_progress
@@ -27,8 +28,8 @@ UPDATE videos SET progress = :progress WHERE bucket = :bucket AND tenant = :tena
 
 -- name: fail_video
 -- purpose: A video that cannot be processed, with the reason; one that already plays keeps playing.
-UPDATE videos SET status = CASE WHEN status = 'playable' THEN 'playable' ELSE 'failed' END, reason = :reason,
-                  steps = :steps
+UPDATE videos SET status = CASE WHEN status IN ('playable', 'ready') THEN status ELSE 'failed' END, reason = :reason,
+                  steps = :steps, remaking = NULL
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 
 -- name: requeue_video

@@ -40,6 +40,9 @@ STALLED = f"The file makes the converter stand still. {_EXPORT}"
 TOO_SLOW = f"Converting the file takes longer than what is given here. {_EXPORT}"
 
 
+UNREADABLE = (
+    "What was made of the file could not be read back. Try again; if it fails again, tell the server's operator."
+)
 NO_SPACE = "The server's disk is full. Ask its operator to free some space, then try again."
 NO_MEMORY = "The server ran out of memory over this file. Try again at another time, or export it smaller."
 
@@ -62,6 +65,15 @@ def too_long(duration: float, limit: float) -> str:
 def cut_off(there: float, announced: float) -> str:
     """The file announces more than it holds."""
     return f"The file stops in the middle: {_span(there)} of {_span(announced)} are there. {_CUT_OFF}"
+
+
+def for_people(reason: str) -> str:
+    """A reason as the uploader is shown it: one that names no remedy, as the queue's own, gets one."""
+    said = reason.strip().rstrip(".")
+    if ". " in said:
+        return reason
+    cause = said[:1].upper() + said[1:] if said else "The lecture could not be processed"
+    return f"{cause}. Try again; if it fails again, tell the server's operator when that was."
 
 
 def _span(seconds: float) -> str:

@@ -56,9 +56,23 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "s"},
         ),
     ] = 6.0
+    loudness: Annotated[
+        float,
+        msgspec.Meta(
+            ge=-31,
+            le=-10,
+            description="Loudness of every lecture (EBU R 128): -16 is what AES TD1008 asks of speech that is heard"
+            " on phones and laptops.",
+            extra={"unit": "LUFS"},
+        ),
+    ] = -16.0
     keep_source: Annotated[
         bool,
-        msgspec.Meta(description="Keep the uploaded file for later renditions.", extra={"unit": "yes/no"}),
+        msgspec.Meta(
+            description="Keep the uploaded file for later renditions; else it goes once what was made of it has been"
+            " read back.",
+            extra={"unit": "yes/no"},
+        ),
     ] = True
     concurrency: Annotated[
         int,

@@ -1,16 +1,22 @@
-"""Making things from a source: its check, its poster, its renditions. Each is one confined run of ffmpeg."""
+"""Making things from a source: its check, its loudness, its poster, its renditions and their check, its preview.
+
+Each is a confined run of ffmpeg, or two.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from atomic_guide.course.video import reasons
+from atomic_guide.course.video import loudness, reasons
 from atomic_guide.course.video.ffmpeg import Ffmpeg, Overrun, Progress, Report
 from atomic_guide.course.video.ladder import Rung
+from atomic_guide.course.video.preview import Preview, filters
 from atomic_guide.course.video.probe import Picture, Source, read_report
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.errors import Permanent, RetryLater
@@ -30,7 +36,10 @@ _SEGMENT = re.compile(r"#EXTINF:([\d.]+),[^\n]*\n([\w.]+)")
 
 
 class Rendition(msgspec.Struct, frozen=True):
-    """One quality as it is offered. `bandwidth` is the peak and `average` the mean, bits per second."""
+    """One quality as it is offered. `bandwidth` is the peak and `average` the mean, bits per second.
+
+    `folder` is where it lies below the lecture's files; empty where that is its name.
+    """
 
     name: str
     height: int
@@ -39,6 +48,20 @@ class Rendition(msgspec.Struct, frozen=True):
     average: int
     codecs: str
     bytes: int
+    folder: str = ""
+
+    @property
+    def place(self) -> str:
+        """The folder of its files."""
+        return self.folder or self.name
+
+
+class Making(NamedTuple):
+    """What one rendition is made from: the file, what is in it, and the filters that its sound goes through."""
+
+    path: Path
+    source: Source
+    sound: str
 
 
 class Transcoder:
@@ -89,9 +112,73 @@ class Transcoder:
                 return target
         return None
 
-    async def rendition(self, path: Path, folder: Path, source: Source, rung: Rung, progress: Progress) -> Rendition:
-        """Make one quality in `folder`: `index.m3u8`, `init.mp4` and numbered segments."""
-        arguments = [*self._ffmpeg.source(path), *self._picture(source.picture, rung), *self._sound(source, rung)]
+    async def sound(self, path: Path, folder: Path, source: Source) -> str:
+        """The filters that make the sound of a source as loud as every lecture's; empty where it has none.
+
+        A sound that cannot be measured is left as loud as it is: what is wrong with it shows when it is encoded.
+        """
+        if source.sound is None:
+            return ""
+        target = self._settings.loudness
+        found = await self._loudness(path, folder, source, loudness.stereo(source.layout))
+        gain = loudness.first_gain(found, target)
+        if not loudness.must_limit(found, gain) or not gain:
+            return loudness.chain(source.layout, gain, limited=False)
+        for _ in range(loudness.TURNS):
+            limited = loudness.chain(source.layout, gain, limited=True)
+            more = loudness.more_gain(await self._loudness(path, folder, source, limited), gain, target)
+            if more <= 0:
+                break
+            gain += more
+        return loudness.chain(source.layout, gain, limited=True)
+
+    async def _loudness(self, path: Path, folder: Path, source: Source, filters: str) -> loudness.Loudness | None:
+        arguments = [
+            *self._ffmpeg.source(path),
+            *("-map", "0:a:0", "-vn", "-af", f"{filters},{loudness.MEASURE}", "-f", "null", "-"),
+        ]
+        report = await self._run(arguments, path, folder, source.duration or _UNKNOWN_DURATION, None)
+        return loudness.read_loudness(report.tail)
+
+    async def preview(self, lowest: Path, folder: Path, wanted: Preview) -> Preview | None:
+        """Make the sheets of a preview in `folder` from the rendition in the folder `lowest`; None where none came.
+
+        Its key frames are enough, and only they are decoded.
+        """
+        arguments = ["-skip_frame", "nokey", *self._ffmpeg.made(lowest / "index.m3u8"), "-map", "0:V:0", "-an"]
+        arguments += ["-vf", filters(wanted), "-frames:v", str(wanted.sheets), "-c:v", "mjpeg", "-q:v", "6"]
+        arguments += ["-f", "image2", "-y", "%05d.jpg"]
+        report = await self._run(arguments, lowest, folder, wanted.interval * wanted.count, None)
+        sizes = await asyncio.to_thread(lambda: [path.stat().st_size for path in folder.glob("*.jpg")])
+        if report.status != 0 or not sizes:
+            return None
+        count = min(wanted.count, len(sizes) * wanted.columns * wanted.rows)
+        return msgspec.structs.replace(wanted, count=count, sheets=len(sizes), bytes=sum(sizes))
+
+    async def verify(self, made: Path, folder: Path, duration: float | None) -> bool:
+        """Whether the rendition in the folder `made` has its length, and its first and last segment can be decoded.
+
+        `duration` in seconds, None where that is not known; `folder` is worked in.
+        """
+        ends = [folder / "first.mp4", folder / "last.mp4"]
+        try:
+            if not await asyncio.to_thread(_take_ends, made, ends, duration):
+                return False
+            arguments = ["-xerror", "-err_detect", "explode"]
+            arguments += [word for end in ends for word in self._ffmpeg.made(end)]
+            arguments += ["-map", "0", "-map", "1", "-f", "null", "-"]
+            report = await self._run(arguments, folder, folder, 2 * self._settings.segment_seconds, None)
+        except OSError:
+            return False
+        finally:
+            for end in ends:
+                end.unlink(missing_ok=True)
+        return report.status == 0 and report.seconds > 0
+
+    async def rendition(self, making: Making, folder: Path, rung: Rung, progress: Progress) -> Rendition:
+        """Make one quality in `folder`: `index.m3u8`, `init.mp4` and numbered segments; it has been decoded then."""
+        path, source, _ = making
+        arguments = [*self._ffmpeg.source(path), *self._picture(source.picture, rung), *self._sound(making, rung)]
         arguments += [
             *("-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1", "-max_muxing_queue_size", "4096"),
             *("-f", "hls", "-hls_time", f"{self._settings.segment_seconds:g}", "-hls_playlist_type", "vod"),
@@ -104,6 +191,8 @@ class Transcoder:
         made, length = measured(folder, rung, with_sound=source.sound is not None)
         if length < (source.duration or length) * _LEAST_SHARE:
             raise Permanent(reasons.cut_off(length, source.duration or length))
+        if not await self.verify(folder, folder, source.duration):
+            raise RetryLater(reasons.UNREADABLE)
         return made
 
     def _picture(self, picture: Picture | None, rung: Rung) -> list[str]:
@@ -119,11 +208,11 @@ class Transcoder:
             *("-force_key_frames", f"expr:gte(t,n_forced*{seconds:g})", "-threads", str(self._settings.threads)),
         ]
 
-    def _sound(self, source: Source, rung: Rung) -> list[str]:
-        if source.sound is None:
+    def _sound(self, making: Making, rung: Rung) -> list[str]:
+        if not making.sound:
             return ["-an"]
-        rate = _SOUND_RATE if source.picture else rung.rate
-        return ["-map", "0:a:0", "-c:a", "aac", "-b:a", str(rate), "-ac", "2", "-ar", "48000"]
+        rate = str(_SOUND_RATE if making.source.picture else rung.rate)
+        return ["-map", "0:a:0", "-af", making.sound, "-c:a", "aac", "-b:a", rate, "-ar", str(loudness.RATE)]
 
     async def _run(
         self, arguments: list[str], path: Path, folder: Path, duration: float, progress: Progress | None
@@ -148,6 +237,19 @@ def _is_cut_off(report: Report, duration: float) -> bool:
     missing = duration - report.seconds
     allowed = 0.0 if _CUT_OFF_SIGNS.search(report.text) else max(2.0, duration * _MISSING_SHARE)
     return missing > max(_ROUNDING_SECONDS, allowed)
+
+
+def _take_ends(made: Path, ends: list[Path], duration: float | None) -> bool:
+    """Make files of a rendition's first and last segment; False where segments or some of its length are missing."""
+    segments = _SEGMENT.findall((made / "index.m3u8").read_text(encoding="utf-8"))
+    length = sum(float(seconds) for seconds, _ in segments)
+    if not segments or length < (duration or length) * _LEAST_SHARE:
+        return False
+    if any(not (made / name).stat().st_size for _, name in segments):
+        return False
+    for end, (_, name) in zip(ends, (segments[0], segments[-1]), strict=True):
+        end.write_bytes((made / "init.mp4").read_bytes() + (made / name).read_bytes())
+    return True
 
 
 def measured(folder: Path, rung: Rung, *, with_sound: bool) -> tuple[Rendition, float]:

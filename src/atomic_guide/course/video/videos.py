@@ -11,7 +11,9 @@ from atomic_guide.course.notifications.feed import Posts, Silent
 from atomic_guide.course.precedence import facts_of
 from atomic_guide.course.video.captions import Captions, check_captions, check_language, label_of
 from atomic_guide.course.video.chapters import Chapter, check_chapters
+from atomic_guide.course.video.preview import Preview
 from atomic_guide.course.video.transcode import Rendition
+from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.queues.jobs import NewJob
 from atomic_guide.errors import Conflict, NotFound, TooLarge
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from atomic_guide.course.video.settings import VideoSettings
     from atomic_guide.engines.assets.store import Store
     from atomic_guide.engines.data.database import Row, Transaction
-    from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.engines.queues.jobs import Queues
 
@@ -45,6 +46,14 @@ class Step(msgspec.Struct, frozen=True):
     state: StepState
 
 
+class Remaking(msgspec.Struct, frozen=True):
+    """A second set of qualities that is being made while the first one plays; `mark` ends the names of its folders."""
+
+    mark: str
+    renditions: list[Rendition] = []
+    preview: Preview | None = None
+
+
 class Video(msgspec.Struct, frozen=True):
     """One video. Sizes in bytes, times in seconds, `created_at` since the epoch."""
 
@@ -65,6 +74,9 @@ class Video(msgspec.Struct, frozen=True):
     poster: bool
     created_at: float
     ready_at: float | None = None
+    origin: str = ""
+    preview: Preview | None = None
+    remaking: Remaking | None = None
 
     @property
     def watchable(self) -> bool:
@@ -79,11 +91,19 @@ def prefix_of(key: CourseKey, video: str) -> str:
     return f"{key.tenant}/{key.course}/video/{video}"
 
 
+def media_prefix(key: CourseKey, video: str, origin: str) -> str:
+    """The folder of what a video shows: its own, or that of the video it was copied from (`origin`)."""
+    course, _, owner = origin.partition("/")
+    return prefix_of(CourseKey(key.tenant, course, 0), owner) if origin else prefix_of(key, video)
+
+
 def read_video(row: Row) -> Video:
     """A video from its row."""
     values = {name: row[name] for name in Video.__struct_fields__}
     for name in ("steps", "renditions", "captions", "chapters"):
         values[name] = msgspec.json.decode(values[name])
+    for name in ("preview", "remaking"):
+        values[name] = msgspec.json.decode(values[name]) if values[name] else None
     values["poster"] = bool(values["poster"])
     return msgspec.convert(values, Video)
 
