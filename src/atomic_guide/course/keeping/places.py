@@ -98,7 +98,7 @@ SHARD: tuple[Place, ...] = (
         (),
         "removed",
     ),
-    Place("lecture_rules", (), (), ("captions_required", "updated_at"), "nobody"),
+    Place("lecture_rules", (), (), ("captions_required", "updated_at", "copied"), "nobody"),
     # A lecture is the course's teaching material; the person's tie to it goes. `erase person --videos` removes it.
     Place(
         "videos",

@@ -360,6 +360,8 @@ Table(
     *_course_key(),
     Column("captions_required", Boolean, nullable=False),
     Column("updated_at", Double, nullable=False),
+    # The courses that the LMS copied this one from, by their ids here, once their lectures were asked for.
+    Column("copied", Text, nullable=False, server_default=""),
 )
 
 # --- scores (owner: course/analytics) -------------------------------------------------------

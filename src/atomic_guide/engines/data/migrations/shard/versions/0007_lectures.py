@@ -23,5 +23,6 @@ def upgrade() -> None:
         sa.Column("course", sa.Text(), nullable=False),
         sa.Column("captions_required", sa.Boolean(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.Column("copied", sa.Text(), nullable=False, server_default=""),
         sa.PrimaryKeyConstraint("bucket", "tenant", "course"),
     )
