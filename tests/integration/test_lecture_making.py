@@ -167,7 +167,7 @@ async def test_a_source_that_need_not_be_kept_goes_once_everything_was_read_back
 
 async def publish_again(studio: Studio, video: str) -> None:
     async def work(tx: Any) -> None:
-        await publish_transcode(studio.media.queues, tx, studio.key(), video)
+        await publish_transcode(studio.media.queues, tx, studio.key(), video, studio.clock.now())
 
     await studio.shards.of(studio.key()).write(work)
 

@@ -30,7 +30,6 @@ from atomic_guide.engines.queues.lease import LeaseLost
 from atomic_guide.errors import NotFound, RetryLater
 
 if TYPE_CHECKING:
-    from atomic_guide.course.notifications.feed import Posted
     from atomic_guide.course.notifications.notice import Notice
     from atomic_guide.course.video.announce import Announce
     from atomic_guide.course.video.videos import Video
