@@ -6,8 +6,8 @@ Expands only. Lectures of before are counted by the next look at what is stored.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
