@@ -11,7 +11,7 @@ Counts are exact: each row is new, corrects what is stored, or is a duplicate, a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +19,10 @@ import numpy as np
 from atomic_guide import errors
 from atomic_guide.course.analytics.columns import Columns
 from atomic_guide.course.notifications.feed import Posted
-from atomic_guide.course.notifications.scores import Attempt, News, ScoreNews
+from atomic_guide.course.notifications.scores import News, ScoreNews
 from atomic_guide.engines.data.database import Database, Transaction
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.engines.data.queries import load_queries
+from atomic_guide.engines.data.queries import Query, load_queries
 
 QUERIES = load_queries(__package__)
 
@@ -34,6 +34,16 @@ _LEAST_APPENDED = 200
 
 _MOST_PASSED_OVER = 64
 """Batches that are merged at once after refusals, before appending is tried again: the tries are then 2% of them."""
+
+# The same statements, for who has to know whose scores they changed.
+_TELLING = {
+    name: Query(
+        name,
+        QUERIES[name].purpose,
+        {kind: f'{QUERIES[name].text(kind)}\nRETURNING "user"' for kind in ("sqlite", "postgresql")},
+    )
+    for name in ("add_scores", "add_identified_scores")
+}
 
 _COLUMNS = ("bucket", "tenant", "course", "user", "activity", "at", "id", "score", "maximum")
 
@@ -89,45 +99,51 @@ class _Batch(NamedTuple):
 
     async def append(self, tx: Transaction) -> Stored:
         """Store rows that are all new. Raises `Conflict` where one is not."""
-        news = await self._find_news(tx, all_new=True)
+        news = await self._find_news(tx)
         place = tuple(self.key.columns[name] for name in _COLUMNS[:3])
         columns = self.columns
         numbers = (column.tolist() for column in (columns.score, columns.maximum))
         rows = zip(columns.user, columns.activity, columns.at.tolist(), columns.id, *numbers, strict=True)
         await tx.copy_rows("scores", _COLUMNS, [place + row for row in rows])
-        return await self._finish(tx, columns.rows, news)
+        return await self._finish(tx, columns.rows, news, columns.user)
 
     async def merge(self, tx: Transaction) -> Stored:
         """Lay rows over those that are there."""
-        news = await self._find_news(tx, all_new=False)
-        changed = 0
-        has_id = np.array([bool(identity) for identity in self.columns.id], np.bool_)
-        for part in _rounds(self.columns.only(~has_id)):
-            given = _given(part)
-            del given["id"]
-            changed += await tx.execute_columns(QUERIES["add_scores"], given, self.key.columns)
-        if has_id.any():
-            given = _given(self.columns.only(has_id))
-            changed += await tx.execute_columns(QUERIES["add_identified_scores"], given, self.key.columns)
-        return await self._finish(tx, changed, news)
+        news = await self._find_news(tx)
+        tells = news is not None and bool(news.learners)
+        changed, whose = 0, set[str]()
+        for query, given in _parts(self.columns):
+            if tells:
+                rows = await tx.read_columns(_TELLING[query], given, self.key.columns)
+                changed += len(rows)
+                whose |= {row["user"] for row in rows}
+            else:
+                changed += await tx.execute_columns(QUERIES[query], given, self.key.columns)
+        return await self._finish(tx, changed, news, whose)
 
-    async def _find_news(self, tx: Transaction, *, all_new: bool) -> News | None:
-        return None if self.news is None else await self.news.find(tx, _attempts(self.columns), all_new=all_new)
+    async def _find_news(self, tx: Transaction) -> News | None:
+        return await self.news.find(tx, self.columns.user) if self.news is not None else None
 
-    async def _finish(self, tx: Transaction, changed: int, news: News | None) -> Stored:
+    async def _finish(self, tx: Transaction, changed: int, news: News | None, whose: Collection[str]) -> Stored:
         version = None
         if changed:
             row = await tx.one(QUERIES["bump_gradebook"], {**self.key.columns, "now": self.now})
             version = int(row["version"]) if row else None
         if self.note:
             await self.note(tx, changed)
-        told = (news, await self.news.add(tx, news)) if self.news is not None and news is not None else None
+        told = (news, await self.news.add(tx, news, whose)) if self.news is not None and news is not None else None
         return Stored(changed, version, told)
 
 
-def _attempts(columns: Columns) -> Iterator[Attempt]:
-    numbers = (columns.score.tolist(), columns.maximum.tolist())
-    return zip(columns.user, columns.activity, columns.at.tolist(), columns.id, *numbers, strict=True)
+def _parts(columns: Columns) -> Iterator[tuple[str, dict[str, list[str] | list[float]]]]:
+    """The statements that lay rows over those that are there, with what each is given."""
+    has_id = np.array([bool(identity) for identity in columns.id], np.bool_)
+    for part in _rounds(columns.only(~has_id)):
+        given = _given(part)
+        del given["id"]
+        yield "add_scores", given
+    if has_id.any():
+        yield "add_identified_scores", _given(columns.only(has_id))
 
 
 def _given(columns: Columns) -> dict[str, list[str] | list[float]]:

@@ -101,17 +101,6 @@ SELECT 1 AS found FROM members
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
 AND role <> 'instructor' AND seen_at > 0
 
--- name: same_score
--- purpose: Whether an attempt known by student, activity and time is stored just so.
-SELECT 1 AS found FROM scores
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user AND activity = :activity
-AND at = :at AND id = '' AND score = :score AND maximum = :maximum
-
--- name: same_identified_score
--- purpose: Whether an attempt with an id of its own is stored.
-SELECT 1 AS found FROM scores
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND id <> ''
-
 -- name: find_course
 -- purpose: How a course is called and where its LMS is.
 SELECT title, return_url FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course
