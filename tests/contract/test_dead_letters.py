@@ -31,8 +31,7 @@ CLAIM = Query(
     "Run a job, as a worker's claim does.",
     {
         None: "UPDATE jobs SET state = 'running', attempts = attempts + 1, token = token + 1, lease_owner = 'w'"
-        " WHERE id = :id RETURNING bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts,"
-        " token, created_at, bookmark, order_key"
+        " WHERE id = :id RETURNING *"
     },
 )
 
