@@ -88,7 +88,7 @@ async def extend_leases(tx: Transaction, jobs: Sequence[Job], owner: str, until:
     return await _held(tx, "extend_leases", jobs, {"owner": owner, "lease_until": until})
 
 
-async def tidy(shards: Shards, now: float, before: float, most: int = 200_000) -> int:
+async def tidy(shards: Shards, now: float, before: float, most: int = 5_000_000) -> int:
     """Forget what is told of jobs that ended `before` a moment, at most so many in each shard; how many that were.
 
     It also lets jobs go on that wait for one which was removed from outside, with a person or a video.
