@@ -46,6 +46,7 @@ from atomic_guide.engines.data.wal.writer import WalWriter
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.wakes import join_wakes
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
 from atomic_guide.web.chat import assemble_chat
@@ -56,9 +57,6 @@ from atomic_guide.web.room_metrics import RoomMetrics
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import Sessions
 from atomic_guide.web.tool import Tool
-
-# The subject of wake-ups; the payload is the queue's name.
-_WAKES = "jobs.wake"
 
 _log = structlog.get_logger(__name__)
 
@@ -144,7 +142,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
             tool.practice = await open_practice(tool.lti, shards.directory, where.host, where.port)
         else:
             await close_practice(tool.lti.platforms)
-        await _join_wakes(tool.media.queues, connection)
+        await join_wakes(tool.media.queues, connection)
         await tool.chat.limits.join(tool.chat.rooms.bus)
         if supervisor:
             await tool.media.recover(alone=is_embedded(settings.databases))
@@ -180,27 +178,6 @@ async def _started_log(settings: Settings, timeline: Path, shards: Shards, stack
     except Unavailable as error:
         _log.warning("the log of the databases is not written", error=error.message)
     return wal
-
-
-async def _join_wakes(queues: Queues, connection: Connection) -> None:
-    """Wake the workers of all processes when any of them publishes; what is lost here, their polling finds."""
-    asleep = False
-
-    def hear(payload: bytes) -> None:
-        nonlocal asleep
-        # Passed on to the workers here, not back to the bus.
-        asleep = True
-        try:
-            queues.wake(payload.decode("ascii", "replace"))
-        finally:
-            asleep = False
-
-    def tell(queue: str) -> None:
-        if not asleep:
-            connection.publish(_WAKES, queue.encode())
-
-    await connection.subscribe(_WAKES, hear)
-    queues.on_wake(tell)
 
 
 async def _assembled(settings: Settings, where: Address, engines: Engines, clock: SystemClock) -> Tool:
