@@ -1,8 +1,9 @@
 """No-op jobs published and run by one worker process, on PostgreSQL and on SQLite, beside five frameworks.
 
 A round publishes jobs with one program, then starts one worker; it is timed from the first job until the last has
-ended (ours: until its end is committed). "both" is the whole way: jobs by the seconds of publishing and running. CPU is
-that of publisher, worker and the store's server together.
+ended (ours: until its end is committed). End to end is the whole way: jobs by the seconds of publishing and running,
+which is what bars are about; running alone is shown beside it. CPU is that of publisher, worker and the store's server
+together.
 """
 
 from __future__ import annotations
@@ -220,7 +221,7 @@ def show(bars: Bars, found: dict[str, list[Round]]) -> dict[str, Round]:
             middle = Round(*(statistics.median(values) for values in zip(*rounds, strict=True)))
             medians[peer.name] = middle
             print(
-                f"      enqueued {middle.enqueued:,.0f}/s, both {middle.both:,.0f}/s,"
+                f"      enqueued {middle.enqueued:,.0f}/s, end to end {middle.both:,.0f}/s,"
                 f" {middle.jobs / middle.cpu:,.0f} jobs per CPU-second ({peer.how})"
             )
     return medians
@@ -248,6 +249,9 @@ def judge(bars: Bars, medians: dict[str, Round]) -> None:
         bars.least("frameworks that could be measured", 0, 1)
         return
     for name, bound in ((OURS_SERVER, 5.0), (OURS_FILES, 3.0)):
-        bars.least(f"{name}: run, to the best peer", medians[name].worked / max(one.worked for one in peers), bound)
-        bars.least(f"{name}: both, to the best peer", medians[name].both / max(one.both for one in peers), bound)
-        bars.least(f"{name}: enqueued", medians[name].enqueued, 30_000, "jobs/s")
+        ours_did = medians[name]
+        bars.least(f"{name}: end to end, to the best peer", ours_did.both / max(one.both for one in peers), bound)
+        bars.show(f"{name}: run alone, to the best peer", ours_did.worked / max(one.worked for one in peers))
+        best = max(one.jobs / one.cpu for one in peers)
+        bars.show(f"{name}: jobs per CPU-second, to the best peer", ours_did.jobs / ours_did.cpu / best)
+        bars.least(f"{name}: enqueued", ours_did.enqueued, 30_000, "jobs/s")
