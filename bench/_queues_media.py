@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import imageio_ffmpeg
+
 from atomic_guide.course.video.settings import VideoSettings
 from bench._bars import Bars
 from tests import media
@@ -148,7 +150,7 @@ async def _lecture(bars: Bars, folder: Path) -> None:
     clip = folder / "lecture.mp4"
     speech = f"aevalsrc=exprs='0.05*sin(2*PI*220*t)*(0.6+0.4*sin(2*PI*3*t))':d={seconds}"
     arguments = ["-f", "lavfi", "-i", slides, "-f", "lavfi", "-i", speech, "-c:v", "libx264", "-preset", "ultrafast"]
-    command = [media.imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", *arguments, "-c:a", "aac", str(clip)]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", *arguments, "-c:a", "aac", str(clip)]
     making = await asyncio.create_subprocess_exec(*command)
     async with asyncio.timeout(LIMIT_SECONDS):
         await making.wait()
