@@ -379,6 +379,30 @@ async def test_the_room_hears_of_captions_chapters_and_removal(studio: Studio, l
     assert told == [(video, "ready", None)] * 3 + [(video, "deleted", None)]
 
 
+async def test_where_captions_are_required_learners_see_a_lecture_once_it_has_some(
+    studio: Studio, lecture: bytes
+) -> None:
+    teacher, learner = await studio.enter(), await studio.enter("learner", "s1")
+    video = (await ready(studio, teacher, lecture))["id"]
+    rules = {"captions_required": True}
+    assert (await learner.put("/api/video/rules", json=rules)).status_code == 403
+    assert (await teacher.put("/api/video/rules", json=rules)).json() == rules
+    listed = (await teacher.get("/api/video")).json()
+    assert (listed["rules"], listed["videos"][0]["withheld"]) == (rules, "captions missing")
+    assert (await learner.get("/api/video")).json()["videos"] == []
+    assert (await learner.get(f"/api/video/{video}")).status_code == 404
+    other = await studio.enter("instructor", "t2", context="course-2")
+    assert (await other.get("/api/video")).json()["rules"] == {"captions_required": False}
+    address = f"/api/video/{video}/captions/en"
+    await teacher.put(address, content=VTT.encode(), headers={"Content-Type": "text/vtt"})
+    shown = (await learner.get(f"/api/video/{video}")).json()
+    assert (shown["withheld"], [one["lang"] for one in shown["captions"]]) == (None, ["en"])
+    await teacher.delete(address)
+    assert (await learner.get(f"/api/video/{video}")).status_code == 404
+    await teacher.put("/api/video/rules", json={"captions_required": False})
+    assert (await learner.get(f"/api/video/{video}")).json()["playback"]
+
+
 @pytest.mark.parametrize("scope", ["tenant", "course", "person"])
 async def test_a_video_under_legal_hold_cannot_be_deleted(studio: Studio, lecture: bytes, scope: str) -> None:
     teacher = await studio.enter()
@@ -403,7 +427,8 @@ async def test_a_deleted_video_leaves_nothing(studio: Studio, lecture: bytes, tm
     assert [path for path in (tmp_path / "objects").rglob("*") if path.is_file()] == []
     for address in (shown["playback"], shown["poster"], f"/api/video/{shown['id']}"):
         assert (await teacher.get(address)).status_code == 404
-    assert (await teacher.get("/api/video")).json() == {"videos": [], "space": {"used": 0, "limit": 50 * 10**9}}
+    listed = (await teacher.get("/api/video")).json()
+    assert (listed["videos"], listed["space"]) == ([], {"used": 0, "limit": 50 * 10**9})
     assert (await teacher.delete(f"/api/video/{shown['id']}")).status_code == 404
 
 

@@ -13,6 +13,7 @@ from atomic_guide.clock import iso
 from atomic_guide.course.keeping.holds import Holds
 from atomic_guide.course.video.chapters import Chapter
 from atomic_guide.course.video.preview import sheet
+from atomic_guide.course.video.rules import Rules, put_rules, rules_of
 from atomic_guide.course.video.videos import announcement
 from atomic_guide.web.idempotency import idempotent
 from atomic_guide.web.ranges import same_tag, serve_object
@@ -73,6 +74,7 @@ class VideoView(msgspec.Struct):
     progress: float
     position: int | None
     reason: str | None
+    withheld: str | None
     duration: float | None
     renditions: list[RenditionView]
     playback: str | None
@@ -98,6 +100,7 @@ class Listed(msgspec.Struct):
 
     videos: list[VideoView]
     space: Space
+    rules: Rules
 
 
 class PutChapters(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,12 +113,20 @@ class PutChapters(msgspec.Struct, forbid_unknown_fields=True):
 async def list_videos(call: Call[None]) -> Listed:
     """List the course's videos; learners see what can be watched."""
     key = call.session.key
+    rules = await rules_of(call.tool.media.parts, key)
     shown = [
-        await _view(call, video)
+        await _view(call, video, rules)
         for video in await call.tool.media.videos.of_course(key)
-        if call.session.is_instructor or video.watchable
+        if call.session.is_instructor or (video.watchable and not rules.withheld(video))
     ]
-    return Listed(shown, Space(**await call.tool.media.videos.space(key)))
+    return Listed(shown, Space(**await call.tool.media.videos.space(key)), rules)
+
+
+@calls.add("PUT", "/api/video/rules", access="instructor", body=Rules, reply=Rules)
+async def set_rules(call: Call[Rules]) -> Rules:
+    """Set whether a lecture is shown to learners before it has captions."""
+    await put_rules(call.tool.media.parts, call.session.key, call.body)
+    return call.body
 
 
 @calls.add("GET", "/api/video/{id}", access="course", reply=VideoView, failures=(404,))
@@ -137,9 +148,10 @@ async def _show(call: Call[None]) -> VideoView:
         except errors.GuideError:
             # Between the two looks the upload may have become the video.
             video = await videos.find(key, wanted)
-    if not call.session.is_instructor and not video.watchable:
+    rules = await rules_of(call.tool.media.parts, key)
+    if not call.session.is_instructor and (not video.watchable or rules.withheld(video)):
         raise errors.NotFound(f"there is no video {wanted[:40]} in this course")
-    return await _view(call, video)
+    return await _view(call, video, rules)
 
 
 @calls.add("DELETE", "/api/video/{id}", access="instructor", status=204, failures=(404, 409))
@@ -224,7 +236,7 @@ async def _tell(call: Call[Any]) -> Video:
     return video
 
 
-async def _view(call: Call[Any], video: Video) -> VideoView:
+async def _view(call: Call[Any], video: Video, rules: Rules) -> VideoView:
     key, playback = call.session.key, call.tool.media.playback
     teaches = call.session.is_instructor
     steps = [StepView(step.name, step.state) for step in video.steps]
@@ -235,6 +247,7 @@ async def _view(call: Call[Any], video: Video) -> VideoView:
         progress=round(video.progress, 3),
         position=await call.tool.media.videos.position(key, video) if teaches else None,
         reason=video.reason,
+        withheld=rules.withheld(video),
         duration=video.duration,
         renditions=[RenditionView(one.name, one.height, one.width, one.bandwidth) for one in video.renditions],
         playback=playback.address(key, video) if video.watchable else None,
@@ -275,6 +288,7 @@ async def _uploading(call: Call[None], wanted: str) -> VideoView:
         progress=0.0,
         position=None,
         reason=None,
+        withheld=None,
         duration=None,
         renditions=[],
         playback=None,

@@ -116,3 +116,14 @@ INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, :created_at
 -- name: find_media_key
 -- purpose: The key of signed addresses.
 SELECT value FROM secrets WHERE name = :name
+
+-- name: read_rules
+-- purpose: What instructors have set for the lectures of their course.
+SELECT captions_required FROM lecture_rules WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+
+-- name: put_rules
+-- purpose: Keep what instructors set for the lectures of their course.
+INSERT INTO lecture_rules (bucket, tenant, course, captions_required, updated_at)
+VALUES (:bucket, :tenant, :course, :captions_required, :now)
+ON CONFLICT (bucket, tenant, course) DO UPDATE SET
+captions_required = excluded.captions_required, updated_at = excluded.updated_at
