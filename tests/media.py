@@ -138,7 +138,7 @@ class Studio:
     @contextlib.asynccontextmanager
     async def working(self, observer: Observer | None = None) -> AsyncIterator[Worker]:
         """A worker for media that runs meanwhile."""
-        handlers = {QUEUE: self.media.handlers()}
+        handlers = {QUEUE: self.media.handlers(QUICK.video.memory_mb)}
         worker = Worker(self.shards, handlers, clock=self.clock, settings=QUICK, observer=observer)
         self.media.queues.on_wake(worker.wake)
         task = asyncio.create_task(worker.run())

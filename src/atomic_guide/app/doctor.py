@@ -230,7 +230,7 @@ def _doubts(vitals: Vitals, *, has_replicas: bool) -> Iterator[tuple[str, str]]:
 
 
 async def _ffmpeg(settings: Settings) -> list[Finding]:
-    ffmpeg = Ffmpeg(settings.video)
+    ffmpeg = Ffmpeg(settings.video, settings.queues.video.memory_mb)
     with tempfile.TemporaryDirectory(prefix="atomic-guide-doctor-") as name:
         folder = Path(name)
         source = folder / "source"

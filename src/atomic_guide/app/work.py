@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from atomic_guide.web.tool import Tool
 
 
-def handlers_of(tool: Tool) -> dict[str, dict[str, Handler]]:
+def handlers_of(tool: Tool, settings: QueueSettings) -> dict[str, dict[str, Handler]]:
     """The handlers of every queue, by kind."""
     return {
-        videos.QUEUE: tool.media.handlers(),
+        videos.QUEUE: tool.media.handlers(settings.video.memory_mb),
         taking.QUEUE: counting.handlers(tool.events),
         feed.QUEUE: mail.handlers(tool.notifications.mail),
         enrolment.QUEUE: membership.handlers(tool.shards, tool.lti, tool.clock, mailed=tool.notifications.contacts.on),
@@ -28,6 +28,6 @@ def handlers_of(tool: Tool) -> dict[str, dict[str, Handler]]:
 
 def made_worker(tool: Tool, settings: QueueSettings, observer: Observer) -> Worker:
     """A worker for all queues, woken by what this process publishes."""
-    worker = Worker(tool.shards, handlers_of(tool), clock=tool.clock, settings=settings, observer=observer)
+    worker = Worker(tool.shards, handlers_of(tool, settings), clock=tool.clock, settings=settings, observer=observer)
     tool.media.queues.on_wake(worker.wake)
     return worker

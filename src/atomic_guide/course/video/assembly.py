@@ -49,9 +49,9 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
         await self.uploads.clear()
         return await release_leases(self.parts.shards)
 
-    def handlers(self) -> dict[str, Handler]:
-        """What runs the jobs about videos."""
-        return jobs.handlers(self.parts, self.announce, self.directory / "work")
+    def handlers(self, memory_mb: int) -> dict[str, Handler]:
+        """What runs the jobs about videos, each program of theirs within so much memory."""
+        return jobs.handlers(self.parts, self.announce, self.directory / "work", memory_mb)
 
 
 def build_media(directory: Path, parts: Parts, signer: Signer, announce: Announce) -> Media:

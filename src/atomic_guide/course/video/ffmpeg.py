@@ -73,10 +73,11 @@ class Overrun(Exception):
 
 
 class Ffmpeg:
-    """The program and its standing arguments."""
+    """The program and its standing arguments; `memory_mb` is the address space that one run of it may take."""
 
-    def __init__(self, settings: VideoSettings) -> None:
+    def __init__(self, settings: VideoSettings, memory_mb: int = 4096) -> None:
         self._settings = settings
+        self._memory = memory_mb * 2**20
         self._program = settings.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
 
     def source(self, path: Path, start: float = 0.0) -> list[str]:
@@ -96,7 +97,7 @@ class Ffmpeg:
         """What a run over `duration` seconds of media may take."""
         settings = self._settings
         cpu = 300 + duration * settings.cpu_seconds_per_second
-        return Bounds(settings.memory_bytes, cpu, 2 * settings.max_bytes, 2 * cpu, settings.stall_seconds)
+        return Bounds(self._memory, cpu, 2 * settings.max_bytes, 2 * cpu, settings.stall_seconds)
 
     async def run(
         self, arguments: list[str], source: Path, folder: Path, bounds: Bounds, progress: Progress | None = None

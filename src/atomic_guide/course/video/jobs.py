@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from atomic_guide.engines.queues.lease import Lease
 
 
-def handlers(parts: Parts, announce: Announce, folder: Path) -> dict[str, Handler]:
-    """What runs the jobs of the media queue; `folder` is where ffmpeg works."""
-    return {TRANSCODE: Transcode(parts, announce, folder), ERASE: Erase(parts)}
+def handlers(parts: Parts, announce: Announce, folder: Path, memory_mb: int) -> dict[str, Handler]:
+    """What runs the jobs of the media queue; `folder` is where ffmpeg works, within so much memory."""
+    return {TRANSCODE: Transcode(parts, announce, folder, memory_mb), ERASE: Erase(parts)}
 
 
 def clear(folder: Path) -> None:
@@ -52,11 +52,11 @@ def clear(folder: Path) -> None:
 class Transcode:
     """Makes a received video playable."""
 
-    def __init__(self, parts: Parts, announce: Announce, folder: Path) -> None:
+    def __init__(self, parts: Parts, announce: Announce, folder: Path, memory_mb: int) -> None:
         self._parts = parts
         self._announce = announce
         self._folder = folder
-        self._maker = Maker(parts, Transcoder(parts.settings))
+        self._maker = Maker(parts, Transcoder(parts.settings, memory_mb))
 
     async def run(self, lease: Lease) -> None:
         """Run what is missing of the steps."""

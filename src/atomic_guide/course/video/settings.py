@@ -74,12 +74,6 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra={"unit": "yes/no"},
         ),
     ] = True
-    concurrency: Annotated[
-        int,
-        msgspec.Meta(
-            ge=1, le=256, description="Videos that one worker process works on at a time.", extra={"unit": "jobs"}
-        ),
-    ] = 2
     threads: Annotated[
         int,
         msgspec.Meta(ge=1, le=64, description="Threads of one encoder.", extra={"unit": "threads"}),
@@ -102,14 +96,6 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=1, le=1000, description="Most streams in a file; recorders make two to five.", extra={"unit": "streams"}
         ),
     ] = 32
-    memory_bytes: Annotated[
-        int,
-        msgspec.Meta(
-            ge=256 * 1024**2,
-            description="Address space of one ffmpeg; 8K HEVC of ten bits to 1080p took 2.0 GB.",
-            extra={"unit": "bytes"},
-        ),
-    ] = 4 * 1024**3
     cpu_seconds_per_second: Annotated[
         float,
         msgspec.Meta(

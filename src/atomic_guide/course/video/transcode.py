@@ -19,7 +19,7 @@ from atomic_guide.course.video.ladder import Rung
 from atomic_guide.course.video.preview import Preview, filters
 from atomic_guide.course.video.probe import Picture, Source, read_report
 from atomic_guide.course.video.settings import VideoSettings
-from atomic_guide.errors import Permanent, RetryLater
+from atomic_guide.errors import MachineTrouble, Permanent, RetryLater
 
 _UNKNOWN_DURATION = 3600.0
 """Seconds that the check of a file without a duration is bounded for; it copies packets a thousand times faster."""
@@ -67,9 +67,9 @@ class Making(NamedTuple):
 class Transcoder:
     """Runs ffmpeg for one source after another. Raises `Permanent` with a reason for the uploader."""
 
-    def __init__(self, settings: VideoSettings) -> None:
+    def __init__(self, settings: VideoSettings, memory_mb: int = 4096) -> None:
         self._settings = settings
-        self._ffmpeg = Ffmpeg(settings)
+        self._ffmpeg = Ffmpeg(settings, memory_mb)
 
     async def check(self, path: Path, folder: Path, progress: Progress | None = None) -> Source:
         """What the file holds, with its true duration, read to its end."""
@@ -226,9 +226,9 @@ class Transcoder:
             raise Permanent(reasons.TOO_SLOW) from error
         # The machine's troubles, not the file's.
         if "No space left on device" in report.text:
-            raise RetryLater(reasons.NO_SPACE, delay=60.0)
+            raise MachineTrouble(reasons.NO_SPACE, delay=60.0)
         if report.status == -signal.SIGKILL:
-            raise RetryLater(reasons.NO_MEMORY)
+            raise MachineTrouble(reasons.NO_MEMORY)
         return report
 
 

@@ -79,7 +79,7 @@ class QueueRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         msgspec.Meta(
             ge=64,
-            description="Address space of each program that a job of it starts.",
+            description="Address space of each program that a job of it starts; 8K video took 2.0 GB.",
             extra={"unit": "MiB"},
         ),
     ] = 1024
