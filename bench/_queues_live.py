@@ -1,7 +1,8 @@
 """A live session's job under a backlog of 10,000, and the wait of the lowest class under a stream of better ones.
 
 Jobs take 20 ms and one process runs four at a time. The live job must be among the next to start. The bound on the
-lowest class is `ageing_seconds`, here two seconds in place of four hours, with a stream that no worker keeps up with.
+lowest class is `ageing_seconds`, here two seconds in place of four hours, with a stream that takes all the capacity:
+what comes within the bound overtakes it and is run first. With more than can be run, everything waits longer.
 """
 
 from __future__ import annotations

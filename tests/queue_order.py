@@ -127,17 +127,20 @@ async def place_of_live(shards: Shards, backlog: int) -> Start:
 
 
 async def lowest_wait(shards: Shards) -> float:
-    """How long one job of the lowest class waits while twice as many of the highest come as can be run."""
+    """How long one job of the lowest class waits while jobs of the highest come that take all the capacity there is.
+
+    By class alone it would wait for ever.
+    """
     floor = Floor(shards, QUICKLY_AGEING)
     highest = Facts(live=True, instructor=True, duration=10.0)
-    each = int(2 * CONCURRENCY * _STREAM_SECONDS / JOB_SECONDS)
+    each = int(CONCURRENCY * _STREAM_SECONDS / JOB_SECONDS)
 
     async def stream() -> None:
         while True:
             await floor.publish("best", each, highest, 1)
             await asyncio.sleep(_STREAM_SECONDS)
 
-    await floor.publish("best", 10 * each, highest, 1)
+    await floor.publish("best", 2 * each, highest, 1)
     async with floor.working():
         await floor.starts.until("best")
         streaming = asyncio.create_task(stream())
