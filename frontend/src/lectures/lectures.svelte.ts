@@ -9,6 +9,7 @@ export class Lectures {
   state = $state<'loading' | 'ready' | 'failed'>('loading');
   chosen = $state<string | null>(null);
   space = $state.raw<Space>();
+  captionsRequired = $state(false);
   readonly watchable = $derived(this.videos.filter(watchable));
   readonly current = $derived(this.watchable.find((one) => one.id === this.chosen) ?? this.watchable[0]);
   readonly session: Session;
@@ -21,9 +22,10 @@ export class Lectures {
   /** `current`: after a time without events. */
   async load(current = false): Promise<void> {
     try {
-      const answer = await this.session.call<{ videos: Video[]; space?: Space }>('/api/video', { current });
+      const answer = await this.session.call<{ videos: Video[]; space?: Space; rules?: { captions_required: boolean } }>('/api/video', { current });
       this.videos = newestFirst(answer.videos);
       this.space = answer.space;
+      this.captionsRequired = answer.rules?.captions_required ?? false;
       this.state = 'ready';
     } catch {
       if (this.state === 'loading') this.state = 'failed';
@@ -63,6 +65,18 @@ export class Lectures {
       this.drop(id);
       return undefined;
     }
+  }
+
+  /** Sets whether students are shown a lecture before it has captions; what the server did not take is shown as it was. */
+  async requireCaptions(required: boolean): Promise<void> {
+    await this.session
+      .send('/api/video/rules', {
+        method: 'PUT',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ captions_required: required }),
+      })
+      .catch(() => undefined);
+    await this.load(true);
   }
 
   /** Asks the server to prepare a failed lecture once more. */

@@ -52,6 +52,7 @@ export type Video = {
   playback?: string | null;
   poster?: string | null;
   captions?: Captions[];
+  withheld?: string | null;
   chapters?: Chapter[];
   size?: number | null;
   filename?: string | null;
