@@ -485,13 +485,20 @@ async def test_operators_see_who_does_not_read_and_how_far_that_is_behind(tmp_pa
     async with running(tmp_path, rooms=rooms) as course, caller(course, "teacher", role="instructor") as teacher:
         transport, _ = await _silent_member(course)
         transport.pause_reading()
-        async with member(course, "ada") as ada:
+        url = "/api/ops/rooms/laggards"
+        async with member(course, "ada") as ada, caller(course, "ada") as ada_asks:
             while not course.chat.rooms.laggards():
                 course.chat.rooms.announce(key("algebra"), "notification", {"text": "x" * 100_000})
                 await asyncio.sleep(0.001)
             assert (await post(teacher, "waits")).status_code == 201
             await ada.messages(1)
+            seen = await ada_asks.get(url)
+            assert seen.status_code == 401
+            ada_asks.headers["Authorization"] = f"Bearer {course.sessions._operator_token}"
+            [shown] = (await ada_asks.get(url)).json()["laggards"]
+            assert (await ada_asks.get(url, params={"limit": 0})).status_code == 400
         [worst] = course.chat.rooms.laggards()
+        assert (shown["person"], shown["course"], shown["frames"]) == (worst.person, worst.course, worst.frames)
         assert (worst.person, worst.course) == ("silent", key("algebra").course)
         assert worst.bytes > 0
         assert worst.frames >= 2
