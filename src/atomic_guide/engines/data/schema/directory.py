@@ -285,3 +285,160 @@ Table(
     Column("video", Text, primary_key=True),
     Column("created_at", Double, nullable=False),
 )
+
+# --- scaling (owner: operations/scaling) -------------------------------------------------
+
+Table(
+    "scaling_reports",
+    directory_metadata,
+    # The last report of each process about itself: what only it can know. JSON.
+    Column("process", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("report", Text, nullable=False),
+)
+
+Table(
+    "scaling_series",
+    directory_metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("component", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    UniqueConstraint("component", "metric", "part"),
+)
+
+Table(
+    "scaling_samples",
+    directory_metadata,
+    # Seconds that a row stands for: 15, then 60, 900 and 3600 as it ages.
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("series", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, primary_key=True, autoincrement=False),
+    # Of the measurements in it; what was not measured has no row.
+    Column("count", Integer, nullable=False),
+    Column("sum", Double, nullable=False),
+    Column("least", Double, nullable=False),
+    Column("most", Double, nullable=False),
+    # Counts of durations by bucket, JSON; NULL for series of plain values.
+    Column("histogram", Text),
+    Index("scaling_samples_at", "resolution", "at"),
+)
+
+Table(
+    "scaling_leases",
+    directory_metadata,
+    # Who may act. The token grows with every new owner, and what is written with an older one is refused.
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+Table(
+    "scaling_events",
+    directory_metadata,
+    # The decision's id: an action is done once under it.
+    Column("id", Text, primary_key=True),
+    Column("fleet", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    # shadowed, awaiting, acting, done, failed, rolled_back, refused or expired
+    Column("state", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    # Of the leader that wrote it last.
+    Column("token", BigInteger, nullable=False),
+    # What was counted before the act and what is asked for, to finish it or to go back.
+    Column("before", Integer, nullable=False),
+    Column("after", Integer, nullable=False),
+    # JSON, as `scale explain` shows it.
+    Column("decision", Text, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("error", Text, nullable=False),
+    # JSON: the windows before and after and what they say; NULL until the second has passed.
+    Column("verdict", Text),
+    Index("scaling_events_at", "at"),
+    Index("scaling_events_fleet", "fleet", "at"),
+    # One act on a fleet at a time.
+    Index(
+        "scaling_events_acting",
+        "fleet",
+        unique=True,
+        sqlite_where=text("state = 'acting'"),
+        postgresql_where=text("state = 'acting'"),
+    ),
+)
+
+Table(
+    "scaling_audit",
+    directory_metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    # `leader` or an operator
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("fleet", Text, nullable=False),
+    # An event's id; empty for what concerns none.
+    Column("event", Text, nullable=False),
+    # JSON
+    Column("details", Text, nullable=False),
+    Index("scaling_audit_at", "at"),
+)
+
+Table(
+    "scaling_controls",
+    directory_metadata,
+    # What operators have set for a fleet beside the settings; no row, or NULL, where the settings hold.
+    Column("fleet", Text, primary_key=True),
+    Column("mode", Text),
+    Column("paused_until", Double),
+    Column("why", Text, nullable=False),
+    # The candidate that the nightly choice is pinned to, JSON.
+    Column("pinned", Text),
+    Column("changed_at", Double, nullable=False),
+)
+
+Table(
+    "scaling_schedule",
+    directory_metadata,
+    # Times that operators or calendars know of: so many units at least, or a kind of day for the forecast.
+    Column("id", Text, primary_key=True),
+    # Empty for all fleets.
+    Column("fleet", Text, nullable=False),
+    # units, holiday, term, break or exams
+    Column("kind", Text, nullable=False),
+    Column("begins_at", Double, nullable=False),
+    Column("ends_at", Double, nullable=False),
+    Column("units", Integer),
+    Column("note", Text, nullable=False),
+    # Which calendar it came from; empty for a single entry.
+    Column("calendar", Text, nullable=False),
+    Index("scaling_schedule_ends", "ends_at"),
+)
+
+Table(
+    "scaling_nights",
+    directory_metadata,
+    # What a fleet's nightly replay of a day found and chose: JSON, for people and for going on after a start.
+    Column("fleet", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("chosen", Text, nullable=False),
+    Column("frontier", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+)
+
+Table(
+    "scaling_forecasts",
+    directory_metadata,
+    # Forecasts of a series as they were made, to be scored by what came: JSON lists of hours.
+    Column("component", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("made_at", Double, primary_key=True, autoincrement=False),
+    Column("begins_at", Double, nullable=False),
+    Column("p50", Text, nullable=False),
+    Column("p95", Text, nullable=False),
+    # JSON: how well it did; NULL until there is something to say.
+    Column("score", Text),
+)
