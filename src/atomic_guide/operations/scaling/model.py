@@ -81,6 +81,8 @@ class Seen(NamedTuple):
     at: float
     values: Mapping[Key, float]
     missing: Mapping[str, str] = {}
+    histograms: Mapping[Key, Mapping[int, int]] = {}
+    """For series of durations: counts by bucket since the tick before, of which windows and quantiles are made."""
 
     def value(self, component: str, metric: str, part: str = "") -> float | None:
         """The value of a series at this tick, None where it was not measured."""
