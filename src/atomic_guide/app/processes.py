@@ -58,7 +58,7 @@ class Change(NamedTuple):
 
 
 class Process(msgspec.Struct, frozen=True):
-    """A process of a server; `pid` is None while it is being started again."""
+    """A process of a server, `starting` until it does its work; `pid` is None while it is being started again."""
 
     name: str
     pid: int | None
@@ -114,7 +114,7 @@ class Scaled:
     def __init__(self, data: Path, settings: ProcessSettings, children: Mapping[str, Process]) -> None:
         """`children` are the present ones by name; it is read again each time."""
         self._data = data
-        self._children = children
+        self.children = children
         self._told: Running | None = None
         self.wanted = Wanted.of(settings)
         folder = _folder(data)
@@ -131,6 +131,15 @@ class Scaled:
                 _log.info("processes are scaled", web=wanted.web, worker=wanted.worker)
                 self.wanted = wanted
                 return wanted
+
+    def newest(self) -> Wanted:
+        """The wish that was left last, taken already or not."""
+        return self._read() or self.wanted
+
+    def wish(self, web: int | None = None, worker: int | None = None) -> None:
+        """Leave a wish for one of both, or for both; the other stays as was wished last."""
+        wanted = self.newest()
+        ask(self._data, Wanted(wanted.web if web is None else web, wanted.worker if worker is None else worker))
 
     def end(self) -> None:
         """Nothing runs any more."""
@@ -149,7 +158,7 @@ class Scaled:
 
     def _tell(self) -> None:
         first = Process(child_name("web", 0), os.getpid(), "running")
-        running = Running(os.getpid(), self.wanted, [first, *self._children.values()])
+        running = Running(os.getpid(), self.wanted, [first, *self.children.values()])
         if running != self._told:
             _write(_folder(self._data) / "running.json", running)
             self._told = running

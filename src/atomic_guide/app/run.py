@@ -27,7 +27,7 @@ from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.memory import settle
 from atomic_guide.app.processes import Scaled
-from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, until_orphaned
+from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
 from atomic_guide.app.work import made_worker
 from atomic_guide.config import Settings
 from atomic_guide.course.watching.counting import prune_events
@@ -63,6 +63,7 @@ class Launch(msgspec.Struct, frozen=True):
     parent: int | None = None
     lock_descriptor: int | None = None
     socket_descriptor: int | None = None
+    ready_descriptor: int | None = None
     arguments: tuple[str, ...] = ()
 
 
@@ -108,6 +109,8 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
         settle()
         if answering and supervisor and not stop.is_set():
             announce(settings, where)
+        if answering and launch.ready_descriptor is not None:
+            tell_ready(launch.ready_descriptor)
         ended = asyncio.create_task(stop.wait())
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()

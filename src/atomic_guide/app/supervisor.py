@@ -9,6 +9,7 @@ supervisor dies, so that the lock never outlives it by more than a moment.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -129,6 +130,14 @@ async def until_orphaned(parent: int | None) -> None:
         await asyncio.sleep(1)
 
 
+def tell_ready(descriptor: int) -> None:
+    """Tell the supervisor that this child does its work from now on."""
+    # Nobody reads any more where the supervisor has just died.
+    with contextlib.suppress(OSError):
+        os.write(descriptor, b"r")
+    os.close(descriptor)
+
+
 class Children:
     """The processes that a supervisor started, each started again when it dies, as many as are wanted."""
 
@@ -226,7 +235,7 @@ class Children:
             process = self._running[name] = await self._start(role, number)
         except OSError as error:
             return f"did not start: {error.strerror}"
-        self.present[name] = Process(name, process.pid, "running")
+        self.present[name] = Process(name, process.pid, "starting")
         try:
             if not self._wants(role, number):
                 self._drain(name)
@@ -236,17 +245,36 @@ class Children:
             self.present[name] = Process(name, None, "starting")
 
     async def _start(self, role: Role, number: int) -> asyncio.subprocess.Process:
-        descriptors = (self._lock.fileno(), self._listener.fileno())
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "atomic_guide.cli",
-            "serve",
-            *("--role", role, "--child", str(number), "--parent", str(os.getpid())),
-            *("--lock-descriptor", str(descriptors[0]), "--socket-descriptor", str(descriptors[1])),
-            *self._arguments,
-            pass_fds=descriptors,
-        )
+        told, tells = os.pipe()
+        descriptors = (self._lock.fileno(), self._listener.fileno(), tells)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "atomic_guide.cli",
+                "serve",
+                *("--role", role, "--child", str(number), "--parent", str(os.getpid())),
+                *("--lock-descriptor", str(descriptors[0]), "--socket-descriptor", str(descriptors[1])),
+                *("--ready-descriptor", str(tells)),
+                *self._arguments,
+                pass_fds=descriptors,
+            )
+        except OSError:
+            os.close(told)
+            raise
+        finally:
+            os.close(tells)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(told, self._told, told, child_name(role, number), process.pid)
+        return process
+
+    def _told(self, descriptor: int, name: str, pid: int) -> None:
+        """A child is ready, or has ended before it was."""
+        asyncio.get_running_loop().remove_reader(descriptor)
+        ready = os.read(descriptor, 1) == b"r"
+        os.close(descriptor)
+        if ready and self.present.get(name) == Process(name, pid, "starting"):
+            self.present[name] = Process(name, pid, "running")
 
 
 def _end(process: asyncio.subprocess.Process) -> None:

@@ -19,6 +19,7 @@ from atomic_guide.cli.options import Context, data_options
 @click.option("--parent", type=int, hidden=True)
 @click.option("--lock-descriptor", type=int, hidden=True)
 @click.option("--socket-descriptor", type=int, hidden=True)
+@click.option("--ready-descriptor", type=int, hidden=True)
 def command(context: Context, role: Role, **options: int | None) -> None:
     """Run the server with everything it needs, until SIGTERM."""
     launch = Launch(
@@ -27,6 +28,7 @@ def command(context: Context, role: Role, **options: int | None) -> None:
         parent=options["parent"],
         lock_descriptor=options["lock_descriptor"],
         socket_descriptor=options["socket_descriptor"],
+        ready_descriptor=options["ready_descriptor"],
         arguments=context.arguments,
     )
     serve(context.settings, launch)
