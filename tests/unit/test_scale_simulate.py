@@ -121,13 +121,12 @@ def test_the_price_of_a_minute_moves_the_choice_along_the_frontier() -> None:
     assert points[0].minutes_per_day > points[-1].minutes_per_day
 
 
-def test_what_runs_is_what_was_replayed_at_night(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_runs_is_what_was_replayed_at_night() -> None:
     """The policy's plain numbers and the arrays of the night say the same, tick for tick."""
-    monkeypatch.setattr(Tuned, "_learn", lambda *_: None)
     demand = np.round(day("sine", days=1))
     pace = candidates.pace(15, 90)
     for number in range(0, 60, 7):
-        policy = Tuned(15, 90, count=60)
+        policy = Tuned(15, 90, count=60, alone=False)
         policy.chosen = number
         policy._read_chosen()
         known = candidates.means(demand, 1, pace)

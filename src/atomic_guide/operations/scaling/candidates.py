@@ -118,6 +118,12 @@ class Outcome(NamedTuple):
     flaps: Series
 
 
+def signature(of: Grid) -> str:
+    """What tells one grid from another: its length and the sum of its constants, for what is kept by numbers."""
+    total = sum(float(np.sum(column * np.arange(1, len(column) + 1))) for column in of)
+    return f"{len(of.margin)}-{total:.4f}"
+
+
 def single(**constants: float) -> Grid:
     """A grid of one candidate from its constants."""
     return Grid(**{name: np.array([value]) for name, value in constants.items()})

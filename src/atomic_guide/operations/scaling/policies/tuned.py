@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
+from atomic_guide.errors import Invalid
 from atomic_guide.operations.scaling import candidates
 from atomic_guide.operations.scaling.fleet import Choice, Fleet
 from atomic_guide.operations.scaling.trace import Series
@@ -27,6 +30,9 @@ _BETTER = 0.01
 _DAYS = 30
 _CANDIDATES = 600
 """A night of 600 takes a third of a second; with 2,400 the outcome differs by less than from one week to another."""
+
+FRONTIER = (0.02, 0.05, 0.12, 0.2, 0.4, 1.0)
+"""Prices of a minute whose choices operators are shown."""
 
 _FIRST_HOURS = (1, 3, 6, 12)
 _MIDDLE = candidates.single(
@@ -39,10 +45,38 @@ class Point(NamedTuple):
     """What a candidate would have cost over the days that are kept: for the picture that operators choose by."""
 
     price: float
+    candidate: int
     cost_ratio: float
     minutes_per_day: float
     events_per_day: float
     flaps_per_day: float
+
+
+class TunedState(msgspec.Struct):
+    """What a policy needs to go on beside the demand that it has seen: small enough to be written at every tick."""
+
+    ticks: int = 0
+    chosen: int = 0
+    last: float = 0.0
+    grown: int = -1_000_000
+    minutes: list[int] = []
+    minute_most: int = 0
+    pinned: int | None = None
+    grid: str = ""
+    """Which candidates the numbers are of."""
+
+
+class Night(NamedTuple):
+    """What a replay of the last day found: sums over so many days, an entry for each candidate; what was chosen."""
+
+    grid: str
+    days: float
+    needed: float
+    paid: list[float]
+    minutes: list[float]
+    events: list[float]
+    flaps: list[float]
+    chosen: int
 
 
 class _Day(NamedTuple):
@@ -50,16 +84,37 @@ class _Day(NamedTuple):
     outcome: candidates.Outcome
 
 
-class Tuned:
-    """One component's policy. `tick` and `delay` are seconds; `price` is that of a minute over capacity."""
+class Prices(NamedTuple):
+    """What a minute over capacity, a change and a flap a day are worth, in shares of the least capacity."""
 
-    def __init__(self, tick: float, delay: float, price: float = PRICE, count: int = _CANDIDATES) -> None:
+    minute: float = PRICE
+    event: float = EVENT
+    flap: float = FLAP
+
+
+_SHIPPED = Prices()
+
+
+class Tuned:
+    """One component's policy. `tick` and `delay` are seconds.
+
+    With `alone` it studies by itself when a day has ended, as in a replay; a server has `study` called in a thread.
+    """
+
+    def __init__(
+        self, tick: float, delay: float, prices: Prices = _SHIPPED, count: int = _CANDIDATES, *, alone: bool = True
+    ) -> None:
         self._pace = candidates.pace(tick, delay)
-        self._price = price
+        self._prices = prices
+        self._alone = alone
+        self.delay = delay
+        self.due = False
         self._tick = tick
         drawn = candidates.grid(count)
         self.grid = candidates.joined(_MIDDLE, drawn)
+        self.signature = candidates.signature(self.grid)
         self.chosen = 0
+        self.pinned: int | None = None
         self._demand: list[float] = []
         self._sums = [0.0]
         self._last = 0.0
@@ -68,6 +123,7 @@ class Tuned:
         self._grown = -10 * self._pace.flap
         self._minutes: deque[int] = deque(maxlen=60)
         self._minute_most = 0
+        self._spare: int | None = None
         self._read_chosen()
 
     # --- what the loop calls
@@ -78,7 +134,9 @@ class Tuned:
         self._take(demand)
         tick = self._ticks
         self._ticks += 1
-        self._learn(tick, fleet)
+        self.due = self.due or self._ended(tick)
+        if self.due and self._alone:
+            self.study(fleet)
         now = fleet.coming
         if demand is None:
             return Choice(now, "not measured: nothing is changed")
@@ -89,25 +147,88 @@ class Tuned:
             self._minute_most = 0
         self._minute_most = max(self._minute_most, target)
         if trigger > now:
-            self._grown = tick
+            self._grown, self._spare = tick, None
             return Choice(target, self._says(f"needs {trigger} units, and {now} run or start"))
-        if begins and tick - self._grown >= self._settle:
-            least = max(max(list(self._minutes)[-self._down :], default=0), target)
-            if now - least >= max(1.0, self._band * now):
-                return Choice(least, self._says(f"has needed at most {least} units for {self._down} minutes"))
+        if begins:
+            self._spare = self._enough(now, target) if tick - self._grown >= self._settle else None
+        # It is said until the next minute, for those who do not let a unit go at its first word.
+        if self._spare is not None and target <= self._spare < now:
+            return Choice(self._spare, self._says(f"has needed at most {self._spare} units for {self._down} minutes"))
         return Choice(now, "as before")
 
-    def frontier(self, prices: tuple[float, ...] = (0.02, 0.05, 0.12, 0.2, 0.4, 1.0)) -> list[Point]:
+    def study(self, fleet: Fleet) -> Night:
+        """Replay the day that ended, or the hours there are of the first one, and choose; a third of a second."""
+        self.due = False
+        day = self._pace.day
+        seen = min(self._ticks % day or day, len(self._demand) - 1)
+        if self._ticks <= day:
+            self._nights.clear()
+        demand = np.array(self._demand[-(self._pace.long + seen) :])
+        known = candidates.means(demand, len(demand) - seen, self._pace)
+        wanted = candidates.play(self.grid, known, self._pace, fleet.unit, (fleet.least, fleet.most))
+        outcome = candidates.judge(wanted, demand[-seen:], self._pace, fleet.unit)
+        self._nights.append(_Day(seen / day, outcome))
+        self._choose(self._best(), fleet)
+        paid, minutes, events, flaps = (
+            column.tolist() for column in (outcome.paid, outcome.minutes, outcome.events, outcome.flaps)
+        )
+        return Night(self.signature, seen / day, outcome.needed, paid, minutes, events, flaps, self.chosen)
+
+    def frontier(self, prices: tuple[float, ...] = FRONTIER) -> list[Point]:
         """What each price of a minute would have chosen, and how that would have gone over the days that are kept."""
         if not self._nights:
             return []
-        ratio, minutes, events, flaps = self._totals()
+        columns = self._totals()
         points = []
         for price in prices:
-            best = int(np.argmin(ratio + price * minutes + EVENT * events + FLAP * flaps))
-            values = (float(column[best]) for column in (ratio, minutes, events, flaps))
-            points.append(Point(price, *values))
+            best = int(np.argmin(self._worth(columns, self._prices._replace(minute=price))))
+            values = (float(column[best]) for column in columns)
+            points.append(Point(price, best, *values))
         return points
+
+    def pin(self, number: int | None, fleet: Fleet) -> None:
+        """Run under one candidate whatever the nights find, or with None under the best again.
+
+        Raises `Invalid` for a number that no candidate has.
+        """
+        if number is not None and not 0 <= number < len(self.grid.margin):
+            raise Invalid(f"there is no candidate {number}; they have the numbers 0 to {len(self.grid.margin) - 1}")
+        self.pinned = number
+        self._choose(self._best() if self._nights else self.chosen, fleet)
+
+    def constants(self) -> dict[str, float]:
+        """The constants of the candidate that is used, by their names (candidates.py)."""
+        return {name: column[0].item() for name, column in self.grid.one(self.chosen)._asdict().items()}
+
+    # --- going on where another one stopped
+
+    def state(self) -> TunedState:
+        """What `resume` needs."""
+        return TunedState(
+            self._ticks, self.chosen, self._last, self._grown, list(self._minutes), self._minute_most, self.pinned,
+            self.signature,
+        )  # fmt: skip
+
+    def resume(self, state: TunedState) -> None:
+        """Go on from what `state` gave; candidates of another version are forgotten."""
+        self._ticks, self._last, self._grown = state.ticks, state.last, state.grown
+        if state.grid == self.signature:
+            self.chosen, self.pinned = state.chosen, state.pinned
+            self._minutes.extend(state.minutes)
+            self._minute_most = state.minute_most
+            self._read_chosen()
+
+    def recall(self, demand: Series, nights: Sequence[Night] = ()) -> None:
+        """Know recorded demand by ticks, NaN where it was not measured, and the nights before, the oldest first."""
+        self._demand, self._sums = [], [0.0]
+        for value in demand.tolist()[-(self._pace.long + self._pace.day) :]:
+            self._take(None if math.isnan(value) else value)
+        if nights:
+            self._nights.clear()
+        for night in nights:
+            if night.grid == self.signature:
+                arrays = (np.array(column) for column in (night.minutes, night.events, night.flaps))
+                self._nights.append(_Day(night.days, candidates.Outcome(np.array(night.paid), night.needed, *arrays)))
 
     # --- inside
 
@@ -127,6 +248,11 @@ class Tuned:
         start = max(end - ticks, 0)
         return (sums[end] - sums[start]) / (end - start)
 
+    def _enough(self, now: int, target: int) -> int | None:
+        """The most that was needed within the down window, where that is lower than now by the band."""
+        least = max(max(list(self._minutes)[-self._down :], default=0), target)
+        return least if now - least >= max(1.0, self._band * now) else None
+
     def _needs(self, fleet: Fleet) -> tuple[int, int]:
         """Units at which it steps up, and to which; the same as `candidates.wants` for the chosen one."""
         pace = self._pace
@@ -142,27 +268,31 @@ class Tuned:
         trigger, target = max(full, guard) / fleet.unit, max(full * self._overstep, guard) / fleet.unit
         return fleet.bounded(math.ceil(trigger)), fleet.bounded(math.ceil(target))
 
-    def _learn(self, tick: int, fleet: Fleet) -> None:
-        """At the end of a day, and a few times in the first one, replay it and choose."""
+    def _ended(self, tick: int) -> bool:
+        """Whether a day has ended, or in the first one some of its hours."""
         day = self._pace.day
-        seen = tick % day or day
-        first = tick < day and any(tick == hours * day // 24 for hours in _FIRST_HOURS)
-        if not (first or tick % day == 0) or not tick:
-            return
-        if tick <= day and self._nights:
-            self._nights.clear()
-        demand = np.array(self._demand[-(self._pace.long + seen) :])
-        known = candidates.means(demand, len(demand) - seen, self._pace)
-        wanted = candidates.play(self.grid, known, self._pace, fleet.unit, (fleet.least, fleet.most))
-        outcome = candidates.judge(wanted, demand[-seen:], self._pace, fleet.unit)
-        self._nights.append(_Day(seen / day, outcome))
-        ratio, minutes, events, flaps = self._totals()
-        worth = ratio + self._price * minutes + EVENT * events + FLAP * flaps
+        return tick > 0 and (
+            tick % day == 0 or (tick < day and any(tick == hours * day // 24 for hours in _FIRST_HOURS))
+        )
+
+    def _best(self) -> int:
+        """The candidate to run under: the pinned one, else the best unless it is hardly better than the present one."""
+        if self.pinned is not None:
+            return self.pinned
+        worth = self._worth(self._totals(), self._prices)
         best = int(np.argmin(worth))
-        if worth[best] < worth[self.chosen] - _BETTER:
-            self.chosen = best
+        return best if worth[best] < worth[self.chosen] - _BETTER else self.chosen
+
+    def _choose(self, number: int, fleet: Fleet) -> None:
+        if number != self.chosen:
+            self.chosen = number
             self._read_chosen()
-            self._look_back(demand, fleet)
+            self._look_back(np.array(self._demand[-self._pace.long - self._pace.day :]), fleet)
+
+    def _worth(self, columns: tuple[Series, Series, Series, Series], prices: Prices) -> Series:
+        ratio, minutes, events, flaps = columns
+        worth: Series = ratio + prices.minute * minutes + prices.event * events + prices.flap * flaps
+        return worth
 
     def _totals(self) -> tuple[Series, Series, Series, Series]:
         days = sum(night.days for night in self._nights)
