@@ -1,0 +1,110 @@
+"""How far a wish may go: fewest and most, budget, steps, windows, cool-downs. Each cut is said in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from atomic_guide.operations.scaling.decide.memory import FleetState, State
+from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
+
+_HOUR = 3600.0
+_DAY_HOURS = 24
+
+
+class Cut(NamedTuple):
+    """What remains of a wish, and what was taken from it, in words."""
+
+    units: int
+    why: tuple[str, ...] = ()
+
+
+def fewest(fleet: Fleet, settings: FleetSettings, *, quiet: bool) -> int:
+    """The fewest units now: half of them in quiet hours as shipped, never fewer than the target allows."""
+    least = math.ceil(settings.min * settings.quiet_share) if quiet else settings.min
+    return max(least, fleet.least)
+
+
+def within(wanted: int, least: int, most: int, money: int | None) -> Cut:
+    """A wish within fewest and most and what the budget pays for, which does not go below the fewest."""
+    why = []
+    units = wanted
+    if units > most:
+        units = most
+        why.append(f"at most {most} units are allowed")
+    if money is not None and units > max(money, least):
+        units = max(money, least)
+        why.append(f"the budget of a day pays for {money} units")
+    if units < least:
+        units = least
+        why.append(f"at least {least} units are kept")
+    return Cut(units, tuple(why))
+
+
+def stepped(wanted: int, standing: int, settings: FleetSettings) -> Cut:
+    """A wish no further from what runs than a step may go: up by some or the double, down by a share."""
+    up = max(settings.up_most, standing)
+    down = max(math.floor(settings.down_share * standing), 1)
+    if wanted > standing + up:
+        return Cut(standing + up, (f"at most {up} units are added at once",))
+    if wanted < standing - down:
+        return Cut(standing - down, (f"at most {down} units are taken away at once",))
+    return Cut(wanted)
+
+
+def steadied(wanted: int, standing: int, state: FleetState, at: float, settings: FleetSettings) -> Cut:
+    """A wish that has lasted: the least of the window upwards, the most of the window downwards."""
+    length = max(settings.up_window_seconds, settings.down_window_seconds)
+    state.wanted = [(time, units) for time, units in state.wanted if time > at - length][-_MOST_WANTED:]
+    state.wanted.append((at, wanted))
+    if wanted > standing:
+        lasting = min(units for time, units in state.wanted if time >= at - settings.up_window_seconds)
+        if lasting < wanted:
+            return Cut(max(lasting, standing), (f"more has not been wanted for {settings.up_window_seconds:g} s yet",))
+    if wanted < standing:
+        lasting = max(units for time, units in state.wanted if time >= at - settings.down_window_seconds)
+        if lasting > wanted:
+            return Cut(
+                min(lasting, standing), (f"{lasting} units were wanted in the last {settings.down_window_seconds:g} s",)
+            )
+    return Cut(wanted)
+
+
+_MOST_WANTED = 6000
+"""Ticks of a window that are kept: a day of 15 s."""
+
+
+def cooling(wanted: int, standing: int, state: FleetState, at: float, settings: FleetSettings) -> str:
+    """Why a step down must wait, empty where it need not."""
+    if wanted < standing and state.grown_at is not None:
+        left = state.grown_at + settings.down_cool_down_seconds - at
+        if left > 0:
+            return f"a step up was {at - state.grown_at:.0f} s ago; nothing is taken away for {left:.0f} s more"
+    return ""
+
+
+def spend(state: State, fleets: Mapping[str, Fleet], settings: ScalingSettings, seconds: float) -> None:
+    """Add what has run for the last seconds to the hour that it ran in."""
+    hour = int(state.at // _HOUR)
+    cost = sum(fleet.coming * settings.fleet(name).unit_price for name, fleet in fleets.items()) * seconds / _HOUR
+    state.spent[hour] = state.spent.get(hour, 0.0) + cost
+    for old in [known for known in state.spent if known <= hour - _DAY_HOURS]:
+        del state.spent[old]
+
+
+def affordable(state: State, name: str, fleets: Mapping[str, Fleet], settings: ScalingSettings) -> int | None:
+    """How many units of a fleet the budget pays for in the coming hour, beside the others; None without a budget."""
+    price = settings.fleet(name).unit_price
+    if not settings.budget_per_day or not price:
+        return None
+    hour = int(state.at // _HOUR)
+    others = sum(one.coming * settings.fleet(other).unit_price for other, one in fleets.items() if other != name)
+    fewest_cost = sum(settings.fleet(one).min * settings.fleet(one).unit_price for one in fleets)
+    # Of every 24 hours that this hour is in, the later ones cost at least what the fewest do.
+    spent = max(
+        sum(money for known, money in state.spent.items() if known > hour + later - _DAY_HOURS) + later * fewest_cost
+        for later in range(_DAY_HOURS)
+    )
+    return max(math.floor((settings.budget_per_day - spent - others) / price), 0)

@@ -1,0 +1,127 @@
+"""What deciding remembers from tick to tick: written as JSON, so that a new leader goes on where the old one stopped.
+
+The demand of the last days is not in it: it is in the recorded series, from which a new leader's policies read it
+(`Tuned.recall`), and what the nights found is in its own table.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from atomic_guide.errors import Invalid
+from atomic_guide.operations.scaling.decide.outlook import Outlook
+from atomic_guide.operations.scaling.decide.windows import Window
+from atomic_guide.operations.scaling.model import Event
+from atomic_guide.operations.scaling.policies.tuned import Tuned, TunedState
+
+_VERSION = 1
+
+REFUSED_SECONDS = 600.0
+"""After an act that failed: how long the same is not tried again, doubled with each failure in a row, up to a day."""
+
+_ENDED = {"failed", "rolled_back", "refused", "expired"}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The last change that was decided and is not known to have ended."""
+
+    id: str
+    at: float
+    before: int
+    after: int
+
+
+class FleetState(msgspec.Struct):
+    """Of one fleet: what is under way, when it changed, what was wanted lately, what was refused."""
+
+    asked: Asked | None = None
+    virtual: int | None = None
+    """In shadow: how many units there would be by now."""
+    grown_at: float | None = None
+    changed_at: float | None = None
+    counted: int | None = None
+    counting_since: float | None = None
+    """What is taken to run, and since when another count has been seen that nobody asked for."""
+    wanted: list[tuple[float, int]] = []
+    """What was wanted within the windows, oldest first."""
+    failures: int = 0
+    refused_until: float = 0.0
+    refused_why: str = ""
+    held: str = ""
+    held_at: float = 0.0
+    planned: float = 0.0
+    """The peak, by its begin, that has been said to be coming."""
+
+
+class State(msgspec.Struct):
+    """Everything of it that is written."""
+
+    version: int = _VERSION
+    at: float = 0.0
+    windows: dict[str, Window] = {}
+    fleets: dict[str, FleetState] = {}
+    spent: dict[int, float] = {}
+    """Money by hour since 1970, of the last day."""
+    outlooks: dict[str, Outlook] = {}
+    tuned: dict[str, TunedState] = {}
+
+    def fleet(self, name: str) -> FleetState:
+        """What is remembered of a fleet."""
+        return self.fleets.setdefault(name, FleetState())
+
+
+class Memory:
+    """The state, and the policies that are alive in this process."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state or State()
+        self.policies: dict[str, Tuned] = {}
+
+    def saved(self) -> bytes:
+        """As JSON."""
+        for name, policy in self.policies.items():
+            self.state.tuned[name] = policy.state()
+        return msgspec.json.encode(self.state)
+
+    @classmethod
+    def loaded(cls, text: bytes | str) -> Memory:
+        """From JSON. Raises `Invalid` where it is not what `saved` wrote; then an empty one is the remedy."""
+        try:
+            state = msgspec.json.decode(text, type=State)
+        except msgspec.DecodeError as error:
+            raise Invalid(f"the memory of scaling cannot be read ({error}); it begins anew without it") from error
+        if state.version != _VERSION:
+            raise Invalid(f"the memory of scaling is of version {state.version}, not {_VERSION}; it begins anew")
+        return cls(state)
+
+    def hear(self, event: Event) -> None:
+        """What became of a decision: after a failure or a refusal the same is not tried again at once."""
+        fleet = self.state.fleet(event.decision.fleet)
+        mine = fleet.asked is not None and fleet.asked.id == event.decision.id
+        at = event.ended_at if event.ended_at is not None else self.state.at
+        if event.state in _ENDED:
+            fleet.failures += 1
+            wait = min(REFUSED_SECONDS * 2 ** (fleet.failures - 1), 86400.0)
+            fleet.refused_until = at + wait
+            fleet.refused_why = f"{event.decision.action} to {event.decision.after} {event.state}" + (
+                f": {event.error}" if event.error else ""
+            )
+            fleet.asked = None
+        elif event.state == "done":
+            fleet.failures = 0
+            fleet.asked = None if mine else fleet.asked
+
+    def reset_clock(self, at: float) -> None:
+        """The clock was set back to `at`: nothing that is remembered lies after it."""
+        state = self.state
+        for window in state.windows.values():
+            window.back(at)
+        for fleet in state.fleets.values():
+            fleet.wanted = [(min(time, at), units) for time, units in fleet.wanted]
+            fleet.grown_at = None if fleet.grown_at is None else min(fleet.grown_at, at)
+            fleet.changed_at = None if fleet.changed_at is None else min(fleet.changed_at, at)
+            fleet.refused_until = min(fleet.refused_until, at + REFUSED_SECONDS)
+            fleet.held_at = min(fleet.held_at, at)
+            if fleet.asked is not None and fleet.asked.at > at:
+                fleet.asked = msgspec.structs.replace(fleet.asked, at=at)
+        state.spent = {hour: money for hour, money in state.spent.items() if hour * 3600 <= at}
