@@ -32,8 +32,10 @@ class Child:
     this process dies.
     """
 
-    def __init__(self, name: str, output: Path) -> None:
+    def __init__(self, name: str, output: Path, account: tuple[int, int] | None = None) -> None:
+        """`account` are the numbers of user and group to run it as, where this process is root's."""
         self._name = name
+        self._account = account
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
@@ -48,9 +50,10 @@ class Child:
         self, program: Path, arguments: list[str], environment: Mapping[str, str] | None = None
     ) -> asyncio.subprocess.Process:
         """Start the program; `environment` is the whole of it, none: this process's."""
+        leash = ":".join(str(number) for number in (os.getpid(), *(self._account or ())))
         with self._output.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())),
+                *(sys.executable, "-I", "-S", str(_LEASH), leash),
                 *(str(program), *arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,

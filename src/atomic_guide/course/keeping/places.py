@@ -160,6 +160,7 @@ DIRECTORY: tuple[Place, ...] = (
         ),
         "nobody",
     ),
+    Place("standbys", (), (), ("name", "shard", "port", "state", "changed_at"), "nobody"),
     Place("schema_floor", (), (), ("id", "revision"), "nobody"),
     Place("queue_controls", (), (), ("queue", "paused_at", "tokens", "filled_at"), "nobody"),
     # A code's payload is the session that it begins: tenant, user, name, role.

@@ -9,11 +9,13 @@ shards moves a fifth of them, where `hash % n` moves four fifths.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 import xxhash
+
+from atomic_guide.errors import DataUnavailable
 
 BUCKETS = 4096
 """Buckets in a residency zone; enough for 400 shards of ten buckets each, few enough to hold in memory."""
@@ -72,3 +74,17 @@ def assign(shards: list[str], buckets: int = BUCKETS) -> list[str]:
         message = "a zone needs at least one shard"
         raise ValueError(message)
     return [shards[bucket * len(shards) // buckets] for bucket in range(buckets)]
+
+
+def owners(rows: Iterable[tuple[str, str, int]]) -> dict[str, list[tuple[str, int]]]:
+    """The map by zone, from (zone, shard, epoch) by bucket. Raises `DataUnavailable` for half a map."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for zone, shard, epoch in rows:
+        found.setdefault(zone, []).append((shard, epoch))
+    for zone, buckets in found.items():
+        if len(buckets) != BUCKETS:
+            raise DataUnavailable(
+                f"the bucket map of zone {zone} holds {len(buckets)} of {BUCKETS} buckets;"
+                " put back a backup of the directory database"
+            )
+    return found

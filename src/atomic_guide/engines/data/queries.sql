@@ -75,6 +75,19 @@ INSERT INTO map_changes (id, number) VALUES (1, 1)
 ON CONFLICT (id) DO UPDATE SET number = map_changes.number + 1
 RETURNING number
 
+-- name: read_standbys
+-- purpose: The replicas that the server started itself.
+SELECT name, shard, port, state, changed_at FROM standbys ORDER BY name
+
+-- name: put_standby
+-- purpose: A replica of the server's own is in another state.
+INSERT INTO standbys (name, shard, port, state, changed_at) VALUES (:name, :shard, :port, :state, :now)
+ON CONFLICT (name) DO UPDATE SET port = excluded.port, state = excluded.state, changed_at = excluded.changed_at
+
+-- name: drop_standby
+-- purpose: A replica of the server's own is gone.
+DELETE FROM standbys WHERE name = :name
+
 -- name: read_bookmark_keys
 -- purpose: The keys that bookmarks are signed with, the newest last.
 SELECT name, value, created_at AS since FROM secrets WHERE name LIKE 'bookmark:%' ORDER BY created_at, name

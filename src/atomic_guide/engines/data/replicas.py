@@ -17,7 +17,7 @@ import contextvars
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
@@ -25,6 +25,7 @@ import structlog
 
 from atomic_guide import errors
 from atomic_guide.engines.data.bookmark import PRIMARY, Position
+from atomic_guide.engines.data.database import Row
 from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.replica import Call, ReadSettings, Replica, Report
 from atomic_guide.engines.data.session import View
@@ -47,6 +48,9 @@ _NOISE_SECONDS = 0.001
 _CONFLICT = "40001"
 """The SQLSTATE with which a replica ends a statement that stands in the way of what it replays."""
 
+_PARTING_LOOKS = 50
+"""Tenths of a second that reads on a replica that leaves may still take; they go elsewhere when it is closed."""
+
 _OWN = {"first", "written", "unknown"}
 """Reasons that lie in the session itself; such reads are the primary's own, not taken over from a replica."""
 
@@ -65,11 +69,20 @@ class ReplicaSet:
     """
 
     def __init__(
-        self, name: str, primary: Server, replicas: Sequence[Replica], settings: ReadSettings, region: str
+        self,
+        name: str,
+        primary: Server,
+        replicas: Sequence[Replica],
+        settings: ReadSettings,
+        region: str,
+        beside: Callable[[str, int], Replica] | None = None,
     ) -> None:
+        """`beside(name, port)` is a replica on the primary's own machine that was started while this runs."""
         self.name = name
         self.primary = primary
         self.replicas = list(replicas)
+        self.declared = len(self.replicas)
+        """How many of them the settings name; the others were started beside the primary."""
         self.reads: Counter[Reads] = Counter()
         self.timeline = 0
         """The newest that a server of the shard has told of."""
@@ -77,6 +90,9 @@ class ReplicaSet:
         self._region = region
         self._places = asyncio.Semaphore(settings.fallback_reads)
         self._waiting = 0
+        self._beside = beside
+        self._ports: dict[str, int] = {}
+        self._parting: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
 
@@ -134,11 +150,29 @@ class ReplicaSet:
                 self._watching(), name=f"replicas {self.name}", context=contextvars.Context()
             )
 
+    def follow(self, standbys: Sequence[Row]) -> None:
+        """Have the replicas that the settings name and the standbys that serve; new ones are probed first."""
+        if self._beside is None:
+            return
+        serving = [row for row in standbys if row["shard"] == self.name and row["state"] == "serving"]
+        ports: dict[str, int] = {row["name"]: row["port"] for row in serving}
+        for replica in self.replicas[self.declared :]:
+            # One that started again may have had to take another port.
+            if ports.get(replica.name) != self._ports[replica.name]:
+                self.replicas.remove(replica)
+                task = asyncio.create_task(_closed(replica))
+                self._parting.add(task)
+                task.add_done_callback(self._parting.discard)
+        known = {replica.name for replica in self.replicas}
+        self.replicas += [self._beside(name, port) for name, port in ports.items() if name not in known]
+        self._ports = ports
+
     async def probe(self) -> None:
         """Ask every server once and draw the conclusions."""
         began = time.monotonic()
+        replicas = list(self.replicas)
         primary = await self.primary.asked()
-        standings = await asyncio.gather(*(replica.asked() for replica in self.replicas))
+        standings = await asyncio.gather(*(replica.asked() for replica in replicas))
         for standing in (primary, *standings):
             if standing is not None:
                 self.timeline = max(self.timeline, standing.position.timeline)
@@ -148,7 +182,7 @@ class ReplicaSet:
         elif primary is not None:
             _log.warning("the primary is on an old timeline; it is looked for again", shard=self.name)
             self.primary.forget()
-        for replica, standing in zip(self.replicas, standings, strict=True):
+        for replica, standing in zip(replicas, standings, strict=True):
             replica.judge(standing, place, self.timeline, self._settings.max_lag_seconds)
         self._looked.set()
 
@@ -167,6 +201,7 @@ class ReplicaSet:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
+        await asyncio.gather(*self._parting, return_exceptions=True)
         for server in (self.primary, *self.replicas):
             await server.close()
 
@@ -267,6 +302,15 @@ class ReplicaSet:
 
     def _is_newest(self, standing: Standing) -> bool:
         return not standing.recovering and standing.position.timeline >= self.timeline
+
+
+async def _closed(replica: Replica) -> None:
+    """Let the reads under way on a replica that leaves come to their end, for a while, and close it."""
+    for _ in range(_PARTING_LOOKS):
+        if not replica.busy:
+            break
+        await asyncio.sleep(0.1)
+    await replica.close()
 
 
 def _least_busy(replicas: list[Replica]) -> Replica:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import msgspec
@@ -99,8 +100,20 @@ def open_shard(shard: ShardSettings, settings: DataSettings) -> Shard:
         Replica(name, place.region, _connecting(name, place.url, settings, read_only=True), reads)
         for name, place in ((f"{shard.name}-replica-{number}", place) for number, place in enumerate(shard.replicas, 1))
     ]
-    known = ReplicaSet(shard.name, primary, replicas, reads, settings.region)
+
+    def beside(name: str, port: int) -> Replica:
+        url = at_port(shard.url, port)
+        return Replica(name, shard.region, _connecting(name, url, settings, read_only=True), reads)
+
+    known = ReplicaSet(shard.name, primary, replicas, reads, settings.region, beside)
     return Shard(shard.name, primary.engine, shard.zone, shard.weight, known)
+
+
+def at_port(address: str, port: int) -> str:
+    """The address of a server on this computer that holds a copy of the database at `address`."""
+    parts = urlsplit(address)
+    login = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}" if login else f"127.0.0.1:{port}"))
 
 
 def _connecting(name: str, address: str, settings: DataSettings, *, read_only: bool) -> Connect:

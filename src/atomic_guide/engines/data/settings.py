@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -98,6 +99,27 @@ class ShardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replicas: tuple[ReplicaSettings, ...] = ()
 
 
+class StandbySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Replicas that the server starts itself beside primaries on its own computer."""
+
+    programs: Annotated[
+        str | None,
+        setting(
+            "The folder with pg_basebackup and postgres in the primary's version, such as /usr/lib/postgresql/17/bin;"
+            " none: replicas are only what databases.servers names.",
+            "path",
+        ),
+    ] = None
+    folder: Annotated[
+        str | None,
+        setting("Where their data lies; none: `standbys` in the data directory.", "path"),
+    ] = None
+    account: Annotated[
+        str | None,
+        setting("The account that runs them where the server runs as root, which PostgreSQL refuses.", "account"),
+    ] = None
+
+
 class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where courses are kept."""
 
@@ -140,6 +162,7 @@ class DataSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         setting("Where this process stands; replicas of the same region are asked first.", "region"),
     ] = ""
     reads: ReadSettings = ReadSettings()
+    standbys: StandbySettings = StandbySettings()
     sqlite: SqliteSettings = SqliteSettings()
     postgresql: PostgresSettings = PostgresSettings()
 
@@ -158,3 +181,9 @@ def check_servers(settings: DataSettings) -> None:
     urls = [settings.directory, *(server.url for server in settings.servers)]
     if len(set(urls)) < len(urls):
         raise ConfigurationError("setting databases.servers: two databases have one address; give each its own")
+
+
+def is_beside(address: str) -> bool:
+    """Whether a primary is one server on this computer, by TCP."""
+    parts = urlsplit(address)
+    return "," not in parts.netloc and parts.hostname in {"localhost", "127.0.0.1", "::1"}

@@ -21,7 +21,7 @@ from atomic_guide import errors
 from atomic_guide.engines.data.bookmark import EVERYWHERE, Seal
 from atomic_guide.engines.data.database import Engine, Params, Row, Target, Transaction, Work
 from atomic_guide.engines.data.ownership import QUERIES, Fence, fenced, over_all
-from atomic_guide.engines.data.placement import BUCKETS, CourseKey, Map, assign, zone_of
+from atomic_guide.engines.data.placement import CourseKey, Map, assign, owners, zone_of
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.replicas import ReplicaSet
 from atomic_guide.engines.data.session import FIRST_PRIMARY, Session, opened
@@ -241,24 +241,19 @@ class Shards:
         registered = {row["name"] for row in await self.directory.read(QUERIES["read_shards"])}
         overrides = await self.directory.read(QUERIES["read_overrides"])
         zones = await self.directory.read(QUERIES["read_zones"])
+        standbys = await self.directory.read(QUERIES["read_standbys"])
         for name in registered:
             # One that was added elsewhere: its jobs and housekeeping are everybody's, though no course led here yet.
             self._opened(name)
         for name in self._registered - registered:
             self._part_with(name)
         self._registered = registered
-        buckets: dict[str, list[tuple[str, int]]] = {}
-        for row in rows:
-            buckets.setdefault(row["zone"], []).append((row["shard"], row["epoch"]))
-        for zone, owners in buckets.items():
-            if len(owners) != BUCKETS:
-                raise errors.DataUnavailable(
-                    f"the bucket map of zone {zone} holds {len(owners)} of {BUCKETS} buckets;"
-                    " put back a backup of the directory database"
-                )
+        for shard in self._shards.values():
+            if shard.replicas is not None:
+                shard.replicas.follow(standbys)
         self._map = Map(
             change["number"] if change else 0,
-            buckets,
+            owners((row["zone"], row["shard"], row["epoch"]) for row in rows),
             {(row["tenant"], row["course"]): (row["shard"], row["epoch"]) for row in overrides},
             {row["tenant"]: row["zone"] for row in zones},
         )

@@ -106,6 +106,18 @@ Table(
 )
 
 Table(
+    "standbys",
+    directory_metadata,
+    # Replicas that the server itself started beside a primary on its own machine.
+    Column("name", Text, primary_key=True),
+    Column("shard", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    # copying, serving or leaving
+    Column("state", Text, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
+
+Table(
     "schema_floor",
     directory_metadata,
     # One row: the oldest revision whose programs may use this database; a contracting revision raises it.

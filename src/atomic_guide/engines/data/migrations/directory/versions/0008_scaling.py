@@ -13,6 +13,15 @@ down_revision = "0007"
 def upgrade() -> None:
     """Add the tables of scaling."""
     op.create_table(
+        "standbys",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("shard", sa.Text(), nullable=False),
+        sa.Column("port", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "scaling_reports",
         sa.Column("process", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
