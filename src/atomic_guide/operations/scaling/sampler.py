@@ -69,7 +69,8 @@ class Sampler:
         if why := await self._stored(at, samples):
             missing[RECORD] = why
         self._tell(missing)
-        self.last = Seen(at, values_of(samples), missing)
+        counted = {sample.key: sample.histogram for sample in samples if sample.histogram is not None}
+        self.last = Seen(at, values_of(samples), missing, counted)
         return self.last
 
     async def _measured(self, at: float) -> list[list[Sample] | str]:

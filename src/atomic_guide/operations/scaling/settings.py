@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -30,7 +31,10 @@ class FleetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "mode",
         ),
     ] = "auto"
-    min: Annotated[int, setting("Fewest units by day.", "units", ge=0, le=10_000)] = 1
+    min: Annotated[
+        int, setting("Fewest units by day; the first process of a server is one of web and of workers.", "units", ge=0,
+                     le=10_000)
+    ] = 1  # fmt: skip
     max: Annotated[int, setting("Most units, whatever asks for more.", "units", ge=0, le=10_000)] = 4
     quiet_share: Annotated[
         float, setting("What of the fewest, and of a daily peak, is kept in quiet hours.", "share", ge=0, le=1)
@@ -67,6 +71,11 @@ class FleetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit_price: Annotated[
         float, setting("What a unit costs in an hour, in the currency of the budget.", "money/h", ge=0)
     ] = 0.0
+
+    @property
+    def floor(self) -> int:
+        """Fewest units in quiet hours: never fewer."""
+        return math.ceil(self.min * self.quiet_share)
 
 
 class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,7 +156,7 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web: FleetSettings = FleetSettings(mode="shadow", min=1, max=4)
     """Shadow: to take a web process away moves the sockets in it, and its processes are what people look at; what it
     would have done is judged, and an operator who has seen that switches it on."""
-    workers: FleetSettings = FleetSettings(mode="auto", min=0, max=4, start_delay_seconds=30.0)
+    workers: FleetSettings = FleetSettings(mode="auto", min=1, max=4, start_delay_seconds=30.0)
     """Auto: a worker comes in seconds, what it takes away is handed back, and jobs wait without it."""
     replicas: FleetSettings = FleetSettings(
         mode="approve", min=0, max=2, start_delay_seconds=300.0, down_window_seconds=3600.0,

@@ -11,6 +11,10 @@ from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 
 _HOUR = 3600.0
+
+_MOST_WANTED = 240
+"""Changes of what is wanted that are kept: more than one in 15 s for an hour are none that a window could hold."""
+
 _DAY_HOURS = 24
 
 
@@ -23,8 +27,7 @@ class Cut(NamedTuple):
 
 def fewest(fleet: Fleet, settings: FleetSettings, *, quiet: bool) -> int:
     """The fewest units now: half of them in quiet hours as shipped, never fewer than the target allows."""
-    least = math.ceil(settings.min * settings.quiet_share) if quiet else settings.min
-    return max(least, fleet.least)
+    return max(settings.floor if quiet else settings.min, fleet.least)
 
 
 def within(wanted: int, least: int, most: int, money: int | None) -> Cut:
@@ -57,14 +60,17 @@ def stepped(wanted: int, standing: int, settings: FleetSettings) -> Cut:
 def steadied(wanted: int, standing: int, state: FleetState, at: float, settings: FleetSettings) -> Cut:
     """A wish that has lasted: the least of the window upwards, the most of the window downwards."""
     length = max(settings.up_window_seconds, settings.down_window_seconds)
-    state.wanted = [(time, units) for time, units in state.wanted if time > at - length][-_MOST_WANTED:]
-    state.wanted.append((at, wanted))
+    if not state.wanted or state.wanted[-1][1] != wanted:
+        state.wanted.append((at, wanted))
+    old = sum(1 for time, _ in state.wanted if time <= at - length)
+    # The one before the windows began is kept: it was wanted until the next.
+    del state.wanted[: max(old - 1, len(state.wanted) - _MOST_WANTED, 0)]
     if wanted > standing:
-        lasting = min(units for time, units in state.wanted if time >= at - settings.up_window_seconds)
+        lasting = min(_wanted_since(state, at - settings.up_window_seconds))
         if lasting < wanted:
             return Cut(max(lasting, standing), (f"more has not been wanted for {settings.up_window_seconds:g} s yet",))
     if wanted < standing:
-        lasting = max(units for time, units in state.wanted if time >= at - settings.down_window_seconds)
+        lasting = max(_wanted_since(state, at - settings.down_window_seconds))
         if lasting > wanted:
             return Cut(
                 min(lasting, standing), (f"{lasting} units were wanted in the last {settings.down_window_seconds:g} s",)
@@ -72,8 +78,11 @@ def steadied(wanted: int, standing: int, state: FleetState, at: float, settings:
     return Cut(wanted)
 
 
-_MOST_WANTED = 6000
-"""Ticks of a window that are kept: a day of 15 s."""
+def _wanted_since(state: FleetState, since: float) -> list[int]:
+    """What was wanted at some time since a moment."""
+    ends = [time for time, _ in state.wanted[1:]]
+    later = [units for (_, units), end in zip(state.wanted, ends, strict=False) if end > since]
+    return [*later, state.wanted[-1][1]]
 
 
 def cooling(wanted: int, standing: int, state: FleetState, at: float, settings: FleetSettings) -> str:

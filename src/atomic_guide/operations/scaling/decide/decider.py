@@ -22,10 +22,10 @@ from atomic_guide.operations.scaling.decide.shipped import rules_in_force
 from atomic_guide.operations.scaling.decide.standing import standing
 from atomic_guide.operations.scaling.decide.tracking import TRACKED, policy_of, track
 from atomic_guide.operations.scaling.decide.weigh import Weighed, weigh
-from atomic_guide.operations.scaling.decide.windows import Quantile
 from atomic_guide.operations.scaling.decide.wish import Heard, Wish
 from atomic_guide.operations.scaling.decide.wording import decision, held
 from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.histogram import Histogram
 from atomic_guide.operations.scaling.model import Decision, Mode, Seen
 from atomic_guide.operations.scaling.policies.tuned import Night
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
@@ -51,20 +51,30 @@ class _Now(NamedTuple):
     state: FleetState
 
 
-class Decider:
-    """Decides for all fleets. `quantile` reads counted durations (histogram.py)."""
+class Outside(NamedTuple):
+    """What others say of the fleets: modes that operators have set beside the settings', acts that are carried out."""
 
-    def __init__(self, settings: ScalingSettings, quantile: Quantile) -> None:
+    modes: Mapping[str, Mode] = {}
+    under_way: Mapping[str, Decision] = {}
+
+
+NOTHING = Outside()
+
+
+class Decider:
+    """Decides for all fleets by the settings."""
+
+    def __init__(self, settings: ScalingSettings) -> None:
         self._settings = settings
-        self._rules = Rules(rules_in_force(settings.rules), settings.tick_seconds, quantile)
+        self._rules = Rules(rules_in_force(settings.rules), settings.tick_seconds, quantile_of)
 
     def decide(
-        self, seen: Seen, fleets: Mapping[str, Fleet], memory: Memory, modes: Mapping[str, Mode] | None = None
+        self, seen: Seen, fleets: Mapping[str, Fleet], memory: Memory, outside: Outside = NOTHING
     ) -> list[Decision]:
         """At most one decision for each fleet, and what is remembered of the tick in `memory`.
 
-        `modes` are those that operators have set beside the settings'. A fleet that cannot be looked at is not in
-        `fleets`, and nothing is decided for it. A second call for the same tick decides nothing.
+        A fleet that cannot be looked at is not in `fleets`, and nothing is decided for it; nor for one on which an act
+        is carried out. A second call for the same tick decides nothing.
         """
         seen = cleaned(seen)
         missed = self._advance(seen.at, fleets, memory)
@@ -74,10 +84,11 @@ class Decider:
         read = list(self._rules.read(seen, memory.state))
         found = []
         for name, fleet in fleets.items():
-            mode = (modes or {}).get(name, self._settings.fleet(name).mode)
+            mode = outside.modes.get(name, self._settings.fleet(name).mode)
+            _carried(memory.state.fleet(name), outside.under_way.get(name))
             if mode != "off":
                 made = self._fleet(self._now(name, mode, fleet, memory), seen, fleets, (read, missed), memory)
-                found.extend([made] if made is not None else [])
+                found += [made] if made is not None and name not in outside.under_way else []
         return found
 
     def study(self, fleets: Mapping[str, Fleet], memory: Memory) -> dict[str, Night]:
@@ -125,7 +136,8 @@ class Decider:
         if cut.units == now.stands:
             planned = ahead.coming(memory.state.outlooks.get(now.name), now.at, now.fleet)
             return held(now, weighed, cut, loss, planned)
-        if now.state.asked is not None and not _more(now.state.asked, cut.units):
+        asked = now.state.asked
+        if asked is not None and (asked.carried or not _more(asked, cut.units)):
             return None
         made = decision(now, weighed, cut)
         _remember(now, made)
@@ -194,6 +206,20 @@ def _cooled(wish: Wish, now: _Now) -> Wish:
         return wish
     left = now.state.changed_at + now.own.up_cool_down_seconds + now.own.start_delay_seconds - now.at
     return wish._replace(refused=f"the last change has {left:.0f} s more to show its effect") if left > 0 else wish
+
+
+def quantile_of(counts: Mapping[int, int], share: float) -> float | None:
+    """The quantile of counted durations."""
+    return Histogram(counts).quantile(share)
+
+
+def _carried(state: FleetState, act: Decision | None) -> None:
+    """An act that is carried out, be it one that another process has decided, or that has just ended."""
+    if act is None:
+        if state.asked is not None and state.asked.carried:
+            state.asked = None
+    elif state.asked is None or state.asked.id != act.id or not state.asked.carried:
+        state.asked = Asked(act.id, act.at, act.before, act.after, carried=True)
 
 
 def _refused(now: _Now, units: int) -> str:

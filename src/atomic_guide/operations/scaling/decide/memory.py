@@ -29,6 +29,8 @@ class Asked(msgspec.Struct, frozen=True):
     at: float
     before: int
     after: int
+    carried: bool = False
+    """Whether it is known to be carried out, and so nothing else is asked for meanwhile."""
 
 
 class FleetState(msgspec.Struct):
@@ -106,7 +108,7 @@ class Memory:
             fleet.refused_why = f"{event.decision.action} to {event.decision.after} {event.state}" + (
                 f": {event.error}" if event.error else ""
             )
-            fleet.asked = None
+            fleet.asked, fleet.counted = None, None
         elif event.state == "done":
             fleet.failures = 0
             fleet.asked = None if mine else fleet.asked

@@ -9,8 +9,8 @@ import msgspec
 Quantile = Callable[[Mapping[int, int], float], float | None]
 """The quantile of counted durations in seconds, None of none."""
 
-_MOST = 240
-"""Points of a window: of a longer one, several ticks share a point."""
+_MOST = 60
+"""Points of a window, a tick each up to a quarter of an hour; of a longer one, several ticks share a point."""
 
 _COVERED = 0.8
 """The share of a window's points that must be there for it to say anything."""

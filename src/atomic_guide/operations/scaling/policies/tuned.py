@@ -186,15 +186,19 @@ class Tuned:
             points.append(Point(price, best, *values))
         return points
 
+    def has(self, number: int) -> bool:
+        """Whether there is a candidate of that number."""
+        return 0 <= number < len(self.grid.margin)
+
     def pin(self, number: int | None, fleet: Fleet) -> None:
         """Run under one candidate whatever the nights find, or with None under the best again.
 
         Raises `Invalid` for a number that no candidate has.
         """
-        if number is not None and not 0 <= number < len(self.grid.margin):
+        if number is not None and not self.has(number):
             raise Invalid(f"there is no candidate {number}; they have the numbers 0 to {len(self.grid.margin) - 1}")
         self.pinned = number
-        self._choose(self._best() if self._nights else self.chosen, fleet)
+        self._choose(self._best() if self._nights or number is not None else self.chosen, fleet)
 
     def constants(self) -> dict[str, float]:
         """The constants of the candidate that is used, by their names (candidates.py)."""
@@ -287,7 +291,8 @@ class Tuned:
         if number != self.chosen:
             self.chosen = number
             self._read_chosen()
-            self._look_back(np.array(self._demand[-self._pace.long - self._pace.day :]), fleet)
+            if len(self._demand) > 1:
+                self._look_back(np.array(self._demand[-self._pace.long - self._pace.day :]), fleet)
 
     def _worth(self, columns: tuple[Series, Series, Series, Series], prices: Prices) -> Series:
         ratio, minutes, events, flaps = columns
