@@ -4,7 +4,7 @@ memory, and members that believe what they are told."""
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from atomic_guide.clock import Clock
@@ -15,7 +15,7 @@ from atomic_guide.engines.rooms.record import Changes, Deletion, Standing
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.engines.rooms.socket import Socket
-from tests.virtual import VirtualClock
+from tests.virtual import VirtualClock, VirtualLoop
 
 KEY = CourseKey.of("tenant", "course")
 TEACHERS = ("teacher",)
@@ -294,3 +294,39 @@ class Member(asyncio.Transport):
         """What has been read before is read again, over HTTP."""
         assert self._database is not None
         self.seen = {seq: self._database.deleted[seq - 1] for seq in self.seen}
+
+
+class Site:
+    """Some processes and what is between them."""
+
+    def __init__(self, settings: RoomSettings) -> None:
+        self.settings = settings
+        self.net = Net(random.Random(1))
+        self.database = Database(VirtualClock(asyncio.get_running_loop()))
+
+    def process(self) -> Process:
+        return Process(self.net, self.database, self.settings)
+
+    async def members(self, process: Process, names: list[str]) -> list[Member]:
+        made = [Member(name) for name in names]
+        await asyncio.gather(*(member.join(process) for member in made))
+        return made
+
+
+def play(scene: Callable[[Site], Coroutine[Any, Any, None]], settings: RoomSettings) -> None:
+    """Run a scene in virtual time and end what it began."""
+    loop = VirtualLoop()
+
+    async def whole() -> None:
+        try:
+            await scene(Site(settings))
+        finally:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    try:
+        loop.run_until_complete(whole())
+    finally:
+        loop.close()

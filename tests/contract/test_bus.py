@@ -12,7 +12,7 @@ from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.bus import Bus, LocalBus, NatsBus, Notice, decode, encode, subject
-from atomic_guide.engines.rooms.presence import Person
+from atomic_guide.engines.rooms.presence import Here, Person
 
 SECONDS = 10
 
@@ -130,7 +130,7 @@ async def test_a_cut_is_told_drops_what_is_published_and_heals_by_itself(ends: E
 
 
 def test_a_notice_travels_whole() -> None:
-    notice = Notice("origin", "message", 7, "user", b"\x81\x00", [Person("a", "Ä", "learner")])
+    notice = Notice("origin", "message", 7, "user", b"\x81\x00", [Here(Person("a", "Ä", "learner"), (7, 9))])
     assert decode(encode(notice)) == notice
 
 

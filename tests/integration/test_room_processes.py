@@ -11,12 +11,13 @@ from typing import Any
 import httpx
 import pytest
 from websockets.asyncio.client import connect
+from websockets.protocol import State
 
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.bus import Notice, encode
-from atomic_guide.engines.rooms.presence import Person
+from atomic_guide.engines.rooms.presence import Here, Person
 from atomic_guide.engines.rooms.settings import RoomSettings
 from tests.integration.chat_server import Course, key, running
 from tests.integration.members import SECONDS, Member, caller, member
@@ -155,7 +156,7 @@ async def test_people_of_a_dead_process_leave(tmp_path: Path, nats: NatsServer) 
         await ghost.open()
         room = next(iter(one.chat.rooms._rooms.values()))
         ghost.publish(
-            room.subject, encode(Notice("ghost", "here", people=[Person("dead", "Dead", "learner")], revision=1))
+            room.subject, encode(Notice("ghost", "here", people=[Here(Person("dead", "Dead", "learner"))], revision=1))
         )
         assert (await ada.next("joined"))["data"]["count"] == 2
         assert (await ada.next("left"))["data"] == {"id": "dead", "name": "Dead", "role": "learner", "count": 1}
@@ -231,3 +232,42 @@ async def test_one_room_over_the_processes_of_one_server(tmp_path: Path) -> None
                 assert (await each.next("bye"))["data"]["reason"] == "restart"
                 assert await each.closed() == 1012
         assert await asyncio.to_thread(server.process.wait, 30) == 0
+
+
+async def test_a_person_has_five_sockets_over_the_processes_of_one_server(tmp_path: Path) -> None:
+    """Whether they come one after another or at once, to whichever process."""
+    with running_server(tmp_path / "data", PROCESSES_WEB="3") as server:
+        async with AsyncExitStack() as stack:
+            patient, hasty = [
+                await stack.enter_async_context(await asyncio.to_thread(entered, server, user))
+                for user in ("ada", "ben")
+            ]
+
+            async def tab(client: httpx.AsyncClient) -> Member:
+                ticket = (await client.post("/api/chat/ticket")).json()["ticket"]
+                url = f"{server.url.replace('http', 'ws')}/api/chat/ws?ticket={ticket}"
+                return Member(await stack.enter_async_context(connect(url, compression=None, max_queue=None)))
+
+            slowly = []
+            for _ in range(9):
+                slowly.append(await tab(patient))
+                await asyncio.sleep(0.2)
+            at_once = await asyncio.gather(*(tab(hasty) for _ in range(11)))
+            refused = [*slowly[5:], *await settled(at_once, 5)]
+            for one in refused:
+                assert (await one.next("bye"))["data"]["reason"] == "tabs"
+                assert await one.closed() == 1013
+            assert all(one.socket.state is State.OPEN for one in slowly[:5])
+            assert len(refused) == 4 + 6
+            # A place that is given up is free again, wherever the next one comes in.
+            await slowly[0].socket.close()
+            await asyncio.sleep(0.5)
+            assert (await (await tab(patient)).next())["type"] == "welcome"
+
+
+async def settled(tabs: list[Member], places: int) -> list[Member]:
+    """Those that were closed, once so many are left."""
+    async with asyncio.timeout(SECONDS):
+        while sum(one.socket.state is State.OPEN for one in tabs) > places:  # noqa: ASYNC110 - any of them may be told
+            await asyncio.sleep(0.05)
+    return [one for one in tabs if one.socket.state is not State.OPEN]

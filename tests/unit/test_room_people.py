@@ -1,16 +1,17 @@
 """The people of a room over several processes, in virtual time."""
 
 import asyncio
-import random
-from collections.abc import Callable, Coroutine
-from typing import Any
+import functools
 
 from atomic_guide.engines.rooms import bus
 from atomic_guide.engines.rooms.settings import PEOPLE_LIMIT, TYPING_LIMIT, RoomSettings
-from tests.rooms_apart import KEY, Database, Member, Net, Process
-from tests.virtual import VirtualClock, VirtualLoop
+from tests.rooms_apart import KEY, Site, play
+from tests.virtual import VirtualClock
 
 LIMITS = RoomSettings(person_sockets=100, named_people=10, linger_seconds=2, close_seconds=0.1, silence_seconds=3600)
+
+
+played = functools.partial(play, settings=LIMITS)
 
 
 class Ahead(VirtualClock):
@@ -18,42 +19,6 @@ class Ahead(VirtualClock):
 
     def monotonic(self) -> float:
         return super().monotonic() + 30
-
-
-class Site:
-    """Some processes and what is between them."""
-
-    def __init__(self, settings: RoomSettings = LIMITS) -> None:
-        self.settings = settings
-        self.net = Net(random.Random(1))
-        self.database = Database(VirtualClock(asyncio.get_running_loop()))
-
-    def process(self) -> Process:
-        return Process(self.net, self.database, self.settings)
-
-    async def members(self, process: Process, names: list[str]) -> list[Member]:
-        made = [Member(name) for name in names]
-        await asyncio.gather(*(member.join(process) for member in made))
-        return made
-
-
-def played(scene: Callable[[Site], Coroutine[Any, Any, None]], settings: RoomSettings = LIMITS) -> None:
-    """Run a scene in virtual time and end what it began."""
-    loop = VirtualLoop()
-
-    async def play() -> None:
-        try:
-            await scene(Site(settings))
-        finally:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    try:
-        loop.run_until_complete(play())
-    finally:
-        loop.close()
 
 
 def test_after_a_crash_its_people_have_left_within_five_seconds() -> None:
@@ -184,7 +149,7 @@ def test_a_list_of_thousands_comes_in_parts_that_nats_takes() -> None:
         assert ada.count == 3 * PEOPLE_LIMIT + 8
         assert largest < 1 << 20
 
-    played(scene, RoomSettings(room_sockets=5000, named_people=10, silence_seconds=3600))
+    play(scene, RoomSettings(room_sockets=5000, named_people=10, silence_seconds=3600))
 
 
 def test_who_left_unheard_is_noticed_although_the_room_is_closed_there() -> None:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from atomic_guide.engines.nats.connection import Connection, Subscription
-from atomic_guide.engines.rooms.presence import Person
+from atomic_guide.engines.rooms.presence import Here
 from atomic_guide.engines.rooms.settings import PEOPLE_LIMIT
 
 Kind = Literal["message", "stored", "changed", "announce", "typing", "moved", "here", "who"]
@@ -44,7 +44,8 @@ class RoomKey(Protocol):
 class Notice(msgspec.Struct, array_like=True):
     """What one process tells the others about a room.
 
-    `moved`: `people` have come and `gone` have left, which leads from the revision `previous` to `revision`.
+    `moved`: `people` have come, or their sockets have changed, and `gone` have left, which leads from the revision
+    `previous` to `revision`.
     `here`: at `revision` exactly these are there; part number `part` of `parts`. `who` asks for that, of the process
     `user` or of all. Otherwise `user` is whom it is about or for.
     """
@@ -54,7 +55,7 @@ class Notice(msgspec.Struct, array_like=True):
     seq: int = 0
     user: str | None = None
     frame: bytes = b""
-    people: list[Person] = msgspec.field(default_factory=list)
+    people: list[Here] = msgspec.field(default_factory=list)
     gone: list[str] = msgspec.field(default_factory=list)
     revision: int = 0
     previous: int = 0
@@ -102,7 +103,7 @@ def decode_beat(payload: bytes) -> Beat:
     return _beats.decode(payload)
 
 
-def listed(origin: str, revision: int, people: list[Person]) -> Iterator[Notice]:
+def listed(origin: str, revision: int, people: list[Here]) -> Iterator[Notice]:
     """The notices that together say who is there."""
     starts = range(0, max(len(people), 1), PEOPLE_LIMIT)
     for part, start in enumerate(starts):

@@ -12,6 +12,7 @@ everywhere a few beats later.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import Callable, Iterable, Sized
 from typing import TYPE_CHECKING, Protocol
@@ -31,6 +32,10 @@ _log = structlog.get_logger(__name__)
 
 SILENCE = 3.25
 """Beats after which a silent process is dead: two may be lost, and people leave within five seconds of a crash."""
+
+_CURRENT = 4
+"""Beats after which lists that were missed have been asked for and told: two show a difference, one asks, one answers.
+A process that has died meanwhile is given up by then, too."""
 
 _TIMES_TOLD = 3
 _IN_TURN = 300
@@ -119,6 +124,7 @@ class Peers:
         self._listens_since: float | None = None
         self._echoed_at = 0.0
         self._heard = bus.connected
+        self._heard_since = -math.inf
         self._open = True
         self._ending = False
         self._shut_until = 0.0
@@ -131,6 +137,11 @@ class Peers:
         if not self._bus.connected:
             return False
         return self._ticked_at is None or self._clock.monotonic() - self._echoed_at < SILENCE * self._seconds
+
+    @property
+    def informed(self) -> bool:
+        """Whether it has been so for long enough that what is known of the others' people is current."""
+        return self.hearing and self._clock.monotonic() - self._heard_since >= _CURRENT * self._seconds
 
     @property
     def alive(self) -> int:
@@ -219,6 +230,7 @@ class Peers:
         hearing = self.hearing
         if hearing != self._heard:
             self._heard = hearing
+            self._heard_since = now
             if hearing:
                 # Those who live have had no chance to be heard, either.
                 self._asks = True
@@ -331,4 +343,6 @@ class Peers:
         peer.beat, peer.heard_at = beat, now
         if beat.leaves is not None:
             peer.leaves_at = now + beat.leaves
+            for room in self._hall.all_rooms():
+                room.people.presence.disconnect(beat.origin)
         return True

@@ -46,14 +46,12 @@ class People:
 
     __slots__ = (
         "_asked",
-        "_came",
         "_clock",
         "_count_due",
         "_counted",
         "_counted_at",
         "_doubtful",
         "_flush",
-        "_gone",
         "_leaving",
         "_list_due",
         "_mentioned",
@@ -66,6 +64,8 @@ class People:
         "_show",
         "_typed",
         "_typing",
+        "_untold",
+        "doubled",
         "presence",
         "revision",
         "staying",
@@ -91,9 +91,10 @@ class People:
         self._revisions = revisions
         self._publish = publish
         self._show = show
+        self.doubled: set[str] = set()
+        """Those of this process's people of whose sockets another process has told something since it was emptied."""
         self._moves: list[tuple[str, Person]] = []
-        self._came: dict[str, Person] = {}
-        self._gone: dict[str, Person] = {}
+        self._untold: set[str] = set()
         self._typing: list[Late] = []
         self._typed: dict[str, float] = {}
         self._asked: dict[str, float] = {}
@@ -120,19 +121,22 @@ class People:
 
     # --- this process's people
 
-    def enter(self, person: Person) -> None:
-        """One more socket of a person."""
-        known = person.id in self.presence.seats
-        if self.presence.enter(person):
+    def enter(self, person: Person) -> int:
+        """One more socket of a person; its moment, by which `leave` knows it."""
+        seat = self.presence.seats.get(person.id)
+        since = int(self._clock.now() * 1e6)
+        if seat is not None and seat.since:
+            since = max(since, seat.since[-1] + 1)
+        if self.presence.enter(person, since):
             self._moved("joined", person)
-        if not known and self._gone.pop(person.id, None) is None:
-            self._came[person.id] = person
-            self._soon()
+        self._changed(person.id)
+        return since
 
-    def leave(self, user: str) -> None:
+    def leave(self, user: str, since: int) -> None:
         """One socket less; the person leaves a moment later."""
         delay = self._settings.leave_seconds
-        self.presence.leave(user, self._clock.monotonic() + delay)
+        self.presence.leave(user, since, self._clock.monotonic() + delay)
+        self._changed(user)
         if self._leaving is None and not self.staying:
             self._leaving = asyncio.get_running_loop().call_later(delay, self._see_off)
 
@@ -164,6 +168,7 @@ class People:
             steps = (notice.previous, notice.revision)
             heard = self.presence.hear_change(notice.origin, steps, notice.people, notice.gone)
             self._heard(heard)
+            self._suspect(notice)
             if not heard.whole:
                 self._ask_soon(notice.origin)
         elif notice.kind == "here":
@@ -228,8 +233,13 @@ class People:
         parts[notice.part] = notice
         if len(parts) == notice.parts:
             del self._parts[notice.origin]
-            people = [person for part in parts.values() for person in part.people]
+            people = [here for part in parts.values() for here in part.people]
             self._heard(self.presence.hear_list(notice.origin, notice.revision, people))
+            for part in parts.values():
+                self._suspect(part)
+
+    def _suspect(self, notice: Notice) -> None:
+        self.doubled.update(here.person.id for here in notice.people if here.person.id in self.presence.seats)
 
     def _heard(self, heard: Heard) -> None:
         for person in heard.joined:
@@ -244,12 +254,14 @@ class People:
         for person, everywhere in self.presence.leaving(self._clock.monotonic()):
             if everywhere:
                 self._moved("left", person)
-            if self._came.pop(person.id, None) is None:
-                self._gone[person.id] = person
-                self._soon()
+            self._changed(person.id)
         if any(seat.leaves_at is not None for seat in self.presence.seats.values()):
             delay = max(self._settings.leave_seconds / 2, 0.01)
             self._leaving = asyncio.get_running_loop().call_later(delay, self._see_off)
+
+    def _changed(self, user: str) -> None:
+        self._untold.add(user)
+        self._soon()
 
     def _moved(self, kind: str, person: Person) -> None:
         if len(self._moves) < MOVES_LIMIT:
@@ -269,16 +281,17 @@ class People:
             self._show(late)
 
     def _tell_others(self) -> None:
-        if self._came or self._gone:
+        if self._untold:
             previous, self.revision = self.revision, next(self._revisions)
-            came, gone = list(self._came.values()), list(self._gone)
-            self._came, self._gone = {}, {}
             # Too many for one notice, or the first of them: a list says the same.
-            small = len(came) + len(gone) <= LATE_LIMIT
+            small = len(self._untold) <= LATE_LIMIT
             if small:
+                came = self.presence.here(self._untold)
+                gone = [user for user in self._untold if user not in self.presence.seats]
                 self._publish(
                     Notice(self._origin, "moved", people=came, gone=gone, revision=self.revision, previous=previous)
                 )
+            self._untold = set()
             self._list_due = self._list_due or not small
         if self._list_due:
             self._list_due = False

@@ -51,16 +51,17 @@ def admit(room_sockets: int, person_sockets: int, settings: RoomSettings, *, dra
     return None
 
 
-def comes_again(refusal: Refusal, others: Iterable[Elsewhere]) -> Wait:
+def comes_again(refusal: Refusal, others: Iterable[Elsewhere], *, hearsay: bool = False) -> Wait:
     """When a socket that was refused should come again.
 
     Where another process has a place, as soon as this one has stopped accepting; where none has, not before somebody
-    may have left or a process may have been added. A tab more will not fit until one of the others is closed.
+    may have left or a process may have been added. A tab more will not fit until one of the others is closed; where
+    that is `hearsay`, which other processes have told, one of them may have died, which shows within five seconds.
     """
     if refusal == "restart":
         return Wait(1.0, 1.0)
     if refusal == "tabs":
-        return Wait(30.0, 1.0)
+        return Wait(5.0, 1.0) if hearsay else Wait(30.0, 1.0)
     if any(not other.full for other in others):
         return Wait(0.3, 0.7)
     return Wait(4.0, 4.0)

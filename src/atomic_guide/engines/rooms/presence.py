@@ -2,7 +2,8 @@
 
 Each process counts its own people by their sockets and hears of the others' people. A person is here as long as
 one process has them. What another process says of its people carries a revision: changes say which revision they
-follow, so that a lost, doubled or late notice is noticed, and a list stands for itself.
+follow, so that a lost, doubled or late notice is noticed, and a list stands for itself. With each person come the
+moments of their sockets, so that every process counts the same and agrees which are the newest.
 """
 
 from __future__ import annotations
@@ -26,14 +27,23 @@ class Person(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return {"id": self.id, "name": self.name, "role": self.role}
 
 
+class Here(NamedTuple):
+    """A person in a process, as it tells the others."""
+
+    person: Person
+    since: tuple[int, ...] = ()
+    """When each of their sockets came, in microseconds since the epoch."""
+
+
 class Seat:
     """A person's place in this process."""
 
-    __slots__ = ("leaves_at", "person", "sockets")
+    __slots__ = ("leaves_at", "person", "since")
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self.sockets = 0
+        self.since: list[int] = []
+        """When each of their sockets came, in microseconds since the epoch; no two are equal."""
         self.leaves_at: float | None = None
         """When a person without sockets has left; None while there are some."""
 
@@ -53,7 +63,7 @@ class _Elsewhere:
     __slots__ = ("people", "revision")
 
     def __init__(self) -> None:
-        self.people: dict[str, Person] = {}
+        self.people: dict[str, Here] = {}
         self.revision = 0
 
 
@@ -94,23 +104,23 @@ class Presence:
 
     # --- this process
 
-    def enter(self, person: Person) -> bool:
+    def enter(self, person: Person, since: int) -> bool:
         """One more socket of a person in this process; True where they were nowhere in the room before."""
         seat = self.seats.get(person.id)
         new = False
         if seat is None:
             seat = self.seats[person.id] = Seat(person)
             new = self._add(person)
-        seat.sockets += 1
+        seat.since.append(since)
         seat.leaves_at = None
         return new
 
-    def leave(self, user: str, leaves_at: float) -> None:
+    def leave(self, user: str, since: int, leaves_at: float) -> None:
         """One socket less; without any the person leaves at `leaves_at`, unless they come back before."""
         seat = self.seats.get(user)
         if seat is not None:
-            seat.sockets -= 1
-            if seat.sockets <= 0:
+            seat.since.remove(since)
+            if not seat.since:
                 seat.leaves_at = leaves_at
 
     def leaving(self, now: float) -> list[tuple[Person, bool]]:
@@ -120,9 +130,10 @@ class Presence:
             del self.seats[person.id]
         return [(person, self._remove(person.id)) for person in gone]
 
-    def here(self) -> list[Person]:
-        """The people of this process."""
-        return [seat.person for seat in self.seats.values()]
+    def here(self, users: Iterable[str] | None = None) -> list[Here]:
+        """The people of this process; of `users` those who are among them."""
+        seats = self.seats.values() if users is None else [self.seats[user] for user in users if user in self.seats]
+        return [Here(seat.person, tuple(seat.since)) for seat in seats]
 
     # --- everybody
 
@@ -130,6 +141,14 @@ class Presence:
         """Up to `limit` people, each once, instructors first; the work depends on `limit` only."""
         known = chain(self._leaders.values(), self._others.values())
         return [one.person for one in islice(known, limit)]
+
+    def sockets(self, user: str) -> tuple[list[int], list[tuple[int, str]]]:
+        """When a person's sockets came: to this process, and to others as (moment, process)."""
+        seat = self.seats.get(user)
+        others = ((origin, other.people.get(user)) for origin, other in self._elsewhere.items())
+        return seat.since if seat is not None else [], [
+            (since, origin) for origin, there in others if there is not None for since in there.since
+        ]
 
     # --- the other processes
 
@@ -142,8 +161,8 @@ class Presence:
         other = self._elsewhere.get(origin)
         return other.revision if other is not None else 0
 
-    def hear_change(self, origin: str, steps: tuple[int, int], came: Iterable[Person], gone: Iterable[str]) -> Heard:
-        """Another process has some people more and some less.
+    def hear_change(self, origin: str, steps: tuple[int, int], came: Iterable[Here], gone: Iterable[str]) -> Heard:
+        """Another process has some people more, or with other sockets, and some less.
 
         `steps` are the revision that the change follows, 0 where the process had nobody, and the one it leads to.
         """
@@ -158,15 +177,21 @@ class Presence:
         other.revision = revision
         return Heard(self._bring(other, came), self._take(other, gone))
 
-    def hear_list(self, origin: str, revision: int, people: Iterable[Person]) -> Heard:
+    def hear_list(self, origin: str, revision: int, people: Iterable[Here]) -> Heard:
         """Another process has exactly these."""
         other = self._elsewhere.setdefault(origin, _Elsewhere())
         if revision <= other.revision:
             return Heard([], [])
         other.revision = revision
-        listed = {person.id: person for person in people}
+        listed = {here.person.id: here for here in people}
         joined = self._bring(other, listed.values())
         return Heard(joined, self._take(other, [user for user in other.people if user not in listed]))
+
+    def disconnect(self, origin: str) -> None:
+        """A process closes all of its sockets; its people stay until they are seen elsewhere."""
+        other = self._elsewhere.get(origin)
+        if other is not None:
+            other.people = {user: Here(here.person) for user, here in other.people.items()}
 
     def lose(self, origin: str) -> list[Person]:
         """A process has ended, or has not been heard for too long: its people who are nowhere now."""
@@ -175,21 +200,20 @@ class Presence:
 
     # --- inside
 
-    def _bring(self, other: _Elsewhere, people: Iterable[Person]) -> list[Person]:
+    def _bring(self, other: _Elsewhere, people: Iterable[Here]) -> list[Person]:
         new = []
-        for person in people:
-            if person.id not in other.people:
-                other.people[person.id] = person
-                if self._add(person):
-                    new.append(person)
+        for here in people:
+            known, other.people[here.person.id] = other.people.get(here.person.id), here
+            if known is None and self._add(here.person):
+                new.append(here.person)
         return new
 
     def _take(self, other: _Elsewhere, users: Iterable[str]) -> list[Person]:
         gone = []
         for user in users:
-            person = other.people.pop(user, None)
-            if person is not None and self._remove(user):
-                gone.append(person)
+            known = other.people.pop(user, None)
+            if known is not None and self._remove(user):
+                gone.append(known.person)
         return gone
 
     def _add(self, person: Person) -> bool:

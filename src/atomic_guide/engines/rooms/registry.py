@@ -14,7 +14,7 @@ import structlog
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock
-from atomic_guide.engines.rooms import wire
+from atomic_guide.engines.rooms import tabs, wire
 from atomic_guide.engines.rooms.bus import Bus, Kind, Notice, RoomKey, encode, subject
 from atomic_guide.engines.rooms.laggards import Laggard, laggards
 from atomic_guide.engines.rooms.peers import Peers
@@ -193,6 +193,7 @@ class Rooms:
         try:
             async with asyncio.timeout(self.settings.join_seconds):
                 room = await self._room(key)
+                await tabs.settle(room, socket.person.id)
                 if self._admitted(room, socket):
                     room.enter(socket)
                     if room.full:
@@ -233,6 +234,7 @@ class Rooms:
                 continue
             if room.size:
                 room.changes.tick(epoch)
+                tabs.close_newest(room)
                 if not hearing and room.people.presence.spread:
                     room.lag(late=True)
                 if now - room.checked_at >= pause:
@@ -313,14 +315,15 @@ class Rooms:
             self._marks.pop(room.mark, None)
 
     def _admitted(self, room: Room, socket: Socket) -> bool:
-        seat = room.people.presence.seats.get(socket.person.id)
-        refusal = admit(room.size, seat.sockets if seat else 0, self.settings, draining=self._draining is not None)
+        here, elsewhere = tabs.held(room, socket.person.id)
+        refusal = admit(room.size, here + elsewhere, self.settings, draining=self._draining is not None)
         if refusal is None:
             return socket.state == OPEN
         self.refused += 1
         if refusal == "full":
             self.peers.refused(room)
-        wait = comes_again(refusal, self.peers.elsewhere(room.mark))
+        hearsay = here < self.settings.person_sockets
+        wait = comes_again(refusal, self.peers.elsewhere(room.mark), hearsay=hearsay)
         socket.bye(refusal, _REFUSALS[refusal], wait.least, wait.spread)
         return False
 

@@ -192,14 +192,14 @@ class Room:
         """Take a place for a socket; from now on it counts."""
         socket.room = self
         self.joining.add(socket)
-        self.people.enter(socket.person)
+        socket.since = self.people.enter(socket.person)
 
     def leave(self, socket: Socket) -> None:
         """Give up a socket's place."""
         self.live.discard(socket)
         self.joining.discard(socket)
         self.greeted.discard(socket)
-        self.people.leave(socket.person.id)
+        self.people.leave(socket.person.id, socket.since)
         if not self.size:
             self.empty_since = self.rooms.clock.monotonic()
 

@@ -21,7 +21,11 @@ class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person_sockets: Annotated[
         int,
         setting(
-            "Sockets of one person in one room and process: a few tabs, a phone and a tablet.", "sockets", ge=1, le=1000
+            "Sockets of one person in one room, over all processes that NATS connects: a few tabs, a phone and"
+            " a tablet.",
+            "sockets",
+            ge=1,
+            le=1000,
         ),
     ] = 5
     frame_limit: Annotated[

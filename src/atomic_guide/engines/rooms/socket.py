@@ -62,6 +62,7 @@ class Socket(asyncio.Protocol):
         "reader",
         "room",
         "rooms",
+        "since",
         "slow",
         "state",
         "transport",
@@ -88,6 +89,8 @@ class Socket(asyncio.Protocol):
         self.compresses = False
         """Whether large frames for the room are compressed for this peer."""
         self.room: Room | None = None
+        self.since = 0
+        """The moment at which it entered the room, in microseconds since the epoch."""
         self.state = OPEN
         self.heard_at = rooms.clock.monotonic()
         self.pinged = False
