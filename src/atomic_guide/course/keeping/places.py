@@ -196,13 +196,14 @@ DIRECTORY: tuple[Place, ...] = (
         (*("resolution", "series", "at", "count", "sum", "least", "most", "histogram"),),
         "nobody",
     ),
-    Place("scaling_leases", (), (), ("name", "owner", "token", "until"), "nobody"),
+    Place("scaling_leases", (), (), ("name", "owner", "token", "beat", "until"), "nobody"),
+    Place("scaling_memory", (), (), ("name", "at", "value"), "nobody"),
     Place(
         "scaling_events",
         (),
         (),
         (
-            *("id", "fleet", "rule", "at", "state", "mode", "token", "before", "after", "decision"),
+            *("id", "fleet", "rule", "at", "state", "step", "mode", "token", "before", "after", "decision"),
             *("started_at", "ended_at", "error", "verdict"),
         ),
         "nobody",

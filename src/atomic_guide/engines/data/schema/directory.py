@@ -344,7 +344,19 @@ Table(
     Column("name", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("token", BigInteger, nullable=False),
+    # Counts up with each renewal: others know by their own clock for how long it has stood still.
+    Column("beat", BigInteger, nullable=False),
+    # By the database's clock, for people; nobody decides by it.
     Column("until", Double, nullable=False),
+)
+
+Table(
+    "scaling_memory",
+    directory_metadata,
+    # What the leader knows, for the next one and for commands: JSON under a name.
+    Column("name", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("value", Text, nullable=False),
 )
 
 Table(
@@ -357,6 +369,8 @@ Table(
     Column("at", Double, nullable=False),
     # shadowed, awaiting, acting, done, failed, rolled_back, refused or expired
     Column("state", Text, nullable=False),
+    # approved (while it waits); asking, watching or returning (while it is carried out); else empty
+    Column("step", Text, nullable=False),
     Column("mode", Text, nullable=False),
     # Of the leader that wrote it last.
     Column("token", BigInteger, nullable=False),

@@ -1,0 +1,274 @@
+"""The loop that measures, decides, writes down and acts: `tick` every 15 s, `beat` each second between.
+
+Only the leader does anything. Everything is bounded: a source, a target or a policy that hangs costs its own figures
+and a stated trouble, never a tick, and what is not known never takes a unit away. Decisions are values (`Decider`), what
+they do is `Acting`'s; this module says only which of them may be done now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from atomic_guide import errors
+from atomic_guide.operations.scaling.controls import NONE, Control
+from atomic_guide.operations.scaling.gate import Gate
+from atomic_guide.operations.scaling.leader import Deposed
+from atomic_guide.operations.scaling.model import Decision, Seen
+from atomic_guide.operations.scaling.troubles import Trouble, Troubles, caution
+
+if TYPE_CHECKING:
+    from atomic_guide.clock import Clock
+    from atomic_guide.operations.scaling.acting import Acting
+    from atomic_guide.operations.scaling.controls import Controls
+    from atomic_guide.operations.scaling.events import Events, Record
+    from atomic_guide.operations.scaling.fleet import Fleet
+    from atomic_guide.operations.scaling.leader import Leader
+    from atomic_guide.operations.scaling.model import Mode, Target
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 15.0
+BEAT_SECONDS = 1.0
+"""How often acts are looked at and operators' answers seen: a worker is ready in two seconds."""
+
+SAMPLE_SECONDS = 10.0
+"""What measuring may take in all; each source has its own, shorter limit."""
+
+DECIDE_SECONDS = 5.0
+LOOK_SECONDS = 5.0
+
+MIND, STANDING = "mind", "standing"
+"""Under which names the leader keeps what it knows."""
+
+
+class Sampler(Protocol):
+    """Measures everything once."""
+
+    async def sample(self) -> Seen:
+        """What is known now; what failed is in `missing`."""
+        ...
+
+
+class Mind(Protocol):
+    """Decides, and remembers what it needs for that."""
+
+    def decide(
+        self,
+        seen: Seen,
+        fleets: Mapping[str, Fleet],
+        under_way: Mapping[str, Decision],
+        controls: Mapping[str, Control],
+    ) -> Sequence[Decision]:
+        """At most one decision for a fleet. `under_way` are the acts that are carried out, by fleet."""
+        ...
+
+    def save(self) -> bytes:
+        """What it remembers, as JSON of at most some kilobytes."""
+        ...
+
+    def load(self, saved: bytes) -> None:
+        """Go on from there. Raises where it cannot; then it begins anew."""
+        ...
+
+
+class Observer:
+    """Hears what the loop does; this one does nothing with it."""
+
+    def ticked(self, standing: Standing) -> None:
+        """A tick is over."""
+
+    def decided(self, decision: Decision, mode: Mode) -> None:
+        """Something new was decided."""
+
+    def ended(self, record: Record) -> None:
+        """An event has come to its end."""
+
+    def led(self, *, leading: bool) -> None:
+        """Whether this process leads."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How things stood at a tick, for commands: `fleets` that could be looked at, what could not be told and why."""
+
+    at: float
+    fleets: dict[str, list[float]] = {}
+    missing: dict[str, str] = {}
+    troubles: list[Trouble] = []
+    forecast: dict[str, Any] = {}
+
+
+class Parts(NamedTuple):
+    """What the loop stands on."""
+
+    sampler: Sampler
+    mind: Mind
+    targets: Mapping[str, Target]
+    events: Events
+    acting: Acting
+    controls: Controls
+    leader: Leader
+
+
+class Loop:
+    """The loop of one process."""
+
+    def __init__(self, parts: Parts, gate: Gate, clock: Clock, observer: Observer | None = None) -> None:
+        self._parts = parts
+        self._gate = gate
+        self._clock = clock
+        self._observer = observer or Observer()
+        self._troubles = Troubles(clock)
+        self._token = 0
+        self._pruned_at = -math.inf
+        parts.acting.ended = self._ended
+
+    async def run(self) -> None:
+        """Tick and beat until cancelled; for a root task, beside `Leader.keep`."""
+        next_tick = self._clock.monotonic()
+        while True:
+            self._observer.led(leading=self._parts.leader.leading)
+            try:
+                if self._clock.monotonic() >= next_tick:
+                    # From now and not from when it was due: a machine that slept does not make up for ticks.
+                    next_tick = self._clock.monotonic() + TICK_SECONDS
+                    await self.tick()
+                else:
+                    await self.beat()
+            except Deposed:
+                _log.info("the lead of scaling was lost; its acts are left to the new leader")
+            except Exception as error:
+                # Whatever goes wrong in one turn, the next one is due.
+                _log.exception("a turn of scaling failed", error=str(error))
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def beat(self) -> None:
+        """Carry on what is under way, begin what operators have agreed to, let expire what nobody answered."""
+        if not await self._leads():
+            return
+        records = await self._parts.events.open()
+        await self._parts.acting.carry_on(records)
+        controls = await self._parts.controls.look()
+        for record in records:
+            if record.event.state == "awaiting":
+                await self._gate.answer(record, controls.get(record.fleet, NONE))
+
+    async def tick(self) -> None:
+        """Measure, decide, write down, act. Raises `Deposed` where the lead is lost meanwhile."""
+        if not await self._leads():
+            return
+        began = self._clock.now()
+        self._troubles.begin()
+        seen = self._sane(await self._sampled())
+        fleets = await self._fleets()
+        await self.beat()
+        controls = await self._parts.controls.look()
+        records = await self._parts.events.open()
+        under_way = {each.fleet: each.event.decision for each in records if each.event.state == "acting"}
+        for decision in self._decided(seen, fleets, under_way, controls):
+            bounded = caution(decision, self._troubles)
+            control = controls.get(decision.fleet, NONE)
+            mode = await self._gate.settle(bounded, fleets[decision.fleet], control, records)
+            if mode is not None:
+                self._observer.decided(bounded, mode)
+        await self._gate.sweep()
+        await self._keep(Standing(began, {name: list(fleet) for name, fleet in fleets.items()},
+                                  dict(seen.missing), self._troubles.present()))  # fmt: skip
+
+    async def _leads(self) -> bool:
+        leader = self._parts.leader
+        if not leader.leading:
+            return False
+        if self._token != leader.token:
+            # A new lead: what the last leader knew is newer than what this process does.
+            await self._gate.load()
+            await self._load()
+            self._token = leader.token
+        return True
+
+    async def _load(self) -> None:
+        saved = await self._parts.events.recall(MIND)
+        if saved is None:
+            return
+        try:
+            self._parts.mind.load(saved.encode())
+        except Exception as error:  # noqa: BLE001 - an older program may have written it
+            _log.warning("what the last leader knew cannot be read; begun anew", error=str(error))
+
+    async def _sampled(self) -> Seen:
+        now = self._clock.now()
+        try:
+            return await _within(self._parts.sampler.sample(), SAMPLE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever a source raises, nothing was measured
+            return Seen(now, {}, {"sampler": str(error) or f"no answer within {SAMPLE_SECONDS:.0f} s"})
+
+    def _sane(self, seen: Seen) -> Seen:
+        """What was measured, without what is no number; the reasons of what is missing become troubles."""
+        missing = dict(seen.missing)
+        for key, value in seen.values.items():
+            if not math.isfinite(value) or value < 0:
+                name = "/".join(part for part in key if part)
+                missing.setdefault(name, f"{name} was given as {value}, which cannot be")
+        values = {key: value for key, value in seen.values.items() if math.isfinite(value) and value >= 0}
+        for name, why in missing.items():
+            self._troubles.add("source", name, why)
+        self._troubles.check_clock()
+        return seen._replace(values=values, missing=missing)
+
+    async def _fleets(self) -> dict[str, Fleet]:
+        targets = self._parts.targets
+        looks = (_within(target.look(), LOOK_SECONDS) for target in targets.values())
+        found: dict[str, Fleet] = {}
+        for name, fleet in zip(targets, await asyncio.gather(*looks, return_exceptions=True), strict=True):
+            if isinstance(fleet, BaseException):
+                if not isinstance(fleet, Exception):
+                    raise fleet
+                self._troubles.add("target", name, str(fleet) or f"no answer within {LOOK_SECONDS:.0f} s")
+            else:
+                found[name] = fleet
+        return found
+
+    def _decided(
+        self,
+        seen: Seen,
+        fleets: Mapping[str, Fleet],
+        under_way: Mapping[str, Decision],
+        controls: Mapping[str, Control],
+    ) -> list[Decision]:
+        try:
+            decisions = self._parts.mind.decide(seen, fleets, under_way, controls)
+        except Exception as error:
+            _log.exception("deciding failed")
+            self._troubles.add("policy", "", str(error) or type(error).__name__)
+            return []
+        return [decision for decision in decisions if decision.fleet in fleets]
+
+    async def _keep(self, standing: Standing) -> None:
+        """Save what is known, tell of troubles that began or ended, forget what is old."""
+        saved = {MIND: self._parts.mind.save().decode(), STANDING: msgspec.json.encode(standing).decode()}
+        await self._parts.events.save(saved)
+        for deed in self._troubles.changes():
+            await self._parts.events.note(deed)
+        if self._clock.monotonic() - self._pruned_at >= _PRUNE_SECONDS:
+            self._pruned_at = self._clock.monotonic()
+            await self._parts.events.prune()
+        self._observer.ticked(standing)
+
+    def _ended(self, record: Record) -> None:
+        self._gate.ended(record)
+        self._observer.ended(record)
+
+
+_PRUNE_SECONDS = 3600.0
+
+
+async def _within(work: Awaitable[T], seconds: float) -> T:
+    async with asyncio.timeout(seconds):
+        return await work
