@@ -9,7 +9,7 @@ from atomic_guide import errors
 from atomic_guide.clock import Clock
 from atomic_guide.engines.data.database import Database
 from atomic_guide.operations.scaling.acting import Acting, ActSettings
-from atomic_guide.operations.scaling.controls import Controls
+from atomic_guide.operations.scaling.controls import Control, Controls
 from atomic_guide.operations.scaling.events import Events
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.gate import Gate
@@ -100,14 +100,22 @@ class GivenMind:
     def __init__(self) -> None:
         self.next: list[Decision] = []
         self.heard: list[Event] = []
-        self.modes: list[Mapping[str, Mode]] = []
+        self.controls: list[Mapping[str, Control]] = []
+        self.under_way: list[Mapping[str, Decision]] = []
         self.seen: list[Seen] = []
         self.memory = b"{}"
         self.fails: Exception | None = None
 
-    def decide(self, seen: Seen, fleets: Mapping[str, Fleet], modes: Mapping[str, Mode]) -> Sequence[Decision]:
+    def decide(
+        self,
+        seen: Seen,
+        fleets: Mapping[str, Fleet],
+        under_way: Mapping[str, Decision],
+        controls: Mapping[str, Control],
+    ) -> Sequence[Decision]:
         self.seen.append(seen)
-        self.modes.append(modes)
+        self.controls.append(controls)
+        self.under_way.append(under_way)
         if self.fails is not None:
             raise self.fails
         found, self.next = self.next, []

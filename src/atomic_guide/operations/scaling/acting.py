@@ -1,15 +1,15 @@
-"""Carrying decisions out: an event is written down, its target is asked, and watched until it is so, or taken back.
+"""Carrying decisions out: an event is written down, its target asked, and watched until it is so, or taken back.
 
-Each call of `carry_on` looks once at every act under way and takes its next step (steps.py). Each step is written before
-what it stands for is done, so that a leader that finds the row knows what may have happened: asking again under the
-same key is the same act. An act that has begun to go back never goes forward again. Its keys are the event's id, and
-`ID/back`: a target that knows the second does nothing any more for the first.
+Each call of `carry_on` looks once at every act under way and takes its next step (steps.py). Each step is written
+before what it stands for is done, so that a leader that finds the row knows what may have happened: asking again
+under the same key is the same act. An act that has begun to go back never goes forward again. Its keys are the event's
+id, and `ID/back`: a target that knows the second does nothing any more for the first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -70,7 +70,7 @@ class ActSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Acting:
-    """The acts of this process's lead. `ended` is told of each event that has come to its end here."""
+    """The acts under way, as one leader carries them."""
 
     def __init__(
         self,
@@ -88,7 +88,6 @@ class Acting:
         # When an act was first seen here, by the clock that never jumps, and how much of its time had passed by then.
         self._found: dict[str, tuple[float, float]] = {}
         self._asked_back: set[str] = set()
-        self.ended: Callable[[Record], None] = _ignore
 
     async def begin(self, decision: Decision, mode: Mode) -> bool:
         """Write an act down and take its first step; False where its id or its fleet is taken by another."""
@@ -158,7 +157,7 @@ class Acting:
             await self._refused(record, error.message)
         except Unanswered as error:
             # It may have been taken: asked again at the next look, under the same key.
-            _log.warning("a target did not answer", fleet=record.fleet, event=record.id, error=error.message)
+            _log.warning("a target did not answer", fleet=record.fleet, act=record.id, error=error.message)
         else:
             await self._events.advance(record, "watching")
 
@@ -178,10 +177,10 @@ class Acting:
         try:
             await self._scale(record.fleet, record.event.decision.before, f"{record.id}/back")
         except Unanswered as error:
-            _log.warning("an act could not be taken back yet", fleet=record.fleet, event=record.id, error=error.message)
+            _log.warning("an act could not be taken back yet", fleet=record.fleet, act=record.id, error=error.message)
             return
         except _REFUSALS as error:
-            _log.warning("a target refused to go back", fleet=record.fleet, event=record.id, error=error.message)
+            _log.warning("a target refused to go back", fleet=record.fleet, act=record.id, error=error.message)
         self._asked_back.add(record.id)
 
     async def _end(self, record: Record, state: State, error: str = "") -> None:
@@ -189,7 +188,6 @@ class Acting:
             return
         self._found.pop(record.id, None)
         self._asked_back.discard(record.id)
-        self.ended(await self._events.find(record.id))
 
     async def _scale(self, fleet: str, units: int, key: str) -> None:
         """Ask a target. Raises what it refuses with, `Unanswered` where nobody knows, `Deposed`."""
@@ -198,7 +196,7 @@ class Acting:
         except (Deposed, *_REFUSALS):
             raise
         except Exception as error:
-            raise Unanswered(f"{fleet}: {error or 'no answer in time'}") from error
+            raise Unanswered(f"{fleet}: {str(error) or 'no answer in time'}") from error
 
     async def _look(self, fleet: str) -> Fleet | None:
         try:
@@ -221,7 +219,3 @@ class Acting:
 
 def _joined(error: str, advice: Next) -> str:
     return f"{error}; {advice.why}" if error else advice.why
-
-
-def _ignore(record: Record) -> None:
-    del record

@@ -1,7 +1,7 @@
-"""Decisions and what became of them, in the directory. The decision's id is the key: under it, one thing is done once.
+"""Decisions and what became of them, in the directory. A decision's id is the key: under it, one thing is done once.
 
-Whatever the leader writes carries its token and is refused with `Deposed` once another leads; what operators do needs no
-lead and is a single step that the leader then acts upon.
+Whatever the leader writes carries its token and is refused with `Deposed` once another leads; what operators do needs
+no lead and is a single step that the leader then acts upon.
 
     shadowed                                    mode shadow
     awaiting ─ approved ─┐     refused          by an operator
@@ -14,6 +14,7 @@ lead and is a single step that the leader then acts upon.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -74,11 +75,11 @@ class Reader:
             raise errors.NotFound(f"there is no scaling event {event_id}; `atomic-guide scale history` lists them")
         return _record(row)
 
-    async def open(self) -> list[Record]:
+    async def pending(self) -> list[Record]:
         """What is carried out or waits for an operator, the oldest first."""
         return [_record(row) for row in await self._directory.read(QUERIES["list_open_events"])]
 
-    async def list(self, wanted: Wanted = Wanted(), limit: int = 100) -> list[Record]:  # noqa: B008 - it is immutable
+    async def select(self, wanted: Wanted = Wanted(), limit: int = 100) -> list[Record]:  # noqa: B008 - it is immutable
         """The newest events first."""
         rows = await self._directory.read(QUERIES["list_events"], {**wanted._asdict(), "limit": limit})
         return [_record(row) for row in rows]
@@ -116,7 +117,7 @@ class Events(Reader):
             **{name: getattr(decision, name) for name in ("id", "fleet", "rule", "at", "before", "after")},
             "state": state, "mode": mode, "error": error, "decision": msgspec.json.encode(decision).decode(),
             "step": "asking" if state == "acting" else "", "started_at": now if state == "acting" else None,
-            "ended_at": None,
+            "ended_at": now if state in {"shadowed", "refused"} else None,
         }  # fmt: skip
 
         async def work(tx: Transaction) -> bool:
@@ -149,16 +150,6 @@ class Events(Reader):
         """What became of it. False where it has ended already."""
         return await self._change(record, "end_event", state, state=state, error=error)
 
-    async def end_spoken(self, event_id: str) -> None:
-        """Nothing speaks any more for what was held back or only watched."""
-        params = {"id": event_id, "now": self._clock.now()}
-
-        async def work(tx: Transaction) -> None:
-            token = await self._leader.fence(tx)
-            await tx.execute(QUERIES["end_spoken"], {**params, "token": token})
-
-        await self._directory.write(work)
-
     async def judge(self, record: Record, verdict: dict[str, Any]) -> None:
         """Keep what the windows before and after say."""
         params = {"id": record.id, "verdict": msgspec.json.encode(verdict).decode()}
@@ -169,23 +160,19 @@ class Events(Reader):
 
         await self._directory.write(work)
 
-    async def note(self, deed: audit.Deed) -> None:
-        """An entry of the audit that concerns no event."""
+    async def save(self, values: dict[str, str], deeds: Sequence[audit.Deed] = ()) -> None:
+        """Keep what the leader knows, by name, for the next one and for commands, with what it notes of itself.
 
-        async def work(tx: Transaction) -> None:
-            await self._leader.fence(tx)
-            await audit.note(tx, self._clock.now(), audit.LEADER, deed)
-
-        await self._directory.write(work)
-
-    async def save(self, values: dict[str, str]) -> None:
-        """Keep what the leader knows, by name, for the next one and for commands: one commit a tick."""
+        One commit a tick.
+        """
         now = self._clock.now()
 
         async def work(tx: Transaction) -> None:
             await self._leader.fence(tx)
             for name, value in values.items():
                 await tx.execute(QUERIES["save_memory"], {"name": name, "at": now, "value": value})
+            for deed in deeds:
+                await audit.note(tx, now, audit.LEADER, deed)
 
         await self._directory.write(work)
 

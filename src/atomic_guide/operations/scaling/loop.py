@@ -1,8 +1,8 @@
 """The loop that measures, decides, writes down and acts: `tick` every 15 s, `beat` each second between.
 
 Only the leader does anything. Everything is bounded: a source, a target or a policy that hangs costs its own figures
-and a stated trouble, never a tick, and what is not known never takes a unit away. Decisions are values (`Decider`), what
-they do is `Acting`'s; this module says only which of them may be done now.
+and a stated trouble, never a tick, and what is not known never takes a unit away. Decisions are values (`Mind`), which
+of them may be done now is said by `Gate`, and what they do is `Acting`'s.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from atomic_guide.operations.scaling.controls import NONE, Control
 from atomic_guide.operations.scaling.gate import Gate
 from atomic_guide.operations.scaling.leader import Deposed
 from atomic_guide.operations.scaling.model import Decision, Seen
-from atomic_guide.operations.scaling.troubles import Trouble, Troubles, caution
+from atomic_guide.operations.scaling.troubles import EVERYTHING, Trouble, Troubles, caution
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.operations.scaling.acting import Acting
     from atomic_guide.operations.scaling.controls import Controls
-    from atomic_guide.operations.scaling.events import Events, Record
+    from atomic_guide.operations.scaling.events import Events, Reader, Record
     from atomic_guide.operations.scaling.fleet import Fleet
     from atomic_guide.operations.scaling.leader import Leader
-    from atomic_guide.operations.scaling.model import Mode, Target
+    from atomic_guide.operations.scaling.model import Event, Mode, Target
 
 T = TypeVar("T")
 
@@ -42,8 +42,9 @@ BEAT_SECONDS = 1.0
 SAMPLE_SECONDS = 10.0
 """What measuring may take in all; each source has its own, shorter limit."""
 
-DECIDE_SECONDS = 5.0
 LOOK_SECONDS = 5.0
+
+_PRUNE_SECONDS = 3600.0
 
 MIND, STANDING = "mind", "standing"
 """Under which names the leader keeps what it knows."""
@@ -67,11 +68,18 @@ class Mind(Protocol):
         under_way: Mapping[str, Decision],
         controls: Mapping[str, Control],
     ) -> Sequence[Decision]:
-        """At most one decision for a fleet. `under_way` are the acts that are carried out, by fleet."""
+        """At most one decision for a fleet. Which could not be looked at is not in `fleets`.
+
+        `under_way` are the acts that are carried out, by fleet.
+        """
+        ...
+
+    def hear(self, event: Event) -> None:
+        """What became of a decision."""
         ...
 
     def save(self) -> bytes:
-        """What it remembers, as JSON of at most some kilobytes."""
+        """What it remembers, as JSON of some kilobytes."""
         ...
 
     def load(self, saved: bytes) -> None:
@@ -127,8 +135,9 @@ class Loop:
         self._observer = observer or Observer()
         self._troubles = Troubles(clock)
         self._token = 0
+        # Decisions that are under way or wait, to hear of their end, whoever ends them.
+        self._watched: set[str] = set()
         self._pruned_at = -math.inf
-        parts.acting.ended = self._ended
 
     async def run(self) -> None:
         """Tick and beat until cancelled; for a root task, beside `Leader.keep`."""
@@ -144,21 +153,24 @@ class Loop:
                     await self.beat()
             except Deposed:
                 _log.info("the lead of scaling was lost; its acts are left to the new leader")
-            except Exception as error:
-                # Whatever goes wrong in one turn, the next one is due.
-                _log.exception("a turn of scaling failed", error=str(error))
+            except errors.GuideError as error:
+                _log.warning("a turn of scaling could not be finished", error=error.message)
+            except Exception:  # noqa: BLE001 - whatever goes wrong in one turn, the next one is due
+                _log.exception("a turn of scaling failed")
             await asyncio.sleep(BEAT_SECONDS)
 
     async def beat(self) -> None:
         """Carry on what is under way, begin what operators have agreed to, let expire what nobody answered."""
         if not await self._leads():
             return
-        records = await self._parts.events.open()
+        records = await self._parts.events.pending()
+        self._watched |= {record.id for record in records}
         await self._parts.acting.carry_on(records)
-        controls = await self._parts.controls.look()
-        for record in records:
-            if record.event.state == "awaiting":
-                await self._gate.answer(record, controls.get(record.fleet, NONE))
+        waiting = [record for record in records if record.event.state == "awaiting"]
+        controls = await self._parts.controls.look() if waiting else {}
+        for record in waiting:
+            await self._gate.answer(record, controls.get(record.fleet, NONE))
+        await self._hear()
 
     async def tick(self) -> None:
         """Measure, decide, write down, act. Raises `Deposed` where the lead is lost meanwhile."""
@@ -167,20 +179,19 @@ class Loop:
         began = self._clock.now()
         self._troubles.begin()
         seen = self._sane(await self._sampled())
-        fleets = await self._fleets()
         await self.beat()
+        fleets = await self._fleets()
         controls = await self._parts.controls.look()
-        records = await self._parts.events.open()
-        under_way = {each.fleet: each.event.decision for each in records if each.event.state == "acting"}
-        for decision in self._decided(seen, fleets, under_way, controls):
-            bounded = caution(decision, self._troubles)
+        records = await self._parts.events.pending()
+        for decision in self._decided(seen, fleets, controls, records):
+            cautious = caution(decision, self._troubles.present())
             control = controls.get(decision.fleet, NONE)
-            mode = await self._gate.settle(bounded, fleets[decision.fleet], control, records)
-            if mode is not None:
-                self._observer.decided(bounded, mode)
-        await self._gate.sweep()
-        await self._keep(Standing(began, {name: list(fleet) for name, fleet in fleets.items()},
-                                  dict(seen.missing), self._troubles.present()))  # fmt: skip
+            self._watched.add(decision.id)
+            if await self._gate.settle(cautious, fleets[decision.fleet], control, records):
+                self._observer.decided(cautious, self._gate.mode(decision.fleet, control))
+        await self._hear()
+        counts = {name: list(fleet) for name, fleet in fleets.items()}
+        await self._keep(Standing(began, counts, dict(seen.missing), self._troubles.present()))
 
     async def _leads(self) -> bool:
         leader = self._parts.leader
@@ -188,26 +199,43 @@ class Loop:
             return False
         if self._token != leader.token:
             # A new lead: what the last leader knew is newer than what this process does.
-            await self._gate.load()
             await self._load()
             self._token = leader.token
         return True
 
     async def _load(self) -> None:
         saved = await self._parts.events.recall(MIND)
-        if saved is None:
-            return
-        try:
-            self._parts.mind.load(saved.encode())
-        except Exception as error:  # noqa: BLE001 - an older program may have written it
-            _log.warning("what the last leader knew cannot be read; begun anew", error=str(error))
+        if saved is not None:
+            try:
+                self._parts.mind.load(saved.encode())
+            except Exception as error:  # noqa: BLE001 - an older program may have written it
+                _log.warning("what the last leader knew cannot be read; begun anew", error=str(error))
+        standing = await recall_standing(self._parts.events)
+        for record in await self._parts.events.newest():
+            # What ended after the last leader wrote down what it knew.
+            if (record.event.ended_at or 0.0) >= (standing.at if standing else 0.0):
+                self._watched.add(record.id)
+
+    async def _hear(self) -> None:
+        """Tell of each watched decision that has come to its end."""
+        pending = {record.id for record in await self._parts.events.pending()}
+        for event_id in self._watched - pending:
+            self._watched.discard(event_id)
+            try:
+                record = await self._parts.events.find(event_id)
+            except errors.NotFound:
+                # Held back for a reason that was written down before.
+                continue
+            if record.event.decision.action != "hold":
+                self._parts.mind.hear(record.event)
+                self._observer.ended(record)
 
     async def _sampled(self) -> Seen:
         now = self._clock.now()
         try:
             return await _within(self._parts.sampler.sample(), SAMPLE_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever a source raises, nothing was measured
-            return Seen(now, {}, {"sampler": str(error) or f"no answer within {SAMPLE_SECONDS:.0f} s"})
+            return Seen(now, {}, {EVERYTHING: str(error) or f"no answer within {SAMPLE_SECONDS:.0f} s"})
 
     def _sane(self, seen: Seen) -> Seen:
         """What was measured, without what is no number; the reasons of what is missing become troubles."""
@@ -227,46 +255,47 @@ class Loop:
         looks = (_within(target.look(), LOOK_SECONDS) for target in targets.values())
         found: dict[str, Fleet] = {}
         for name, fleet in zip(targets, await asyncio.gather(*looks, return_exceptions=True), strict=True):
-            if isinstance(fleet, BaseException):
-                if not isinstance(fleet, Exception):
-                    raise fleet
+            if not isinstance(fleet, BaseException):
+                found[name] = fleet
+            elif isinstance(fleet, Exception):
                 self._troubles.add("target", name, str(fleet) or f"no answer within {LOOK_SECONDS:.0f} s")
             else:
-                found[name] = fleet
+                raise fleet
         return found
 
     def _decided(
-        self,
-        seen: Seen,
-        fleets: Mapping[str, Fleet],
-        under_way: Mapping[str, Decision],
-        controls: Mapping[str, Control],
+        self, seen: Seen, fleets: Mapping[str, Fleet], controls: Mapping[str, Control], records: Sequence[Record]
     ) -> list[Decision]:
+        under_way = {each.fleet: each.event.decision for each in records if each.event.state == "acting"}
+        # While a fleet is paused, what would be done is still worked out and told.
+        seen_as = {
+            name: control if control.paused_until is None else control._replace(mode=self._while_paused(name, control))
+            for name, control in controls.items()
+        }
         try:
-            decisions = self._parts.mind.decide(seen, fleets, under_way, controls)
-        except Exception as error:
-            _log.exception("deciding failed")
+            decisions = self._parts.mind.decide(seen, fleets, under_way, seen_as)
+        except Exception as error:  # noqa: BLE001 - a defect of a policy must not end the loop
             self._troubles.add("policy", "", str(error) or type(error).__name__)
             return []
         return [decision for decision in decisions if decision.fleet in fleets]
 
+    def _while_paused(self, fleet: str, control: Control) -> Mode:
+        return "off" if self._gate.mode(fleet, control) == "off" else "shadow"
+
     async def _keep(self, standing: Standing) -> None:
         """Save what is known, tell of troubles that began or ended, forget what is old."""
         saved = {MIND: self._parts.mind.save().decode(), STANDING: msgspec.json.encode(standing).decode()}
-        await self._parts.events.save(saved)
-        for deed in self._troubles.changes():
-            await self._parts.events.note(deed)
+        await self._parts.events.save(saved, self._troubles.changes())
         if self._clock.monotonic() - self._pruned_at >= _PRUNE_SECONDS:
             self._pruned_at = self._clock.monotonic()
             await self._parts.events.prune()
         self._observer.ticked(standing)
 
-    def _ended(self, record: Record) -> None:
-        self._gate.ended(record)
-        self._observer.ended(record)
 
-
-_PRUNE_SECONDS = 3600.0
+async def recall_standing(events: Reader) -> Standing | None:
+    """How things stood at the last tick of whoever leads; None where there was none."""
+    saved = await events.recall(STANDING)
+    return None if saved is None else msgspec.json.decode(saved, type=Standing)
 
 
 async def _within(work: Awaitable[T], seconds: float) -> T:

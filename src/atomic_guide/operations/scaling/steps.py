@@ -50,19 +50,21 @@ def advise(act: Act, fleet: Fleet | None) -> Next:
     Forwards for `limit` seconds, then back for as many; never forwards again once it goes back.
     """
     if fleet is None:
-        if act.elapsed >= 2 * act.limit:
-            return Next("failed", f"the target could not be looked at for {act.elapsed:.0f} s; look at it by hand")
-        return Next("wait")
-    if act.step == "returning":
-        return _back(act, fleet)
+        if act.elapsed < 2 * act.limit:
+            return Next("wait")
+        return Next("failed", f"the target could not be looked at for {act.elapsed:.0f} s; look at it by hand")
+    return _back(act, fleet) if act.step == "returning" else _forth(act, fleet)
+
+
+def _forth(act: Act, fleet: Fleet) -> Next:
     if act.has_arrived(fleet):
         return Next("done")
     if act.is_foreign(fleet):
-        return Next("failed", f"somebody else has changed the fleet: {fleet.coming} units, which is neither"
-                              f" {act.before} nor {act.after} nor between; left as it is")  # fmt: skip
+        why = f"neither {act.before} nor {act.after} nor between; left as it is"
+        return Next("failed", f"somebody else has changed the fleet: {fleet.coming} units, which is {why}")
     if act.elapsed >= act.limit:
-        return Next("turn_back", f"{fleet.ready} ready and {fleet.starting} starting of {act.after} after"
-                                 f" {act.elapsed:.0f} s")  # fmt: skip
+        so_far = f"{fleet.ready} ready and {fleet.starting} starting"
+        return Next("turn_back", f"{so_far} of {act.after} after {act.elapsed:.0f} s")
     return Next("ask" if act.step == "asking" else "wait")
 
 

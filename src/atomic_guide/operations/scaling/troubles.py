@@ -1,28 +1,36 @@
 """What keeps scaling from knowing enough: sources that fail, targets that do not answer, clocks that jump.
 
-A trouble is told when it begins and when it ends (audit, metrics), and while there is one that concerns a fleet, nothing is
-taken away from it: what is not known is no reason for less.
+A trouble is told when it begins and when it ends (audit, metrics), and while there is one, nothing is taken away from
+the fleets that it concerns: what is not known is no reason for less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from atomic_guide.operations.scaling.audit import Deed
-from atomic_guide.operations.scaling.model import Decision, Rejected
+from atomic_guide.operations.scaling.model import DATABASE, QUEUES, REPLICAS, ROOMS, WEB, WORKERS, Decision, Rejected
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
 
-Kind = Literal["source", "target", "policy", "clock", "act"]
+Kind = Literal["source", "target", "policy", "clock"]
 
 JUMP_SECONDS = 30.0
 """Two ticks: a clock that is set right by its server is moved by milliseconds, or slewed."""
 
 JUMP_REST_SECONDS = 900.0
 """How long after a jump nothing is taken away: windows of the time before it lie elsewhere now."""
+
+
+EVERYTHING = "sampler"
+"""The subject of a trouble with all sources at once."""
+
+_TELLING = {WEB: (WEB, ROOMS), WORKERS: (WORKERS, QUEUES), REPLICAS.rstrip("/"): (DATABASE,)}
+"""Whose measurements speak for a fleet."""
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -78,15 +86,26 @@ class Troubles:
         return [_deed("trouble", trouble) for trouble in began] + [_deed("trouble over", trouble) for trouble in ended]
 
 
-def caution(decision: Decision, troubles: Troubles) -> Decision:
-    """The decision; or that nothing is done, where it would take units away while something is not known."""
-    present = troubles.present()
-    if decision.after >= decision.before or not present:
+def caution(decision: Decision, present: Sequence[Trouble]) -> Decision:
+    """The decision; or that nothing is done, where it would take units away while something about them is not known."""
+    if decision.after >= decision.before:
         return decision
-    first = present[0]
-    what = " ".join(part for part in (first.kind, first.subject) if part)
-    why = f"nothing is taken away while something is not known: {what}: {first.why}"
-    return held(decision, why)
+    for trouble in present:
+        if _concerns(trouble, decision.fleet):
+            what = " ".join(part for part in (trouble.kind, trouble.subject) if part)
+            return held(decision, f"nothing is taken away while something is not known ({what}): {trouble.why}")
+    return decision
+
+
+def _concerns(trouble: Trouble, fleet: str) -> bool:
+    if trouble.kind == "target":
+        return trouble.subject == fleet
+    component = trouble.subject.split("/")[0].split(".")[0]
+    return (
+        trouble.kind != "source"
+        or component in _TELLING.get(fleet.split("/", maxsplit=1)[0], ())
+        or component == EVERYTHING
+    )
 
 
 def held(decision: Decision, why: str) -> Decision:
