@@ -137,8 +137,9 @@ async def test_authors_delete_their_own_for_a_while_and_nobody_elses(site: Site)
         await site.delete(BEN, 1)
     await site.delete(ADA, 1)
     site.clock.advance(15 * 60.0)
-    with pytest.raises(errors.Forbidden, match="15 minutes"):
+    with pytest.raises(errors.Forbidden, match="15 minutes") as refusal:
         await site.delete(ADA, 2)
+    assert refusal.value.details == {"own_deletion_minutes": 15}
     await site.delete(ADA, 1)
     await site.delete(FERN, 2)
     assert [deleted for *_, deleted in await site.shown()] == [True, True]

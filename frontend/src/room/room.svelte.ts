@@ -3,6 +3,7 @@ import { identity, type Session } from '../session/session';
 import { ownStore } from '../session/storage';
 import { t } from '../texts/language.svelte';
 import { Link, type State } from './link';
+import { refusal } from './refusals';
 import { Standing } from './standing.svelte';
 import { Timeline, unread } from './timeline';
 
@@ -186,7 +187,7 @@ export class Room {
       case 'video':
         return this.onVideo(data);
       case 'error':
-        return this.#refuse(frame.id, reason(data));
+        return this.#refuse(frame.id, t(...refusal(data.code)));
     }
   }
 
@@ -327,8 +328,3 @@ function named(person: Partial<Person>): person is Person {
   return person.id !== undefined;
 }
 
-/** Why a message was refused, in the page's language where that is known. */
-function reason(error: Record<string, unknown>): string {
-  if (error.code === 'MUTED') return t('room.muted');
-  return error.code === 'ROOM_CLOSED' ? t('room.closed') : String(error.message ?? '');
-}

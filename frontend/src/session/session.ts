@@ -22,6 +22,7 @@ export class Refused extends Error {
     readonly code: string,
     message: string,
     readonly retryAfter?: number,
+    readonly details: Record<string, unknown> = {},
   ) {
     super(message);
   }
@@ -221,14 +222,16 @@ export async function refusalOf(answer: Response): Promise<Refused> {
   const after = Number.parseFloat(answer.headers.get('Retry-After') ?? '');
   let code = 'UNKNOWN';
   let message = answer.statusText;
+  let details: Record<string, unknown> = {};
   try {
-    const body = (await answer.json()) as { error?: { code?: string; message?: string } };
+    const body = (await answer.json()) as { error?: { code?: string; message?: string; details?: typeof details } };
     code = body.error?.code ?? code;
     message = body.error?.message ?? message;
+    details = body.error?.details ?? details;
   } catch {
     // not JSON
   }
-  return new Refused(answer.status, code, message, Number.isFinite(after) ? after : undefined);
+  return new Refused(answer.status, code, message, Number.isFinite(after) ? after : undefined, details);
 }
 
 async function post<T>(path: string, json: unknown, extra: Record<string, string>): Promise<T> {

@@ -132,6 +132,18 @@ export const en = {
   'standing.closed': 'The room is closed. Only instructors write.',
   'standing.closedForOthers': 'The room is closed. Only you and other instructors write.',
 
+  'refused.role': 'Only instructors of this course may do this. If your role in the LMS has changed, open the course again.',
+  'refused.late': {
+    zero: 'Only instructors can delete messages in this course.',
+    one: 'You can delete your messages for {count} minute. Ask an instructor.',
+    other: 'You can delete your messages for {count} minutes. Ask an instructor.',
+  } as Plural,
+  'refused.gone': 'It is not there any more. Close this and look again.',
+  'refused.instructor': 'An instructor cannot be muted. The role is given and taken in the LMS.',
+  'refused.often': 'That was too much at once. Try again in a moment.',
+  'refused.busy': 'The server is busy. Nothing was changed. Try again in a moment.',
+  'refused.other': 'The server refused this. Nothing was changed.',
+
   'people.title': 'People in the room',
   'people.filter': 'Find a name',
   'people.muted': 'muted',

@@ -183,11 +183,10 @@ class Moderation:
         minutes = self.settings.own_deletion_minutes
         if message["author"] != by:
             refusal = "only instructors of this course may delete what others have written"
-        elif message["deleted_at"] is None and turn.now - message["created_at"] >= minutes * 60.0:
+            raise errors.Forbidden(refusal)
+        if message["deleted_at"] is None and turn.now - message["created_at"] >= minutes * 60.0:
             refusal = f"a message can be deleted by its author for {minutes} minutes; ask an instructor"
-        else:
-            return
-        raise errors.Forbidden(refusal)
+            raise errors.Forbidden(refusal, details={"own_deletion_minutes": minutes})
 
     async def _do(self, key: CourseKey, by: str, act: Callable[[_Turn], Awaitable[int | None]]) -> None:
         async def work(tx: Transaction) -> int | None:
