@@ -31,6 +31,7 @@ from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Observer, Worker
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
+from atomic_guide.web.stored import calls as stored_calls
 from atomic_guide.web.tool import Tool
 from atomic_guide.web.uploads import calls as upload_calls
 from atomic_guide.web.video import calls as video_calls
@@ -72,10 +73,11 @@ async def opened(
     signing: SigningSettings | None = None,
     clock: Clock | None = None,
     announce: Announce | None = None,
+    over: Shards | None = None,
 ) -> AsyncIterator["Studio"]:
-    """The video parts over a data directory, and an application with their calls."""
+    """The video parts over a data directory, and an application with their calls; `over` are other databases."""
     clock = clock or SystemClock()
-    shards = await open_embedded(data, DataSettings(shards=2))
+    shards = over or await open_embedded(data, DataSettings(shards=2))
     try:
         store = Store(data / "objects", assets or AssetSettings(least_free_bytes=0))
         queues = Queues(shards, clock, QUICK)
@@ -86,7 +88,8 @@ async def opened(
         feed.on_tell = heard.tell
         yield Studio(build_media(data, parts, signer, announce or heard), shards, clock, heard)
     finally:
-        await shards.close()
+        if over is None:
+            await shards.close()
 
 
 class Heard:
@@ -114,7 +117,7 @@ class Studio:
         self.sessions = Sessions(shards.directory, clock, SessionSettings(), OPERATOR)
         self.clock = clock
         tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=self.sessions, media=media))
-        self.app = create_app(tool, [*upload_calls.declared, *video_calls.declared])
+        self.app = create_app(tool, [*upload_calls.declared, *video_calls.declared, *stored_calls.declared])
 
     def key(self, context: str = "course-1", tenant: str = "t-test") -> CourseKey:
         """A course."""

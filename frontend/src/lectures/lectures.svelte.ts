@@ -3,12 +3,20 @@ import { Refused, type Session } from '../session/session';
 
 const AGAIN = 400;
 
+type Listed = {
+  videos: Video[];
+  space?: Space;
+  quota?: { used: number; allowed: number } | null;
+  rules?: { captions_required: boolean };
+};
+
 /** The course's lectures, kept up to date by the socket's `video` frames. */
 export class Lectures {
   videos = $state.raw<Video[]>([]);
   state = $state<'loading' | 'ready' | 'failed'>('loading');
   chosen = $state<string | null>(null);
   space = $state.raw<Space>();
+  quota = $state.raw<Space | null>(null);
   captionsRequired = $state(false);
   readonly watchable = $derived(this.videos.filter(watchable));
   readonly current = $derived(this.watchable.find((one) => one.id === this.chosen) ?? this.watchable[0]);
@@ -22,9 +30,10 @@ export class Lectures {
   /** `current`: after a time without events. */
   async load(current = false): Promise<void> {
     try {
-      const answer = await this.session.call<{ videos: Video[]; space?: Space; rules?: { captions_required: boolean } }>('/api/video', { current });
+      const answer = await this.session.call<Listed>('/api/video', { current });
       this.videos = newestFirst(answer.videos);
       this.space = answer.space;
+      this.quota = answer.quota ? { used: answer.quota.used, limit: answer.quota.allowed } : null;
       this.captionsRequired = answer.rules?.captions_required ?? false;
       this.state = 'ready';
     } catch {

@@ -256,6 +256,7 @@ export const ar: Texts = {
   'upload.kinds': 'MP4 أو MOV أو WebM أو MKV، حتى {most}',
   'upload.close': 'يمكنك إغلاق هذه الصفحة. يُستأنف الرفع من حيث توقّف حين تختار الملف نفسه مرة أخرى.',
   'upload.space': 'مساحة هذا المقرر',
+  'upload.quota': 'مساحة مؤسستك',
   'upload.spaceUsed': '{used} من {limit}',
   'upload.tooLarge': 'حجم «{name}» هو {size}، والحد الأقصى {most}. صدّره بجودة أقل أو في جزأين.',
   'upload.emptyFile': 'الملف «{name}» فارغ. صدّر التسجيل مرة أخرى.',

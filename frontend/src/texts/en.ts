@@ -224,6 +224,7 @@ export const en = {
   'upload.kinds': 'MP4, MOV, WebM or MKV, up to {most}',
   'upload.close': 'You may close this page. The upload goes on where it stopped when you choose the same file again.',
   'upload.space': 'Space of this course',
+  'upload.quota': 'Space of your institution',
   'upload.spaceUsed': '{used} of {limit}',
   'upload.tooLarge': '“{name}” has {size}; the most is {most}. Export it in a lower quality, or in two parts.',
   'upload.emptyFile': '“{name}” is empty. Export the recording again.',

@@ -25,6 +25,7 @@ from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
+from atomic_guide.app.media_metrics import MediaMetrics
 from atomic_guide.app.memory import settle
 from atomic_guide.app.processes import Scaled
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
@@ -143,6 +144,7 @@ class _Process:
         self._built = built
         self._server = _Server(settings, built.tool, where) if role in {"all", "web"} else None
         self._jobs = JobMetrics(built.tool.health.registry)
+        self._stored = MediaMetrics(built.tool.health.registry)
         self._worker = None
         if role in {"all", "worker"}:
             self._worker = made_worker(built.tool, settings.queues, self._jobs)
@@ -163,11 +165,13 @@ class _Process:
             _every(60, "prune events", lambda: prune_events(tool.shards, tool.clock, tool.events.settings)),
             _every(LOOK_SECONDS, "notice erasures", lambda: tool.forgotten.look(chat.rooms), limit=30),
             _every(5, "count jobs", lambda: self._jobs.look(tool.shards, tool.clock)),
+            _every(60, "look at stored lectures", lambda: self._stored.look(tool.media.parts)),
             chat.rooms.run(),
             tool.shards.run(),
         ]
         if self._keeper is not None:
             tasks += [
+                _every(60, "count stored lectures", tool.media.uploads.sweep.turn, limit=600),
                 _every(schedule.RETENTION_SECONDS, "retention", self._keeper.retain),
                 _every(schedule.LOOK_SECONDS, "finish erasures", self._keeper.finish_erasures, limit=600),
                 _every(schedule.LOOK_SECONDS, "back up", self._keeper.back_up, limit=schedule.LIMIT_SECONDS),

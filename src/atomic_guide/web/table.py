@@ -14,6 +14,7 @@ from atomic_guide.web import (
     openapi,
     registration,
     reports,
+    stored,
     uploads,
     video,
     watching,
@@ -22,7 +23,8 @@ from atomic_guide.web.routing import Declared
 
 # Starlette takes the first route that matches: /api/video/upload stands before /api/video/{id}.
 PARTS = (
-    *(entry, launch, registration, chat, moderation, notifications, uploads, video, reports, watching, health),
+    *(entry, launch, registration, chat, moderation, notifications, uploads, video, reports, watching, stored),
+    health,
     openapi,
 )
 

@@ -95,11 +95,19 @@ class Space(msgspec.Struct):
     limit: int
 
 
+class Quota(msgspec.Struct):
+    """Bytes that the lectures of all courses of the institution take, and may take."""
+
+    used: int
+    allowed: int
+
+
 class Listed(msgspec.Struct):
-    """The course's videos, the newest first."""
+    """The course's videos, the newest first; `quota` for instructors, once anything has been counted."""
 
     videos: list[VideoView]
     space: Space
+    quota: Quota | None
     rules: Rules
 
 
@@ -119,7 +127,9 @@ async def list_videos(call: Call[None]) -> Listed:
         for video in await call.tool.media.videos.of_course(key)
         if call.session.is_instructor or (video.watchable and not rules.withheld(video))
     ]
-    return Listed(shown, Space(**await call.tool.media.videos.space(key)), rules)
+    standing = await call.tool.media.parts.account.standing(key.tenant) if call.session.is_instructor else None
+    quota = Quota(*standing) if standing is not None else None
+    return Listed(shown, Space(**await call.tool.media.videos.space(key)), quota, rules)
 
 
 @calls.add("PUT", "/api/video/rules", access="instructor", body=Rules, reply=Rules)

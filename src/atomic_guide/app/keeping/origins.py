@@ -15,7 +15,7 @@ from atomic_guide.clock import from_iso, iso
 from atomic_guide.config import Settings
 from atomic_guide.course.keeping import ledger
 from atomic_guide.course.keeping.key import QUERIES, SECRET
-from atomic_guide.course.video.videos import prefix_of
+from atomic_guide.course.video.folders import prefix_of
 from atomic_guide.engines.assets.snapshot import gather
 from atomic_guide.engines.data.embedded import present_files
 from atomic_guide.engines.data.examine import read_file

@@ -18,7 +18,7 @@ from atomic_guide.course.keeping.bundle import Bundle
 from atomic_guide.course.keeping.key import QUERIES
 from atomic_guide.course.keeping.places import KEY, MENTIONS, PEOPLE, TENANT_TABLES
 from atomic_guide.course.keeping.survey import Whom, courses_in, survey
-from atomic_guide.course.video.videos import prefix_of
+from atomic_guide.course.video.folders import prefix_of
 from atomic_guide.engines.data.tables import Shape, read_page, shapes
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import msgspec
 from atomic_guide.course.keeping.key import QUERIES
 from atomic_guide.course.keeping.places import ERASED, KEY, TENANT_TABLES
 from atomic_guide.course.keeping.survey import Whom, counts, courses_in, survey
-from atomic_guide.course.video.videos import prefix_of
+from atomic_guide.course.video.space.account import forget_tenant
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.tables import delete_batch, shapes
@@ -58,6 +58,7 @@ class Forgetter:
         self._shards = parts.shards
         self._store = parts.store
         self._clock = parts.clock
+        self._account = parts.account
         self._videos = videos
         self._spool = spool
 
@@ -92,6 +93,7 @@ class Forgetter:
         if not whom.user:
             await self._store.delete_prefix(whom.tenant)
             await self._forget_tenant(whom.tenant)
+            await forget_tenant(self._shards.directory, whom.tenant)
 
     async def end_what_was_open(self) -> int:
         """In a restored copy: end all sessions, codes and logins, and drop unfinished uploads; how many those were.
@@ -139,7 +141,7 @@ class Forgetter:
 
     async def _drop_upload(self, database: Database, key: CourseKey, upload: str) -> None:
         (self._spool / upload).unlink(missing_ok=True)
-        await self._store.delete_prefix(prefix_of(key, upload))
+        await self._account.let_go(key, upload)
         for query in ("drop_row_of_upload", *_JOBS_OF):
             await database.write(_executing(QUERIES[query], {**key.columns, "id": upload}))
 
@@ -147,7 +149,7 @@ class Forgetter:
         try:
             await self._videos.delete(key, video)
         except NotFound:
-            await self._store.delete_prefix(prefix_of(key, video))
+            await self._account.let_go(key, video)
         for query in ("drop_row_of_video", *_JOBS_OF):
             await database.write(_executing(QUERIES[query], {**key.columns, "id": video}))
 

@@ -12,6 +12,7 @@ import msgspec
 
 from atomic_guide.course.notifications.notice import video_failed
 from atomic_guide.course.video import reasons
+from atomic_guide.course.video.folders import media_prefix
 from atomic_guide.course.video.making import Maker
 from atomic_guide.course.video.progressing import Progressing
 from atomic_guide.course.video.transcode import Transcoder
@@ -21,8 +22,6 @@ from atomic_guide.course.video.videos import (
     TRANSCODE,
     Parts,
     announcement,
-    media_prefix,
-    prefix_of,
     read_video,
     to_text,
 )
@@ -73,11 +72,12 @@ class Transcode:
                 await video.change(status="ready", progress=1.0, ready_at=self._parts.clock.now())
             # Last: a worker that takes over before the video is ready needs it.
             await self._drop_source(video, folder)
+            await self._parts.account.measure(job.key, job.subject)
         except (LeaseLost, asyncio.CancelledError):
             # Deleted while something was being moved into the store: take that out again.
             with contextlib.suppress(NotFound):
                 if not await self._exists(job):
-                    await self._parts.store.delete_prefix(prefix_of(job.key, job.subject))
+                    await self._parts.account.let_go(job.key, job.subject, video.video.origin)
             raise
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -103,6 +103,7 @@ class Transcode:
             video = read_video(row)
             await self._announce(job.key, "video", announcement(video), user=video.uploader)
             await self._parts.posts.tell_stored(job.key, _failed(video, job, reason))
+            await self._parts.account.measure(job.key, job.subject)
 
     async def _exists(self, job: Job) -> bool:
         params = {**job.key.columns, "id": job.subject}
@@ -135,7 +136,9 @@ class Erase:
 
     async def run(self, lease: Lease) -> None:
         """Remove the objects again; there are none as a rule."""
-        await self._parts.store.delete_prefix(prefix_of(lease.job.key, str(lease.job.payload["video"])))
+        payload = lease.job.payload
+        # Jobs from before lectures could share files name no origin.
+        await self._parts.account.let_go(lease.job.key, str(payload["video"]), str(payload.get("origin", "")))
 
     async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
         """Nothing stands for it any more."""

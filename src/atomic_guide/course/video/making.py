@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from atomic_guide.course.video import preview
+from atomic_guide.course.video.folders import media_prefix
 from atomic_guide.course.video.ladder import Rung, ladder
 from atomic_guide.course.video.transcode import Making, Transcoder
-from atomic_guide.course.video.videos import Parts, Remaking, Step, Video, media_prefix
+from atomic_guide.course.video.videos import Parts, Remaking, Step, Video
 from atomic_guide.errors import NotFound, Permanent
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Maker:
         files = sorted(folder.iterdir(), key=lambda file: (file.suffix == ".m3u8", file.name))
         await self._parts.store.adopt([(file, f"{_prefix(video)}/{place}/{file.name}") for file in files])
         await self._note_rendition(video, made, min(end, 0.999))
+        await self._parts.account.measure(video.key, video.video.id)
 
     async def _note_rendition(self, video: Progressing, made: Rendition, share: float) -> None:
         remaking = video.video.remaking

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from atomic_guide.course.video.videos import Video, media_prefix, prefix_of
+from atomic_guide.course.video.folders import media_prefix, prefix_of
+from atomic_guide.course.video.videos import Video
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import Forbidden, NotFound
 

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
+from atomic_guide.course.video.folders import prefix_of
+from atomic_guide.course.video.space.sweep import Sweep
 from atomic_guide.course.video.spool import Checksum, Spool, cut, locked, make
-from atomic_guide.course.video.videos import QUERIES, QUEUE, Step, prefix_of, publish_transcode, to_text
+from atomic_guide.course.video.videos import QUERIES, QUEUE, Step, publish_transcode, to_text
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import (
     ChecksumMismatch,
@@ -51,6 +53,9 @@ _REMEMBERED_SECONDS = 7 * 86400.0
 _CHECKPOINT = 64 * 1024 * 1024
 """Bytes of one long PATCH after which its count is committed; a crash costs at most these."""
 
+_STEP = 8 * 1024 * 1024
+"""Bytes that are set aside at once for an upload of undeclared length: about a second of a good line."""
+
 
 class Upload(msgspec.Struct, frozen=True):
     """An upload: `received` bytes of `length` are on disk for certain. `user` is the uploader's LMS id."""
@@ -74,7 +79,14 @@ class Receiving:
         self._key = key
         self._upload = upload
         self._spool = spool
-        self.write = spool.write
+        self._reserved = upload.length
+
+    async def write(self, chunk: bytes) -> None:
+        """Add bytes, and set more space aside where they are more than was. Raises as the spool, and `OutOfSpace`."""
+        needed = self._spool.size + len(chunk)
+        if self._reserved < needed <= self._uploads.largest:
+            self._reserved = await self._uploads.grow(self._key, self._upload.id, needed)
+        await self._spool.write(chunk)
 
     async def complete(self, title: str, filename: str) -> str:
         """Make it a video; its id. Raises `Invalid` for the title, `UnsupportedMedia`, `OutOfSpace`."""
@@ -94,6 +106,9 @@ class Uploads:
         self._parts = parts
         self._folder = folder
         self._announce = announce
+        self._account = parts.account
+        self.largest = parts.settings.max_bytes
+        self.sweep = Sweep(parts.shards, parts.store, parts.settings, parts.clock)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def create(self, key: CourseKey, user: str, length: int, title: str = "", filename: str = "") -> Upload:
@@ -115,11 +130,17 @@ class Uploads:
             await self._check_quota(tx, key, length)
             await tx.execute(QUERIES["add_upload"], {**key.columns, **msgspec.structs.asdict(upload)})
 
-        await asyncio.to_thread(make, self._folder / upload.id)
+        if await self._account.standing(key.tenant) is None:
+            await self.sweep.count(key.tenant)
+        await self._account.reserve(key, upload.id, length)
         try:
+            await asyncio.to_thread(make, self._folder / upload.id)
             await self._parts.shards.of(key).write(work)
-        except GuideError:
+        except BaseException:
             (self._folder / upload.id).unlink(missing_ok=True)
+            # Should this fail too, the sweep gives the space back.
+            with contextlib.suppress(GuideError):
+                await self._account.let_go(key, upload.id)
             raise
         return upload
 
@@ -205,6 +226,16 @@ class Uploads:
                 await self.drop(key, upload.id)
             raise
 
+    async def grow(self, key: CourseKey, upload: str, needed: int) -> int:
+        """Set more space aside for an upload of undeclared length; how much it has then. Raises `OutOfSpace`."""
+        try:
+            await self._account.resize(key, upload, needed + _STEP, checked=True)
+        except OutOfSpace:
+            # The last bytes of a tenant's space are as good as the others.
+            await self._account.resize(key, upload, needed, checked=True)
+            return needed
+        return needed + _STEP
+
     async def finish(self, key: CourseKey, upload: Upload) -> None:
         """Make a whole upload a video: bytes into the store, then its row and its job. Safe to repeat."""
         parts = self._parts
@@ -213,6 +244,7 @@ class Uploads:
         with contextlib.suppress(NotFound):
             await parts.store.adopt([(self._folder / upload.id, f"{prefix}/source")])
         await parts.store.head(f"{prefix}/source")
+        await self._account.resize(key, upload.id, upload.length)
         video: dict[str, Any] = {
             "id": upload.id,
             "title": upload.title,
@@ -238,11 +270,11 @@ class Uploads:
             await self._announce(key, "video", told, user=upload.user)
         elif await parts.shards.of(key).one(QUERIES["find_video"], {**key.columns, "id": upload.id}) is None:
             # Cancelled while its bytes were moved: whoever did it looked for them too early.
-            await parts.store.delete_prefix(prefix)
+            await self._account.let_go(key, upload.id)
 
     async def drop(self, key: CourseKey, upload: str) -> None:
         """Cancel an upload and free its space; a finished one is a video and stays. Raises `NotFound`."""
-        prefix = prefix_of(key, upload)
+        prefix_of(key, upload)
 
         async def work(tx: Transaction) -> int:
             return await tx.execute(QUERIES["drop_upload"], {**key.columns, "id": upload})
@@ -251,7 +283,7 @@ class Uploads:
             row = await self._parts.shards.of(key).one(QUERIES["find_upload"], {**key.columns, "id": upload})
             raise Gone(_EXPIRED) if row else NotFound("there is no such upload; it was finished or cancelled")
         (self._folder / upload).unlink(missing_ok=True)
-        await self._parts.store.delete_prefix(prefix)
+        await self._account.let_go(key, upload)
 
     async def _expire(self, key: CourseKey, upload: str, now: float) -> None:
         """Free the space of an upload that stood still; for some days its address says that it is gone."""
@@ -262,7 +294,7 @@ class Uploads:
 
         if await self._parts.shards.of(key).write(work):
             (self._folder / upload).unlink(missing_ok=True)
-            await self._parts.store.delete_prefix(prefix_of(key, upload))
+            await self._account.let_go(key, upload)
 
     async def _forget(self, key: CourseKey, upload: str) -> None:
         async def work(tx: Transaction) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -11,9 +10,10 @@ from atomic_guide.course.notifications.feed import Posts, Silent
 from atomic_guide.course.precedence import facts_of
 from atomic_guide.course.video.captions import Captions, check_captions, check_language, label_of
 from atomic_guide.course.video.chapters import Chapter, check_chapters
+from atomic_guide.course.video.folders import prefix_of
 from atomic_guide.course.video.preview import Preview
+from atomic_guide.course.video.space.account import Account
 from atomic_guide.course.video.transcode import Rendition
-from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.queues.jobs import NewJob
 from atomic_guide.errors import Conflict, NotFound, TooLarge
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from atomic_guide.course.video.settings import VideoSettings
     from atomic_guide.engines.assets.store import Store
     from atomic_guide.engines.data.database import Row, Transaction
+    from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.engines.queues.jobs import Queues
 
@@ -36,7 +37,6 @@ LISTED = 1000
 
 Status = Literal["queued", "processing", "playable", "ready", "failed"]
 StepState = Literal["done", "running", "waiting", "failed"]
-_ID = re.compile(r"v[0-9a-f]{16}")
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -84,19 +84,6 @@ class Video(msgspec.Struct, frozen=True):
         return bool(self.renditions) and self.status in {"playable", "ready"}
 
 
-def prefix_of(key: CourseKey, video: str) -> str:
-    """The folder of a video's objects; every part of it is chosen by us. Raises `NotFound` for no id of ours."""
-    if not _ID.fullmatch(video):
-        raise NotFound(f"there is no video {video[:40]} in this course")
-    return f"{key.tenant}/{key.course}/video/{video}"
-
-
-def media_prefix(key: CourseKey, video: str, origin: str) -> str:
-    """The folder of what a video shows: its own, or that of the video it was copied from (`origin`)."""
-    course, _, owner = origin.partition("/")
-    return prefix_of(CourseKey(key.tenant, course, 0), owner) if origin else prefix_of(key, video)
-
-
 def read_video(row: Row) -> Video:
     """A video from its row."""
     values = {name: row[name] for name in Video.__struct_fields__}
@@ -129,6 +116,11 @@ class Parts(NamedTuple):
     clock: Clock
     posts: Posts = Silent()
 
+    @property
+    def account(self) -> Account:
+        """What tenants store, against what they may."""
+        return Account(self.shards.directory, self.store, self.settings, self.clock)
+
 
 class Videos:
     """What the web layer and the command line may do with videos."""
@@ -140,6 +132,7 @@ class Videos:
         self._settings = parts.settings
         self._clock = parts.clock
         self._posts = parts.posts
+        self._account = parts.account
 
     async def of_course(self, key: CourseKey) -> list[Video]:
         """The newest videos of a course, at most `LISTED`."""
@@ -176,6 +169,7 @@ class Videos:
             # Deleted in the meantime: what came after the sweep goes too.
             await self._store.delete_prefix(prefix_of(key, video))
             raise
+        await self._account.measure(key, video)
         return entry
 
     async def delete_captions(self, key: CourseKey, video: str, language: str) -> None:
@@ -186,6 +180,7 @@ class Videos:
             raise NotFound(f"the video has no captions in {language}")
         await self._change_captions(key, video, language, None)
         await self._store.delete(f"{prefix_of(key, video)}/captions/{language}.vtt")
+        await self._account.measure(key, video)
 
     async def put_chapters(self, key: CourseKey, video: str, chapters: list[Chapter]) -> list[Chapter]:
         """Replace the chapters, put in order. Raises `Invalid`, `NotFound`."""
@@ -217,16 +212,16 @@ class Videos:
         self._queues.wake(QUEUE)
 
     async def delete(self, key: CourseKey, video: str) -> None:
-        """Remove a video with every copy: rows, objects, a running job. Raises `NotFound`.
+        """Remove a video: rows, a running job, and the objects that no other course shows. Raises `NotFound`.
 
         The rows go first, which ends its addresses at once. The objects are removed before this returns, and once
         more by a job: a process that dies here, or an encoder that was just writing, leaves nothing behind.
         """
-        prefix = prefix_of(key, video)
+        prefix_of(key, video)
 
-        async def work(tx: Transaction) -> None:
-            if not await tx.execute(QUERIES["drop_video"], {**key.columns, "id": video}):
-                raise NotFound(f"there is no video {video} in this course")
+        async def work(tx: Transaction) -> str:
+            row = _known(await tx.one(QUERIES["find_video"], {**key.columns, "id": video}), video)
+            await tx.execute(QUERIES["drop_video"], {**key.columns, "id": video})
             await self._queues.cancel(tx, key, video)
             await self._queues.forget(tx, key, video)
             await self._posts.withdraw(tx, key, video)
@@ -234,14 +229,14 @@ class Videos:
                 queue=QUEUE,
                 kind=ERASE,
                 subject=f"erase {video}",
-                payload={"video": video},
+                payload={"video": video, "origin": row["origin"]},
                 delay=60.0,
                 order_key=order_of(video),
             )
             await self._queues.publish(tx, key, erasure)
+            return str(row["origin"])
 
-        await self._shards.of(key).write(work)
-        await self._store.delete_prefix(prefix)
+        await self._account.let_go(key, video, await self._shards.of(key).write(work))
         self._queues.wake(QUEUE)
 
     async def _change_captions(self, key: CourseKey, video: str, language: str, entry: Captions | None) -> None:

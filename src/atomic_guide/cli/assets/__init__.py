@@ -1,0 +1,17 @@
+"""`atomic-guide assets`: what tenants store of lectures, and what they may."""
+
+from __future__ import annotations
+
+import click
+
+from atomic_guide.cli.assets.quota import quota
+from atomic_guide.cli.assets.recount import recount
+
+
+@click.group()
+def command() -> None:
+    """Look after stored lectures: what each tenant uses and may use. Works beside a running server."""
+
+
+command.add_command(quota)
+command.add_command(recount)

@@ -1,0 +1,39 @@
+"""What tenants store of lectures, for operators."""
+
+from __future__ import annotations
+
+import msgspec
+
+from atomic_guide.course.video.space.quotas import TenantSpace, list_space
+from atomic_guide.web.routing import Call, Calls, Parameter
+
+calls = Calls()
+
+_MOST = 1000
+
+
+class Accounts(msgspec.Struct):
+    """Tenants in the order of their names; `next` is the `after` of what follows, null at the end."""
+
+    tenants: list[TenantSpace]
+    next: str | None
+
+
+@calls.add(
+    "GET",
+    "/api/ops/lectures/space",
+    access="operator",
+    reply=Accounts,
+    failures=(400, 401),
+    parameters=(
+        Parameter("after", {"type": "string"}, "The tenant after which to begin."),
+        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST}, "Most to return; 100 if not given."),
+    ),
+)
+async def show_space(call: Call[None]) -> Accounts:
+    """Say what each tenant stores of lectures, and may store."""
+    limit = call.whole_number("limit", default=100, least=1, most=_MOST) or 100
+    media = call.tool.media
+    after = call.request.query_params.get("after", "")
+    found = await list_space(call.tool.shards.directory, media.settings.tenant_quota_bytes, after, limit)
+    return Accounts(found, found[-1].tenant if len(found) == limit else None)
