@@ -8,14 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from atomic_guide import errors
 from atomic_guide.clock import Clock
 from atomic_guide.engines.data.database import Database
-from atomic_guide.operations.scaling.acting import Acting, ActSettings
+from atomic_guide.operations.scaling.acting import Acting
 from atomic_guide.operations.scaling.controls import Control, Controls
 from atomic_guide.operations.scaling.events import Events
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.gate import Gate
+from atomic_guide.operations.scaling.judging import Judging
 from atomic_guide.operations.scaling.leader import Leader
 from atomic_guide.operations.scaling.loop import Loop, Observer, Parts
 from atomic_guide.operations.scaling.model import Decision, Event, Expected, Mode, Seen, Target
+from atomic_guide.operations.scaling.patience import ActSettings
+from atomic_guide.operations.scaling.series import Series
 
 SETTINGS = ActSettings(act_seconds=60, replica_seconds=600, approval_seconds=300)
 
@@ -151,7 +154,11 @@ class Controller:
         self.gate = Gate(self.events, self.acting, SETTINGS, clock, lambda _: mode)
         self.mind = GivenMind()
         self.sampler = GivenSeen(clock)
-        parts = Parts(self.sampler, self.mind, self.targets, self.events, self.acting, self.controls, self.leader)
+        self.series = Series(directory)
+        self.judging = Judging(self.events, self.series, lambda _: 0.5)
+        parts = Parts(
+            self.sampler, self.mind, self.targets, self.events, self.acting, self.controls, self.leader, self.judging
+        )
         self.loop = Loop(parts, self.gate, clock, observer)
 
     async def decide(self, *decisions: Decision) -> None:

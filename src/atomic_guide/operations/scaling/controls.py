@@ -15,7 +15,7 @@ from atomic_guide import errors
 from atomic_guide.operations.scaling import audit
 from atomic_guide.operations.scaling.events import Reader, Record
 from atomic_guide.operations.scaling.leader import QUERIES
-from atomic_guide.operations.scaling.model import Mode
+from atomic_guide.operations.scaling.model import REPLICAS, WEB, WORKERS, Mode
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database, Transaction
@@ -26,6 +26,12 @@ PAUSE_MOST_SECONDS = 90 * 86_400.0
 """A pause always ends; for longer than a term there is the mode `off`."""
 
 _WHY_LENGTH = 500
+
+
+def check_fleet(name: str) -> None:
+    """Raise `NotFound` for what is no fleet."""
+    if name not in {WEB, WORKERS} and not (name.startswith(REPLICAS) and name != REPLICAS):
+        raise errors.NotFound(f"no fleet is called {name}; there are {WEB}, {WORKERS} and {REPLICAS}SHARD")
 
 
 class Control(NamedTuple):
@@ -102,7 +108,14 @@ class Controls:
         return await self._reader.find(event_id)
 
     async def refuse(self, event_id: str, why: str = "") -> Record:
-        """Do not agree. Raises as `approve` does."""
+        """Do not agree. Again is harmless. Raises as `approve` does."""
+        record = await self._reader.find(event_id)
+        if (
+            record.event.state == "refused"
+            and record.event.mode == "approve"
+            and record.event.decision.action != "hold"
+        ):
+            return record
         record = await self._waiting(event_id)
         reason = f"refused by {self._who}" + (f": {why[:_WHY_LENGTH]}" if why else "")
         deed = audit.Deed("refused", record.fleet, event_id, {"why": why[:_WHY_LENGTH]})
@@ -127,6 +140,7 @@ class Controls:
         await self._directory.write(work)
 
     async def _set(self, query: str, deed: audit.Deed, **params: Any) -> None:
+        check_fleet(deed.fleet)
         now = await self._now()
 
         async def work(tx: Transaction) -> None:

@@ -13,11 +13,12 @@ from atomic_guide.operations.scaling.troubles import held
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
-    from atomic_guide.operations.scaling.acting import Acting, ActSettings
+    from atomic_guide.operations.scaling.acting import Acting
     from atomic_guide.operations.scaling.controls import Control
     from atomic_guide.operations.scaling.events import Events, Record
     from atomic_guide.operations.scaling.fleet import Fleet
     from atomic_guide.operations.scaling.model import Decision, Mode
+    from atomic_guide.operations.scaling.patience import ActSettings
 
 
 class Gate:

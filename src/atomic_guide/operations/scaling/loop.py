@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -19,7 +19,7 @@ from atomic_guide import errors
 from atomic_guide.operations.scaling.controls import NONE, Control
 from atomic_guide.operations.scaling.gate import Gate
 from atomic_guide.operations.scaling.leader import Deposed
-from atomic_guide.operations.scaling.model import Decision, Seen
+from atomic_guide.operations.scaling.model import Decision, Mode, Seen
 from atomic_guide.operations.scaling.troubles import EVERYTHING, Trouble, Troubles, caution
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from atomic_guide.operations.scaling.events import Events, Reader, Record
     from atomic_guide.operations.scaling.fleet import Fleet
     from atomic_guide.operations.scaling.leader import Leader
-    from atomic_guide.operations.scaling.model import Event, Mode, Target
+    from atomic_guide.operations.scaling.model import Event, Target
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ SAMPLE_SECONDS = 10.0
 """What measuring may take in all; each source has its own, shorter limit."""
 
 LOOK_SECONDS = 5.0
+JUDGE_SECONDS = 5.0
 
 _PRUNE_SECONDS = 3600.0
 
@@ -87,11 +88,19 @@ class Mind(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """Says what acts have achieved, when that can be told."""
+
+    async def judge(self, at: float, fleets: Mapping[str, Fleet]) -> list[Record]:
+        """Judge some; returns those that were."""
+        ...
+
+
 class Observer:
     """Hears what the loop does; this one does nothing with it."""
 
-    def ticked(self, standing: Standing) -> None:
-        """A tick is over."""
+    def ticked(self, standing: Standing, fleets: Mapping[str, Fleet]) -> None:
+        """A tick is over; the fleets that could be looked at."""
 
     def decided(self, decision: Decision, mode: Mode) -> None:
         """Something new was decided."""
@@ -103,14 +112,25 @@ class Observer:
         """Whether this process leads."""
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """A fleet at a tick; `mode` is that of the settings, `utilisation` of its units, None where it is not known."""
+
+    ready: int
+    starting: int
+    least: int
+    most: int
+    unit: float
+    mode: Mode
+    utilisation: float | None = None
+
+
 class Standing(msgspec.Struct, frozen=True):
     """How things stood at a tick, for commands: `fleets` that could be looked at, what could not be told and why."""
 
     at: float
-    fleets: dict[str, list[float]] = {}
+    fleets: dict[str, Counted] = {}
     missing: dict[str, str] = {}
     troubles: list[Trouble] = []
-    forecast: dict[str, Any] = {}
 
 
 class Parts(NamedTuple):
@@ -123,6 +143,7 @@ class Parts(NamedTuple):
     acting: Acting
     controls: Controls
     leader: Leader
+    judge: Judge
 
 
 class Loop:
@@ -190,8 +211,14 @@ class Loop:
             if await self._gate.settle(cautious, fleets[decision.fleet], control, records):
                 self._observer.decided(cautious, self._gate.mode(decision.fleet, control))
         await self._hear()
-        counts = {name: list(fleet) for name, fleet in fleets.items()}
-        await self._keep(Standing(began, counts, dict(seen.missing), self._troubles.present()))
+        await self._judge(fleets)
+        counted = {
+            name: Counted(*fleet, self._gate.mode(name, NONE), seen.value(name, "utilisation"))
+            for name, fleet in fleets.items()
+        }
+        standing = Standing(began, counted, dict(seen.missing), self._troubles.present())
+        await self._keep(standing)
+        self._observer.ticked(standing, fleets)
 
     async def _leads(self) -> bool:
         leader = self._parts.leader
@@ -282,6 +309,14 @@ class Loop:
     def _while_paused(self, fleet: str, control: Control) -> Mode:
         return "off" if self._gate.mode(fleet, control) == "off" else "shadow"
 
+    async def _judge(self, fleets: Mapping[str, Fleet]) -> None:
+        try:
+            await _within(self._parts.judge.judge(self._clock.now(), fleets), JUDGE_SECONDS)
+        except Deposed:
+            raise
+        except (errors.GuideError, TimeoutError) as error:
+            _log.warning("acts could not be judged now", error=str(error) or "no answer in time")
+
     async def _keep(self, standing: Standing) -> None:
         """Save what is known, tell of troubles that began or ended, forget what is old."""
         saved = {MIND: self._parts.mind.save().decode(), STANDING: msgspec.json.encode(standing).decode()}
@@ -289,7 +324,6 @@ class Loop:
         if self._clock.monotonic() - self._pruned_at >= _PRUNE_SECONDS:
             self._pruned_at = self._clock.monotonic()
             await self._parts.events.prune()
-        self._observer.ticked(standing)
 
 
 async def recall_standing(events: Reader) -> Standing | None:

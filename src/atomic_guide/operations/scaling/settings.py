@@ -14,6 +14,7 @@ import msgspec
 
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.operations.scaling.model import REPLICAS, WEB, WORKERS, Action, Mode, Urgency
+from atomic_guide.operations.scaling.patience import ActSettings
 from atomic_guide.setting import setting
 
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
@@ -145,6 +146,7 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         setting("Hours by that clock, such as 22:00-06:00, in which less is kept ready; empty for none.", "hours"),
     ] = "23:00-06:00"
+    acts: ActSettings = ActSettings()
     rules: Annotated[
         tuple[RuleSettings, ...],
         setting(
