@@ -17,6 +17,13 @@ QUERIES = parse_queries(
 -- name: add
 -- purpose: Store a secret.
 INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, 1)
+-- name: add_many
+-- purpose: Store secrets.
+-- dialect: sqlite
+INSERT INTO secrets (name, value, created_at) VALUES (:name, :value, 1)
+-- name: add_many
+-- dialect: postgresql
+INSERT INTO secrets (name, value, created_at) SELECT name, :value::text, 1 FROM unnest(:name::text[]) AS given(name)
 -- name: lay
 -- purpose: Store secrets, or change those that are there.
 -- dialect: sqlite
@@ -27,6 +34,16 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE secrets.value <> e
 INSERT INTO secrets (name, value, created_at)
 SELECT name, value, :created_at::float8 FROM unnest(:name::text[], :value::text[]) AS given(name, value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE secrets.value <> excluded.value
+-- name: offer
+-- purpose: Store the secrets that are not there, and name them.
+-- dialect: sqlite
+INSERT INTO secrets (name, value, created_at) VALUES (:name, coalesce(:value, '-'), :created_at)
+ON CONFLICT (name) DO NOTHING RETURNING name, value, created_at
+-- name: offer
+-- dialect: postgresql
+INSERT INTO secrets (name, value, created_at)
+SELECT name, coalesce(value, '-'), :created_at::float8 FROM unnest(:name::text[], :value::text[]) AS given(name, value)
+ON CONFLICT (name) DO NOTHING RETURNING name, value, created_at
 -- name: all
 -- purpose: Read what is stored.
 SELECT name, value FROM secrets ORDER BY name
@@ -184,6 +201,35 @@ async def test_rows_by_column_are_stored_and_counted(database: Database) -> None
     values[7] = "other"
     assert await database.write(work) == 1
     assert len(await names(database)) == 50
+
+
+@pytest.mark.parametrize("count", [1, 49, 50, 51, 120])
+async def test_rows_by_column_are_stored_once_and_returned(database: Database, count: int) -> None:
+    await database.write(adding("n0", "old"))
+    given: dict[str, list[str | None]] = {
+        "name": [f"n{i}" for i in range(count)],
+        "value": [None if i % 2 else str(i) for i in range(count)],
+    }
+
+    async def work(tx: Transaction) -> set[tuple[str, str, float]]:
+        rows = await tx.read_columns(QUERIES["offer"], given, {"created_at": 3.0})
+        return {(row["name"], row["value"], row["created_at"]) for row in rows}
+
+    assert await database.write(work) == {(f"n{i}", "-" if i % 2 else str(i), 3.0) for i in range(1, count)}
+    stored = {row["name"]: row["value"] for row in await database.read(QUERIES["all"])}
+    assert stored == {f"n{i}": "-" if i % 2 else str(i) for i in range(1, count)} | {"n0": "old"}
+
+
+async def test_rows_whose_keys_are_taken_are_refused_together(database: Database) -> None:
+    await database.write(adding("n60", "old"))
+
+    async def work(tx: Transaction) -> int:
+        columns = {"name": [f"n{i}" for i in range(100)]}
+        return await tx.execute_columns(QUERIES["add_many"], columns, {"value": "new"})
+
+    with pytest.raises(errors.Conflict):
+        await database.write(work)
+    assert await names(database) == ["n60"]
 
 
 async def test_no_rows_by_column_change_nothing(database: Database) -> None:

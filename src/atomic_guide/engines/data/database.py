@@ -60,9 +60,10 @@ class Transaction(Protocol):
     ) -> int:
         """Run a statement over many rows that are given by column, and return how many rows it changed.
 
-        On SQLite it runs once for each row, of which the columns' names are parameters; on PostgreSQL once, each column
-        being one array: `INSERT INTO t SELECT ... FROM unnest(:a::text[], :b::integer[]) AS r(a, b)`. So it has a text
-        for each dialect, and rows must not repeat what the statement updates. `params` are the same for all rows.
+        On SQLite it is for one row, of which the columns' names are parameters, and an INSERT takes many at once; on
+        PostgreSQL it runs once, each column being one array: `INSERT INTO t SELECT ... FROM unnest(:a::text[],
+        :b::integer[]) AS r(a, b)`. So it has a text for each dialect, and rows must not repeat what the statement
+        updates. `params` are the same for all rows.
         Raises ValueError for columns of different lengths.
         """
         ...

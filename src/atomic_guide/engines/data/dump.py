@@ -16,7 +16,8 @@ from typing import Any
 from atomic_guide.engines.data.migrations import Kind, upgrade_file
 from atomic_guide.engines.data.servers import connected
 from atomic_guide.engines.data.settings import DataSettings
-from atomic_guide.engines.data.sqlite import insertion, wrap
+from atomic_guide.engines.data.sqlite import wrap
+from atomic_guide.engines.data.sqlite_transaction import insertion
 from atomic_guide.engines.data.tables import Shape, read_all, shapes
 
 _FETCHED = 5000

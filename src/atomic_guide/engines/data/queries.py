@@ -44,7 +44,8 @@ _FENCE_NAMES = {"bucket": "int4", "tenant": "text", "course": "text", "fence_epo
 _FENCE = "fence_read(:bucket, :tenant, :course, :fence_epoch)"
 _NUMBER = re.compile(r"\$(\d+)")
 # A colon that is neither part of a cast (`::text`) nor inside a word starts a parameter.
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+"""Its first group is the name."""
 _HEADER = re.compile(r"^-- (name|purpose|dialect|batch):\s*(.+?)\s*$")
 
 
@@ -149,7 +150,7 @@ class Query:
     @property
     def parameters(self) -> frozenset[str]:
         """The names that the statement takes."""
-        return frozenset(name for text in self._texts.values() for name in _PARAMETER.findall(text))
+        return frozenset(name for text in self._texts.values() for name in PARAMETER.findall(text))
 
 
 def numbered(text: str, mark: str = "$") -> Positional:
@@ -161,7 +162,7 @@ def numbered(text: str, mark: str = "$") -> Positional:
             names.append(match[1])
         return f"{mark}{names.index(match[1]) + 1}"
 
-    return Positional(_PARAMETER.sub(number, text), tuple(names))
+    return Positional(PARAMETER.sub(number, text), tuple(names))
 
 
 def parse_queries(text: str, source: str) -> dict[str, Query]:
