@@ -25,7 +25,8 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.servers import open_servers
 from atomic_guide.engines.data.settings import DataSettings, ShardSettings
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.lease import Lease
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Worker

@@ -25,7 +25,8 @@ from atomic_guide.engines.data.settings import DataSettings, ShardSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import bounds_of, claim
 from atomic_guide.engines.queues.ending import end_jobs, tidy
-from atomic_guide.engines.queues.jobs import QUERIES, Job, NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import QUERIES, Job, Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from bench._bars import Bars
 from bench.data import show_durability

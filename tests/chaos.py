@@ -27,7 +27,8 @@ from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.queues.actions import Act
 from atomic_guide.engines.queues.deadletter import DeadLetters
-from atomic_guide.engines.queues.jobs import NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Queues
 from tests.chaos_process import SETTINGS, Orders
 from tests.chaos_queries import COUNT, EFFECTS, KEYS, LEFT, MAKE, PEOPLE
 from tests.mailserver import MailBox, mail_server

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.clock import SystemClock
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.handlers import Observer
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.priority import Facts, PrioritySettings
 from atomic_guide.engines.queues.settings import QueueRules
 from atomic_guide.engines.queues.worker import Worker

@@ -12,8 +12,9 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings
+from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.handlers import Observer
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.settings import QueueRules
 from atomic_guide.engines.queues.wakes import join_wakes
 from atomic_guide.engines.queues.worker import Worker

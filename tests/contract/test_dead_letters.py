@@ -17,7 +17,8 @@ from atomic_guide.engines.queues.actions import Act, Action, list_actions
 from atomic_guide.engines.queues.deadletter import DeadLetters, Wanted
 from atomic_guide.engines.queues.edit import Edit
 from atomic_guide.engines.queues.ending import bury_job
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.many import Done, Run, Task, do_to_many, known_run, new_run
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.errors import Conflict, Invalid, NotFound

@@ -15,7 +15,8 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import claim
-from atomic_guide.engines.queues.jobs import NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
 from atomic_guide.engines.queues.settings import QueueRules
 from tests.engines import ENGINES, opened_shards

@@ -22,7 +22,8 @@ from atomic_guide.engines.queues.actions import Act
 from atomic_guide.engines.queues.claim import READIED_AT_ONCE, bounds_of, claim
 from atomic_guide.engines.queues.deadletter import DeadLetters
 from atomic_guide.engines.queues.ending import PRUNED_AT_ONCE, Return, bury_job, end_jobs, return_jobs, tidy
-from atomic_guide.engines.queues.jobs import QUERIES, Job, NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import QUERIES, Job, Queues
 from atomic_guide.engines.queues.overview import count_jobs, list_jobs
 from atomic_guide.engines.queues.priority import Facts, PrioritySettings
 from atomic_guide.engines.queues.settings import QueueRules
@@ -118,6 +119,34 @@ async def test_of_many_jobs_those_whose_unique_key_is_held_are_left_out(board: B
     first = await board.publish(COURSES[0], job(unique_key="u"), job(), job(unique_key="u"), job(unique_key="v"))
     assert [each is None for each in first] == [False, False, True, False]
     assert await board.publish(COURSES[0], job(unique_key="v"), job(unique_key="u")) == [None, None]
+
+
+async def test_what_differs_in_a_batch_is_stored_with_each_job_in_the_order_of_the_batch(board: Board) -> None:
+    await board.publish(COURSES[0], job("holder", unique_key="u7"))
+    batch = [
+        NewJob(
+            queue="q",
+            kind=f"k{number % 3}",
+            subject=f"s{number}",
+            payload={"number": number} if number % 4 else {},
+            unique_key=f"u{number}" if number % 5 == 2 else None,
+            order_key="o" if number % 60 == 1 else None,
+        )
+        for number in range(180)
+    ]
+    published = await board.publish(COURSES[0], *batch)
+    assert [number for number, each in enumerate(published) if each is None] == [7]
+    await board.publish(COURSES[0], job("later"))
+    (_, *claimed, later) = await board.claim(1000)
+    assert later.subject == "later"
+    # Of the three with an order key the first alone may run.
+    expected = [number for number in range(180) if number not in {7, 61, 121}]
+    assert [each.subject for each in claimed] == [f"s{number}" for number in expected]
+    assert [each.kind for each in claimed] == [f"k{number % 3}" for number in expected]
+    assert [each.payload for each in claimed] == [{"number": number} if number % 4 else {} for number in expected]
+    assert [each.id for each in claimed] == [published[number] for number in expected]
+    await board.end(*[each for each in claimed if each.subject == "s1"])
+    assert [each.subject for each in await board.claim(2)] == ["s61"]
 
 
 async def test_a_queue_that_nobody_declared_is_refused(board: Board) -> None:

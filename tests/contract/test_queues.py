@@ -17,7 +17,8 @@ from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.actions import Act
 from atomic_guide.engines.queues.claim import claim, release_leases
 from atomic_guide.engines.queues.deadletter import DeadLetters
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
 from atomic_guide.engines.queues.overview import count_jobs
 from atomic_guide.engines.queues.priority import Facts

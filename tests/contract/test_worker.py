@@ -21,9 +21,10 @@ from atomic_guide.engines.queues.calling_off import call_off
 from atomic_guide.engines.queues.claim import claim
 from atomic_guide.engines.queues.controls import Controls
 from atomic_guide.engines.queues.deadletter import DeadLetters
+from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.handlers import Observer
 from atomic_guide.engines.queues.inspect import show_job, view_queues
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.lease import Lease, LeaseLost
 from atomic_guide.engines.queues.load import Load
 from atomic_guide.engines.queues.priority import Facts

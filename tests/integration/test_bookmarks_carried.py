@@ -17,7 +17,8 @@ from atomic_guide.clock import SystemClock
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.session import current_session
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.lease import Lease
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.engines.queues.worker import Worker

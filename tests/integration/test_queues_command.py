@@ -16,7 +16,8 @@ from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import Job, NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.lease import Lease
 from atomic_guide.engines.queues.priority import Facts
 from atomic_guide.engines.queues.settings import QueueSettings

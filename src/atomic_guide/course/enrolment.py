@@ -12,7 +12,8 @@ from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.queues.jobs import NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Queues
 
 QUERIES = load_queries(__package__, "enrolment.sql")
 

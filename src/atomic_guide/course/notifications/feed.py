@@ -14,7 +14,7 @@ import msgspec
 from atomic_guide.clock import iso
 from atomic_guide.course.notifications.notice import Kind, Notice, Notification, read_notification
 from atomic_guide.engines.data.queries import load_queries
-from atomic_guide.engines.queues.jobs import NewJob
+from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.errors import Invalid
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from atomic_guide.course.video.preview import Preview
 from atomic_guide.course.video.space.account import Account
 from atomic_guide.course.video.transcode import Rendition
 from atomic_guide.engines.data.queries import load_queries
-from atomic_guide.engines.queues.jobs import NewJob
+from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.errors import Conflict, NotFound, TooLarge
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from atomic_guide.clock import iso
 from atomic_guide.course.watching.event import Event, Refused, read_events
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
-from atomic_guide.engines.queues.jobs import NewJob, Queues
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Queues
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock

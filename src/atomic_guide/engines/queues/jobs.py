@@ -18,7 +18,8 @@ from atomic_guide.engines.data.placement import CourseKey, zone_tenant
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.engines.data.session import current_session
-from atomic_guide.engines.queues.priority import Decision, Facts, Flow, Turns, decide, foremost
+from atomic_guide.engines.queues.forming import Group, Ids, form, runs_of
+from atomic_guide.engines.queues.priority import Flow, Turns, foremost
 from atomic_guide.errors import DataUnavailable, Unavailable
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Row, Transaction
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.engines.queues.forming import NewJob
     from atomic_guide.engines.queues.settings import QueueSettings
 
 QUERIES = load_queries(__package__)
@@ -36,28 +38,6 @@ DEPTH_LIMIT = 10_000
 
 SYSTEM = "system"
 """The course that jobs about no course belong to, of the tenant that is called as their zone."""
-
-
-class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job to publish.
-
-    `facts` decide when it runs. `unique_key`: one live job at most carries it in a course. Jobs of a course with the
-    same `order_key` run one after the other, in the order of their publishing.
-    """
-
-    queue: str
-    kind: str
-    subject: str
-    payload: dict[str, Any] = {}
-    facts: Facts = Facts()
-    delay: float = 0.0
-    unique_key: str | None = None
-    order_key: str | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether nothing that is already there has a say in how it is stored."""
-        return self.unique_key is None and self.order_key is None
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -121,7 +101,7 @@ class Queues:
         self._clock = clock
         self._settings = settings
         self._wakers: list[Callable[[str], None]] = []
-        self._stamp = 0
+        self._ids = Ids()
 
     async def publish(self, tx: Transaction, key: CourseKey, job: NewJob) -> str | None:
         """Write a job inside the caller's unit of work; its id, or None where its unique key is held by a live job.
@@ -134,27 +114,21 @@ class Queues:
     async def publish_many(self, tx: Transaction, key: CourseKey, jobs: Sequence[NewJob]) -> list[str | None]:
         """Write jobs of a course inside the caller's unit of work; their ids, as `publish` returns them.
 
-        Jobs without unique and order keys are written together; the others one by one, as each may depend on the last.
+        Of several with one unique key, one is written.
         """
         now = self._clock.now()
-        decided = {job.facts: decide(job.facts, self._settings.priority) for job in jobs}
-        flows = {(job.queue, key.tenant, decided[job.facts].boost) for job in jobs if not job.delay}
-        turns = Turns(await read_tags(tx, flows))
-        rows = [self._row(job, decided[job.facts], turns, key, now) for job in jobs]
-        _tag_last(rows)
+        runs = runs_of(jobs, self._settings, key.tenant)
+        turns = Turns(await read_tags(tx, {run.flow for run in runs if not run.delay}))
+        ids = self._ids.take(len(jobs), now)
+        groups = form(runs, ids, turns, now)
+        await lock_orders(tx, [(key, group.same["order_key"]) for group in groups if group.ordered])
         session = current_session()
-        same = {
-            **key.columns,
-            "created_at": now,
-            "bookmark": session.promise() if session is not None else None,
-        }
-        if plain := [row for job, row in zip(jobs, rows, strict=True) if job.plain]:
-            await tx.execute_columns(QUERIES["add_jobs"], _columns(plain), same)
-        await lock_orders(tx, [(key, job.order_key) for job in jobs if job.order_key is not None])
-        return [
-            str(row["id"]) if job.plain or await _add_special(tx, row, same) else None
-            for job, row in zip(jobs, rows, strict=True)
-        ]
+        promise = session.promise() if session is not None else None
+        same = {**key.columns, "created_at": now, "bookmark": promise}
+        left_out: set[str] = set()
+        for group in groups:
+            left_out |= await _add(tx, group, same)
+        return [None if each in left_out else each for each in ids] if left_out else list(ids)
 
     async def publish_system(self, job: NewJob, zone: str) -> str | None:
         """Publish a job about no course, in the shard of a zone where the fewest of its queue wait; its id.
@@ -222,37 +196,6 @@ class Queues:
         for waker in self._wakers:
             waker(queue)
 
-    def _row(self, job: NewJob, decided: Decision, turns: Turns, key: CourseKey, now: float) -> dict[str, Any]:
-        """What a job is stored as, beside what is the same for all of its course."""
-        arrival = now + job.delay
-        rules = self._settings.rules(job.queue)
-        flow = (job.queue, key.tenant, decided.boost)
-        turn = turns.take(flow, arrival, rules.spacing_seconds) if not job.delay else None
-        return {
-            "id": self._new_id(now),
-            "queue": job.queue,
-            "kind": job.kind,
-            "subject": job.subject,
-            "payload": msgspec.json.encode(job.payload).decode(),
-            "state": "queued" if turn is not None else "delayed",
-            "priority": decided.priority,
-            "why": decided.why,
-            "boost": decided.boost,
-            # A delayed job gets its place when its time has come; until then, where it would stand.
-            "rank": turn.rank if turn is not None else arrival - decided.boost,
-            "tag": turn.tag if turn is not None else None,
-            "spacing": rules.spacing_seconds,
-            "max_attempts": rules.max_attempts,
-            "run_after": arrival,
-            "unique_key": job.unique_key,
-            "order_key": job.order_key,
-        }
-
-    def _new_id(self, now: float) -> str:
-        """An id that nobody else makes; those of one process are in the order of their making."""
-        self._stamp = max(self._stamp + 1, int(now * 1e6))
-        return f"j{self._stamp:014x}{secrets.token_hex(5)}"
-
     def _system_key(self, zone: str, shard: str) -> CourseKey | None:
         """A key in one of a shard's buckets, for jobs about no course; None where it owns none."""
         owners = self._shards.map.buckets.get(zone, ())
@@ -313,26 +256,14 @@ async def replay_dead(tx: Transaction, key: CourseKey, job: str, now: float) -> 
     return "replayed" if changed else "missing"
 
 
-def _tag_last(rows: Sequence[dict[str, Any]]) -> None:
-    """Leave the tag to the last job of each flow: where the others end is where the next begin, and nobody's concern.
-
-    It is the last of them to be claimed, too. One entry less in an index for each of the others.
-    """
-    seen: set[tuple[str, float]] = set()
-    for row in reversed(rows):
-        flow = (row["queue"], row["boost"])
-        if flow in seen:
-            row["tag"] = None
-        elif row["tag"] is not None:
-            seen.add(flow)
-
-
-async def _add_special(tx: Transaction, row: dict[str, Any], same: dict[str, Any]) -> bool:
-    """Write a job that may be blocked, or not be wanted; whether it was written."""
-    if row["order_key"] is not None and await tx.one(QUERIES["find_earlier"], {**same, "order_key": row["order_key"]}):
-        row = {**row, "state": "blocked"}
-    return bool(await tx.execute_columns(QUERIES["add_jobs"], _columns([row]), same))
-
-
-def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
+async def _add(tx: Transaction, group: Group, same: dict[str, Any]) -> set[str]:
+    """Write jobs, of which one may be blocked, or not be wanted; the ids of those that were not written."""
+    given = {**same, **group.same}
+    if not group.keyed:
+        del given["order_key"]
+        await tx.execute_columns(QUERIES["add_jobs"], group.columns, given)
+        return set()
+    if group.ordered and await tx.one(QUERIES["find_earlier"], {**same, "order_key": given["order_key"]}):
+        given["state"] = "blocked"
+    written = {row["id"] for row in await tx.read_columns(QUERIES["add_keyed_jobs"], group.columns, given)}
+    return set(group.columns["id"]) - written

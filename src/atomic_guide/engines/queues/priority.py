@@ -89,6 +89,7 @@ class Decision(msgspec.Struct, frozen=True):
     why: str
 
 
+@functools.lru_cache(maxsize=256)
 def decide(facts: Facts, settings: PrioritySettings) -> Decision:
     """What a job's facts are worth."""
     weights = PRESETS[settings.preset]
@@ -135,6 +136,12 @@ class Turns:
 
     def take(self, flow: Flow, arrival: float, spacing: float) -> Turn:
         """The place of the next job of a flow that arrives at a moment, seconds since the epoch."""
+        (rank,), tag = self.take_many(flow, arrival, spacing, 1)
+        return Turn(rank, tag)
+
+    def take_many(self, flow: Flow, arrival: float, spacing: float, count: int) -> tuple[list[float], float]:
+        """The places in the order of that many jobs of a flow that arrive together, and where the next of it may be."""
         start = max(arrival, self._tags.get(flow, arrival))
-        self._tags[flow] = start + spacing
-        return Turn(start - flow[2], start + spacing)
+        self._tags[flow] = tag = start + spacing * count
+        first = start - flow[2]
+        return [first + spacing * number for number in range(count)], tag

@@ -1,27 +1,42 @@
 -- name: add_jobs
--- purpose: Publish jobs of a course; nothing happens where a live job holds the same unique key.
+-- purpose: Publish jobs of a course that nothing which is there has a say in, and that differ in some columns only.
 -- dialect: sqlite
 INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
                   spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
-                  unique_key, order_key, bookmark)
+                  bookmark)
 VALUES (:bucket, :tenant, :course, :id, :queue, :kind, :subject, :payload, :state, :priority, :why, :boost, :rank, :tag,
-        :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :unique_key, :order_key, :bookmark)
-ON CONFLICT DO NOTHING
+        :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark)
 
 -- name: add_jobs
 -- dialect: postgresql
 INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
                   spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
-                  unique_key, order_key, bookmark)
-SELECT :bucket, :tenant, :course, r.id, r.queue, r.kind, r.subject, r.payload, r.state, r.priority, r.why, r.boost,
-       r.rank, r.tag, r.spacing, 0, r.max_attempts, r.run_after, 0, '', 0, 0, :created_at, r.unique_key, r.order_key,
-       :bookmark
-FROM unnest(:id::text[], :queue::text[], :kind::text[], :subject::text[], :payload::text[], :state::text[],
-            :priority::float8[], :why::text[], :boost::float8[], :rank::float8[], :tag::float8[],
-            :spacing::float8[], :max_attempts::integer[], :run_after::float8[], :unique_key::text[], :order_key::text[])
-  AS r(id, queue, kind, subject, payload, state, priority, why, boost, rank, tag, spacing, max_attempts, run_after,
-       unique_key, order_key)
-ON CONFLICT DO NOTHING
+                  bookmark)
+SELECT :bucket, :tenant, :course, r.id, :queue, :kind, r.subject, r.payload, :state, :priority, :why, :boost, r.rank,
+       r.tag, :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark
+FROM unnest(:id::text[], :subject::text[], :payload::text[], :rank::float8[], :tag::float8[])
+  AS r(id, subject, payload, rank, tag)
+
+-- name: add_keyed_jobs
+-- purpose: As `add_jobs`, with a unique or order key; nothing happens where a live job holds the same unique key.
+-- dialect: sqlite
+INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
+                  spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
+                  bookmark, order_key, unique_key)
+VALUES (:bucket, :tenant, :course, :id, :queue, :kind, :subject, :payload, :state, :priority, :why, :boost, :rank, :tag,
+        :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark, :order_key, :unique_key)
+ON CONFLICT DO NOTHING RETURNING id
+
+-- name: add_keyed_jobs
+-- dialect: postgresql
+INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
+                  spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
+                  bookmark, order_key, unique_key)
+SELECT :bucket, :tenant, :course, r.id, :queue, :kind, r.subject, r.payload, :state, :priority, :why, :boost, r.rank,
+       r.tag, :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark, :order_key, r.unique_key
+FROM unnest(:id::text[], :subject::text[], :payload::text[], :rank::float8[], :tag::float8[], :unique_key::text[])
+  AS r(id, subject, payload, rank, tag, unique_key)
+ON CONFLICT DO NOTHING RETURNING id
 
 -- name: last_tag
 -- purpose: Where the waiting jobs of a tenant in a queue end in the order of all tenants.
