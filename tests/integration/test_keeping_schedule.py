@@ -12,8 +12,13 @@ from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.course.keeping.forget import Forgetter
 from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
 from tests.keeping import MARK, OTHER, PERSON, TENANT, rows_with, seeded, settings_of
+
+
+def untold(key: CourseKey, revision: int) -> None:
+    raise AssertionError((key, revision))
 
 
 @pytest.fixture
@@ -29,14 +34,14 @@ async def shards(data: Path) -> AsyncIterator[Shards]:
 
 
 async def test_a_backup_is_made_when_one_is_due_and_not_before(data: Path, shards: Shards) -> None:
-    keeper = Keeper(settings_of(data, backups__every_minutes=5), shards)
+    keeper = Keeper(settings_of(data, backups__every_minutes=5), shards, untold)
     for _ in range(2):
         await keeper.back_up()
         assert len(all_in(data / "backups")) == 1
 
 
 async def test_without_a_schedule_there_is_none(data: Path, shards: Shards) -> None:
-    await Keeper(settings_of(data), shards).back_up()
+    await Keeper(settings_of(data), shards, untold).back_up()
     assert all_in(data / "backups") == []
 
 
@@ -55,7 +60,7 @@ async def test_an_erasure_whose_process_died_is_completed(
         with pytest.raises(KeyboardInterrupt):
             await keeping.erasures.erase(Whom(tenant=tenant, user=PERSON))
         monkeypatch.setattr(Forgetter, "forget", forget)
-    keeper = Keeper(settings_of(data), shards)
+    keeper = Keeper(settings_of(data), shards, untold)
     await keeper.finish_erasures()
     assert rows_with(data, MARK) != [], "whoever began it may still be at it"
     monkeypatch.setattr(schedule, "_STILL_SECONDS", 0.0)

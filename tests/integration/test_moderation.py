@@ -93,7 +93,10 @@ class Site:
         """A turn of retention."""
         queues = Queues(self.shards, self.clock, QueueSettings())
         parts = Parts(self.shards, Store(self.folder / "objects"), queues, VideoSettings(), self.clock)
-        await Retention(parts, Videos(parts), self.holds, KeepingSettings(**settings)).turn()
+        chosen = KeepingSettings(**settings)
+        await Retention(
+            parts, Videos(parts), self.holds, chosen, lambda _key, revision: self.told.append(revision)
+        ).turn()
 
 
 @pytest.fixture(params=ENGINES)

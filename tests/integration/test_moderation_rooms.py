@@ -10,8 +10,17 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from atomic_guide.clock import ManualClock, SystemClock
+from atomic_guide.course.keeping.holds import Holds
+from atomic_guide.course.keeping.retention import Retention
+from atomic_guide.course.keeping.settings import KeepingSettings
+from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.course.video.videos import Parts, Videos
+from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
 from tests.integration.chat_server import Course, key, running
 from tests.integration.members import SECONDS, Member, caller, member
@@ -22,10 +31,10 @@ PEOPLE = {"ada": "learner", "ben": "learner", "fern": "instructor"}
 
 
 @asynccontextmanager
-async def courses(data: Path, *, nats: bool) -> AsyncIterator[tuple[Course, Course]]:
+async def courses(data: Path, *, nats: bool, rooms: RoomSettings = QUICK) -> AsyncIterator[tuple[Course, Course]]:
     """Two servers over one data directory, with the members of a course."""
     async with AsyncExitStack() as stack:
-        pair = [await stack.enter_async_context(running(data, rooms=QUICK, nats=nats)) for _ in range(2)]
+        pair = [await stack.enter_async_context(running(data, rooms=rooms, nats=nats)) for _ in range(2)]
         shards, place = pair[0].chat._shards, key()
         await put(shards, place, "courses", context="algebra", title="Algebra", created_at=0.0)
         for user, role in PEOPLE.items():
@@ -35,14 +44,19 @@ async def courses(data: Path, *, nats: bool) -> AsyncIterator[tuple[Course, Cour
 
 
 @pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[tuple[Course, Course]]:
+async def nats(tmp_path: Path) -> AsyncIterator[None]:
     server = NatsServer(tmp_path, NatsSettings())
     await server.start()
     keeping = asyncio.create_task(server.keep())
-    async with courses(tmp_path, nats=True) as made:
-        yield made
+    yield
     await server.stop()
     await asyncio.wait_for(keeping, SECONDS)
+
+
+@pytest.fixture
+async def pair(tmp_path: Path, nats: None) -> AsyncIterator[tuple[Course, Course]]:
+    async with courses(tmp_path, nats=True) as made:
+        yield made
 
 
 async def act(client: httpx.AsyncClient, path: str, **body: Any) -> dict[str, Any]:
@@ -141,6 +155,30 @@ async def test_who_was_away_hears_what_was_deleted_meanwhile(pair: tuple[Course,
                 assert [one["content"] for one in page] == ["", ""]
         async with back(other, "ben", 4, 99) as stranger:
             assert (await stranger.next("welcome"))["data"]["resumed"] is False
+
+
+async def test_members_learn_at_once_of_what_retention_lets_go(tmp_path: Path, nats: None) -> None:
+    never = RoomSettings(check_connected_seconds=3600)
+    async with (
+        courses(tmp_path, nats=True, rooms=never) as (one, other),
+        member(one, "ada") as ada,
+        member(other, "ben") as ben,
+        caller(one, "fern", role="instructor") as fern,
+    ):
+        for each in (ada, ben):
+            await each.next("welcome")
+        for number in range(5):
+            await say(fern, str(number))
+        shards, later = one.chat._shards, ManualClock(SystemClock().now() + 100 * 86400.0)
+        queues = Queues(shards, later, QueueSettings())
+        parts = Parts(shards, Store(tmp_path / "objects"), queues, VideoSettings(), later)
+        settings = KeepingSettings(messages_days=10)
+        holds = Holds(shards.directory, later)
+        done = await Retention(parts, Videos(parts), holds, settings, one.chat.rooms.changed).turn()
+        assert done.messages == 5
+        for each in (ada, ben):
+            told = [(await each.next("deleted"))["data"] for _ in range(5)]
+            assert told == [{"seq": seq, "revision": 1} for seq in range(1, 6)]
 
 
 @asynccontextmanager

@@ -37,10 +37,14 @@ class Site:
         queues = Queues(shards, self.clock, QueueSettings())
         self.parts = Parts(shards, Store(folder / "objects"), queues, VideoSettings(), self.clock)
         self.holds = Holds(shards.directory, self.clock)
+        self.told: list[tuple[CourseKey, int]] = []
 
     async def turn(self, **settings: Any) -> Released:
         chosen = KeepingSettings(**settings)
-        return await Retention(self.parts, Videos(self.parts), self.holds, chosen).turn()
+        return await Retention(self.parts, Videos(self.parts), self.holds, chosen, self.tell).turn()
+
+    def tell(self, key: CourseKey, revision: int) -> None:
+        self.told.append((key, revision))
 
     async def rows(self, table: str, *columns: str, key: CourseKey = KEY) -> list[tuple[Any, ...]]:
         names = ", ".join(f'"{column}"' for column in columns)
@@ -113,6 +117,17 @@ async def test_a_turn_is_bounded_and_the_next_one_goes_on(site: Site, monkeypatc
     for _ in range(4):
         assert (await site.turn(messages_days=10)).messages == 1
     assert {content for (content,) in await site.rows("messages", "content")} == {""}
+
+
+async def test_rooms_are_told_of_each_batch_of_messages_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    site.clock.advance(100 * DAY)
+    await site.turn(messages_days=10, scores_days=10)
+    assert site.told == [(KEY, 1), (KEY, 2)]
+    assert await site.rows("messages", "seq", "revision") == [(1, 1), (2, 1), (3, 2), (4, 2)]
+    site.clock.advance(2 * DAY)
+    await site.turn(messages_days=10, scores_days=10)
+    assert len(site.told) == 2
 
 
 @pytest.mark.parametrize("scope", [("", ""), (KEY.course, "")])

@@ -148,7 +148,7 @@ class _Process:
         self._worker = None
         if role in {"all", "worker"}:
             self._worker = made_worker(built.tool, settings.queues, self._jobs)
-        self._keeper = Keeper(settings, built.tool.shards) if supervisor else None
+        self._keeper = Keeper(settings, built.tool.shards, built.tool.chat.rooms.changed) if supervisor else None
         self._working: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
         self._door: Door | None = None

@@ -14,7 +14,7 @@ from atomic_guide.app.keeping.manifest import all_in
 from atomic_guide.app.keeping.take import take
 from atomic_guide.clock import SystemClock, from_iso
 from atomic_guide.config import Settings
-from atomic_guide.course.keeping.retention import Retention
+from atomic_guide.course.keeping.retention import Changed, Retention
 from atomic_guide.course.video.videos import Videos
 from atomic_guide.engines.data.shards import Shards
 
@@ -34,18 +34,19 @@ _log = structlog.get_logger(__name__)
 
 
 class Keeper:
-    """The root tasks, for the process that holds the data directory."""
+    """The root tasks, for the process that holds the data directory. `changed` tells of changes of rooms."""
 
-    def __init__(self, settings: Settings, shards: Shards) -> None:
+    def __init__(self, settings: Settings, shards: Shards, changed: Changed) -> None:
         self._settings = settings
         self._shards = shards
+        self._changed = changed
         self._keeping: Keeping | None = None
 
     async def retain(self) -> None:
         """One turn of retention."""
         keeping = await self._assembled()
         videos = Videos(keeping.parts)
-        done = await Retention(keeping.parts, videos, keeping.holds, self._settings.keeping).turn()
+        done = await Retention(keeping.parts, videos, keeping.holds, self._settings.keeping, self._changed).turn()
         if any(done):
             _log.info("retention let go", **done._asdict())
         if not self._settings.backups.log.enabled:

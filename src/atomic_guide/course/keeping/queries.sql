@@ -116,6 +116,10 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND seq IN (
 UPDATE courses SET room_revision = room_revision + 1
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 
+-- name: read_room_revision
+-- purpose: How often a course's room has been changed.
+SELECT room_revision FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+
 -- name: drop_mute
 -- purpose: A person is not muted in a course any more.
 DELETE FROM mutes WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user

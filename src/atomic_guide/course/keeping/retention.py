@@ -6,7 +6,7 @@ where it ended. Messages become tombstones, because their numbers must stay dens
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.course.keeping.key import QUERIES
@@ -40,15 +40,20 @@ class Released(NamedTuple):
     others: int = 0
 
 
-class Retention:
-    """Applies the settings to an installation."""
+Changed = Callable[[CourseKey, int], None]
+"""Tells the processes that a course's room has come to a revision; they read there what it is."""
 
-    def __init__(self, parts: Parts, videos: Videos, holds: Holds, settings: KeepingSettings) -> None:
+
+class Retention:
+    """Applies the settings to an installation. `changed` is called for each batch of messages, after its commit."""
+
+    def __init__(self, parts: Parts, videos: Videos, holds: Holds, settings: KeepingSettings, changed: Changed) -> None:
         self._shards = parts.shards
         self._clock = parts.clock
         self._videos = videos
         self._holds = holds
         self._settings = settings
+        self._changed = changed
         self._left = 0
 
     async def turn(self) -> Released:
@@ -91,10 +96,31 @@ class Retention:
             if not rows:
                 break
             mark = rows[-1]["seq"]
-            free = [row["seq"] for row in rows if not _held(holds, key, row["author"])]
-            seqs: list[dict[str, object]] = [{"seq": seq} for seq in free]
-            total += await self._write(database, "empty_message", key, seqs, count="count_room_change")
+            total += await self._empty(
+                database, key, [row["seq"] for row in rows if not _held(holds, key, row["author"])]
+            )
         return total
+
+    async def _empty(self, database: Database, key: CourseKey, seqs: list[int]) -> int:
+        """Turn messages into tombstones: one change of the room."""
+        now, revision = self._clock.now(), 0
+        self._left -= 1
+
+        async def work(tx: Transaction) -> int:
+            nonlocal revision
+            await tx.execute(QUERIES["count_room_change"], key.columns)
+            changed = 0
+            for seq in seqs:
+                changed += await tx.execute(QUERIES["empty_message"], {**key.columns, "seq": seq, "now": now})
+            row = await tx.one(QUERIES["read_room_revision"], key.columns)
+            revision = row["room_revision"] if row is not None else 0
+            return changed
+
+        if not seqs:
+            return 0
+        changed = await database.write(work)
+        self._changed(key, revision)
+        return changed
 
     async def _release(self, shard: Database) -> None:
         """Let go of what deleted messages said, where it was kept for a hold that is lifted.
