@@ -22,6 +22,7 @@ from atomic_guide.clock import Clock, SystemClock
 from atomic_guide.course.lti.assembly import Lti, build_lti
 from atomic_guide.course.lti.registration import Draft
 from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.engines.data.embedded import migrate_embedded, open_embedded
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
@@ -117,7 +118,7 @@ async def launch_site(
     lti = build_lti(BASE, shards.directory, clock, chosen)
     sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
     queues = Queues(shards, clock, QueueSettings())
-    media = SimpleNamespace(queues=queues)
+    media = SimpleNamespace(queues=queues, settings=VideoSettings())
     notifications = SimpleNamespace(contacts=SimpleNamespace(on=mailed))
     parts = {"lti": lti, "media": media, "notifications": notifications}
     tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=sessions, **parts))

@@ -25,6 +25,7 @@ from atomic_guide.course.lti.practice.platform import (
     open_practice,
 )
 from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueSettings
@@ -60,7 +61,7 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
     async with serving(late) as url:
         lti = build_lti(url, shards.directory, clock, LtiSettings(allow_loopback=True))
         practice = await open_practice(lti, shards.directory, "127.0.0.1", int(url.rpartition(":")[2]))
-        media = SimpleNamespace(queues=Queues(shards, clock, QueueSettings()))
+        media = SimpleNamespace(queues=Queues(shards, clock, QueueSettings()), settings=VideoSettings())
         parts = {"clock": clock, "shards": shards, "sessions": sessions, "lti": lti, "media": media}
         notifications = SimpleNamespace(contacts=SimpleNamespace(on=False))
         tool = cast("Tool", SimpleNamespace(**parts, notifications=notifications))

@@ -8,6 +8,9 @@ import msgspec
 
 from atomic_guide.clock import Clock
 from atomic_guide.course.notifications.contacts import Arrived, keep_contact
+from atomic_guide.course.video.copies import ask_for_copies
+from atomic_guide.course.video.settings import Copies
+from atomic_guide.course.video.videos import QUEUE as LECTURES
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
@@ -42,7 +45,10 @@ class Services(msgspec.Struct, frozen=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """What one launch says of a course and a member. `title` is None where the LMS sent none; `platform` is our id."""
+    """What one launch says of a course and a member. `title` is None where the LMS sent none; `platform` is our id.
+
+    `history` are the courses that it was copied from, by the platform's ids, the latest copy first.
+    """
 
     key: CourseKey
     platform: str
@@ -55,13 +61,23 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     services: Services
     email: str = ""
     locale: str = "en"
+    history: tuple[str, ...] = ()
 
 
-async def enrol(shards: Shards, clock: Clock, queues: Queues, arrival: Arrival, *, mailed: bool = False) -> str:
+async def enrol(
+    shards: Shards,
+    clock: Clock,
+    queues: Queues,
+    arrival: Arrival,
+    *,
+    mailed: bool = False,
+    copies: Copies = "off",
+) -> str:
     """Store the course and the member of a launch; returns the course's title, also where this launch had none.
 
     An instructor's launch also has the LMS's roster read, by a job of the same transaction. The member's address is
-    kept only where e-mail is sent at all (`mailed`).
+    kept only where e-mail is sent at all (`mailed`). Where the LMS made the course by copying another, an instructor's
+    launch has its lectures shown here, too, as far as `copies` allows.
     """
     now = clock.now()
     place = arrival.key.columns
@@ -90,10 +106,14 @@ async def enrol(shards: Shards, clock: Clock, queues: Queues, arrival: Arrival, 
             await keep_contact(tx, arrival.key, Arrived(arrival.user, arrival.email, arrival.locale), now)
         if arrival.role == "instructor" and arrival.services.has_roster:
             await _ask_for_roster(tx, queues, arrival, now)
+        if arrival.role == "instructor" and arrival.history:
+            await ask_for_copies(tx, queues, arrival.key, arrival.user, arrival.history, copies)
         return str(stored["title"]) if stored else UNTITLED
 
     title = await shards.of(arrival.key).write(work)
     queues.wake(QUEUE)
+    if arrival.history:
+        queues.wake(LECTURES)
     return title
 
 

@@ -208,7 +208,8 @@ async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields
     pages.asset(_COURSE_ENTRY)
     admitted = await tool.lti.launches.admit(checked, secret)
     mailed = tool.notifications.contacts.on
-    title = await enrol(tool.shards, tool.clock, tool.media.queues, admitted.arrival, mailed=mailed)
+    copies = tool.media.settings.copies
+    title = await enrol(tool.shards, tool.clock, tool.media.queues, admitted.arrival, mailed=mailed, copies=copies)
     if admitted.deep_linking is not None:
         answer = await choice_page(tool, admitted, title)
     else:

@@ -15,7 +15,7 @@ from atomic_guide.clock import from_iso, iso
 from atomic_guide.config import Settings
 from atomic_guide.course.keeping import ledger
 from atomic_guide.course.keeping.key import QUERIES, SECRET
-from atomic_guide.course.video.folders import prefix_of
+from atomic_guide.course.video.folders import media_prefix, prefix_of
 from atomic_guide.engines.assets.snapshot import gather
 from atomic_guide.engines.data.embedded import present_files
 from atomic_guide.engines.data.examine import read_file
@@ -182,7 +182,7 @@ def choose_origin(settings: Settings, backup: str | None, at: str | None) -> Ori
 
 def gather_named(stage: Path, sources: list[Path]) -> None:
     """Bring the objects that rows of the prepared databases name, and no others: those were deleted, or came later."""
-    for prefix, _ in _named(stage):
+    for prefix in {prefix for prefix, _ in _named(stage)}:
         for source in sources:
             if (source / prefix).is_dir():
                 gather(source / prefix, stage / OBJECTS / prefix, None, lambda _: None)
@@ -198,4 +198,8 @@ def _named(stage: Path) -> Iterator[tuple[str, bool]]:
     for path in present_files(stage)[1]:
         for row in read_file(path, QUERIES["read_videos"]):
             key = CourseKey(row["tenant"], row["course"], row["bucket"])
-            yield prefix_of(key, row["id"]), row["status"] != "failed"
+            copied = bool(row["origin"])
+            # A copied lecture has a folder of its own for its captions only.
+            yield prefix_of(key, row["id"]), row["status"] != "failed" and not copied
+            if copied:
+                yield media_prefix(key, row["id"], row["origin"]), True

@@ -464,7 +464,7 @@ SELECT person FROM erasures WHERE tenant = :tenant AND kind = 'person'
 
 -- name: read_videos
 -- purpose: Every video of a shard, whoever owns its bucket.
-SELECT bucket, tenant, course, id, status FROM videos ORDER BY bucket, tenant, course, id
+SELECT bucket, tenant, course, id, status, origin FROM videos ORDER BY bucket, tenant, course, id
 
 -- name: drop_spent_marks
 -- purpose: Forget what was spent of rates of a minute that is over; no row means that nothing is spent.

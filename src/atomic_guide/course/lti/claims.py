@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -91,6 +92,7 @@ class Claims(msgspec.Struct, frozen=True):
     roles: list[LongText] | None = msgspec.field(name=f"{_LTI}roles", default=None)
     context: Context | None = msgspec.field(name=f"{_LTI}context", default=None)
     presentation: Presentation | None = msgspec.field(name=f"{_LTI}launch_presentation", default=None)
+    custom: dict[str, Any] | None = msgspec.field(name=f"{_LTI}custom", default=None)
     roster: RosterService | None = msgspec.field(name=f"{_ROSTER}namesroleservice", default=None)
     grades: GradeService | None = msgspec.field(name=f"{_GRADES}endpoint", default=None)
     deep_linking: DeepLinking | None = msgspec.field(name=f"{_DEEP}deep_linking_settings", default=None)
@@ -107,6 +109,11 @@ _RETURN_URL = re.compile(r"https?://[^\s\x00-\x1f\x7f]{1,2040}")
 
 # Zero-width joiners: Persian names and many scripts of India need them.
 _JOINERS = "\u200c\u200d"
+
+OUTSIDE = "resource-link:"
+"""How the id of a course begins that is a link outside of any course."""
+_HISTORY_LIMIT = 8192
+_ID_LIMIT = 255
 
 TITLE_LIMIT = 200
 NAME_LIMIT = 120
@@ -150,7 +157,22 @@ def context_of(claims: Claims) -> str:
     if claims.context and claims.context.id:
         return claims.context.id
     link = claims.resource_link.id if claims.resource_link else None
-    return f"resource-link:{link or claims.deployment_id}"
+    return f"{OUTSIDE}{link or claims.deployment_id}"
+
+
+def history_of(claims: Claims) -> tuple[str, ...]:
+    """The courses that this one was copied from, by the platform's ids, the latest copy first.
+
+    They come as custom parameters, percent-encoded between commas (LTI 1.3 core, appendix C); a platform that does not
+    know the variable sends its name. For a link outside of any course they are the links that it was copied from.
+    """
+    inside = bool(claims.context and claims.context.id)
+    sent = (claims.custom or {}).get("context_id_history" if inside else "resource_link_id_history")
+    if not isinstance(sent, str) or sent.startswith("$"):
+        return ()
+    ids = [unquote(part.strip()) for part in sent[:_HISTORY_LIMIT].split(",")]
+    known = [one for one in dict.fromkeys(ids) if one and len(one) <= _ID_LIMIT and one.isprintable()]
+    return tuple(one if inside else f"{OUTSIDE}{one}" for one in known)
 
 
 def locale_of(claims: Claims) -> str:

@@ -10,6 +10,8 @@ from atomic_guide.course.lti import grades, roster
 NAME = "Atomic Guide"
 DESCRIPTION = "Live course rooms, lecture videos and performance figures."
 SCOPES = (roster.SCOPE, grades.LINE_ITEM_SCOPE, grades.SCORE_SCOPE)
+CUSTOM = {"context_id_history": "$Context.id.history", "resource_link_id_history": "$ResourceLink.id.history"}
+"""Custom parameters by which a platform says what a course was copied from; one that cannot sends the names back."""
 _CLAIMS = ("iss", "sub", "name", "given_name", "family_name")
 
 
@@ -52,7 +54,7 @@ def canvas(base_url: str) -> dict[str, Any]:
         "redirect_uris": [known["redirect_url"]],
         "public_jwk_url": known["public_keyset_url"],
         "scopes": list(SCOPES),
-        "custom_fields": {},
+        "custom_fields": dict(CUSTOM),
         "extensions": [
             {
                 "platform": "canvas.instructure.com",
@@ -83,6 +85,7 @@ def registration(base_url: str) -> dict[str, Any]:
             "description": DESCRIPTION,
             "target_link_uri": known["target_link_url"],
             "claims": list(_CLAIMS),
+            "custom_parameters": dict(CUSTOM),
             "messages": [
                 {"type": "LtiResourceLinkRequest", "target_link_uri": known["target_link_url"], "label": NAME},
                 {"type": "LtiDeepLinkingRequest", "target_link_uri": known["deep_linking_url"], "label": NAME},

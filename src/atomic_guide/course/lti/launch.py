@@ -75,6 +75,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     return_url: str | None
     services: Services
     deep_linking: DeepLinking | None
+    history: tuple[str, ...]
 
     @property
     def arrival(self) -> Arrival:
@@ -91,6 +92,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
             services=self.services,
             email=self.email,
             locale=self.locale,
+            history=self.history,
         )
 
 
@@ -275,4 +277,5 @@ def _launch(platform: Platform, claims: Claims) -> Launch:
             scopes=tuple((grades and grades.scope) or ()),
         ),
         deep_linking=claims.deep_linking if claims.message_type == _DEEP_LINKING else None,
+        history=read.history_of(claims),
     )

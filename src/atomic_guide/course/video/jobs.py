@@ -12,6 +12,7 @@ import msgspec
 
 from atomic_guide.course.notifications.notice import video_failed
 from atomic_guide.course.video import reasons
+from atomic_guide.course.video.copies import COPY, Copy
 from atomic_guide.course.video.folders import media_prefix
 from atomic_guide.course.video.making import Maker
 from atomic_guide.course.video.progressing import Progressing
@@ -40,7 +41,11 @@ if TYPE_CHECKING:
 
 def handlers(parts: Parts, announce: Announce, folder: Path, memory_mb: int) -> dict[str, Handler]:
     """What runs the jobs of the media queue; `folder` is where ffmpeg works, within so much memory."""
-    return {TRANSCODE: Transcode(parts, announce, folder, memory_mb), ERASE: Erase(parts)}
+    return {
+        TRANSCODE: Transcode(parts, announce, folder, memory_mb),
+        ERASE: Erase(parts),
+        COPY: Copy(parts, announce),
+    }
 
 
 def clear(folder: Path) -> None:

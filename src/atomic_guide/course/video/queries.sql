@@ -52,9 +52,9 @@ UPDATE videos SET chapters = :chapters WHERE bucket = :bucket AND tenant = :tena
 DELETE FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 
 -- name: course_space
--- purpose: Bytes that a course uses, what is still being uploaded included.
+-- purpose: Bytes that a course uses, what is still being uploaded included; copied lectures take none.
 SELECT (SELECT coalesce(sum(size + derived), 0) FROM videos
-        WHERE bucket = :bucket AND tenant = :tenant AND course = :course)
+        WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND origin = '')
      + (SELECT coalesce(sum(length), 0) FROM uploads
         WHERE bucket = :bucket AND tenant = :tenant AND course = :course) AS used
 
@@ -127,3 +127,28 @@ INSERT INTO lecture_rules (bucket, tenant, course, captions_required, updated_at
 VALUES (:bucket, :tenant, :course, :captions_required, :now)
 ON CONFLICT (bucket, tenant, course) DO UPDATE SET
 captions_required = excluded.captions_required, updated_at = excluded.updated_at
+
+-- name: read_copied
+-- purpose: The courses whose lectures a course has been given, or was to be.
+SELECT copied FROM lecture_rules WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+
+-- name: put_copied
+-- purpose: Remember the courses that lectures were asked of; rules that instructors have set stay.
+INSERT INTO lecture_rules (bucket, tenant, course, captions_required, updated_at, copied)
+VALUES (:bucket, :tenant, :course, :captions_required, :now, :copied)
+ON CONFLICT (bucket, tenant, course) DO UPDATE SET copied = excluded.copied
+
+-- name: find_copy
+-- purpose: The lecture of a course that shows certain files of another.
+SELECT id FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND origin = :origin
+
+-- name: add_copy
+-- purpose: A lecture that shows the files of another course's.
+INSERT INTO videos (bucket, tenant, course, id, title, filename, uploader, status, progress, size, derived, duration,
+                    steps, renditions, captions, chapters, poster, created_at, ready_at, origin, preview)
+VALUES (:bucket, :tenant, :course, :id, :title, :filename, '', 'ready', 1, :size, :derived, :duration,
+        :steps, :renditions, :captions, :chapters, :poster, :at, :at, :origin, :preview)
+
+-- name: find_role
+-- purpose: What somebody is in a course.
+SELECT role FROM members WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user

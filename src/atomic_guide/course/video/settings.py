@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from atomic_guide.setting import setting
+
+Copies = Literal["history", "taught", "off"]
 
 
 class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +64,15 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             le=-10,
         ),
     ] = -16.0
+    copies: Annotated[
+        Copies,
+        setting(
+            "Whether a course that the LMS made by copying another gets its lectures. `history`: where an instructor"
+            " launches it and the LMS names the other course. `taught`: only where that person has taught it, for"
+            " LMSs in which instructors may write the parameters of a link. `off`: never.",
+            "history/taught/off",
+        ),
+    ] = "history"
     keep_source: Annotated[
         bool,
         setting(
