@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
-import pwd
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, Progress, data_options
+from atomic_guide.cli.options import Context, Progress, actor, data_options, moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +26,6 @@ T = TypeVar("T")
 
 _SHOWN = 1000
 """Letters that a dry run names; the counts are of all."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.group(name="dead-letters")
@@ -55,7 +52,7 @@ def _wanted_options(function: Callable[..., Any]) -> Callable[..., Any]:
         if chosen["course"] and chosen["tenant"] and not re.fullmatch(r"c[0-9a-f]{24}", chosen["course"]):
             chosen["course"] = CourseKey.of(chosen["tenant"], chosen["course"]).course
         bounds: dict[str, Any] = {
-            name: _moment(text) for name, text in (("since", since), ("until", until)) if text is not None
+            name: moment(text) for name, text in (("since", since), ("until", until)) if text is not None
         }
         return function(*arguments, wanted=Wanted(**chosen, **bounds), **options)
 
@@ -266,21 +263,13 @@ def _check_choice(jobs: Sequence[str], wanted: Wanted, *, every: bool, run: str 
 def _task(deed: str, wanted: Wanted, edits: Sequence[Edit], rate: float) -> Task:
     from atomic_guide.engines.queues.many import Task
 
-    return Task("replay" if deed == "replay" else "drop", _actor(), wanted, edits, rate)
+    return Task("replay" if deed == "replay" else "drop", actor(), wanted, edits, rate)
 
 
 def _act() -> Act:
     from atomic_guide.engines.queues.actions import Act
 
-    return Act(_actor(), time.time())
-
-
-def _actor() -> str:
-    """Who calls, as the system knows them."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+    return Act(actor(), time.time())
 
 
 def _named(jobs: Sequence[str]) -> str | list[str]:
@@ -298,18 +287,6 @@ def _diff(changes: Sequence[Change]) -> list[str]:
 
 def _shown(done: dict[str, Changes]) -> dict[str, list[dict[str, Any]]]:
     return {job: [change._asdict() for change in changes] for job, changes in done.items()}
-
-
-def _moment(text: str) -> float:
-    """Seconds since the epoch of a time, or of so long ago."""
-    from atomic_guide.clock import from_iso
-
-    if ago := re.fullmatch(r"(\d{1,9})([smhd])", text):
-        return time.time() - int(ago[1]) * _UNITS[ago[2]]
-    try:
-        return from_iso(text)
-    except ValueError as error:
-        raise click.UsageError(f"{text!r} is no time; write it like 2026-11-02T10:00:00Z or 2h") from error
 
 
 def _ask(context: Context, question: Callable[[DeadLetters], Awaitable[T]]) -> T:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
+import pwd
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,9 +15,12 @@ from typing import Any
 import click
 import msgspec
 
+from atomic_guide.clock import from_iso
 from atomic_guide.config import Settings, load_settings
 from atomic_guide.engines.data.opening import open_databases
 from atomic_guide.engines.data.shards import Shards
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Context:
@@ -83,3 +89,21 @@ def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(context, **arguments)
 
     return wrapped
+
+
+def actor() -> str:
+    """Who calls, as the system knows them; for logs of what operators did."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def moment(text: str) -> float:
+    """Seconds since the epoch of an ISO 8601 time, or of so long ago, such as 2h."""
+    if ago := re.fullmatch(r"(\d{1,9})([smhd])", text):
+        return time.time() - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        return from_iso(text)
+    except ValueError as error:
+        raise click.UsageError(f"{text!r} is no time; write it like 2026-11-02T10:00:00Z or 2h") from error

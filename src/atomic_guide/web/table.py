@@ -14,6 +14,7 @@ from atomic_guide.web import (
     openapi,
     registration,
     reports,
+    scaling,
     stored,
     uploads,
     video,
@@ -24,7 +25,7 @@ from atomic_guide.web.routing import Declared
 # Starlette takes the first route that matches: /api/video/upload stands before /api/video/{id}.
 PARTS = (
     *(entry, launch, registration, chat, moderation, notifications, uploads, video, reports, watching, stored),
-    health,
+    *(scaling, health),
     openapi,
 )
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import click
 
+from atomic_guide.cli.scale.answer import approve, pause, pin, refuse, resume, set_mode
+from atomic_guide.cli.scale.explain import explain
 from atomic_guide.cli.scale.processes import processes
 from atomic_guide.cli.scale.replay import forecast, simulate
+from atomic_guide.cli.scale.standing import history, status
 
 
 @click.group(name="scale")
 def command() -> None:
-    """Look at how much runs, change it while it runs, and try policies on recorded demand."""
+    """Look at how much runs and why, answer to what is decided, change it, and try policies on recorded demand."""
 
 
-for _part in (processes, simulate, forecast):
+_ANSWERS = (approve, refuse, pause, resume, set_mode, pin)
+
+for _part in (status, explain, history, *_ANSWERS, processes, simulate, forecast):
     command.add_command(_part)

@@ -1,0 +1,111 @@
+"""`atomic-guide scale approve|refuse|pause|resume|mode|pin`: what operators say to scaling.
+
+All of it is written to the directory and to the audit. A running server sees answers to decisions within a second, and
+modes, pauses and pins with its next tick, at most 15 s later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+import msgspec
+
+from atomic_guide.cli.options import Context, actor, data_options
+from atomic_guide.cli.scale.replay import Duration
+
+if TYPE_CHECKING:
+    from atomic_guide.operations.scaling.controls import Controls
+
+T = TypeVar("T")
+
+_MODES = ("off", "shadow", "approve", "auto")
+
+
+@click.command(name="approve")
+@click.argument("event")
+@data_options
+def approve(context: Context, event: str) -> None:
+    """Agree to a decision that waits; the leader begins it within a second, where the fleet has not changed since."""
+    from atomic_guide.operations.scaling import telling
+
+    found = telling.told(_ask(context, lambda controls: controls.approve(event)))
+    context.emit(msgspec.to_builtins(found), f"approved {event}: {found.action} {found.before} to {found.after}")
+
+
+@click.command(name="refuse")
+@click.argument("event")
+@data_options
+@click.option("--why", default="", help="What others should know of it.")
+def refuse(context: Context, event: str, why: str) -> None:
+    """Do not agree to a decision that waits; the like of it is not asked for a while."""
+    from atomic_guide.operations.scaling import telling
+
+    found = telling.told(_ask(context, lambda controls: controls.refuse(event, why)))
+    context.emit(msgspec.to_builtins(found), f"refused {event}: {found.action} {found.before} to {found.after}")
+
+
+@click.command(name="pause")
+@click.argument("fleet")
+@data_options
+@click.option("--for", "seconds", type=Duration(), required=True, help="How long, such as 2h; it ends by itself.")
+@click.option("--why", required=True, help="What others should know of it.")
+def pause(context: Context, fleet: str, seconds: float, why: str) -> None:
+    """Leave a fleet alone for a time; what is under way is finished, what would be done is still told."""
+    from atomic_guide.clock import iso
+
+    until = iso(_ask(context, lambda controls: controls.pause(fleet, seconds, why)))
+    context.emit({"fleet": fleet, "paused_until": until, "why": why}, f"{fleet} is left alone until {until}")
+
+
+@click.command(name="resume")
+@click.argument("fleet")
+@data_options
+def resume(context: Context, fleet: str) -> None:
+    """End a pause before its time."""
+    was = _ask(context, lambda controls: controls.resume(fleet))
+    context.emit({"fleet": fleet, "was_paused": was}, f"{fleet} goes on" if was else f"{fleet} was not paused")
+
+
+@click.command(name="mode")
+@click.argument("fleet")
+@click.argument("mode", type=click.Choice([*_MODES, "settings"]))
+@data_options
+def set_mode(context: Context, fleet: str, mode: str) -> None:
+    """Set what may be done to a fleet, beside the settings; `settings` goes back to them.
+
+    off: nothing is decided; shadow: decided and judged, not done; approve: done when an operator agrees; auto: done.
+    """
+    from atomic_guide.operations.scaling.controls import MODES
+
+    chosen = next((one for one in MODES if one == mode), None)
+    _ask(context, lambda controls: controls.set_mode(fleet, chosen))
+    text = f"the settings hold for {fleet} again" if chosen is None else f"the mode of {fleet} is {mode}"
+    context.emit({"fleet": fleet, "mode": chosen}, text)
+
+
+@click.command(name="pin")
+@click.argument("fleet")
+@click.argument("candidate", type=click.IntRange(0, 100_000), required=False)
+@data_options
+@click.option("--free", is_flag=True, help="Let the nights choose again.")
+def pin(context: Context, fleet: str, candidate: int | None, *, free: bool) -> None:
+    """Pin the nightly choice of a fleet's policy to the candidate of a number, or free it."""
+    if (candidate is None) != free:
+        raise click.UsageError("name the number of a candidate, or give --free")
+    pinned = None if candidate is None else {"candidate": candidate}
+    _ask(context, lambda controls: controls.pin(fleet, pinned))
+    text = f"{fleet} chooses by itself" if free else f"{fleet} is pinned to candidate {candidate}"
+    context.emit({"fleet": fleet, "candidate": candidate}, text)
+
+
+def _ask(context: Context, question: Callable[[Controls], Awaitable[T]]) -> T:
+    from atomic_guide.operations.scaling.controls import Controls
+
+    async def ask() -> T:
+        async with context.open_shards() as shards:
+            return await question(Controls(shards.directory, actor()))
+
+    return asyncio.run(ask())
