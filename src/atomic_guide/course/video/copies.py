@@ -24,7 +24,7 @@ from atomic_guide.course.video.settings import Copies
 from atomic_guide.course.video.space.account import Counted
 from atomic_guide.course.video.videos import LISTED, QUERIES, QUEUE, Parts, Video, announcement, read_video, to_text
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.engines.queues.jobs import NewJob
+from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.errors import NotFound
 
 if TYPE_CHECKING:
