@@ -208,6 +208,7 @@ DIRECTORY: tuple[Place, ...] = (
         ),
         "nobody",
     ),
+    Place("scaling_wishes", (), (), ("fleet", "key", "units", "before", "done", "at"), "nobody"),
     Place("scaling_audit", (), (), ("number", "at", "who", "what", "fleet", "event", "details"), "nobody"),
     Place("scaling_controls", (), (), ("fleet", "mode", "paused_until", "why", "pinned", "changed_at"), "nobody"),
     Place(

@@ -397,6 +397,19 @@ Table(
 )
 
 Table(
+    "scaling_wishes",
+    directory_metadata,
+    # How many units a fleet outside this server is wanted to have, by the act (an event's id) that asked last.
+    Column("fleet", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("units", Integer, nullable=False),
+    # What was set when the act began, and whether it was carried out: a new leader goes on from there.
+    Column("before", Integer, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+Table(
     "scaling_audit",
     directory_metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),

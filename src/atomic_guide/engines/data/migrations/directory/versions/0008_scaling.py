@@ -97,6 +97,16 @@ def upgrade() -> None:
     op.create_index("scaling_events_at", "scaling_events", ["at"], unique=False)
     op.create_index("scaling_events_fleet", "scaling_events", ["fleet", "at"], unique=False)
     op.create_table(
+        "scaling_wishes",
+        sa.Column("fleet", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("units", sa.Integer(), nullable=False),
+        sa.Column("before", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("fleet"),
+    )
+    op.create_table(
         "scaling_audit",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
