@@ -31,6 +31,7 @@ from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.queues.settings import QueueSettings, check_queues
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
 from atomic_guide.setting import setting
 from atomic_guide.web.limits import LimitSettings
@@ -99,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keeping: KeepingSettings = KeepingSettings()
     backups: BackupSettings = BackupSettings()
     scaling: ScalingSettings = ScalingSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
 
 
 class Described(NamedTuple):
@@ -142,6 +144,7 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
     check_queues(settings.queues)
     check_mail(settings.mail)
     check_scaling(settings.scaling)
+    check_kubernetes(settings.kubernetes)
     return settings
 
 

@@ -18,8 +18,10 @@ _ATTEMPTS = 50
 """A bound that time ends before: at most 1 s lies between two attempts."""
 
 
-def retrying(again: Callable[[Exception], bool], *, seconds: float) -> AsyncIterator[Any]:
+def retrying(again: Callable[[Exception], bool | float], *, seconds: float) -> AsyncIterator[Any]:
     """Attempts with growing pauses (from 10 ms, jittered, at most 1 s) while `again(error)`, for `seconds` in all.
+
+    Where `again` gives a number, that is the pause in seconds.
 
         async for attempt in retrying(again, seconds=5):
             with attempt:
