@@ -49,6 +49,7 @@ from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.wakes import join_wakes
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
+from atomic_guide.operations.scaling.wishes import Wishes
 from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.forgotten import Forgotten
 from atomic_guide.web.health import Check, Health
@@ -57,6 +58,7 @@ from atomic_guide.web.room_metrics import RoomMetrics
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import Sessions
 from atomic_guide.web.tool import Tool
+from atomic_guide.web.wanted import Wanted
 
 _log = structlog.get_logger(__name__)
 
@@ -228,6 +230,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         ),
         chat=chat,
         notifications=notifications,
+        wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
     )
 
 

@@ -18,6 +18,7 @@ from atomic_guide.web import (
     stored,
     uploads,
     video,
+    wanted,
     watching,
 )
 from atomic_guide.web.routing import Declared
@@ -25,7 +26,7 @@ from atomic_guide.web.routing import Declared
 # Starlette takes the first route that matches: /api/video/upload stands before /api/video/{id}.
 PARTS = (
     *(entry, launch, registration, chat, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, health),
+    *(scaling, health, wanted),
     openapi,
 )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from atomic_guide.web.forgotten import Forgotten
     from atomic_guide.web.health import Health
     from atomic_guide.web.sessions import Sessions
+    from atomic_guide.web.wanted import Wanted
 
 
 class Tool(msgspec.Struct, kw_only=True):
@@ -41,4 +42,5 @@ class Tool(msgspec.Struct, kw_only=True):
     media: Media
     chat: Chat
     notifications: Notifications
+    wanted: Wanted
     practice: PracticePlatform | None = None
