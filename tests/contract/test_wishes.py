@@ -49,6 +49,14 @@ async def test_a_newer_act_takes_its_place_and_the_older_one_learns_of_it(wishes
     assert await wishes.of("web") == Wish("event-2", 7, 4, False, 1000.0)  # noqa: FBT003 - a row
 
 
+async def test_an_act_that_was_taken_back_is_not_wished_again(wishes: Wishes) -> None:
+    assert await wishes.make("web", "event-1", 5, before=3)
+    assert await wishes.make("web", "event-1/back", 3, before=5)
+    assert not await wishes.make("web", "event-1", 5, before=3)
+    assert not await wishes.found("web", "event-1", 3)
+    assert await wishes.make("web", "event-2", 5, before=3)
+
+
 async def test_fleets_are_apart(wishes: Wishes) -> None:
     await wishes.make("web", "event-1", 5, before=3, done=True)
     await wishes.make("workers", "event-2", 8, before=8)

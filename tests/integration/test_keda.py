@@ -80,6 +80,15 @@ async def test_the_same_key_again_changes_nothing(here: World) -> None:
     assert (await served(here).of("workers")).value == 7
 
 
+async def test_a_number_that_was_taken_back_does_not_return(here: World) -> None:
+    async with here.targets() as targets:
+        await targets["workers"].scale(7, "event-1")
+        await targets["workers"].scale(4, "event-1/back")
+        with pytest.raises(Conflict, match="has been taken back"):
+            await targets["workers"].scale(7, "event-1")
+    assert (await served(here).of("workers")).value == 4
+
+
 async def test_the_last_number_stays_while_nothing_is_measured_and_then_there_is_none(here: World) -> None:
     async with here.targets() as targets:
         await targets["workers"].scale(7, "event-1")

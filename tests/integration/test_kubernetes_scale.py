@@ -167,6 +167,15 @@ async def test_an_old_leader_that_wakes_up_in_the_middle_gives_way(here: World) 
     assert here.cluster.count("deployments", WORKER) == 9
 
 
+async def test_an_act_that_was_taken_back_never_goes_forward_again(here: World) -> None:
+    async with here.targets() as targets:
+        await targets["workers"].scale(7, "event-1")
+        await targets["workers"].scale(4, "event-1/back")
+        with pytest.raises(Conflict, match="event-1 on workers has been taken back"):
+            await targets["workers"].scale(7, "event-1")
+    assert here.cluster.count("deployments", WORKER) == 4
+
+
 async def test_two_at_once_under_one_key_are_one_act(here: World) -> None:
     async with here.targets() as one, here.targets() as other:
         await asyncio.gather(one["workers"].scale(9, "event-1"), other["workers"].scale(9, "event-1"))

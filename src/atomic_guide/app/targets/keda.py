@@ -6,7 +6,7 @@ KEDA asks for it each few seconds and its autoscaler sets the replicas, so this 
 from __future__ import annotations
 
 from atomic_guide.app.targets.apiserver import patiently
-from atomic_guide.app.targets.kubernetes import Scalable, SoleWriter, check_bounds, fleet_of
+from atomic_guide.app.targets.kubernetes import Scalable, SoleWriter, check_bounds, fleet_of, taken_back
 from atomic_guide.app.targets.processes import Bounds
 from atomic_guide.errors import Conflict
 from atomic_guide.operations.scaling.fleet import Fleet
@@ -48,4 +48,5 @@ class KedaTarget:
         if refusal := self._writers.refusal(self.fleet):
             raise Conflict(refusal)
         found = await patiently(self._scalable.read, self._seconds)
-        await self._wishes.make(self.fleet, key, desired, found.units, done=True)
+        if not await self._wishes.make(self.fleet, key, desired, found.units, done=True):
+            raise Conflict(taken_back(self.fleet, key))

@@ -119,7 +119,8 @@ class ScaleTarget:
         """Write down what was found before it is changed; refuse where others have changed it."""
         if act.before is None:
             act.before = found.units
-            await self._wishes.make(self.fleet, act.key, act.desired, found.units)
+            if not await self._wishes.make(self.fleet, act.key, act.desired, found.units):
+                raise Conflict(taken_back(self.fleet, act.key))
             return
         if found.units not in {act.before, act.desired}:
             act.strangers += 1
@@ -151,6 +152,11 @@ def check_bounds(fleet: str, desired: int, bounds: Bounds) -> None:
     """Raise `Invalid` for a number out of the fleet's bounds."""
     if not bounds.least <= desired <= bounds.most:
         raise Invalid(f"{desired} {fleet} are out of the bounds of the fleet: from {bounds.least} to {bounds.most}")
+
+
+def taken_back(fleet: str, key: str) -> str:
+    """What is said of an act that has become another's past."""
+    return f"the act {key} on {fleet} has been taken back; it is not done any more"
 
 
 def fleet_of(found: Found, bounds: Bounds, wanted: int) -> Fleet:

@@ -59,12 +59,18 @@ class KubernetesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         setting("CloudNativePG Clusters whose replicas are scaled: shard, cluster.", "tables"),
     ] = ()
     timeout_seconds: Annotated[
-        float, setting("How long one call may take; a tick of scaling is 15 s.", "s", ge=0.1, le=60)
-    ] = 5.0
+        float,
+        setting("How long one call may take; Kubernetes' own objective is 1 s for 99 of 100.", "s", ge=0.1, le=60),
+    ] = 2.0
     act_seconds: Annotated[
         float,
-        setting("How long a change is tried again while the object changes or the API is busy.", "s", ge=1, le=300),
-    ] = 20.0
+        setting(
+            "How long a change is tried again while the object changes or the API is busy; an act has 20 s.",
+            "s",
+            ge=1,
+            le=300,
+        ),
+    ] = 15.0
     check_seconds: Annotated[
         float,
         setting("How often is looked for another writer of the same replicas (HPA, ScaledObject).", "s", ge=1, le=3600),

@@ -42,14 +42,19 @@ class Wishes:
         row = await self._directory.one(QUERIES["read_wish"], {"fleet": fleet})
         return Wish(row["key"], row["units"], row["before"], bool(row["done"]), row["at"]) if row else None
 
-    async def make(self, fleet: str, key: str, units: int, before: int, *, done: bool = False) -> None:
-        """Take the place of the wish that the fleet had; one with the same key stays as it is."""
+    async def make(self, fleet: str, key: str, units: int, before: int, *, done: bool = False) -> bool:
+        """Take the place of the wish that the fleet had; one with the same key stays as it is.
+
+        False where the act was taken back meanwhile, under the key `KEY/back`: it is not to be done any more.
+        """
         values = {"fleet": fleet, "key": key, "units": units, "before": before, "done": done, "at": self._clock.now()}
 
-        async def work(tx: Transaction) -> None:
+        async def work(tx: Transaction) -> bool:
             await tx.execute(QUERIES["make_wish"], values)
+            row = await tx.one(QUERIES["read_wish"], {"fleet": fleet})
+            return row is not None and row["key"] == key
 
-        await self._directory.write(work)
+        return await self._directory.write(work)
 
     async def found(self, fleet: str, key: str, before: int) -> bool:
         """Note what is set now, before another try; False where another act has taken the wish's place."""

@@ -3,12 +3,12 @@
 SELECT key, units, before, done, at FROM scaling_wishes WHERE fleet = :fleet;
 
 -- name: make_wish
--- purpose: Replace a fleet's wish, unless it is of the same act.
+-- purpose: Replace a fleet's wish, unless it is of the same act or takes that one back.
 INSERT INTO scaling_wishes (fleet, key, units, before, done, at)
 VALUES (:fleet, :key, :units, :before, :done, :at)
 ON CONFLICT (fleet) DO UPDATE SET
   key = excluded.key, units = excluded.units, before = excluded.before, done = excluded.done, at = excluded.at
-WHERE scaling_wishes.key <> excluded.key;
+WHERE scaling_wishes.key NOT IN (excluded.key, excluded.key || '/back');
 
 -- name: note_found
 -- purpose: What an act found before its next try, if it is still the fleet's newest.
