@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -80,8 +80,8 @@ class Judging:
             if fleet is None or at < decision.at + SHADOW_SECONDS + _SETTLED_SECONDS:
                 return None
             key = Key(record.fleet, "demand")
-            read = await self._series.read(key, decision.at, decision.at + SHADOW_SECONDS)
-            return effect.shadow_verdict(decision, _known(read.values), fleet.unit)
+            demand, _ = await self._inside(key, Span(decision.at, decision.at + SHADOW_SECONDS))
+            return effect.shadow_verdict(decision, demand, fleet.unit)
         found = effect.spans(record.event)
         if found is None or at < found[1].until + _SETTLED_SECONDS:
             return None
@@ -124,16 +124,17 @@ class Judging:
             ended = await self._mean(Key(QUEUES, "throughput", name), span)
             if ended is None:
                 continue
-            backlog = _known((await self._series.read(Key(QUEUES, "backlog", name), *span)).values)
+            backlog, _ = await self._inside(Key(QUEUES, "backlog", name), span)
             total += ended + ((backlog[-1] - backlog[0]) / span.seconds if backlog else 0.0)
             known = True
         return max(total, 0.0) if known else None
 
     async def _mean(self, key: Key, span: Span) -> float | None:
+        values, step = await self._inside(key, span)
+        return sum(values) / len(values) if effect.covers(values, span.seconds, step) else None
+
+    async def _inside(self, key: Key, span: Span) -> tuple[list[float], int]:
+        """What was measured in the slots that lie within a window as a whole, and their length: others tell of both."""
         read = await self._series.read(key, *span)
-        values = _known(read.values)
-        return sum(values) / len(values) if effect.covers(values, span.seconds, read.step) else None
-
-
-def _known(values: Sequence[float] | np.ndarray) -> list[float]:
-    return [value for value in np.asarray(values, dtype=float).tolist() if value == value]  # noqa: PLR0124 - no NaN
+        inside = (read.times >= span.since) & (read.times + read.step <= span.until) & ~np.isnan(read.values)
+        return read.values[inside].tolist(), read.step
