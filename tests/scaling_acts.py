@@ -144,7 +144,7 @@ class Controller:
         *targets: Target,
         mode: Mode = "auto",
         name: str = "one",
-        observer: Observer | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.leader = Leader(directory, name, clock)
         self.events = Events(directory, self.leader, clock)
@@ -159,7 +159,7 @@ class Controller:
         parts = Parts(
             self.sampler, self.mind, self.targets, self.events, self.acting, self.controls, self.leader, self.judging
         )
-        self.loop = Loop(parts, self.gate, clock, observer)
+        self.loop = Loop(parts, self.gate, clock, *observers)
 
     async def decide(self, *decisions: Decision) -> None:
         """A tick with these decisions."""

@@ -283,7 +283,7 @@ async def test_the_loop_runs_on_whatever_happens(directory: Engine, monkeypatch:
     monkeypatch.setattr(loop, "TICK_SECONDS", 0.03)
     hearing = Hearing()
     target = RecordingTarget()
-    one = Controller(directory, SystemClock(), target, observer=hearing)
+    one = Controller(directory, SystemClock(), target, observers=[hearing])
     one.mind.next = [decision(1)]
     running = asyncio.gather(one.leader.keep(), one.loop.run())
     try:

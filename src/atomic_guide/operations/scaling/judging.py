@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from atomic_guide.operations.scaling import effect
-from atomic_guide.operations.scaling.effect import Span, Verdict, Window
+from atomic_guide.operations.scaling.effect import Rate, Span, Verdict, Window
+from atomic_guide.operations.scaling.events import Reader, Wanted
 from atomic_guide.operations.scaling.model import QUEUES, ROOMS, WEB, WORKERS, Key
 
 if TYPE_CHECKING:
@@ -30,6 +31,27 @@ SHADOW_SECONDS = 900.0
 """How long the demand after a change that was only watched is looked at: ten times the start of a unit."""
 
 _QUANTILE = re.compile(r"(.+)_p(50|95|99)")
+
+
+RECENT_SECONDS = 86_400.0
+"""Over which the success rate of now is: a day has all its hours."""
+
+_HOUR = 3600.0
+_RATED_MOST = 1000
+
+
+class Recent(msgspec.Struct, frozen=True):
+    """How the acts of the last 24 hours went, and how many there were in the last one."""
+
+    success: Rate
+    events_per_hour: int
+
+
+async def recent(reader: Reader, at: float) -> Recent:
+    """How acts went of late; at most the last thousand events count."""
+    day = await reader.select(Wanted(since=at - RECENT_SECONDS), _RATED_MOST)
+    hour = [each for each in day if each.event.started_at is not None and each.event.decision.at >= at - _HOUR]
+    return Recent(effect.rate(each.event for each in day), len(hour))
 
 
 class Recorded(Protocol):
@@ -66,12 +88,9 @@ class Judging:
                 judged.append(record)
         return judged
 
-    async def windows(self, record: Record) -> tuple[Window, Window] | None:
-        """The windows of an act that is done, as far as they have passed; None where it is not."""
-        found = effect.spans(record.event)
-        if found is None:
-            return None
-        return await self._window(record.event.decision, found[0]), await self._window(record.event.decision, found[1])
+    async def recent(self, at: float) -> Recent:
+        """How acts went of late."""
+        return await recent(self._events, at)
 
     async def _verdict(self, record: Record, at: float, fleets: Mapping[str, Fleet]) -> Verdict | None:
         decision = record.event.decision

@@ -18,6 +18,7 @@ import structlog
 from atomic_guide import errors
 from atomic_guide.operations.scaling.controls import NONE, Control
 from atomic_guide.operations.scaling.gate import Gate
+from atomic_guide.operations.scaling.judging import Recent
 from atomic_guide.operations.scaling.leader import Deposed
 from atomic_guide.operations.scaling.model import Decision, Mode, Seen
 from atomic_guide.operations.scaling.troubles import EVERYTHING, Trouble, Troubles, caution
@@ -95,6 +96,10 @@ class Judge(Protocol):
         """Judge some; returns those that were."""
         ...
 
+    async def recent(self, at: float) -> Recent:
+        """How acts went of late."""
+        ...
+
 
 class Observer:
     """Hears what the loop does; this one does nothing with it."""
@@ -131,6 +136,7 @@ class Standing(msgspec.Struct, frozen=True):
     fleets: dict[str, Counted] = {}
     missing: dict[str, str] = {}
     troubles: list[Trouble] = []
+    recent: Recent | None = None
 
 
 class Parts(NamedTuple):
@@ -149,11 +155,11 @@ class Parts(NamedTuple):
 class Loop:
     """The loop of one process."""
 
-    def __init__(self, parts: Parts, gate: Gate, clock: Clock, observer: Observer | None = None) -> None:
+    def __init__(self, parts: Parts, gate: Gate, clock: Clock, *observers: Observer) -> None:
         self._parts = parts
         self._gate = gate
         self._clock = clock
-        self._observer = observer or Observer()
+        self._observers = observers
         self._troubles = Troubles(clock)
         self._token = 0
         # Decisions that are under way or wait, to hear of their end, whoever ends them.
@@ -164,7 +170,8 @@ class Loop:
         """Tick and beat until cancelled; for a root task, beside `Leader.keep`."""
         next_tick = self._clock.monotonic()
         while True:
-            self._observer.led(leading=self._parts.leader.leading)
+            for observer in self._observers:
+                observer.led(leading=self._parts.leader.leading)
             try:
                 if self._clock.monotonic() >= next_tick:
                     # From now and not from when it was due: a machine that slept does not make up for ticks.
@@ -209,16 +216,18 @@ class Loop:
             control = controls.get(decision.fleet, NONE)
             self._watched.add(decision.id)
             if await self._gate.settle(cautious, fleets[decision.fleet], control, records):
-                self._observer.decided(cautious, self._gate.mode(decision.fleet, control))
+                for observer in self._observers:
+                    observer.decided(cautious, self._gate.mode(decision.fleet, control))
         await self._hear()
-        await self._judge(fleets)
+        recent = await self._judge(fleets)
         counted = {
             name: Counted(*fleet, self._gate.mode(name, NONE), seen.value(name, "utilisation"))
             for name, fleet in fleets.items()
         }
-        standing = Standing(began, counted, dict(seen.missing), self._troubles.present())
+        standing = Standing(began, counted, dict(seen.missing), self._troubles.present(), recent)
         await self._keep(standing)
-        self._observer.ticked(standing, fleets)
+        for observer in self._observers:
+            observer.ticked(standing, fleets)
 
     async def _leads(self) -> bool:
         leader = self._parts.leader
@@ -255,7 +264,8 @@ class Loop:
                 continue
             if record.event.decision.action != "hold":
                 self._parts.mind.hear(record.event)
-                self._observer.ended(record)
+                for observer in self._observers:
+                    observer.ended(record)
 
     async def _sampled(self) -> Seen:
         now = self._clock.now()
@@ -309,13 +319,16 @@ class Loop:
     def _while_paused(self, fleet: str, control: Control) -> Mode:
         return "off" if self._gate.mode(fleet, control) == "off" else "shadow"
 
-    async def _judge(self, fleets: Mapping[str, Fleet]) -> None:
+    async def _judge(self, fleets: Mapping[str, Fleet]) -> Recent | None:
+        now = self._clock.now()
         try:
-            await _within(self._parts.judge.judge(self._clock.now(), fleets), JUDGE_SECONDS)
+            await _within(self._parts.judge.judge(now, fleets), JUDGE_SECONDS)
+            return await _within(self._parts.judge.recent(now), JUDGE_SECONDS)
         except Deposed:
             raise
         except (errors.GuideError, TimeoutError) as error:
             _log.warning("acts could not be judged now", error=str(error) or "no answer in time")
+            return None
 
     async def _keep(self, standing: Standing) -> None:
         """Save what is known, tell of troubles that began or ended, forget what is old."""

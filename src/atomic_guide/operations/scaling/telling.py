@@ -17,6 +17,7 @@ from atomic_guide.operations.scaling import audit, effect, leader
 from atomic_guide.operations.scaling.controls import NONE, Control, Controls
 from atomic_guide.operations.scaling.decide.memory import Memory
 from atomic_guide.operations.scaling.events import Reader, Record, Wanted
+from atomic_guide.operations.scaling.judging import recent
 from atomic_guide.operations.scaling.loop import MIND, TICK_SECONDS, Standing, recall_standing
 from atomic_guide.operations.scaling.model import Expected, Mode, Rejected, State
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database
     from atomic_guide.operations.scaling.decide.outlook import Outlook
     from atomic_guide.operations.scaling.loop import Counted
-
-RECENT_SECONDS = 86_400.0
-"""Over which the success rate of now is: a day has all its hours."""
 
 _RATED_MOST = 1000
 
@@ -137,8 +135,7 @@ async def status(directory: Database, now: float) -> Status:
     pending = await reader.pending()
     outlooks = await _outlooks(reader)
     names = sorted({*standing.fleets, *controls, *newest})
-    day = await reader.select(Wanted(since=now - RECENT_SECONDS), _RATED_MOST)
-    hour = [record for record in day if _acted(record) and record.event.decision.at >= now - 3600]
+    lately = await recent(reader, now)
     fleets = []
     for name in names:
         mine = [record for record in pending if record.fleet == name]
@@ -151,8 +148,8 @@ async def status(directory: Database, now: float) -> Status:
         fleets=fleets,
         missing=standing.missing,
         troubles=[{**msgspec.to_builtins(one), "since": iso(one.since)} for one in standing.troubles],
-        success=effect.rate(record.event for record in day),
-        events_per_hour=len(hour),
+        success=lately.success,
+        events_per_hour=lately.events_per_hour,
     )
 
 
@@ -254,7 +251,3 @@ def _ahead(outlook: Outlook | None, now: float) -> Ahead | None:
         next_peak=iso(peak.begins) if peak else None,
         next_peak_demand=peak.demand if peak else None,
     )
-
-
-def _acted(record: Record) -> bool:
-    return record.event.started_at is not None
