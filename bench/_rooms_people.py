@@ -319,7 +319,7 @@ async def tokens(data: Path, users: Iterable[tuple[str, Any]]) -> list[str]:
 class Plan(NamedTuple):
     """How many people, processes and messages; `places` is the limit of a room in one process.
 
-    `reconnects` is how many of a drained process's people may come back each second.
+    `reconnects` is how many of a drained process's people may come back each second; `role` is the supervisor's own.
     """
 
     people: int = 5000
@@ -328,6 +328,7 @@ class Plan(NamedTuple):
     messages: int = 300
     rate: float = 5.0
     reconnects: int = 200
+    role: str = "all"
 
 
 def check_files(people: int) -> str | None:
@@ -355,13 +356,14 @@ async def served(data: Path, plan: Plan, port: int = 0) -> AsyncIterator[tuple[s
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "atomic_guide.cli", "serve", "--port", str(port), "--data", str(data)),
+        *("--role", plan.role),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, **{f"ATOMIC_GUIDE_{name}": str(value) for name, value in settings.items()}},
     )
     assert process.stdout is not None
     try:
-        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        line = await asyncio.wait_for(process.stdout.readline(), 90)
         assert line.startswith(b"ready "), line
         await until(lambda: len(web_children(process.pid)) == plan.processes - 1, 30)
         # Until the children accept as well, and have heard of one another.

@@ -20,7 +20,7 @@ from atomic_guide.app.processes import Running, Wanted, changes, kept, look
 from atomic_guide.engines.data.embedded import open_embedded
 from bench._rooms_people import Crowd, Plan, served, talk, tokens, until, web_children
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 TRIES = 4
 """Sockets that it takes at most to get in: each process may be full once, and be told so once."""
 
@@ -80,8 +80,9 @@ async def test_200_people_over_three_processes_get_everything_while_one_is_kille
         assert sum(len(person.joins) for person in here.crowd.people) > 200
 
 
-async def test_processes_restarted_one_by_one_lose_nothing_and_people_come_back_spread(tmp_path: Path) -> None:
-    plan = Plan(people=150, processes=3, places=80, messages=100, rate=8, reconnects=20)
+async def test_all_web_processes_restarted_one_by_one_lose_nothing_and_people_come_back_spread(tmp_path: Path) -> None:
+    """The supervisor answers nobody itself, so that every process that does can be restarted."""
+    plan = Plan(people=150, processes=3, places=150, messages=100, rate=8, reconnects=20, role="control")
     async with hall(tmp_path, plan) as here:
         await here.crowd.enter()
         began = time.monotonic()

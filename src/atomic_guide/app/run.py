@@ -27,7 +27,7 @@ from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.media_metrics import MediaMetrics
 from atomic_guide.app.memory import settle
-from atomic_guide.app.processes import Scaled
+from atomic_guide.app.processes import Scaled, Wanted
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
 from atomic_guide.app.work import made_worker
 from atomic_guide.config import Settings
@@ -54,6 +54,9 @@ _SWITCH_INTERVAL = 0.0005
 # most). Children drain at the same time as their supervisor.
 _DRAIN_SECONDS = 18.0
 _LATE_SECONDS = 4.0
+
+_CHILDREN_SECONDS = 30.0
+"""For how long a supervisor that answers nobody itself holds its `ready` back for its children; they take three."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -106,13 +109,18 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
             tasks += [asyncio.create_task(children.run()), asyncio.create_task(_scale(settings, children))]
         else:
             tasks.append(asyncio.create_task(until_orphaned(launch.parent)))
+        ended = asyncio.create_task(stop.wait())
         answering = await process.ready()
+        if supervisor and launch.role == "control":
+            # It answers nobody itself.
+            started = asyncio.create_task(children.started(Wanted.of(settings.processes), _CHILDREN_SECONDS))
+            await asyncio.wait([ended, started], return_when=asyncio.FIRST_COMPLETED)
+            started.cancel()
         settle()
         if answering and supervisor and not stop.is_set():
             announce(settings, where)
         if answering and launch.ready_descriptor is not None:
             tell_ready(launch.ready_descriptor)
-        ended = asyncio.create_task(stop.wait())
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]

@@ -183,6 +183,15 @@ class Children:
                     del self._tasks[name]
                     task.result()
 
+    async def started(self, wanted: Wanted, limit: float) -> None:
+        """Wait until so many do their work, at most `limit` seconds: one that does not is started again meanwhile."""
+        names = [child_name(*child) for child in wanted.children()]
+        end = time.monotonic() + limit
+        while any(name not in self.present or self.present[name].state != "running" for name in names):
+            if time.monotonic() >= end:
+                return
+            await asyncio.sleep(0.05)
+
     async def stop(self, limit: float) -> None:
         """Ask every child to finish, and end those that do not within `limit` seconds."""
         self._stopping = True
