@@ -153,3 +153,16 @@ def test_arrays_score_as_the_simulator_does(demand: list[int], delay: int) -> No
     assert outcome.minutes[0] == found.violation_minutes
     assert outcome.paid[0] == run.desired.sum()
     assert (outcome.events[0], outcome.flaps[0]) == changes(run.desired, 15)
+
+
+@pytest.mark.parametrize("later", [0, 3])
+def test_a_night_replays_the_whole_day_also_where_it_comes_some_ticks_later(later: int) -> None:
+    policy = Tuned(15, 90, count=20, alone=False)
+    fleet = Fleet(20, 0, 2, 200, 100.0)
+    for tick, value in enumerate(day("sine", days=2)[: DAY + 1 + later]):
+        policy.decide(15.0 * tick, float(value), fleet)
+    assert policy.due
+    night = policy.study(fleet)
+    assert night.days == pytest.approx(1 + later / DAY)
+    assert night.needed == pytest.approx(DAY * 20.5, rel=0.1)
+    assert not policy.due

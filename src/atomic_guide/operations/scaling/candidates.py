@@ -2,7 +2,8 @@
 
 A candidate is a row of constants (`Grid`). At each tick it knows means of the demand that came before:
 
-- L, the mean of its window, with its share of the trend; B, the mean of seven days; f, the mean of the last two ticks;
+- L, the mean of its window, with its share of how far the trend leads until a start is ready; B, the mean of seven
+  days; f, the mean of the last two ticks;
 - margin m = (M - 1) * (B / L)**g, wider where little runs: few units are relatively more uneven;
 - it steps up, to ceil(target / unit), where the trigger needs more than runs and starts:
   trigger = max(L * (1 + m), F * f), target = max(L * (1 + m) * r, F * f);
@@ -12,8 +13,8 @@ A candidate is a row of constants (`Grid`). At each tick it knows means of the d
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,24 +23,25 @@ from numpy.typing import NDArray
 from atomic_guide.operations.scaling.simulate import FLAP_SECONDS
 from atomic_guide.operations.scaling.trace import Series
 
-_WINDOWS = (30.0, 120.0, 300.0, 900.0)
-"""Seconds of the mean L."""
+_WINDOWS = (15.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+"""Seconds of the mean L. With the shortest, a margin, the shortest down window and no time to settle, a candidate is an
+HPA for a utilisation: a night may always choose what people use today."""
 
 _SHORT, _MINUTE, _LONG, _DAY = 30.0, 60.0, 7 * 86400.0, 86400.0
 
-_TREND = 240.0
-"""The trend is the rise of the one-minute mean over four minutes, carried on for the time of a start."""
+_SPANS = ((60.0, 30.0), (120.0, 60.0), (240.0, 60.0))
+"""A trend is the rise of a mean of so many seconds (the second) over so many (the first)."""
 
-_MARGINS = (1.06, 1.1, 1.15, 1.22, 1.3, 1.42, 1.6, 1.85, 2.2, 2.9)
+_MARGINS = (1.03, 1.06, 1.1, 1.15, 1.22, 1.3, 1.42, 1.6, 1.85, 2.2, 2.9)
 _OVERSTEPS = (1.0, 1.04, 1.1)
-_GUARDS = (1.04, 1.12, 1.2)
+_GUARDS = (1.0, 1.04, 1.12, 1.2)
 _EXPONENTS = (0.0, 0.5)
-_TRENDS = (0.0, 0.625, 1.0)
-_DOWN_MINUTES = (5, 10, 20, 40)
-_SETTLES = (300.0, 600.0)
+_TRENDS = (0.0, 0.625, 1.0, 1.5)
+_DOWN_MINUTES = (3, 5, 10, 20, 40, 60)
+_SETTLES = (0.0, 300.0, 600.0)
 """Seconds after a step up in which nothing is taken away; less than ten minutes allow flaps, which are counted."""
 
-_BANDS = (0.04, 0.1)
+_BANDS = (0.0, 0.04, 0.1)
 
 Ints = NDArray[np.int32]
 
@@ -50,7 +52,9 @@ class Pace(NamedTuple):
     windows: tuple[int, ...]
     short: int
     minute: int
-    trend: int
+    spans: tuple[tuple[int, int], ...]
+    leads: tuple[float, ...]
+    """How often the time from a change to the end of a start goes into each span."""
     flap: int
     long: int
     day: int
@@ -67,7 +71,8 @@ def pace(tick: float, delay: float) -> Pace:
         windows=tuple(ticks(seconds) for seconds in _WINDOWS),
         short=ticks(_SHORT),
         minute=ticks(_MINUTE),
-        trend=ticks(_TREND),
+        spans=tuple((ticks(span), ticks(mean)) for span, mean in _SPANS),
+        leads=tuple((delay + tick) / (ticks(span) * tick) for span, _ in _SPANS),
         flap=ticks(FLAP_SECONDS),
         long=ticks(_LONG),
         day=ticks(_DAY),
@@ -76,7 +81,7 @@ def pace(tick: float, delay: float) -> Pace:
 
 
 class Grid(NamedTuple):
-    """Candidates: one constant of each in each array; `window` is an index of the paces', `down` counts minutes."""
+    """Candidates: one constant of each in each array; `window` and `span` are places in the pace, `down` minutes."""
 
     window: NDArray[np.intp]
     margin: Series
@@ -84,6 +89,7 @@ class Grid(NamedTuple):
     guard: Series
     exponent: Series
     trend: Series
+    span: NDArray[np.intp]
     down: NDArray[np.intp]
     band: Series
     settle: Series
@@ -102,8 +108,8 @@ class Means(NamedTuple):
     """Mean of the last two ticks."""
     long: Series
     """Mean of seven days, or of what there is of them."""
-    rise: Series
-    """How much the one-minute mean has risen in four minutes."""
+    rises: Series
+    """Shape (ticks, spans): how far each trend leads until what is started now is ready."""
     known: NDArray[np.bool_]
     """Whether the tick before was measured; where not, nothing is decided."""
 
@@ -136,24 +142,23 @@ def joined(first: Grid, second: Grid) -> Grid:
 
 def grid(count: int) -> Grid:
     """So many candidates, spread evenly over all combinations of the constants, always the same ones."""
-    axes = (range(len(_WINDOWS)), _MARGINS, _OVERSTEPS, _GUARDS, _EXPONENTS, _TRENDS, _DOWN_MINUTES, _BANDS, _SETTLES)
-    every = np.array(list(itertools.product(*axes)))
+    axes: tuple[Sequence[float], ...] = (
+        range(len(_WINDOWS)), _MARGINS, _OVERSTEPS, _GUARDS, _EXPONENTS, _TRENDS, range(len(_SPANS)), _DOWN_MINUTES,
+        _BANDS, _SETTLES,
+    )  # fmt: skip
+    every = math.prod(len(axis) for axis in axes)
     # Steps of the golden ratio visit all combinations without favouring any value of an axis.
-    stride = round(len(every) * 0.6180339887)
-    while np.gcd(stride, len(every)) != 1:
+    stride = round(every * 0.6180339887)
+    while math.gcd(stride, every) != 1:
         stride += 1
-    rows = every[np.arange(min(count, len(every))) * stride % len(every)]
-    columns = [rows[:, number] for number in range(rows.shape[1])]
+    numbers = np.arange(min(count, every)) * stride % every
+    places = np.unravel_index(numbers, [len(axis) for axis in axes])
+    columns = [np.array(axis, dtype=float)[place] for axis, place in zip(axes, places, strict=True)]
+    window, margin, overstep, guard, exponent, trend, span, down, band, settle = columns
     return Grid(
-        columns[0].astype(np.intp),
-        columns[1],
-        columns[2],
-        columns[3],
-        columns[4],
-        columns[5],
-        columns[6].astype(np.intp),
-        *columns[7:],
-    )
+        window.astype(np.intp), margin, overstep, guard, exponent, trend, span.astype(np.intp), down.astype(np.intp),
+        band, settle,
+    )  # fmt: skip
 
 
 def means(demand: Series, begin: int, of: Pace) -> Means:
@@ -177,14 +182,17 @@ def means(demand: Series, begin: int, of: Pace) -> Means:
         np.stack([mean(ticks) for ticks in of.windows], axis=1),
         mean(of.short),
         mean(of.long),
-        mean(of.minute) - mean(of.minute, of.trend),
+        np.stack(
+            [(mean(ticks) - mean(ticks, span)) * lead for (span, ticks), lead in zip(of.spans, of.leads, strict=True)],
+            axis=1,
+        ),
         known[np.maximum(at - 1, 0)],
     )
 
 
 def wants(of: Grid, seen: Means, unit: float) -> tuple[Ints, Ints]:
     """Units at which each candidate steps up, and to which: two arrays of shape (ticks, candidates)."""
-    level = np.maximum(seen.windows[:, of.window] + seen.rise[:, None] * of.trend, 0.0)
+    level = np.maximum(seen.windows[:, of.window] + seen.rises[:, of.span] * of.trend, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(level > 0, np.sqrt(seen.long[:, None] / level), 1.0)
     margin = (of.margin - 1.0) * np.where(of.exponent > 0, ratio, 1.0)

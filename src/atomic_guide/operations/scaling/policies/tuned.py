@@ -28,15 +28,15 @@ PRICE = 0.2
 EVENT, FLAP = 0.002, 0.02
 _BETTER = 0.01
 _DAYS = 30
-_CANDIDATES = 600
-"""A night of 600 takes a third of a second; with 2,400 the outcome differs by less than from one week to another."""
+_CANDIDATES = 1000
+"""A night of 1,000 takes half a second; with 2,000 the outcome differs by less than from one week to another."""
 
 FRONTIER = (0.02, 0.05, 0.12, 0.2, 0.4, 1.0)
 """Prices of a minute whose choices operators are shown."""
 
 _FIRST_HOURS = (1, 3, 6, 12)
 _MIDDLE = candidates.single(
-    window=1, margin=1.42, overstep=1.04, guard=1.12, exponent=0.0, trend=0.625, down=20, band=0.1, settle=600.0
+    window=2, margin=1.42, overstep=1.04, guard=1.12, exponent=0.0, trend=1.5, span=2, down=20, band=0.1, settle=600.0
 )
 """What it begins with."""
 
@@ -109,6 +109,7 @@ class Tuned:
         self._alone = alone
         self.delay = delay
         self.due = False
+        self._ended_at = 0
         self._tick = tick
         drawn = candidates.grid(count)
         self.grid = candidates.joined(_MIDDLE, drawn)
@@ -134,7 +135,8 @@ class Tuned:
         self._take(demand)
         tick = self._ticks
         self._ticks += 1
-        self.due = self.due or self._ended(tick)
+        if self._ended(tick):
+            self.due, self._ended_at = True, tick
         if self.due and self._alone:
             self.study(fleet)
         now = fleet.coming
@@ -160,8 +162,10 @@ class Tuned:
         """Replay the day that ended, or the hours there are of the first one, and choose; a third of a second."""
         self.due = False
         day = self._pace.day
-        seen = min(self._ticks % day or day, len(self._demand) - 1)
-        if self._ticks <= day:
+        # A server comes to it some ticks after the day's end: they are replayed with it.
+        later = self._ticks - 1 - self._ended_at
+        seen = min((self._ended_at % day or day) + later, len(self._demand) - 1)
+        if self._ended_at <= day:
             self._nights.clear()
         demand = np.array(self._demand[-(self._pace.long + seen) :])
         known = candidates.means(demand, len(demand) - seen, self._pace)
@@ -262,7 +266,8 @@ class Tuned:
         pace = self._pace
         level = self._mean(pace.windows[self._window])
         if self._trend:
-            level += self._trend * (self._mean(pace.minute) - self._mean(pace.minute, pace.trend))
+            span, ticks = pace.spans[self._span]
+            level += self._trend * pace.leads[self._span] * (self._mean(ticks) - self._mean(ticks, span))
         level = max(level, 0.0)
         margin = self._margin - 1.0
         if self._exponent and level > 0:
@@ -311,10 +316,11 @@ class Tuned:
 
     def _read_chosen(self) -> None:
         """Keep the chosen constants as plain numbers: they are used at every tick."""
-        row = [column[0].item() for column in self.grid.one(self.chosen)]
-        self._window, self._margin, self._overstep, self._guard = int(row[0]), row[1], row[2], row[3]
-        self._exponent, self._trend, self._down, self._band = row[4], row[5], int(row[6]), row[7]
-        self._settle = row[8] / self._tick
+        chosen = self.constants()
+        self._window, self._span, self._down = (int(chosen[name]) for name in ("window", "span", "down"))
+        self._margin, self._overstep, self._guard = (chosen[name] for name in ("margin", "overstep", "guard"))
+        self._exponent, self._trend, self._band = (chosen[name] for name in ("exponent", "trend", "band"))
+        self._settle = chosen["settle"] / self._tick
 
     def _look_back(self, demand: Series, fleet: Fleet) -> None:
         """What the newly chosen one would have wanted in the last hour, which its steps down look back upon."""
