@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.scaling.calendar import Span
 from atomic_guide.operations.scaling.forecast import HOUR, WEEK, backtest, forecast, hourly
 from atomic_guide.operations.scaling.hours import local_hours
 from atomic_guide.operations.scaling.trace import Series, Trace
@@ -94,3 +95,80 @@ def test_hours_are_those_of_the_clock() -> None:
     assert np.array_equal(found.values, [2.0, 6.0], equal_nan=True)
     assert local_hours(at("2026-01-05"), 3).tolist() == [0, 1, 2]
     assert local_hours(at("2026-03-29"), 3, BERLIN).tolist() == [145, 147, 148]
+
+
+# --- kinds of days
+
+
+def spoiled(trace: Trace, spans: list[Span], shares: dict[str, float]) -> Trace:
+    """The trace with less, or more, in the spans; holidays are Sundays."""
+    values = trace.values.copy()
+    for span in spans:
+        first, last = (round((moment - trace.start) / HOUR) for moment in (span.begins, span.ends))
+        if span.kind == "holiday":
+            values[first:last] = 100.0
+        else:
+            values[first:last] *= shares[span.kind]
+    return Trace(trace.start, HOUR, values)
+
+
+def test_a_holiday_is_a_sunday_though_none_was_seen_before() -> None:
+    trace = term(at("2026-02-02"), 14 * WEEK)
+    friday = Span("holiday", at("2026-05-01"), at("2026-05-02"))
+    truth = spoiled(trace, [friday], {})
+    origin = round((at("2026-04-27") - trace.start) / HOUR)
+    past = Trace(trace.start, HOUR, truth.values[:origin])
+    told, untold = (forecast(past, WEEK, None, spans).p50 for spans in ([friday], []))
+    actual = truth.values[origin : origin + WEEK]
+    day = slice(4 * 24, 5 * 24)
+    assert error(told[day], actual[day]) < 0.3
+    assert error(untold[day], actual[day]) > 2
+    assert error(told[: 4 * 24], actual[: 4 * 24]) < 0.12
+
+
+def test_a_holiday_of_the_past_does_not_spoil_the_weeks_after_it() -> None:
+    trace = term(at("2026-02-02"), 14 * WEEK)
+    friday = Span("holiday", at("2026-05-01"), at("2026-05-02"))
+    past = spoiled(Trace(trace.start, HOUR, trace.values[: 13 * WEEK]), [friday], {})
+    fridays = slice(4 * 24, 5 * 24)
+    truth = trace.values[13 * WEEK : 14 * WEEK][fridays]
+    told, untold = (forecast(past, WEEK, None, spans).p50[fridays] for spans in ([friday], []))
+    assert error(told, truth) < 0.15
+    assert error(untold, truth) > 2 * error(told, truth)
+
+
+def test_a_break_and_exam_weeks_are_known_from_those_of_the_last_year() -> None:
+    trace = term(at("2025-02-03"), 56 * WEEK)
+    seen = [
+        Span("exams", at("2025-06-30"), at("2025-07-14")),
+        Span("break", at("2025-07-14"), at("2025-09-22")),
+    ]
+    ahead = [Span("break", at("2026-02-16"), at("2026-03-16")), Span("exams", at("2026-02-09"), at("2026-02-16"))]
+    truth = spoiled(trace, [*seen, *ahead], {"exams": 1.8, "break": 0.2})
+    origin = round((at("2026-02-09") - trace.start) / HOUR)
+    past = Trace(trace.start, HOUR, truth.values[:origin])
+    actual = truth.values[origin : origin + 2 * WEEK]
+    told, untold = (forecast(past, 2 * WEEK, None, spans).p50 for spans in ([*seen, *ahead], []))
+    assert error(told[:WEEK], actual[:WEEK]) < 0.15
+    assert error(told[WEEK:], actual[WEEK:]) < 0.25
+    assert error(untold[:WEEK], actual[:WEEK]) > 0.4
+    assert error(untold[WEEK:], actual[WEEK:]) > 3
+
+
+def test_the_first_break_is_followed_from_within_itself() -> None:
+    trace = term(at("2026-01-05"), 10 * WEEK)
+    pause = Span("break", at("2026-02-16"), at("2026-03-16"))
+    truth = spoiled(trace, [pause], {"break": 0.3})
+    origin = round((at("2026-02-18") - trace.start) / HOUR)
+    found = forecast(Trace(trace.start, HOUR, truth.values[:origin]), 96, None, [pause])
+    assert error(found.p50, truth.values[origin : origin + 96]) < 0.25
+
+
+def test_many_holidays_leave_enough_to_learn_from() -> None:
+    trace = term(at("2025-01-06"), 57 * WEEK)
+    spans = [
+        Span("holiday", at("2025-01-06") + 86400 * day, at("2025-01-07") + 86400 * day) for day in range(0, 390, 9)
+    ]
+    told, plain = forecast(trace, WEEK, None, spans), forecast(trace, WEEK)
+    assert np.isfinite(told.p95).all()
+    assert error(told.p50[:24], plain.p50[:24]) < 0.3

@@ -16,6 +16,7 @@ wilder than the last ones is noticed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.scaling.calendar import Span, kinds_of
 from atomic_guide.operations.scaling.hours import local_hours
+from atomic_guide.operations.scaling.special import effects, mapped
 from atomic_guide.operations.scaling.trace import Series, Trace
 
 HOUR = 3600.0
@@ -45,6 +48,9 @@ _QUANTILE = 0.965
 """A little over 0.95: with few origins the empirical quantile is low."""
 
 LEAST_HOURS = 2 * WEEK
+
+_SPECIAL_HOURS = 400 * _DAY_HOURS
+"""A year and a month: last year's break says what this year's will do."""
 
 
 class Forecast(NamedTuple):
@@ -84,19 +90,49 @@ def hourly(trace: Trace) -> Trace:
         return Trace(begin, HOUR, np.where(counts > 0, sums / counts, np.nan))
 
 
-def forecast(trace: Trace, horizon: int, zone: ZoneInfo | None = None) -> Forecast:
-    """The next `horizon` hours after a trace of hours. Raises `Invalid` where there are less than two weeks of it."""
+def forecast(trace: Trace, horizon: int, zone: ZoneInfo | None = None, spans: Sequence[Span] = ()) -> Forecast:
+    """The next `horizon` hours after a trace of hours. Raises `Invalid` where there are less than two weeks of it.
+
+    `spans` are the terms, breaks, holidays and exam weeks of the past and of the time ahead.
+    """
     values = trace.values[-TRAIN_HOURS:]
     begin = trace.end - len(values) * HOUR
     if np.count_nonzero(~np.isnan(values)) < LEAST_HOURS:
         raise Invalid(f"a forecast needs {LEAST_HOURS // _DAY_HOURS} days with demand; there are fewer")
     slots = local_hours(begin, len(values) + horizon, zone)
+    effect = np.zeros(len(slots))
+    if spans:
+        slots, effect = _special(trace, len(values), horizon, zone, spans)
+        # What special days did is taken out of the past, so that ordinary weeks are learned from all of it.
+        values = np.maximum(np.expm1(np.log1p(values) - effect[: len(values)]), 0.0)
     point = _point(values, slots, horizon)
     width = _width(values, slots, horizon)
-    return Forecast(trace.end, point, np.maximum(point, point + width * np.sqrt(point)))
+    upper = np.maximum(point, point + width * np.sqrt(point))
+    ahead = effect[len(values) :]
+    return Forecast(trace.end, _shifted(point, ahead), _shifted(upper, ahead))
 
 
-def backtest(trace: Trace, horizon: int = WEEK, most: int = 8, zone: ZoneInfo | None = None) -> Backtest:
+def _special(
+    trace: Trace, train: int, horizon: int, zone: ZoneInfo | None, spans: Sequence[Span]
+) -> tuple[NDArray[np.int64], Series]:
+    """Hours of the week and effects of the training hours and those ahead, learned from all that is recorded."""
+    count = min(len(trace.values), _SPECIAL_HOURS)
+    begin = trace.end - count * HOUR
+    slots = local_hours(begin, count + horizon, zone)
+    kinds = kinds_of(spans, begin, count + horizon)
+    learned = effects(trace.values[-count:], slots[:count], kinds[:count])
+    effect = learned[kinds, slots % _DAY_HOURS]
+    return mapped(slots, kinds)[count - train :], effect[count - train :]
+
+
+def _shifted(values: Series, effect: Series) -> Series:
+    shifted: Series = np.maximum(np.expm1(np.log1p(values) + effect), 0.0)
+    return shifted
+
+
+def backtest(
+    trace: Trace, horizon: int = WEEK, most: int = 8, zone: ZoneInfo | None = None, spans: Sequence[Span] = ()
+) -> Backtest:
     """Forecast from up to `most` origins, a week apart and the last one `horizon` hours before the end."""
     last = len(trace.values) - horizon
     origins = [last - WEEK * back for back in range(most) if last - WEEK * back >= LEAST_HOURS + WEEK]
@@ -110,7 +146,7 @@ def backtest(trace: Trace, horizon: int = WEEK, most: int = 8, zone: ZoneInfo | 
         actual = trace.values[origin : origin + horizon]
         known = ~np.isnan(actual)
         try:
-            found = forecast(past, horizon, zone)
+            found = forecast(past, horizon, zone, spans)
         except Invalid:
             continue
         if not known.any():
