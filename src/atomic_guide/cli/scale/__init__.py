@@ -8,6 +8,7 @@ from atomic_guide.cli.scale.answer import approve, pause, pin, refuse, resume, s
 from atomic_guide.cli.scale.explain import explain
 from atomic_guide.cli.scale.processes import processes
 from atomic_guide.cli.scale.replay import forecast, simulate
+from atomic_guide.cli.scale.schedule import schedule
 from atomic_guide.cli.scale.standing import history, status
 
 
@@ -18,5 +19,5 @@ def command() -> None:
 
 _ANSWERS = (approve, refuse, pause, resume, set_mode, pin)
 
-for _part in (status, explain, history, *_ANSWERS, processes, simulate, forecast):
+for _part in (status, explain, history, *_ANSWERS, processes, simulate, forecast, schedule):
     command.add_command(_part)

@@ -16,6 +16,7 @@ from atomic_guide.errors import Invalid
 from atomic_guide.operations.scaling import audit, effect, leader
 from atomic_guide.operations.scaling.controls import NONE, Control, Controls
 from atomic_guide.operations.scaling.decide.memory import Memory
+from atomic_guide.operations.scaling.decide.watch import Watch
 from atomic_guide.operations.scaling.events import Reader, Record, Wanted
 from atomic_guide.operations.scaling.judging import recent
 from atomic_guide.operations.scaling.loop import MIND, TICK_SECONDS, Standing, recall_standing
@@ -133,14 +134,16 @@ async def status(directory: Database, now: float) -> Status:
     controls = await Controls(directory).look()
     newest = {record.fleet: record for record in await reader.newest()}
     pending = await reader.pending()
-    outlooks = await _outlooks(reader)
+    known = (await _known(reader)).state
     names = sorted({*standing.fleets, *controls, *newest})
     lately = await recent(reader, now)
     fleets = []
     for name in names:
         mine = [record for record in pending if record.fleet == name]
         about = (controls.get(name, NONE), mine, newest.get(name))
-        fleets.append(_fleet(name, standing.fleets.get(name), about, _ahead(outlooks.get(name), now)))
+        fleets.append(
+            _fleet(name, standing.fleets.get(name), about, _ahead(known.outlooks.get(name), known.watch(name), now))
+        )
     return Status(
         at=iso(standing.at) if standing.at else None,
         stale=now - standing.at > 4 * TICK_SECONDS,
@@ -230,23 +233,24 @@ async def _leading(directory: Database) -> Leading | None:
     return Leading(lease.owner, lease.now < lease.until, lease.token)
 
 
-async def _outlooks(reader: Reader) -> dict[str, Outlook]:
+async def _known(reader: Reader) -> Memory:
+    """What the leader's deciding remembers."""
     saved = await reader.recall(MIND)
     try:
-        return Memory.loaded(saved).state.outlooks if saved else {}
+        return Memory.loaded(saved) if saved else Memory()
     except Invalid:
         # A newer or older program wrote it: nothing can be said of the forecast.
-        return {}
+        return Memory()
 
 
-def _ahead(outlook: Outlook | None, now: float) -> Ahead | None:
+def _ahead(outlook: Outlook | None, watch: Watch, now: float) -> Ahead | None:
     if outlook is None:
         return None
     peak = min((peak for peak in outlook.peaks if peak.ends > now), key=lambda one: one.begins, default=None)
     return Ahead(
         made_at=iso(outlook.made_at),
-        trusted=outlook.trusted,
-        why="" if outlook.trusted else outlook.why,
+        trusted=watch.trusted,
+        why="" if watch.trusted else outlook.why or watch.why,
         confidence=outlook.confidence,
         next_peak=iso(peak.begins) if peak else None,
         next_peak_demand=peak.demand if peak else None,

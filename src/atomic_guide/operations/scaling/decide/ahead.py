@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from atomic_guide.operations.scaling.decide.outlook import Outlook, Peak
+from atomic_guide.operations.scaling.decide.watch import Watch
 from atomic_guide.operations.scaling.decide.wish import Wish
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
@@ -23,16 +24,18 @@ CROWDED = 0.8
 _WEEK = 7 * 86400.0
 
 
-def asks(outlook: Outlook | None, at: float, fleet: Fleet, own: FleetSettings, settings: ScalingSettings) -> list[Wish]:
-    """The wishes that hold at a moment."""
-    if outlook is None or outlook.made_at > at + settings.tick_seconds:
-        return []
-    wishes = [wish for wish in (_floor(outlook, at, fleet, own, settings),) if wish is not None]
+def asks(outlook: Outlook, watch: Watch, at: float, fleet: Fleet, settings: tuple[FleetSettings, ScalingSettings]
+         ) -> list[Wish]:  # fmt: skip
+    """The wishes that hold at a moment. Those of a forecast that has been wrong are refused, and say so."""
+    own, every = settings
+    refused = "" if watch.trusted else f"the forecast is not used: {watch.why}"
+    wishes = [_floor(outlook, at, fleet, own, every)] if every.forecast_floor != "off" else []
     wishes += [
         _around(outlook, peak, at, fleet, own)
         for peak in outlook.peaks
         if peak.begins - BEFORE - own.start_delay_seconds <= at < peak.ends + AFTER
     ]
+    wishes = [wish._replace(refused=refused) for wish in wishes if wish.units]
     for entry in outlook.entries:
         if entry.begins - own.start_delay_seconds <= at < entry.ends:
             note = f" ({entry.note})" if entry.note else ""
@@ -43,21 +46,18 @@ def asks(outlook: Outlook | None, at: float, fleet: Fleet, own: FleetSettings, s
     return wishes
 
 
-def _floor(outlook: Outlook, at: float, fleet: Fleet, own: FleetSettings, settings: ScalingSettings) -> Wish | None:
-    """What the forecast expects within the time of a start and the horizon."""
-    if settings.forecast_floor == "off":
-        return None
+def _floor(outlook: Outlook, at: float, fleet: Fleet, own: FleetSettings, settings: ScalingSettings) -> Wish:
+    """What the forecast expects within the time of a start and the horizon; no unit where it has no such hours."""
     upper = settings.forecast_floor == "p95"
     until = at + own.start_delay_seconds + settings.forecast_ahead_seconds
     demand = outlook.most(at, until, upper=upper)
     if demand is None:
-        return None
+        return Wish(0, FORECAST, "there is no forecast")
     units = math.ceil(demand / fleet.unit)
     name = "p95" if upper else "p50"
     why = f"{name} of the forecast until {until - at:.0f} s ahead is {demand:,.4g}"
-    refused = "" if outlook.trusted else f"the forecast is not used: {outlook.why}"
     inputs: dict[str, float | None] = {f"forecast.{name}": demand}
-    return Wish(units, FORECAST, why, "low", "pre_scale_resources", inputs, None, refused)
+    return Wish(units, FORECAST, why, "low", "pre_scale_resources", inputs)
 
 
 def _around(outlook: Outlook, peak: Peak, at: float, fleet: Fleet, own: FleetSettings) -> Wish:
@@ -68,14 +68,13 @@ def _around(outlook: Outlook, peak: Peak, at: float, fleet: Fleet, own: FleetSet
     if outlook.quiet_at(at):
         units = math.ceil(own.quiet_share * units)
         where += f", in quiet hours, for which {own.quiet_share:.0%} of it is kept ready"
-    refused = "" if outlook.trusted else f"the forecast is not used: {outlook.why}"
     inputs: dict[str, float | None] = {"peak.demand": peak.demand, "peak.intensity": peak.intensity}
-    return Wish(units, PEAKS, where, "low", "pre_scale_resources", inputs, None, refused)
+    return Wish(units, PEAKS, where, "low", "pre_scale_resources", inputs)
 
 
 def coming(outlook: Outlook | None, at: float, fleet: Fleet) -> tuple[Peak, str] | None:
     """The highest peak of the next week where it exceeds four fifths of what runs, and what is to be done about it."""
-    if outlook is None or not outlook.trusted:
+    if outlook is None:
         return None
     ahead = [peak for peak in outlook.peaks if at < peak.begins <= at + _WEEK]
     highest = max(ahead, key=lambda peak: peak.demand, default=None)

@@ -160,7 +160,11 @@ class Decider:
             wishes += tracked.wishes
             leaves += tracked.leaves
         outlook = memory.state.outlooks.get(now.name)
-        wishes += ahead.asks(outlook, now.at, standing_fleet, now.own, self._settings)
+        # One that was made in the future was made before the clock was set right.
+        if outlook is not None and outlook.made_at <= now.at + self._settings.tick_seconds:
+            watch = memory.state.watch(now.name)
+            watch.see(now.at, seen.value(now.name, "demand"), outlook)
+            wishes += ahead.asks(outlook, watch, now.at, standing_fleet, (now.own, self._settings))
         return Heard(tuple(wishes), tuple(leaves))
 
     def _bounded(self, now: _Now, weighed: Weighed, money: int | None) -> bounds.Cut:

@@ -10,6 +10,7 @@ import msgspec
 
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.scaling.decide.outlook import Outlook
+from atomic_guide.operations.scaling.decide.watch import Watch
 from atomic_guide.operations.scaling.decide.windows import Window
 from atomic_guide.operations.scaling.model import Event
 from atomic_guide.operations.scaling.policies.tuned import Tuned, TunedState
@@ -65,7 +66,13 @@ class State(msgspec.Struct):
     spent: dict[int, float] = {}
     """Money by hour since 1970, of the last day."""
     outlooks: dict[str, Outlook] = {}
+    watches: dict[str, Watch] = {}
+    """Of the forecasts in the outlooks."""
     tuned: dict[str, TunedState] = {}
+
+    def watch(self, name: str) -> Watch:
+        """How a fleet's forecast does."""
+        return self.watches.setdefault(name, Watch())
 
     def fleet(self, name: str) -> FleetState:
         """What is remembered of a fleet."""
@@ -126,4 +133,5 @@ class Memory:
             fleet.held_at = min(fleet.held_at, at)
             if fleet.asked is not None and fleet.asked.at > at:
                 fleet.asked = msgspec.structs.replace(fleet.asked, at=at)
+        state.watches.clear()
         state.spent = {hour: money for hour, money in state.spent.items() if hour * 3600 <= at}

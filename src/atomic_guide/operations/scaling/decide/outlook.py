@@ -29,24 +29,29 @@ class Entry(msgspec.Struct, frozen=True):
 class Outlook(msgspec.Struct, frozen=True):
     """The time ahead of one fleet. `p50` and `p95` are demand by hour from `begins` on; empty where not forecast.
 
-    `trusted` is whether the forecast has been right of late (watch.py); where not, `why` says so and nothing is asked.
-    `quiet` are spans of quiet hours.
+    `why` says why there is no forecast; `confidence` is the share of weeks whose peak a forecast's p95 has held;
+    `quiet` are spans of quiet hours. `usage` is for people: trend, season, reliability (peaks.py).
     """
 
     made_at: float
     begins: float = 0.0
     p50: list[float] = []
     p95: list[float] = []
-    trusted: bool = False
-    why: str = "there is no forecast yet"
+    why: str = ""
     confidence: float | None = None
     peaks: list[Peak] = []
     quiet: list[tuple[float, float]] = []
     entries: list[Entry] = []
+    usage: dict[str, float | None] = {}
 
     def quiet_at(self, at: float) -> bool:
         """Whether a moment is in quiet hours."""
         return any(begins <= at < ends for begins, ends in self.quiet)
+
+    def hour(self, at: float) -> tuple[float, float] | None:
+        """The forecast of the hour in which a moment is, as p50 and p95."""
+        place = int((at - self.begins) // 3600)
+        return (self.p50[place], self.p95[place]) if 0 <= place < len(self.p50) else None
 
     def most(self, begin: float, end: float, *, upper: bool) -> float | None:
         """The highest forecast of the hours that a span touches, None where it has none."""

@@ -21,7 +21,7 @@ class Weighed(NamedTuple):
 
 def weigh(heard: Heard, standing: int, loss: str) -> Weighed:
     """Weigh what was heard about a fleet that stands at so many units; `loss` says what is not measured of it."""
-    refused = tuple(wish for wish in heard.wishes if wish.refused)
+    refused = tuple(wish for wish in heard.wishes if wish.refused and wish.units > standing)
     counting = [wish for wish in heard.wishes if not wish.refused]
     top = max(counting, key=lambda wish: wish.units)
     rejected = [wish.rejected(wish.refused) for wish in refused if wish.units > top.units]
