@@ -66,8 +66,9 @@ async def world(folder: Path) -> AsyncIterator[World]:
                 token_file=str(mounted / "token"),
                 ca_file=str(mounted / "ca.crt"),
                 workers=WORKERS_BY_SCALE,
-                timeout_seconds=2.0,
-                act_seconds=5.0,
+                # Generous, because the machine may be busy; tests of what is slow set their own.
+                timeout_seconds=15.0,
+                act_seconds=30.0,
             )
             yield World(cluster, directory, Wishes(directory, clock), clock, settings)
     finally:

@@ -33,7 +33,11 @@ ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 NAMESPACE = "guide"
 MERGE = "application/merge-patch+json"
-QUERIES = {"get": {"resourceVersion"}, "list": {"limit", "continue"}, "patch": {"fieldManager", "fieldValidation"}}
+QUERIES = {
+    "get": {"resourceVersion"},
+    "list": {"limit", "continue"},
+    "patch": {"fieldManager", "fieldValidation", "dryRun"},
+}
 PARSED = {
     "Scale": jsonschema_rs.validator_for(SCHEMAS["Scale"]),
     "patch": jsonschema_rs.validator_for(as_patch(SCHEMAS["Scale"])),
@@ -64,6 +68,7 @@ class Asked(NamedTuple):
     plural: str
     name: str
     part: str
+    rehearsed: bool
 
     @property
     def resource(self) -> str:
@@ -162,7 +167,7 @@ class FakeKubernetes:
 
     def writes(self) -> list[Asked]:
         """The changes that were asked for."""
-        return [one for one in self.asked if one.verb not in {"get", "list"}]
+        return [one for one in self.asked if one.verb not in {"get", "list"} and not one.rehearsed]
 
     def set_count(self, plural: str, name: str, count: int) -> None:
         """Somebody else sets the number."""
@@ -190,7 +195,7 @@ class FakeKubernetes:
         try:
             asked = self._understood(request)
             self.asked.append(asked)
-            failures = self.failures.get(f"{asked.verb} {asked.resource}", [])
+            failures = [] if asked.rehearsed else self.failures.get(f"{asked.verb} {asked.resource}", [])
             failure = failures.pop(0) if failures else None
             if failure is None:
                 return await self._serve(asked, request)
@@ -218,7 +223,10 @@ class FakeKubernetes:
         verb = {"GET": "get" if name else "list", "PATCH": "patch", "PUT": "update"}.get(request.method)
         if verb is None:
             raise Refused(405, "MethodNotAllowed", f"{request.method} {request.url.path}")
-        asked = Asked(verb, plural, name, part)
+        rehearsed = request.query_params.get("dryRun")
+        if rehearsed not in {None, "All"}:
+            raise Refused(400, "BadRequest", f"dryRun: {rehearsed}")
+        asked = Asked(verb, plural, name, part, rehearsed is not None)
         if not self._may(asked):
             said = f'{resource.kind} "{name}" is forbidden: cannot {verb} resource "{asked.resource}"'
             raise Refused(403, "Forbidden", said)
@@ -273,7 +281,7 @@ class FakeKubernetes:
             raise Refused(400, "BadRequest", f"no JSON: {error}") from error
         if wrong := [one.message for one in PARSED["patch"].iter_errors(patch)]:
             raise Refused(422, "Invalid", f"Scale: {wrong}")
-        if self.before_write is not None:
+        if self.before_write is not None and not asked.rehearsed:
             await self.before_write()
         scale = _merged(self._scale(asked, found), patch)
         if wrong := [one.message for one in PARSED["Scale"].iter_errors(scale)]:
@@ -283,6 +291,8 @@ class FakeKubernetes:
             raise Refused(409, "Conflict", said, wrong=False)
         if "resourceVersion" not in patch.get("metadata", {}):
             self.problems.append("a patch without a resource version overwrites what it has not seen")
+        if asked.rehearsed:
+            return JSONResponse(scale)
         count = RESOURCES[asked.plural].counted
         if found["spec"][count] != scale["spec"]["replicas"]:
             found["spec"][count] = scale["spec"]["replicas"]

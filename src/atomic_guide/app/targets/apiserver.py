@@ -163,13 +163,15 @@ class ApiServer:
             again=False,
         )
 
-    async def set_scale(self, kind: Kind, name: str, count: int, version: str) -> None:
+    async def set_scale(self, kind: Kind, name: str, count: int, version: str, *, rehearse: bool) -> None:
         """Set how many of an object there are to be, if it is still at the version that was read.
+
+        `rehearse` has everything checked, rights and admission too, and changes nothing.
 
         Raises `Clash` where it is not, `Invalid` where the number is refused, else `ApiUnavailable`.
         """
         body = {"metadata": {"resourceVersion": version}, "spec": {"replicas": count}}
-        query = {"fieldManager": _MANAGER, "fieldValidation": "Strict"}
+        query = {"fieldManager": _MANAGER, "fieldValidation": "Strict", **({"dryRun": "All"} if rehearse else {})}
         await self._send(_Call("patch", kind, name, "scale"), query, msgspec.json.encode(body))
 
     async def close(self) -> None:

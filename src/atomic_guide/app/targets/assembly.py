@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import structlog
 
-from atomic_guide.app.targets.apiserver import CLUSTER, DEPLOYMENT, ApiServer, ApiUnavailable, patiently
+from atomic_guide.app.targets.apiserver import CLUSTER, DEPLOYMENT, ApiServer, ApiUnavailable, Clash, patiently
 from atomic_guide.app.targets.cluster import ClusterScale
 from atomic_guide.app.targets.keda import KedaTarget
 from atomic_guide.app.targets.kubernetes import DeploymentScale, Scalable, ScaleTarget
@@ -41,7 +41,7 @@ async def kubernetes_targets(
         scalables = [
             ClusterScale(api, one.name) if one.kind is CLUSTER else DeploymentScale(api, one.name) for one in owned
         ]
-        await _checked(writers, scalables, settings.timeout_seconds)
+        await _checked(writers, list(zip(owned, scalables, strict=True)), settings.timeout_seconds)
         targets = [_target(*pair, settings, wishes, writers) for pair in zip(owned, scalables, strict=True)]
         looking = asyncio.create_task(writers.keep_looking(settings.check_seconds, settings.timeout_seconds))
         try:
@@ -65,11 +65,15 @@ def _owned(settings: KubernetesSettings, bounds: Mapping[str, Bounds]) -> list[O
     return found
 
 
-async def _checked(writers: Writers, scalables: Sequence[Scalable], seconds: float) -> None:
+async def _checked(writers: Writers, fleets: Sequence[tuple[Owned, Scalable]], seconds: float) -> None:
     """Refuse what could never work: no right, no such object, another writer."""
     try:
-        for one in scalables:
-            await patiently(one.read, seconds)
+        for owned, scalable in fleets:
+            found = await patiently(scalable.read, seconds)
+            if not owned.keda:
+                # Somebody who changed it in between has shown as well that it may be done.
+                with contextlib.suppress(Clash):
+                    await scalable.set(found.units, found.version, rehearse=True)
         against = await writers.look(seconds)
     except ApiUnavailable as error:
         if not error.again:

@@ -77,6 +77,6 @@ class ClusterScale:
         ready = max(status.ready_instances - 1, 0)
         return Found(max(one.spec.instances - 1, 0), ready, one.metadata.resource_version, one.spec.least)
 
-    async def set(self, units: int, version: str) -> None:
+    async def set(self, units: int, version: str, *, rehearse: bool = False) -> None:
         """Set the replicas. Raises `Clash`, `Invalid` or `ApiUnavailable`."""
-        await self._api.set_scale(CLUSTER, self._name, units + 1, version)
+        await self._api.set_scale(CLUSTER, self._name, units + 1, version, rehearse=rehearse)

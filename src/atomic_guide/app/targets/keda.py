@@ -6,7 +6,7 @@ KEDA asks for it each few seconds and its autoscaler sets the replicas, so this 
 from __future__ import annotations
 
 from atomic_guide.app.targets.apiserver import patiently
-from atomic_guide.app.targets.kubernetes import Scalable, SoleWriter, check_bounds, fleet_of, taken_back
+from atomic_guide.app.targets.kubernetes import Scalable, SoleWriter, check_bounds, fleet_of
 from atomic_guide.app.targets.processes import Bounds
 from atomic_guide.errors import Conflict
 from atomic_guide.operations.scaling.fleet import Fleet
@@ -39,7 +39,7 @@ class KedaTarget:
         return fleet_of(found, self._bounds, wish.units if wish is not None else found.units)
 
     async def scale(self, desired: int, key: str) -> None:
-        """Leave the number for KEDA, once for each key.
+        """Leave the number for KEDA, once for each key; nothing for one that was taken back.
 
         Raises `Invalid` out of the bounds, `Conflict` where KEDA would not follow it, `DataUnavailable` where it cannot
         be written down.
@@ -48,5 +48,4 @@ class KedaTarget:
         if refusal := self._writers.refusal(self.fleet):
             raise Conflict(refusal)
         found = await patiently(self._scalable.read, self._seconds)
-        if not await self._wishes.make(self.fleet, key, desired, found.units, done=True):
-            raise Conflict(taken_back(self.fleet, key))
+        await self._wishes.make(self.fleet, key, desired, found.units, done=True)

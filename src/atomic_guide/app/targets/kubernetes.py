@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 import structlog
 
-from atomic_guide.app.targets.apiserver import DEPLOYMENT, ApiServer, decoded, patiently, until
+from atomic_guide.app.targets.apiserver import DEPLOYMENT, ApiServer, ApiUnavailable, decoded, patiently, until
 from atomic_guide.app.targets.processes import Bounds
 from atomic_guide.errors import Conflict, Invalid
 from atomic_guide.operations.scaling.fleet import Fleet
@@ -51,8 +51,11 @@ class Scalable(Protocol):
         """What is set and what is ready. Raises `ApiUnavailable`."""
         ...
 
-    async def set(self, units: int, version: str) -> None:
-        """Set the number at the version that was read. Raises `Clash`, `Invalid` or `ApiUnavailable`."""
+    async def set(self, units: int, version: str, *, rehearse: bool = False) -> None:
+        """Set the number at the version that was read; `rehearse` changes nothing, and finds whether it could.
+
+        Raises `Clash`, `Invalid` or `ApiUnavailable`.
+        """
         ...
 
 
@@ -84,10 +87,10 @@ class ScaleTarget:
         return fleet_of(found, self._bounds, found.units)
 
     async def scale(self, desired: int, key: str) -> None:
-        """Set the number of units, once for each key.
+        """Set the number of units, once for each key; nothing for one that was taken back.
 
-        Raises `Invalid` out of the bounds, `Conflict` where somebody else sets them too or a newer act has begun, and
-        `ApiUnavailable` where the API server does not do it in `kubernetes.act_seconds`.
+        Raises `Invalid` out of the bounds, `Conflict` where somebody else sets them too, a newer act has begun or a
+        right is missing, and `ApiUnavailable` where the API server does not do it in `kubernetes.act_seconds`.
         """
         check_bounds(self.fleet, desired, self._bounds)
         if refusal := self._writers.refusal(self.fleet):
@@ -98,9 +101,14 @@ class ScaleTarget:
         before = wish.before if wish is not None and wish.key == key else None
         act = _Act(self.fleet, key, desired, before)
         seconds = self._settings.act_seconds
-        async for attempt in retrying(until(time.monotonic() + seconds), seconds=seconds):
-            with attempt:
-                await self._try(act)
+        try:
+            async for attempt in retrying(until(time.monotonic() + seconds), seconds=seconds):
+                with attempt:
+                    await self._try(act)
+        except ApiUnavailable as error:
+            if error.again:
+                raise
+            raise Conflict(error.message) from error
         _log.info("replicas set", fleet=self.fleet, object=self._scalable.what, units=desired, before=act.before)
 
     async def _try(self, act: _Act) -> None:
@@ -110,18 +118,20 @@ class ScaleTarget:
                 f"{self._scalable.what} cannot go to {act.desired} replicas: {found.least} are needed for its"
                 " synchronous replication"
             )
-        await self._note(act, found)
+        if not await self._note(act, found):
+            return
         if found.units != act.desired:
             await self._scalable.set(act.desired, found.version)
         await self._wishes.settle(self.fleet, act.key)
 
-    async def _note(self, act: _Act, found: Found) -> None:
-        """Write down what was found before it is changed; refuse where others have changed it."""
+    async def _note(self, act: _Act, found: Found) -> bool:
+        """Write down what was found before it is changed; False where the act was taken back, by whichever leader.
+
+        Raises `Conflict` where others have changed it.
+        """
         if act.before is None:
             act.before = found.units
-            if not await self._wishes.make(self.fleet, act.key, act.desired, found.units):
-                raise Conflict(taken_back(self.fleet, act.key))
-            return
+            return await self._wishes.make(self.fleet, act.key, act.desired, found.units)
         if found.units not in {act.before, act.desired}:
             act.strangers += 1
             # Of an act that another leader began nobody can tell whether it was done before that change.
@@ -134,6 +144,7 @@ class ScaleTarget:
             act.before = found.units
         if not await self._wishes.found(self.fleet, act.key, act.before):
             raise Conflict(f"a newer act on {self.fleet} has begun; this one ({act.key}) is left")
+        return True
 
 
 class _Act:
@@ -152,11 +163,6 @@ def check_bounds(fleet: str, desired: int, bounds: Bounds) -> None:
     """Raise `Invalid` for a number out of the fleet's bounds."""
     if not bounds.least <= desired <= bounds.most:
         raise Invalid(f"{desired} {fleet} are out of the bounds of the fleet: from {bounds.least} to {bounds.most}")
-
-
-def taken_back(fleet: str, key: str) -> str:
-    """What is said of an act that has become another's past."""
-    return f"the act {key} on {fleet} has been taken back; it is not done any more"
 
 
 def fleet_of(found: Found, bounds: Bounds, wanted: int) -> Fleet:
@@ -236,6 +242,6 @@ class DeploymentScale:
                 )  # fmt: skip
         return Found(one.spec.replicas, status.ready_replicas, one.metadata.resource_version)
 
-    async def set(self, units: int, version: str) -> None:
+    async def set(self, units: int, version: str, *, rehearse: bool = False) -> None:
         """Set the replicas. Raises `Clash`, `Invalid` or `ApiUnavailable`."""
-        await self._api.set_scale(DEPLOYMENT, self._name, units, version)
+        await self._api.set_scale(DEPLOYMENT, self._name, units, version, rehearse=rehearse)
