@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from atomic_guide import errors
+from atomic_guide.engines.data.traffic import Lanes
 
 if TYPE_CHECKING:
     _Connection = asyncpg.Connection[asyncpg.Record]
@@ -32,11 +33,12 @@ _LOOKS = 8
 class Connection(_Connection):
     """A connection that knows how long it is lent, and whether it may be lent again."""
 
-    __slots__ = ("due", "generation", "overdue")
+    __slots__ = ("due", "generation", "overdue", "taken")
 
     due: float
     generation: int
     overdue: bool
+    taken: float
 
 
 class Checkout:
@@ -70,6 +72,13 @@ class Checkout:
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         self._all_back = asyncio.Event()
+        self._busy = self._waited = 0.0
+
+    def lanes(self) -> Lanes:
+        """For how long connections were lent out since the start, those included that are now."""
+        now = time.monotonic()
+        out = sum(now - connection.taken for connection in self._out)
+        return Lanes(self._busy + out, self._size, self._waited)
 
     @property
     def in_use(self) -> int:
@@ -108,7 +117,8 @@ class Checkout:
                 connection = await self._connected()
             else:
                 connection = await self._queued()
-        connection.due = time.monotonic() + self._limit
+        connection.taken = time.monotonic()
+        connection.due = connection.taken + self._limit
         self._out.add(connection)
         if self._watch is None and self._limit < math.inf:
             self._watch = asyncio.get_running_loop().call_later(self._limit / _LOOKS, self._look)
@@ -117,6 +127,7 @@ class Checkout:
     def give_back(self, connection: Connection) -> None:
         """Bring a connection back; a broken one is ended. Raises TimeoutError for one that was cut off."""
         self._lent -= 1
+        self._busy += time.monotonic() - connection.taken
         self._out.discard(connection)
         self._rest(connection)
         self._pass_on()
@@ -193,6 +204,7 @@ class Checkout:
             raise errors.DataUnavailable(f"database {self._name} has too many statements waiting", retry_after=1)
         future: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
+        asked = time.monotonic()
         try:
             async with asyncio.timeout(self._patience):
                 connection = await future
@@ -202,6 +214,8 @@ class Checkout:
                 busy = f"database {self._name}: all {self._size} connections are busy"
                 raise errors.DataUnavailable(busy, retry_after=1) from None
             raise
+        finally:
+            self._waited += time.monotonic() - asked
         return connection if connection is not None else await self._connected()
 
     def _give_up(self, future: asyncio.Future[Connection | None]) -> None:

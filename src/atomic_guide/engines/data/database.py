@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from atomic_guide.engines.data.queries import Query
+from atomic_guide.engines.data.traffic import Traffic
 
 T = TypeVar("T")
 Params = Mapping[str, Any]
@@ -150,6 +151,11 @@ class Engine(Database, Protocol):
     With `epoch`, the parameters name the course, and `Fenced` is raised unless the database owns it at this epoch or
     a later one.
     """
+
+    @property
+    def traffic(self) -> Traffic:
+        """How long calls take and how busy it is, as this process has found."""
+        ...
 
     async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """As `Database.read`."""

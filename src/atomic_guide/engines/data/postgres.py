@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
@@ -33,6 +34,7 @@ from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.queries import Positional, Query
 from atomic_guide.engines.data.settings import PostgresSettings
 from atomic_guide.engines.data.tls import tls_of
+from atomic_guide.engines.data.traffic import ServerTraffic
 from atomic_guide.engines.data.transaction import Committing, arguments, in_transaction, read_each, read_each_fenced
 from atomic_guide.resilience import retrying
 
@@ -71,6 +73,7 @@ class PostgresDatabase:
         self._read_only = read_only
         self._readers = self._made(address, self._settings.readers, writing=False)
         self._writers = self._made(address, self._settings.writers, writing=True)
+        self.traffic = ServerTraffic(self._readers.lanes, self._writers.lanes)
         self._points = PointReads(name, self._read, self._read_many, self._settings.pending_limit)
         self._works: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -92,9 +95,13 @@ class PostgresDatabase:
 
     async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """Every row of a short read; where its query says so, together with others of the same moment."""
-        if query.batch:
-            return await self._points.read(query, params or {}, epoch)
-        return await self._read(query, params or {}, epoch)
+        asked = time.perf_counter()
+        try:
+            if query.batch:
+                return await self._points.read(query, params or {}, epoch)
+            return await self._read(query, params or {}, epoch)
+        finally:
+            self.traffic.reads.add(time.perf_counter() - asked)
 
     async def _read(self, query: Query, params: Params, epoch: int | None) -> list[Row]:
         statement, given = _asked(query, params, epoch)
@@ -116,7 +123,11 @@ class PostgresDatabase:
 
     async def read_each(self, query: Query, params: Sequence[Params], *, epoch: int | None = None) -> list[list[Row]]:
         """One statement for all sets of parameters."""
-        answers = await self._read_many(query, params, None if epoch is None else [epoch] * len(params))
+        asked = time.perf_counter()
+        try:
+            answers = await self._read_many(query, params, None if epoch is None else [epoch] * len(params))
+        finally:
+            self.traffic.reads.add(time.perf_counter() - asked)
         found: list[list[Row]] = []
         for answer in answers:
             if not isinstance(answer, list):
@@ -144,7 +155,13 @@ class PostgresDatabase:
 
     async def scan(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """A read with the longer time limit."""
-        statement, given = _asked(query, params, epoch)
+        asked = time.perf_counter()
+        try:
+            return await self._scan(*_asked(query, params, epoch))
+        finally:
+            self.traffic.reads.add(time.perf_counter() - asked)
+
+    async def _scan(self, statement: Positional, given: Params) -> list[Row]:
         async with self.reading(self._settings.scan_timeout + 1) as connection:
             # Two statements more, on a read that takes long anyway; SET LOCAL ends with the transaction.
             async with connection.transaction(readonly=True):
@@ -163,7 +180,11 @@ class PostgresDatabase:
         task = asyncio.create_task(self._written(work))
         self._works.add(task)
         task.add_done_callback(self._works.discard)
-        result: T = await asyncio.shield(task)
+        asked = time.perf_counter()
+        try:
+            result: T = await asyncio.shield(task)
+        finally:
+            self.traffic.writes.add(time.perf_counter() - asked)
         return result
 
     def forget(self) -> None:

@@ -231,7 +231,8 @@ class Shards:
         """Close every database."""
         if self._parting:
             await asyncio.wait(self._parting)
-        for database in [*self._shards.values(), self.directory]:
+        databases: list[Shard | Engine] = [*self._shards.values(), self.directory]
+        for database in databases:
             await database.close()
 
     async def _read(self) -> None:
