@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from atomic_guide.app.run_counts import RunCounts
 from atomic_guide.clock import from_iso
 from atomic_guide.engines.queues.handlers import Observer
 from atomic_guide.engines.queues.overview import count_jobs
@@ -64,6 +65,7 @@ class JobMetrics(Observer):
         self._ends: dict[tuple[str, str], Counter] = {}
         self._durations: dict[str, Histogram] = {}
         self._starts: dict[tuple[str, str], Histogram] = {}
+        self.counts = RunCounts()
 
     def claimed(self, queue: str, jobs: int) -> None:
         """So many jobs of a queue were claimed at once."""
@@ -72,6 +74,7 @@ class JobMetrics(Observer):
 
     def started(self, job: Job, waited: float) -> None:
         """A job starts."""
+        self.counts.started(job)
         key = (job.queue, job.precedence)
         child = self._starts.get(key)
         if child is None:
@@ -80,6 +83,7 @@ class JobMetrics(Observer):
 
     def ended(self, job: Job, outcome: str, seconds: float) -> None:
         """One run of a job has ended."""
+        self.counts.ended(job, outcome, seconds)
         key = (job.kind, outcome)
         count = self._ends.get(key)
         if count is None:
@@ -90,6 +94,7 @@ class JobMetrics(Observer):
 
     def refused(self, queue: str, reason: str) -> None:
         """Nothing of a queue is claimed, for a reason; or everything again."""
+        self.counts.refused[queue] = reason
         for name in _REFUSALS:
             self._refused.labels(queue, name).set(name == reason)
 

@@ -4,7 +4,10 @@ Pure ASGI, outside the application, so that what Starlette answers by itself is 
 method, route, status and time under the request's id. It never says who: no address, user, token, path or query
 string, since paths carry ids and signatures.
 
-Measured on one core: 5 us a request, 14 us with the log line.
+What scaling reads of it are plain counters. Its response time is from the last byte of a request to the first of the
+answer: how quick a client's line is has no part in it.
+
+Measured on one core: 6 us a request, 15 us with the log line.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
+
+from atomic_guide.durations import Durations
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +46,32 @@ _SAME_ORIGIN = (_RESOURCE, b"same-origin")
 _CROSS_ORIGIN = (_RESOURCE, b"cross-origin")
 
 
+PROBES = "probes"
+_FEATURES = {
+    "/api/chat": "chat",
+    "/api/video": "video",
+    "/api/analytics": "analytics",
+    "/api/notifications": "notifications",
+    "/api/session": "launch",
+    "/lti": "launch",
+    "/api/ops": "operations",
+    "/ops": "operations",
+    "/healthz": PROBES,
+    "/readyz": PROBES,
+    "/metrics": PROBES,
+}
+"""What requests are for, by how their routes begin."""
+_SERVER_ERROR = 500
+
+
+def feature_of(route: str) -> str:
+    """The feature that a route belongs to; `page` for what none claims."""
+    for start, feature in _FEATURES.items():
+        if route == start or route.startswith(f"{start}/"):
+            return feature
+    return "page"
+
+
 class WebMetrics:
     """Counts requests in a registry of its own, by route and not by path."""
 
@@ -57,15 +88,44 @@ class WebMetrics:
             "atomic_guide_http_unexpected_errors_total", "Requests that a defect ended.", registry=registry
         )
         # Finding a child by its labels costs more than observing; there are a few hundred of them at most.
-        self._children: dict[tuple[str, str, int], Any] = {}
+        self._children: dict[tuple[str, str, int], tuple[Any, str]] = {}
+        self.answering = 0
+        """Requests being answered."""
+        self.answers = Durations()
+        """Response times, without those of probes."""
+        self.failed = 0
+        """Of them, those answered with 5xx."""
+        self.work: dict[str, float] = {}
+        """Seconds of response time by feature."""
 
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one answered request; `status` is counted by its class, such as 2xx."""
+    def begin(self) -> None:
+        """A request has come."""
+        self.in_flight.inc()
+        self.answering += 1
+
+    def end(self) -> None:
+        """It is answered, or given up."""
+        self.in_flight.dec()
+        self.answering -= 1
+
+    def observe(self, method: str, route: str, status: int, seconds: float, response: float | None = None) -> None:
+        """Count one answered request; `status` is counted by its class, such as 2xx. `response` is its response time.
+
+        `seconds` are from its head to the end of its answer.
+        """
         key = (method, route, status // 100)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self._seconds.labels(method, route, f"{status // 100}xx")
+        known = self._children.get(key)
+        if known is None:
+            child = self._seconds.labels(method, route, f"{status // 100}xx")
+            known = self._children[key] = (child, feature_of(route))
+        child, feature = known
         child.observe(seconds)
+        if feature == PROBES:
+            return
+        response = seconds if response is None else response
+        self.answers.add(response)
+        self.work[feature] = self.work.get(feature, 0.0) + response
+        self.failed += status >= _SERVER_ERROR
 
     def count_failure(self) -> None:
         """Count a request that ended in an error nobody meant."""
@@ -97,32 +157,43 @@ class Observe:
         request_id = _request_id(scope["headers"])
         bind_contextvars(request_id=request_id)
         status, complete, began = 500, False, time.perf_counter()
+        heard, answered = began, 0.0
+
+        async def hearing() -> Message:
+            nonlocal heard
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                heard = time.perf_counter()
+            return message
 
         async def observed(message: Message) -> None:
-            nonlocal status, complete
+            nonlocal status, complete, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter()
                 message["headers"] = _secured(list(message.get("headers", ())), request_id)
             elif not message.get("more_body", False):
                 complete = True
             await send(message)
 
-        self._metrics.in_flight.inc()
+        self._metrics.begin()
         try:
-            await self._app(scope, receive, observed)
+            await self._app(scope, hearing, observed)
         except Exception:
             self._metrics.count_failure()
             # Starlette answers, logs, and raises again; only an answer cut short still concerns the server.
             if not complete:
                 raise
         finally:
-            self._metrics.in_flight.dec()
-            self._note(scope, status, time.perf_counter() - began)
+            self._metrics.end()
+            ended = time.perf_counter()
+            # An answer may begin before its request has ended, and a refused one is not read to its end.
+            response = (answered or ended) - (heard if heard <= (answered or ended) else began)
+            self._note(scope, status, ended - began, response)
 
-    def _note(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
+    def _note(self, scope: Mapping[str, Any], status: int, seconds: float, response: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = self._templates.get(scope.get("endpoint"), "unknown")
-        self._metrics.observe(method, route, status, seconds)
+        self._metrics.observe(method, route, status, seconds, response)
         if self._access_log:
             _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
 

@@ -10,6 +10,8 @@ cancelled leaves the table for an archive (ending.py), so that what is claimed f
 from __future__ import annotations
 
 import secrets
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -102,6 +104,15 @@ class Queues:
         self._settings = settings
         self._wakers: list[Callable[[str], None]] = []
         self._ids = Ids()
+        # Units of work on SQLite files run in the threads of their writers.
+        self._counting = threading.Lock()
+        self._published: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def published(self) -> dict[tuple[str, str], int]:
+        """Jobs by queue and kind since this process began; those of units of work that were undone are counted too."""
+        with self._counting:
+            return dict(self._published)
 
     async def publish(self, tx: Transaction, key: CourseKey, job: NewJob) -> str | None:
         """Write a job inside the caller's unit of work; its id, or None where its unique key is held by a live job.
@@ -128,6 +139,8 @@ class Queues:
         left_out: set[str] = set()
         for group in groups:
             left_out |= await _add(tx, group, same)
+        with self._counting:
+            self._published.update((job.queue, job.kind) for job in jobs)
         return [None if each in left_out else each for each in ids] if left_out else list(ids)
 
     async def publish_system(self, job: NewJob, zone: str) -> str | None:
