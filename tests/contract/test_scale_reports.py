@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from atomic_guide.engines.data.database import Database
-from atomic_guide.operations.scaling.reports import Report, Reports, Shared, Spread
+from atomic_guide.operations.scaling.once import Once
+from atomic_guide.operations.scaling.reports import Report, Reports, Spread
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
 
@@ -37,9 +38,9 @@ async def test_the_reports_of_all_processes_are_merged(directory: Database) -> N
     assert first.histogram("web.answers").count == 30
     for process, answers in (("a", 10), ("b", 50)):
         await writing.write(told(process, 30, answers))
-    shared = Shared(reading)
-    second = await shared.look(BEGIN + 30)
-    assert await shared.look(BEGIN + 30) is second
+    shared = Once("the reports", reading.look)
+    second = await shared.at(BEGIN + 30)
+    assert await shared.at(BEGIN + 30) is second
     assert second.rate("web.requests") == pytest.approx(2)
     assert second.histogram("web.answers").counts == {-24: 30}
     await writing.remove("a")

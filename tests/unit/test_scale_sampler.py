@@ -70,6 +70,7 @@ class Hangs:
 @pytest.fixture(autouse=True)
 def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampler, "LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr(sampler, "RECORD_SECONDS", 0.1)
 
 
 def sampling(*sources: Source) -> tuple[Sampler, Kept, ManualClock]:

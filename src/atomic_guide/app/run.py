@@ -25,9 +25,11 @@ from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
+from atomic_guide.app.measuring import made_reporter, made_sampler, sampling
 from atomic_guide.app.media_metrics import MediaMetrics
 from atomic_guide.app.memory import settle
-from atomic_guide.app.processes import Scaled, Wanted
+from atomic_guide.app.processes import Scaled, Wanted, child_name
+from atomic_guide.app.sources.report import Reporter, process_name
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
 from atomic_guide.app.work import made_worker
 from atomic_guide.config import Settings
@@ -107,6 +109,7 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
         tasks = [asyncio.create_task(task) for task in process.root_tasks(listener)]
         if supervisor:
             tasks += [asyncio.create_task(children.run()), asyncio.create_task(_scale(settings, children))]
+            tasks.append(asyncio.create_task(sampling(made_sampler(built.tool, settings))))
         else:
             tasks.append(asyncio.create_task(until_orphaned(launch.parent)))
         ended = asyncio.create_task(stop.wait())
@@ -153,6 +156,7 @@ class _Process:
         self._server = _Server(settings, built.tool, where) if role in {"all", "web"} else None
         self._jobs = JobMetrics(built.tool.health.registry)
         self._stored = MediaMetrics(built.tool.health.registry)
+        self._reporter = self._reporting(launch, where)
         self._worker = None
         if role in {"all", "worker"}:
             self._worker = made_worker(built.tool, settings.queues, self._jobs)
@@ -176,6 +180,7 @@ class _Process:
             _every(60, "look at stored lectures", lambda: self._stored.look(tool.media.parts)),
             chat.rooms.run(),
             tool.shards.run(),
+            self._reporter.run(),
         ]
         if self._keeper is not None:
             tasks += [
@@ -198,6 +203,17 @@ class _Process:
             chat.rooms.peers.share(_door(listener), self._door.turn)
             tasks.append(_until(self._serving))
         return tasks
+
+    def _reporting(self, launch: Launch, where: Address) -> Reporter:
+        # One that answers nobody itself has a child web-0.
+        child = "supervisor"
+        if launch.child is not None:
+            child = child_name("worker" if launch.role == "worker" else "web", launch.child)
+        server = self._server
+        web = (server.metrics, lambda: server.started) if server is not None else None
+        slots = self._settings.queues.slots if launch.role in {"all", "worker"} else None
+        names = process_name(where.port, child), launch.role
+        return made_reporter(self._built.tool, names, web, (self._jobs.counts, slots))
 
     async def ready(self) -> bool:
         """Wait until requests are answered; whether they are."""
@@ -225,11 +241,13 @@ class _Process:
     async def _drain(self) -> None:
         if self._worker is not None:
             self._worker.stop()
+        ending = asyncio.create_task(self._reporter.end())
         if self._server is not None and self._door is not None:
             self._door.end()
             # Shielded: closing the chat waits for the same goodbye, and must not find it cancelled.
             await asyncio.shield(self._built.tool.chat.rooms.drain())
             self._server.should_exit = True
+        await ending
         if running := self._running():
             await asyncio.wait(running, timeout=self._settings.server.drain_seconds + 2)
 
@@ -292,7 +310,7 @@ class _Server(uvicorn.Server):
     def __init__(self, settings: Settings, tool: Tool, where: Address) -> None:
         server = settings.server
         app = create_app(tool, DECLARED, practice_routes(tool.practice) if tool.practice else None)
-        metrics = WebMetrics(tool.health.registry)
+        metrics = self.metrics = WebMetrics(tool.health.registry)
         door = SocketDoor(tool.sessions, tool.chat, own_origins(where.public_url), server.trusted_proxies)
         super().__init__(
             uvicorn.Config(

@@ -12,7 +12,6 @@ each process before. Guarantees:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -106,6 +105,10 @@ class Look(NamedTuple):
         """By how much a counter grows a second, over all processes that have it; None where none has."""
         rates = [one.counters[name] / one.seconds for one in self.processes if name in one.counters]
         return sum(rates) if rates else None
+
+    def grown(self, name: str) -> float:
+        """By how much a counter has grown since the last look, over all processes."""
+        return sum(one.counters.get(name, 0.0) for one in self.processes if one.fresh)
 
     def gauges(self, name: str) -> list[float]:
         """A gauge of each process that has it."""
@@ -233,32 +236,15 @@ class Reports:
         await self._directory.write(work)
 
 
-class Shared:
-    """One look for all sources of a tick: whoever asks first begins it, and nobody's giving up ends it for the rest."""
-
-    def __init__(self, reports: Reports) -> None:
-        self._reports = reports
-        self._at: float | None = None
-        self._look: asyncio.Task[Look] | None = None
-
-    async def look(self, at: float) -> Look:
-        """The look of a tick. Raises as `Reports.look` does."""
-        if self._look is None or self._at != at:
-            if self._look is not None and not self._look.done():
-                raise Unavailable("the reports of the tick before are still being read")
-            self._at, self._look = at, asyncio.create_task(self._reports.look(at))
-        return await asyncio.shield(self._look)
-
-
-Tell = Callable[[], "Told"]
-
-
 class Told(NamedTuple):
     """A component's part of a process's report."""
 
     counters: Mapping[str, float] = {}
     gauges: Mapping[str, float] = {}
     durations: Mapping[str, Spread] = {}
+
+
+Tell = Callable[[], Told]
 
 
 def joined(parts: Iterable[Told]) -> Told:

@@ -26,7 +26,10 @@ SAMPLE_SECONDS = FINEST
 """How often is sampled."""
 
 LIMIT_SECONDS = 5.0
-"""How long one source may take, and the record afterwards: together well below the time between two samples."""
+"""How long one source may take; all are asked at the same time."""
+
+RECORD_SECONDS = 3.0
+"""How long recording may take: both together well below the time between two samples."""
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 """What `Seen` has of durations beside their mean, as `latency_p95` beside `latency`."""
@@ -54,7 +57,7 @@ class Sampler:
         return left if left > 0 else left + SAMPLE_SECONDS
 
     async def sample(self) -> Seen:
-        """Measure everything and record it. Never raises for a source or the record; takes ten seconds at most."""
+        """Measure everything and record it. Never raises for a source or the record; takes eight seconds at most."""
         at = self._clock.now()
         missing: dict[str, str] = {}
         samples: list[Sample] = []
@@ -95,9 +98,9 @@ class Sampler:
             return "what was measured before is still being recorded"
         self._storing = asyncio.create_task(self.series.store(at, samples))
         self._storing.add_done_callback(_retrieve)
-        await asyncio.wait([self._storing], timeout=LIMIT_SECONDS)
+        await asyncio.wait([self._storing], timeout=RECORD_SECONDS)
         if not self._storing.done():
-            return f"not recorded within {LIMIT_SECONDS:g} s"
+            return f"not recorded within {RECORD_SECONDS:g} s"
         error = self._storing.exception()
         return _reason(error) if error is not None else ""
 

@@ -1,0 +1,74 @@
+"""What is measured of a server: this process's report, and the sampler over the reports of all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from atomic_guide.app.scaling_metrics import ScalingMetrics
+from atomic_guide.app.sources.database import DatabaseSource, database_telling
+from atomic_guide.app.sources.queues import QueuesSource, read_backlog
+from atomic_guide.app.sources.report import Reporter
+from atomic_guide.app.sources.rooms import RoomsSource, rooms_telling
+from atomic_guide.app.sources.web import WebSource, web_telling
+from atomic_guide.app.sources.workers import WorkersSource, jobs_telling
+from atomic_guide.operations.scaling.once import Once
+from atomic_guide.operations.scaling.reports import Reports
+from atomic_guide.operations.scaling.sampler import Sampler
+from atomic_guide.operations.scaling.series import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from atomic_guide.app.run_counts import RunCounts
+    from atomic_guide.app.sources.queues import Backlog
+    from atomic_guide.config import Settings
+    from atomic_guide.operations.scaling.reports import Tell
+    from atomic_guide.web.observe import WebMetrics
+    from atomic_guide.web.tool import Tool
+
+
+def made_reporter(
+    tool: Tool,
+    names: tuple[str, str],
+    web: tuple[WebMetrics, Callable[[], bool]] | None,
+    jobs: tuple[RunCounts, int | None],
+) -> Reporter:
+    """What reports of this process: `names` are its own and its role's.
+
+    `web` is there where it answers requests, with whether it does yet; `jobs` are its runs and its worker's slots.
+    """
+    counts, slots = jobs
+    tells: list[Tell] = [jobs_telling(tool.media.queues, counts, slots), database_telling(tool.shards)]
+    if web is not None:
+        tells += [web_telling(*web), rooms_telling(tool.chat.rooms)]
+    return Reporter(Reports(tool.shards.directory), *names, tells, tool.clock)
+
+
+async def sampling(sampler: Sampler) -> None:
+    """Sample in every slot, until cancelled."""
+    while True:
+        await asyncio.sleep(sampler.until_next())
+        await sampler.sample()
+
+
+def made_sampler(tool: Tool, settings: Settings) -> Sampler:
+    """A sampler over every component; what it has seen is in this process's metrics."""
+    shards, queues = tool.shards, settings.queues
+    series = Series(shards.directory)
+    look = Once("the reports", Reports(shards.directory).look)
+
+    async def read(at: float) -> Mapping[str, Backlog]:
+        return await read_backlog(shards, queues.queues, at)
+
+    backlog = Once("the jobs", read)
+    sources = (
+        WebSource(look),
+        WorkersSource(look, backlog, queues, series),
+        QueuesSource(look, backlog),
+        RoomsSource(look),
+        DatabaseSource(look, shards),
+    )
+    sampler = Sampler(sources, series, tool.clock)
+    tool.health.registry.register(ScalingMetrics(sampler, tool.clock))
+    return sampler
