@@ -4,7 +4,7 @@ Only the scale subresource is written, at the version that was read, so that nob
 version also changes with each pod that comes or goes; then the object is read again and, where the replicas are still
 those that were found, the same is tried again.
 
-An act is done once. Its wish is in the directory before the object is touched (operations/scaling/wishes): whoever
+An act is done once. Its wish is in the directory before the object is touched (operations/scaling/wishes.py): whoever
 finds it there unfinished knows what was set before, and so whether the object was changed already.
 """
 

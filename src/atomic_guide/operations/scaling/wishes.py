@@ -14,7 +14,7 @@ from atomic_guide.clock import Clock
 from atomic_guide.engines.data.database import Database, Transaction
 from atomic_guide.engines.data.queries import load_queries
 
-QUERIES = load_queries(__package__)
+QUERIES = load_queries(__package__, "wishes.sql")
 
 DEMAND = "demand"
 """The series whose newest sample says when a fleet was last measured."""
