@@ -231,6 +231,7 @@ COMPRESSED = [
     Case("one after another", packed(asked("a")) + text(asked("b")) + packed(asked("c")), [("echo", x) for x in "abc"]),
     Case("the bit on a continuation", frame(TEXT, b"{", fin=False) + frame(0, b"}", rsv=4), failed(1002)),
     Case("the bit on a ping", frame(PING, b"x", rsv=4), failed(1002)),
+    Case("binary, compressed", frame(BINARY, deflated(b"\x00\xff"), rsv=4), failed(1003)),
     Case("another bit", frame(TEXT, deflated(asked("x")), rsv=6), failed(1002)),
     Case("a bomb", packed(b" " * 10_000_000), failed(1009)),
     Case("a bomb in fragments", packed(b" " * 10_000_000, 512), failed(1009)),

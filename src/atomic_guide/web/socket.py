@@ -222,7 +222,7 @@ def _answer(request: Request, *, compressed: bool) -> bytes:
 
 
 def _number(request: Request, name: str) -> int | None:
-    text = parse_qs(urlsplit(request.path).query).get(name, [None])[0]
+    text = parse_qs(urlsplit(request.path).query, keep_blank_values=True).get(name, [None])[0]
     if text is None:
         return None
     if not _SEQ.fullmatch(text):

@@ -167,7 +167,8 @@ class FrameReader:
 
     def _check(self, first: int, second: int, length: int) -> None:
         opcode = first & _OPCODE
-        if first & _RESERVED and not (self._deflate and first & (_RESERVED | _OPCODE) == deflate.RESERVED | TEXT):
+        begins = first & (_RESERVED | _OPCODE) in {deflate.RESERVED | TEXT, deflate.RESERVED | BINARY}
+        if first & _RESERVED and not (self._deflate and begins):
             raise WireError(CloseCode.PROTOCOL_ERROR, "reserved bits are set")
         if not second & _MASKED:
             raise WireError(CloseCode.PROTOCOL_ERROR, "a client's frame must be masked")
