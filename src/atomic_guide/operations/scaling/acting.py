@@ -188,7 +188,7 @@ class Acting:
             # A time of day that has jumped back would make it younger than nothing; forward, it has had its time.
             self._found[record.id] = (now, min(max(passed, 0.0), limit))
         since, passed = self._found[record.id]
-        return Act(record.step, decision.before, decision.after, passed + now - since, limit)
+        return Act(record.step, decision.before, decision.after, passed + (now - since), limit)
 
 
 def _joined(error: str, advice: Next) -> str:
