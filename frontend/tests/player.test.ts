@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { filled, label, parseChapters, printChapters, segmentAt, segments } from '../src/player/chapters';
 import { actionOf } from '../src/player/keys';
 import { captionSpan, inside } from '../src/player/placement';
+import { tileAt } from '../src/player/tiles';
 import { clockOf, pieces, secondsOf } from '../src/player/times';
 import { cueAt, cuesOf, vttOf } from '../src/player/vtt';
 
@@ -124,5 +125,38 @@ describe('keys', () => {
   test('leave shortcuts of the browser and a focused control alone', () => {
     expect(actionOf(stroke('c', true), true, false)).toBeNull();
     expect(actionOf(stroke(' '), true, true)).toBeNull();
+  });
+});
+
+describe('pictures along the seek bar', () => {
+  const preview = { interval: 6, count: 250, columns: 10, rows: 10, width: 160, height: 90, sheets: ['a', 'b', 'c'] };
+
+  test.each([
+    [0, 'a', 0, 0],
+    [5.9, 'a', 0, 0],
+    [6, 'a', 160, 0],
+    [66, 'a', 160, 90],
+    [599.9, 'a', 1440, 810],
+    [600, 'b', 0, 0],
+    [1499, 'c', 1440, 360],
+    [99_999, 'c', 1440, 360],
+    [-3, 'a', 0, 0],
+  ])('at %d s is in sheet %s at %d, %d', (time, url, x, y) => {
+    expect(tileAt(preview, time)).toMatchObject({ url, x, y, width: 160, height: 90 });
+  });
+
+  test('of a tall lecture are shown smaller, and their sheets with them', () => {
+    expect(tileAt({ ...preview, width: 90, height: 160 }, 6)).toMatchObject({
+      x: 50.625,
+      width: 50.625,
+      height: 90,
+      sheet: { width: 506.25, height: 900 },
+    });
+  });
+
+  test('are left out where there are none', () => {
+    expect(tileAt(null, 1)).toBeUndefined();
+    expect(tileAt({ ...preview, sheets: [] }, 1)).toBeUndefined();
+    expect(tileAt({ ...preview, count: 0 }, 1)).toBeUndefined();
   });
 });

@@ -38,6 +38,16 @@ export type VideoStatus = 'queued' | 'processing' | 'playable' | 'ready' | 'fail
 export type Chapter = { start: number; title: string };
 export type Captions = { lang: string; label: string; url: string };
 export type Rendition = { name: string; height: number; width: number; bandwidth: number };
+/** Picture n, counted by rows over the sheets, shows the lecture at n * `interval` seconds. */
+export type Preview = {
+  interval: number;
+  count: number;
+  columns: number;
+  rows: number;
+  width: number;
+  height: number;
+  sheets: string[];
+};
 export type Step = { name: string; state: string };
 
 export type Video = {
@@ -51,8 +61,10 @@ export type Video = {
   renditions?: Rendition[];
   playback?: string | null;
   poster?: string | null;
+  preview?: Preview | null;
   captions?: Captions[];
   withheld?: string | null;
+  remaking?: boolean;
   chapters?: Chapter[];
   size?: number | null;
   filename?: string | null;
