@@ -94,6 +94,12 @@ export class Lectures {
     await this.fetch(id).catch(() => undefined);
   }
 
+  /** Has a ready lecture prepared once more; it plays as it is until the new one is complete. */
+  async remake(id: string): Promise<void> {
+    await this.session.send(`/api/video/${encodeURIComponent(id)}/reprocess`, { method: 'POST' }).catch(() => undefined);
+    await this.fetch(id, true).catch(() => undefined);
+  }
+
   drop(id: string): void {
     clearTimeout(this.#due.get(id));
     this.#due.delete(id);

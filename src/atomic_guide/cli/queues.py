@@ -67,12 +67,16 @@ def show(context: Context, job: str) -> None:
 @click.argument("job")
 @data_options
 def cancel(context: Context, job: str) -> None:
-    """Call a job off; where it runs, its worker stops it within a second."""
+    """Call a job off; where it runs, its worker stops it within a second.
+
+    A lecture whose processing is called off is shown as failed, for that reason; one that plays goes on playing.
+    """
+    from atomic_guide.course.video.jobs import CALLED_OFF
     from atomic_guide.engines.queues.calling_off import call_off
 
     async def ask() -> str:
         async with context.open_shards() as shards:
-            return await call_off(shards, job, time.time())
+            return await call_off(shards, job, time.time(), CALLED_OFF)
 
     asyncio.run(ask())
     context.emit({"cancelled": job}, f"called {job} off")

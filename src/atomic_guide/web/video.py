@@ -11,6 +11,7 @@ from starlette.responses import Response
 from atomic_guide import errors
 from atomic_guide.clock import iso
 from atomic_guide.course.keeping.holds import Holds
+from atomic_guide.course.video.again import reprocess
 from atomic_guide.course.video.chapters import Chapter
 from atomic_guide.course.video.preview import sheet
 from atomic_guide.course.video.rules import Rules, put_rules, rules_of
@@ -75,6 +76,7 @@ class VideoView(msgspec.Struct):
     position: int | None
     reason: str | None
     withheld: str | None
+    remaking: bool
     duration: float | None
     renditions: list[RenditionView]
     playback: str | None
@@ -187,6 +189,18 @@ async def retry_video(call: Call[None]) -> Answer:
     return await idempotent(call, "video.retry", video, produce)
 
 
+@calls.add("POST", "/api/video/{id}/reprocess", access="instructor", reply=VideoView, status=202, failures=(404, 409))
+async def reprocess_video(call: Call[None]) -> Answer:
+    """Process a lecture that is ready or has failed again; what plays goes on playing until the new one is complete."""
+    video = call.request.path_params["id"]
+
+    async def produce() -> Answer:
+        await reprocess(call.tool.media.parts, call.session.key, video)
+        return Answer(msgspec.to_builtins(await _show(call)), 202)
+
+    return await idempotent(call, "video.reprocess", video, produce)
+
+
 @calls.add(
     "PUT",
     "/api/video/{id}/captions/{lang}",
@@ -258,10 +272,11 @@ async def _view(call: Call[Any], video: Video, rules: Rules) -> VideoView:
         position=await call.tool.media.videos.position(key, video) if teaches else None,
         reason=video.reason,
         withheld=rules.withheld(video),
+        remaking=video.remaking is not None,
         duration=video.duration,
         renditions=[RenditionView(one.name, one.height, one.width, one.bandwidth) for one in video.renditions],
-        playback=playback.address(key, video) if video.watchable else None,
-        poster=playback.address(key, video, "poster.jpg") if video.poster else None,
+        playback=playback.address(key, video, teaches=teaches) if video.watchable else None,
+        poster=playback.address(key, video, "poster.jpg", teaches=teaches) if video.poster else None,
         preview=_preview(call, video),
         captions=[_captions(call, video, one.lang) for one in video.captions],
         chapters=video.chapters,
@@ -274,7 +289,7 @@ async def _view(call: Call[Any], video: Video, rules: Rules) -> VideoView:
 
 def _captions(call: Call[Any], video: Video, language: str) -> CaptionsView:
     one = next(found for found in video.captions if found.lang == language)
-    address = call.tool.media.playback.address(call.session.key, video, f"captions/{language}.vtt")
+    address = _address(call, video, f"captions/{language}.vtt")
     # The version changes the address, so that a page which shows the old file asks for the new one.
     return CaptionsView(one.lang, one.label, f"{address}?v={one.version}")
 
@@ -284,8 +299,13 @@ def _preview(call: Call[Any], video: Video) -> PreviewView | None:
     if one is None:
         return None
     names = [f"{one.folder}/{sheet(number)}" for number in range(one.sheets)]
-    sheets = [call.tool.media.playback.address(call.session.key, video, name) for name in names]
+    sheets = [_address(call, video, name) for name in names]
     return PreviewView(one.interval, one.count, one.columns, one.rows, one.width, one.height, sheets)
+
+
+def _address(call: Call[Any], video: Video, path: str) -> str:
+    session = call.session
+    return call.tool.media.playback.address(session.key, video, path, teaches=session.is_instructor)
 
 
 async def _uploading(call: Call[None], wanted: str) -> VideoView:
@@ -299,6 +319,7 @@ async def _uploading(call: Call[None], wanted: str) -> VideoView:
         position=None,
         reason=None,
         withheld=None,
+        remaking=False,
         duration=None,
         renditions=[],
         playback=None,

@@ -63,7 +63,7 @@ def build_media(directory: Path, parts: Parts, signer: Signer, announce: Announc
         queues=parts.queues,
         videos=videos,
         uploads=Uploads(parts, directory / "uploads", announce),
-        playback=Playback(videos, signer),
+        playback=Playback(videos, signer, parts),
         parts=parts,
         announce=announce,
         directory=directory,

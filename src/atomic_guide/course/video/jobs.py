@@ -14,7 +14,7 @@ from atomic_guide.course.notifications.notice import video_failed
 from atomic_guide.course.video import reasons
 from atomic_guide.course.video.copies import COPY, Copy
 from atomic_guide.course.video.folders import media_prefix
-from atomic_guide.course.video.making import Maker
+from atomic_guide.course.video.making import Maker, measure_shown, replaced
 from atomic_guide.course.video.progressing import Progressing
 from atomic_guide.course.video.transcode import Transcoder
 from atomic_guide.course.video.videos import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from atomic_guide.course.video.announce import Announce
     from atomic_guide.course.video.videos import Video
     from atomic_guide.engines.data.database import Transaction
+    from atomic_guide.engines.data.placement import CourseKey
+    from atomic_guide.engines.queues.calling_off import CalledOff
     from atomic_guide.engines.queues.handlers import Handler
     from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
@@ -46,6 +48,17 @@ def handlers(parts: Parts, announce: Announce, folder: Path, memory_mb: int) -> 
         ERASE: Erase(parts),
         COPY: Copy(parts, announce),
     }
+
+
+async def called_off(tx: Transaction, key: CourseKey, video: str) -> None:
+    """Show on a video that an operator has called its processing off, in the transaction that does so."""
+    row = await tx.one(QUERIES["find_video"], {**key.columns, "id": video})
+    if row is not None:
+        await _fail(tx, key, read_video(row), reasons.CANCELLED)
+
+
+CALLED_OFF: dict[str, CalledOff] = {TRANSCODE: called_off}
+"""What is told to the subject of a job that is called off, by the job's kind."""
 
 
 def clear(folder: Path) -> None:
@@ -72,33 +85,44 @@ class Transcode:
         folder = self._folder / f"{job.id}-{job.token}"
         folder.mkdir(parents=True, mode=0o700)
         try:
-            if video.video.status != "ready":
+            if video.video.remaking is not None:
+                await self._remake(video, folder)
+            elif video.video.status != "ready":
                 await self._maker.make(video, folder)
                 await video.change(status="ready", progress=1.0, ready_at=self._parts.clock.now())
             # Last: a worker that takes over before the video is ready needs it.
             await self._drop_source(video, folder)
-            await self._parts.account.measure(job.key, job.subject)
+            await measure_shown(self._parts, video)
         except (LeaseLost, asyncio.CancelledError):
-            # Deleted while something was being moved into the store: take that out again.
             with contextlib.suppress(NotFound):
-                if not await self._exists(job):
-                    await self._parts.account.let_go(job.key, job.subject, video.video.origin)
+                await self._settle(job, video.video.origin)
             raise
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _remake(self, video: Progressing, folder: Path) -> None:
+        """Make a second set of qualities, and put it in place of the first once it has been read back."""
+        await self._maker.make(video, folder)
+        remaking = video.video.remaking
+        if remaking is None:
+            return
+        if broken := await self._maker.broken(video, folder):
+            left = [one for one in remaking.renditions if one.name not in broken]
+            await video.change(remaking=msgspec.structs.replace(remaking, renditions=left))
+            raise RetryLater(reasons.UNREADABLE)
+        done = replaced(video.video, remaking)
+        fields = {name: getattr(done, name) for name in ("renditions", "preview", "derived", "remaking")}
+        await video.change(**fields, progress=1.0, ready_at=self._parts.clock.now())
+        # For everybody who sees it: the pictures along the seek bar have other addresses now.
+        await self._announce(video.key, "video", announcement(video.video))
 
     async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
         """Show the failure on the video, in the transaction that makes the job a dead letter."""
         row = await tx.one(QUERIES["find_video"], {**job.key.columns, "id": job.subject})
         if row is None:
             return
-        steps = [
-            msgspec.structs.replace(one, state="failed") if one.state == "running" else one
-            for one in read_video(row).steps
-        ]
         shown = reasons.for_people(reason)
-        params = {**job.key.columns, "id": job.subject, "reason": shown, "steps": to_text(steps)}
-        await tx.execute(QUERIES["fail_video"], params)
+        await _fail(tx, job.key, read_video(row), shown)
         await self._parts.posts.add(tx, job.key, _failed(read_video(row), job, shown))
 
     async def buried(self, job: Job, reason: str) -> None:
@@ -110,9 +134,15 @@ class Transcode:
             await self._parts.posts.tell_stored(job.key, _failed(video, job, reason))
             await self._parts.account.measure(job.key, job.subject)
 
-    async def _exists(self, job: Job) -> bool:
-        params = {**job.key.columns, "id": job.subject}
-        return await self._parts.shards.of(job.key).one(QUERIES["find_video"], params) is not None
+    async def _settle(self, job: Job, origin: str) -> None:
+        """After the lease was lost: tell of a video that an operator called off, tidy up after a deleted one."""
+        row = await self._parts.shards.of(job.key).one(QUERIES["find_video"], {**job.key.columns, "id": job.subject})
+        if row is None:
+            # Something may have been moved into the store while it was deleted.
+            await self._parts.account.let_go(job.key, job.subject, origin)
+        elif row["reason"] == reasons.CANCELLED:
+            video = read_video(row)
+            await self._announce(job.key, "video", announcement(video), user=video.uploader)
 
     async def _drop_source(self, video: Progressing, folder: Path) -> None:
         """Let the source go, if it need not be kept, once every rendition was read back from the store.
@@ -150,6 +180,12 @@ class Erase:
 
     async def buried(self, job: Job, reason: str) -> None:
         """As above."""
+
+
+async def _fail(tx: Transaction, key: CourseKey, video: Video, reason: str) -> None:
+    """Write a failure down; a video that already plays keeps playing."""
+    steps = [msgspec.structs.replace(one, state="failed") if one.state == "running" else one for one in video.steps]
+    await tx.execute(QUERIES["fail_video"], {**key.columns, "id": video.id, "reason": reason, "steps": to_text(steps)})
 
 
 def _failed(video: Video, job: Job, reason: str) -> list[Notice]:

@@ -9,6 +9,8 @@ under names of their own, and take their place in one write when the last is com
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,11 +19,14 @@ import msgspec
 from atomic_guide.course.video import preview
 from atomic_guide.course.video.folders import media_prefix
 from atomic_guide.course.video.ladder import Rung, ladder
-from atomic_guide.course.video.transcode import Making, Transcoder
+from atomic_guide.course.video.transcode import Making, Transcoder, join
 from atomic_guide.course.video.videos import Parts, Remaking, Step, Video
+from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import NotFound, Permanent
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from atomic_guide.course.video.preview import Preview
     from atomic_guide.course.video.probe import Source
     from atomic_guide.course.video.progressing import Progressing
@@ -48,24 +53,39 @@ class Maker:
 
     async def make(self, video: Progressing, folder: Path) -> None:
         """Make every rendition, the lowest first, and between them poster and preview. Raises `Permanent`."""
-        prefix = _prefix(video)
         if not video.video.renditions:
             await video.change(status="processing")
+        async with self._source(video, folder) as path:
+            await video.step("checked", "running")
+            source = await self._transcoder.check(path, folder)
+            rungs = ladder(source.picture, self._parts.settings.heights)
+            await video.change(duration=source.duration, steps=_steps_of(video.video, source, rungs))
+            await self._poster(video, path, folder, source)
+            await self._renditions(video, (path, folder), source, rungs)
+
+    @contextlib.asynccontextmanager
+    async def _source(self, video: Progressing, folder: Path) -> AsyncIterator[Path]:
+        """What a lecture is made from: the uploaded file, else the best quality there is. Raises `Permanent`."""
+        store, name = self._parts.store, f"{_prefix(video)}/source"
         try:
-            async with self._parts.store.local_file(f"{prefix}/source") as path:
-                await video.step("checked", "running")
-                source = await self._transcoder.check(path, folder)
-                rungs = ladder(source.picture, self._parts.settings.heights)
-                await video.change(duration=source.duration, steps=_steps_of(video.video, source, rungs))
-                await self._poster(video, path, folder, source)
-                await self._renditions(video, (path, folder), source, rungs)
+            await store.head(name)
         except NotFound as error:
-            raise Permanent("The uploaded file is gone. Upload it again.") from error
+            if video.video.remaking is None or not video.video.renditions:
+                raise Permanent("The uploaded file is gone. Upload it again.") from error
+            best = max(video.video.renditions, key=lambda one: (one.height, one.bandwidth))
+            joined = folder / "best.mp4"
+            async with store.local_file(f"{_prefix(video)}/{best.place}/index.m3u8") as index:
+                await asyncio.to_thread(join, index.parent, joined)
+            yield joined
+            joined.unlink()
+            return
+        async with store.local_file(name) as path:
+            yield path
 
     async def broken(self, video: Progressing, folder: Path) -> list[str]:
-        """The names of the renditions that cannot be read back from the store."""
+        """The renditions that cannot be read back from the store; of the new ones where they are remade."""
         found = []
-        for one in video.video.renditions:
+        for one in _made(video.video):
             try:
                 async with self._parts.store.local_file(f"{_prefix(video)}/{one.place}/index.m3u8") as index:
                     good = await self._transcoder.verify(index.parent, folder, video.video.duration)
@@ -121,7 +141,7 @@ class Maker:
         files = sorted(folder.iterdir(), key=lambda file: (file.suffix == ".m3u8", file.name))
         await self._parts.store.adopt([(file, f"{_prefix(video)}/{place}/{file.name}") for file in files])
         await self._note_rendition(video, made, min(end, 0.999))
-        await self._parts.account.measure(video.key, video.video.id)
+        await measure_shown(self._parts, video)
 
     async def _note_rendition(self, video: Progressing, made: Rendition, share: float) -> None:
         remaking = video.video.remaking
@@ -176,6 +196,15 @@ def replaced(video: Video, remaking: Remaking) -> Video:
     return msgspec.structs.replace(
         video, renditions=remaking.renditions, preview=remaking.preview, derived=sum(sizes), remaking=None
     )
+
+
+async def measure_shown(parts: Parts, video: Progressing) -> None:
+    """Count the files that a lecture shows, its own or another's."""
+    course, _, owner = video.video.origin.partition("/")
+    if owner:
+        await parts.account.measure(CourseKey(video.key.tenant, course, 0), owner)
+    else:
+        await parts.account.measure(video.key, video.video.id)
 
 
 def _prefix(video: Progressing) -> str:

@@ -10,15 +10,17 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.course.video.folders import media_prefix, prefix_of
+from atomic_guide.course.video.rules import CAPTIONS_MISSING, rules_of
 from atomic_guide.course.video.videos import Video
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import Forbidden, NotFound
 
 if TYPE_CHECKING:
-    from atomic_guide.course.video.videos import Videos
+    from atomic_guide.course.video.videos import Parts, Videos
     from atomic_guide.engines.assets.sign import Signer
 
 MASTER = "master.m3u8"
+_TEACHES = "teaches"
 _FILE = re.compile(
     r"poster\.jpg"
     r"|preview(-[a-z0-9]{1,16})?/[0-9]{5}\.jpg"
@@ -46,13 +48,17 @@ class Playable(NamedTuple):
 class Playback:
     """Makes and opens the addresses."""
 
-    def __init__(self, videos: Videos, signer: Signer) -> None:
+    def __init__(self, videos: Videos, signer: Signer, parts: Parts) -> None:
         self._videos = videos
+        self._parts = parts
         self._signer = signer
 
-    def address(self, key: CourseKey, video: Video, path: str = MASTER) -> str:
-        """The path of a file of a video, as signed for this course."""
-        segment = self._signer.sign([key.tenant, key.course, key.bucket, video.id])
+    def address(self, key: CourseKey, video: Video, path: str = MASTER, *, teaches: bool = False) -> str:
+        """The path of a file of a video, as signed for this course.
+
+        Those of somebody who `teaches` play what is held back from learners, too.
+        """
+        segment = self._signer.sign([key.tenant, key.course, key.bucket, video.id, *([_TEACHES] if teaches else [])])
         return f"/api/video/play/{segment}/{video.id}/{path}"
 
     @property
@@ -61,12 +67,19 @@ class Playback:
         return self._signer.life
 
     async def open(self, segment: str, video_id: str, path: str) -> Playable:
-        """What an address names. Raises `Forbidden` for a wrong or expired one, `NotFound` for a removed video."""
-        tenant, course, bucket, signed = self._signer.check(segment)
+        """What an address names.
+
+        Raises `Forbidden` for a wrong or expired one, and for a lecture that is held back by now; `NotFound` for a
+        removed one.
+        """
+        tenant, course, bucket, signed, *who = self._signer.check(segment)
         if signed != video_id:
             raise Forbidden("this address is not one of ours")
         key = CourseKey(tenant, course, bucket)
         video = await self._videos.find(key, video_id)
+        # Most lectures have captions: only for the others the course's rules are read.
+        if not video.captions and _TEACHES not in who and (await rules_of(self._parts, key)).withheld(video):
+            raise Forbidden("this lecture is shown once it has captions", details={"withheld": CAPTIONS_MISSING})
         if path == MASTER:
             if not video.watchable:
                 raise NotFound("the video cannot be played yet")

@@ -119,6 +119,7 @@ SELECT value FROM secrets WHERE name = :name
 
 -- name: read_rules
 -- purpose: What instructors have set for the lectures of their course.
+-- batch: yes
 SELECT captions_required FROM lecture_rules WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 
 -- name: put_rules
@@ -152,3 +153,15 @@ VALUES (:bucket, :tenant, :course, :id, :title, :filename, '', 'ready', 1, :size
 -- name: find_role
 -- purpose: What somebody is in a course.
 SELECT role FROM members WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
+
+-- name: begin_remaking
+-- purpose: A lecture that is ready is to be processed again; it plays from what it has meanwhile.
+UPDATE videos SET remaking = :remaking, reason = NULL, progress = 0
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND status = 'ready' AND remaking IS NULL
+
+-- name: page_remakable
+-- purpose: Lectures that can be processed again, page by page over a shard.
+SELECT bucket, tenant, course, id, title, status, created_at, ready_at FROM videos
+WHERE (bucket, tenant, course, id) > (:bucket, :tenant, :course, :id) AND {{writable videos}}
+AND (status = 'failed' OR status = 'ready' AND remaking IS NULL)
+ORDER BY bucket, tenant, course, id LIMIT :limit

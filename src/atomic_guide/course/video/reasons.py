@@ -43,6 +43,7 @@ TOO_SLOW = f"Converting the file takes longer than what is given here. {_EXPORT}
 UNREADABLE = (
     "What was made of the file could not be read back. Try again; if it fails again, tell the server's operator."
 )
+CANCELLED = "Its processing was cancelled by an operator. Try again, or ask the server's operator why."
 NO_SPACE = "The server's disk is full. Ask its operator to free some space, then try again."
 NO_MEMORY = "The server ran out of memory over this file. Try again at another time, or export it smaller."
 

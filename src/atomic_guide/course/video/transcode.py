@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import NamedTuple
@@ -250,6 +251,15 @@ def _take_ends(made: Path, ends: list[Path], duration: float | None) -> bool:
     for end, (_, name) in zip(ends, (segments[0], segments[-1]), strict=True):
         end.write_bytes((made / "init.mp4").read_bytes() + (made / name).read_bytes())
     return True
+
+
+def join(made: Path, target: Path) -> None:
+    """Make one file of a rendition's folder: its segments follow one another as they are."""
+    names = [name for _, name in _SEGMENT.findall((made / "index.m3u8").read_text(encoding="utf-8"))]
+    with target.open("wb") as file:
+        for name in ("init.mp4", *names):
+            with (made / name).open("rb") as part:
+                shutil.copyfileobj(part, file, 1024 * 1024)
 
 
 def measured(folder: Path, rung: Rung, *, with_sound: bool) -> tuple[Rendition, float]:

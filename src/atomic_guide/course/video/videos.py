@@ -251,8 +251,8 @@ class Videos:
         await self._shards.of(key).write(work)
 
 
-async def publish_transcode(queues: Queues, tx: Transaction, key: CourseKey, video: str, now: float) -> None:
-    """Publish a video's processing in the transaction of its row, behind the earlier steps of the same video."""
+async def publish_transcode(queues: Queues, tx: Transaction, key: CourseKey, video: str, now: float) -> bool:
+    """Publish a video's processing in the transaction of its row, behind the earlier steps; False where it is live."""
     row = _known(await tx.one(QUERIES["find_video"], {**key.columns, "id": video}), video)
     job = NewJob(
         queue=QUEUE,
@@ -262,7 +262,7 @@ async def publish_transcode(queues: Queues, tx: Transaction, key: CourseKey, vid
         unique_key=f"{TRANSCODE}:{video}",
         order_key=order_of(video),
     )
-    await queues.publish(tx, key, job)
+    return await queues.publish(tx, key, job) is not None
 
 
 def order_of(video: str) -> str:

@@ -126,8 +126,10 @@ SELECT * FROM (
 
 -- name: find_showing
 -- purpose: A lecture, or the upload that becomes one, as the account needs it.
-SELECT status, created_at, size FROM videos
+SELECT status, created_at, size, renditions, preview, remaking, ready_at FROM videos
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :video
 UNION ALL
-SELECT 'uploading' AS status, created_at, length AS size FROM uploads
+SELECT 'uploading' AS status, created_at, length AS size, '[]' AS renditions, NULL AS preview, NULL AS remaking,
+       NULL AS ready_at
+FROM uploads
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :video AND dropped_at IS NULL

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from atomic_guide.course.video.folders import prefix_of
@@ -19,7 +20,7 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import GuideError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from atomic_guide.clock import Clock
     from atomic_guide.course.video.settings import VideoSettings
@@ -35,6 +36,8 @@ _FILES = 50
 """Lectures measured in one go: a lecture of an hour is some 1,800 files, which take about 20 ms to list."""
 _GRACE_SECONDS = 3600.0
 """How old a use must be before the lack of its lecture counts: an upload's row follows its reservation at once."""
+_WATCHED_SECONDS = 86_400.0
+"""How long the old qualities of a lecture that was processed again stay: its addresses live some hours (`playback`)."""
 _FIRST: dict[str, Any] = {"bucket": -1, "tenant": "", "course": "", "id": ""}
 
 
@@ -106,20 +109,24 @@ class Sweep:
 
     async def _measure_one(self, row: Row) -> None:
         tenant, media, place = row["tenant"], row["id"], CourseKey(row["tenant"], row["course"], 0)
+        # Before anything else is read: what comes into the store from here on is not judged.
+        names = await self._store.names(prefix_of(place, media))
         uses = await self._account.uses(tenant, media)
-        kept = 0
+        shown: list[Row] = []
         for use in uses:
             key = CourseKey(tenant, use["course"], use["bucket"])
             found = await self._shards.of(key).one(QUERIES["find_showing"], {**key.columns, "video": use["video"]})
             if found is None and use["created_at"] < self._clock.now() - _GRACE_SECONDS:
                 await self._account.forget_use(tenant, media, use)
                 continue
-            kept += 1
             if found is None or found["status"] == "uploading":
                 return
             if len(uses) == 1 and self._is_old_failure(found):
                 await self._store.delete(f"{prefix_of(place, media)}/source")
-        if kept:
+            shown.append(found)
+        if shown:
+            for name in _unused(names, prefix_of(place, media), shown, self._clock.now()):
+                await self._store.delete(name)
             await self._account.measure(place, media)
         elif not uses and row["created_at"] < self._clock.now() - _GRACE_SECONDS:
             await self._account.let_go(place, media)
@@ -127,6 +134,21 @@ class Sweep:
     def _is_old_failure(self, found: Row) -> bool:
         before = self._clock.now() - self._settings.failed_days * 86400
         return bool(found["status"] == "failed" and found["created_at"] < before)
+
+
+def _unused(names: Iterable[str], prefix: str, shown: Sequence[Row], now: float) -> Iterator[str]:
+    """The objects of earlier qualities that no lecture shows any more, once nobody can be watching them."""
+    folders: set[str] = set()
+    for row in shown:
+        if row["status"] != "ready" or row["remaking"] or (row["ready_at"] or now) > now - _WATCHED_SECONDS:
+            return
+        folders |= {one.get("folder") or one["name"] for one in msgspec.json.decode(row["renditions"])}
+        if row["preview"]:
+            folders.add(msgspec.json.decode(row["preview"])["folder"])
+    for name in names:
+        folder, _, file = name.removeprefix(f"{prefix}/").partition("/")
+        if file and folder not in folders | {"captions"}:
+            yield name
 
 
 def _tenant(row: Row) -> str:
