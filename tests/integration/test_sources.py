@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from atomic_guide.app.run_counts import RunCounts
 from atomic_guide.app.scaling_metrics import ScalingMetrics
+from atomic_guide.app.sources.costs import CostsSource
 from atomic_guide.app.sources.database import DatabaseSource, database_telling
 from atomic_guide.app.sources.queues import Backlog, QueuesSource, read_backlog
 from atomic_guide.app.sources.report import Reporter
@@ -214,6 +215,24 @@ async def test_shards_are_measured_by_what_callers_felt(shards: Shards) -> None:
     other = next(shard.name for shard in shards.all() if shard.name != part)
     assert Key("database", "write", other) not in found
     assert found[Key("database", "utilisation", other)] < found[Key("database", "utilisation", part)]
+
+
+async def test_costs_are_told_by_fleet_and_feature_where_there_is_a_price(shards: Shards) -> None:
+    looks = Looks(shards)
+    web = Told({"web.requests": 1500, "web.work/chat": 30, "web.work/video": 90}, {"web.ready": 1})
+    worker = Told({"workers.busy/mail": 0, "workers.jobs/mail send": 0}, {"workers.slots": 8})
+    at = looks.told([web], [web], [worker])
+    found = await values(CostsSource(looks.once, {"web": 0.5, "workers": 2.0}), at)
+    assert found == {
+        Key("costs", "hourly", "web"): 1.0,
+        Key("costs", "hourly", "workers"): 2.0,
+        Key("costs", "feature", "chat"): pytest.approx(0.25),
+        Key("costs", "feature", "video"): pytest.approx(0.75),
+        Key("costs", "feature", "idle"): 2.0,
+        Key("costs", "efficiency", "web"): pytest.approx(200 * 3600),
+        Key("costs", "efficiency", "workers"): 0.0,
+    }
+    assert await values(CostsSource(looks.once, {"web": 0.0, "workers": 0.0}), at) == {}
 
 
 async def test_only_what_was_measured_is_told_to_prometheus(shards: Shards) -> None:

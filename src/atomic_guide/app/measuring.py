@@ -6,12 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from atomic_guide.app.scaling_metrics import ScalingMetrics
+from atomic_guide.app.sources.costs import CostsSource
 from atomic_guide.app.sources.database import DatabaseSource, database_telling
 from atomic_guide.app.sources.queues import QueuesSource, read_backlog
 from atomic_guide.app.sources.report import Reporter
 from atomic_guide.app.sources.rooms import RoomsSource, rooms_telling
 from atomic_guide.app.sources.web import WebSource, web_telling
 from atomic_guide.app.sources.workers import WorkersSource, jobs_telling
+from atomic_guide.operations.scaling.model import WEB, WORKERS
 from atomic_guide.operations.scaling.once import Once
 from atomic_guide.operations.scaling.reports import Reports
 from atomic_guide.operations.scaling.sampler import Sampler
@@ -68,6 +70,7 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         QueuesSource(look, backlog),
         RoomsSource(look),
         DatabaseSource(look, shards),
+        CostsSource(look, {fleet: settings.scaling.fleet(fleet).unit_price for fleet in (WEB, WORKERS)}),
     )
     sampler = Sampler(sources, series, tool.clock)
     tool.health.registry.register(ScalingMetrics(sampler, tool.clock))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from atomic_guide.web.observe import WebMetrics
 
 METRICS = (
+    Metric(WEB, "processes", "processes", "Processes that answer requests."),
     Metric(WEB, "demand", "cores", "CPU time that web processes use in a second."),
     Metric(WEB, "utilisation", "share", "`demand` by the processes that are ready; one fills a core."),
     Metric(WEB, "latency", "s", "From the last byte of a request to the first of its answer.", kind="durations"),
@@ -67,6 +68,7 @@ class WebSource:
         requests = look.rate("web.requests") or 0.0
         latency = look.histogram("web.latency")
         found = {
+            "processes": float(len(look.gauges(READY))),
             "demand": demand,
             "utilisation": demand / len(look.gauges(READY)),
             "throughput": requests,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from atomic_guide.operations.scaling.series import Series
 
 METRICS = (
+    Metric(WORKERS, "processes", "processes", "Processes that run jobs."),
     Metric(WORKERS, "demand", "slots", "Slots that keep up with arriving jobs and end the backlog within a minute."),
     Metric(WORKERS, "utilisation", "share", "Busy slots by slots; of a queue's own limit where that is fuller."),
     Metric(WORKERS, "work", "s/s", "Slots that jobs of a queue have kept busy.", "queue"),
@@ -92,7 +93,7 @@ class WorkersSource:
         busy = {queue: look.rate(named("workers.busy", queue)) or 0.0 for queue in loads}
         shares = [busy[queue] / min(load.concurrency, self._settings.slots) for queue, load in loads.items()]
         fullest = max(*shares, sum(busy.values()) / self._settings.slots, 0.0) / processes
-        samples.append(Sample(Key(WORKERS, "utilisation"), fullest))
+        samples += [Sample(Key(WORKERS, "processes"), float(processes)), Sample(Key(WORKERS, "utilisation"), fullest)]
         return samples + [Sample(Key(WORKERS, "work", queue), value) for queue, value in busy.items()]
 
     async def _load(self, look: Look, queue: str, waiting: int, at: float) -> Load:

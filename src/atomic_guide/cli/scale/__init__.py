@@ -6,6 +6,7 @@ import click
 
 from atomic_guide.cli.scale.answer import approve, pause, pin, refuse, resume, set_mode
 from atomic_guide.cli.scale.explain import explain
+from atomic_guide.cli.scale.metrics import metrics
 from atomic_guide.cli.scale.processes import processes
 from atomic_guide.cli.scale.replay import forecast, simulate
 from atomic_guide.cli.scale.schedule import schedule
@@ -19,5 +20,5 @@ def command() -> None:
 
 _ANSWERS = (approve, refuse, pause, resume, set_mode, pin)
 
-for _part in (status, explain, history, *_ANSWERS, processes, simulate, forecast, schedule):
+for _part in (status, explain, history, metrics, *_ANSWERS, processes, simulate, forecast, schedule):
     command.add_command(_part)

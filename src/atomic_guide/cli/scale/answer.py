@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from atomic_guide.cli.options import Context, actor, data_options
-from atomic_guide.cli.scale.replay import Duration
+from atomic_guide.cli.scale.demand import Duration
 
 if TYPE_CHECKING:
     from atomic_guide.operations.scaling.controls import Controls

@@ -1,8 +1,7 @@
-"""`atomic-guide scale simulate|forecast`: policies and forecasts on recorded demand; no server, no data directory."""
+"""`atomic-guide scale simulate|forecast`: policies and forecasts on recorded demand; no server is needed."""
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 
 from atomic_guide import errors
 from atomic_guide.cli.options import Progress
+from atomic_guide.cli.scale.demand import DURATION, FILE, SECONDS, Demand, demand_options, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,36 +20,15 @@ if TYPE_CHECKING:
     from atomic_guide.operations.scaling.simulate import Run, Terms
     from atomic_guide.operations.scaling.trace import Series, Trace
 
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-class Duration(click.ParamType[float]):
-    """A time such as 90s, 5m, 168h or 7d, in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds of the text."""
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([smhd])", str(value))
-        if match is None:
-            self.fail(f"{value!r} is no duration; write 90s, 5m, 168h or 7d", param, ctx)
-        return float(match[1]) * _SECONDS[match[2]]
-
-
-_DURATION = Duration()
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command(name="simulate")
-@click.option("--trace", "trace_file", type=_FILE, required=True, help="CSV file with the header timestamp,value.")
+@demand_options("14d")
 @click.option("--policy", "names", metavar="NAME", multiple=True, help="What to replay; may be repeated. All, if none.")
-@click.option("--history", type=_FILE, help="CSV file of demand before the trace, from which policies may learn.")
-@click.option("--unit-capacity", type=click.FloatRange(min=0, min_open=True), default=100.0, show_default=True,
-              help="Units of work a second that one replica does.")  # fmt: skip
-@click.option("--start-delay", type=_DURATION, default="90s", show_default=True, help="From a start to ready.")
-@click.option("--tick", type=_DURATION, default="15s", show_default=True, help="How often is decided.")
+@click.option("--history", type=FILE, help="CSV file of demand before the trace, from which policies may learn.")
+@click.option("--unit-capacity", type=click.FloatRange(min=0, min_open=True),
+              help="What one replica does of it in a second; 100, or of a fleet what a process does.")  # fmt: skip
+@click.option("--start-delay", type=DURATION, default="90s", show_default=True, help="From a start to ready.")
+@click.option("--tick", type=DURATION, default="15s", show_default=True, help="How often is decided.")
 @click.option(
     "--min", "least", type=click.IntRange(0, 1_000_000), default=2, show_default=True, help="Fewest replicas."
 )
@@ -57,7 +36,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--timeline", is_flag=True, help="Give each tick in the JSON: demand, ready, desired, reason.")
 @click.option("--picture", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write an SVG picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def simulate(*, trace_file: Path, names: tuple[str, ...], history: Path | None, picture: Path | None,
+def simulate(given: Demand, *, names: tuple[str, ...], history: Path | None, picture: Path | None,
              timeline: bool, as_json: bool, **terms: Any) -> None:  # fmt: skip
     """Replay recorded demand under scaling policies and compare what they cost and where they were too small.
 
@@ -69,7 +48,7 @@ def simulate(*, trace_file: Path, names: tuple[str, ...], history: Path | None, 
     from atomic_guide.operations.scaling.policies.named import NAMES, make_policy
     from atomic_guide.operations.scaling.simulate import learn, replay, score
 
-    trace, chosen = _read(trace_file), _terms(**terms)
+    trace, chosen = given.trace, _terms(given.unit, **terms)
     demand = trace.ticks(chosen.tick)
     before = _before(history, trace, chosen) if history is not None else None
     runs: dict[str, Run] = {}
@@ -92,11 +71,11 @@ def simulate(*, trace_file: Path, names: tuple[str, ...], history: Path | None, 
 
 
 @click.command(name="forecast")
-@click.option("--trace", "trace_file", type=_FILE, required=True, help="CSV file with the header timestamp,value.")
-@click.option("--horizon", type=_DURATION, default="168h", show_default=True, help="How far ahead.")
+@demand_options("60d")
+@click.option("--horizon", type=DURATION, default="168h", show_default=True, help="How far ahead.")
 @click.option("--time-zone", help="IANA name, such as Europe/Berlin, whose clock people live by; UTC if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def forecast(*, trace_file: Path, horizon: float, time_zone: str | None, as_json: bool) -> None:
+def forecast(given: Demand, *, horizon: float, time_zone: str | None, as_json: bool) -> None:
     """Forecast demand hour by hour from recorded demand, with a back-test of how well that would have gone.
 
     The first hour is the one after the trace's end. `p95` is passed in one hour of twenty. The back-test forecasts from
@@ -114,7 +93,7 @@ def forecast(*, trace_file: Path, horizon: float, time_zone: str | None, as_json
         zone = ZoneInfo(time_zone) if time_zone else None
     except (KeyError, OSError, ValueError) as error:
         raise errors.Invalid(f"there is no time zone {time_zone}; write an IANA name such as Europe/Berlin") from error
-    trace = model.hourly(_read(trace_file))
+    trace = model.hourly(given.trace)
     began = time.perf_counter()
     found = model.forecast(trace, hours, zone)
     fit_ms = (time.perf_counter() - began) * 1000
@@ -130,30 +109,20 @@ def forecast(*, trace_file: Path, horizon: float, time_zone: str | None, as_json
     _print(value, "\n".join(lines), as_json=as_json)
 
 
-def _read(file: Path) -> Trace:
-    from atomic_guide.operations.scaling.reading import read_trace
-
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return read_trace(lines, file.name)
-    except UnicodeDecodeError as error:
-        raise errors.Invalid(f"{file.name} is no text in UTF-8") from error
-
-
-def _terms(unit_capacity: float, start_delay: float, tick: float, least: int, most: int) -> Terms:
+def _terms(unit: float, unit_capacity: float | None, start_delay: float, tick: float, least: int, most: int) -> Terms:
     from atomic_guide.operations.scaling.simulate import Terms
 
-    if not 1 <= tick <= _SECONDS["h"]:
+    if not 1 <= tick <= SECONDS["h"]:
         raise errors.Invalid(f"--tick is 1s to 1h, not {tick:g}s")
-    if start_delay > _SECONDS["d"]:
+    if start_delay > SECONDS["d"]:
         raise errors.Invalid(f"--start-delay is at most 1d, not {start_delay:g}s")
     if least > most:
         raise errors.Invalid(f"--min {least} is over --max {most}")
-    return Terms(unit_capacity, start_delay, tick, least, most)
+    return Terms(unit_capacity or unit, start_delay, tick, least, most)
 
 
 def _before(file: Path, trace: Trace, terms: Terms) -> tuple[float, Series]:
-    earlier = _read(file)
+    earlier = read_file(file)
     if earlier.end > trace.start + earlier.step:
         raise errors.Invalid(
             f"{file.name} ends at {_stamp(earlier.end)}, after the trace begins: policies would see ahead"

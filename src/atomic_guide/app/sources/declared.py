@@ -1,0 +1,7 @@
+"""Every metric that a source declares, for the page of metrics and the command that reads them."""
+
+from __future__ import annotations
+
+from atomic_guide.app.sources import costs, database, queues, rooms, web, workers
+
+DECLARED = (*web.METRICS, *workers.METRICS, *queues.METRICS, *rooms.METRICS, *database.METRICS, *costs.METRICS)
