@@ -121,7 +121,7 @@ class FakeKubernetes:
         self.asked: list[Asked] = []
         self.problems: list[str] = []
         self.failures: dict[str, list[Failure]] = {}
-        """By verb and resource, such as `patch deployments/scale`: the next answers."""
+        """The next answers by verb (`rehearse` with dryRun) and resource, such as `patch deployments/scale`."""
         self.before_write: Callable[[], Awaitable[None]] | None = None
         self.page = 500
         self._version = 1000
@@ -195,7 +195,8 @@ class FakeKubernetes:
         try:
             asked = self._understood(request)
             self.asked.append(asked)
-            failures = [] if asked.rehearsed else self.failures.get(f"{asked.verb} {asked.resource}", [])
+            what = "rehearse" if asked.rehearsed else asked.verb
+            failures = self.failures.get(f"{what} {asked.resource}", [])
             failure = failures.pop(0) if failures else None
             if failure is None:
                 return await self._serve(asked, request)

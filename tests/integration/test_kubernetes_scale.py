@@ -272,6 +272,23 @@ async def test_a_missing_right_refuses_the_start(here: World, resource: str, rig
     here.cluster.problems.clear()
 
 
+@pytest.mark.parametrize("status", [400, 409], ids=["a webhook takes part in no rehearsal", "somebody was quicker"])
+async def test_a_rehearsal_that_proves_nothing_does_not_stop_the_start(here: World, status: int) -> None:
+    here.cluster.failures["rehearse deployments/scale"] = [Failure(status)]
+    async with here.targets() as targets:
+        await targets["workers"].scale(6, "event-1")
+    assert here.cluster.count("deployments", WORKER) == 6
+
+
+@pytest.mark.parametrize("name", ["token", "namespace", "ca.crt"])
+async def test_what_is_not_mounted_refuses_the_start(here: World, name: str) -> None:
+    missing = Path(here.settings.token_file).with_name(name)
+    missing.unlink()
+    with pytest.raises(ConfigurationError, match=rf"setting kubernetes\.\w+: {missing} cannot be"):
+        async with here.targets():
+            pass
+
+
 async def test_an_api_server_that_is_away_lets_the_server_start_and_nothing_be_changed(here: World) -> None:
     here.cluster.failures["list horizontalpodautoscalers"] = [Failure(503)] * 50
     async with here.targets(timeout_seconds=0.5, check_seconds=1.0) as targets:

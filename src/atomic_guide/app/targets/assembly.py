@@ -11,10 +11,10 @@ import structlog
 from atomic_guide.app.targets.apiserver import CLUSTER, DEPLOYMENT, ApiServer, ApiUnavailable, Clash, patiently
 from atomic_guide.app.targets.cluster import ClusterScale
 from atomic_guide.app.targets.keda import KedaTarget
-from atomic_guide.app.targets.kubernetes import DeploymentScale, Scalable, ScaleTarget
+from atomic_guide.app.targets.kubernetes import DeploymentScale, Found, Scalable, ScaleTarget
 from atomic_guide.app.targets.processes import Bounds
 from atomic_guide.app.targets.writers import Owned, Writers
-from atomic_guide.errors import ConfigurationError
+from atomic_guide.errors import ConfigurationError, Invalid
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, replicas_of
 from atomic_guide.operations.scaling.model import Target
 from atomic_guide.operations.scaling.wishes import Wishes
@@ -71,9 +71,7 @@ async def _checked(writers: Writers, fleets: Sequence[tuple[Owned, Scalable]], s
         for owned, scalable in fleets:
             found = await patiently(scalable.read, seconds)
             if not owned.keda:
-                # Somebody who changed it in between has shown as well that it may be done.
-                with contextlib.suppress(Clash):
-                    await scalable.set(found.units, found.version, rehearse=True)
+                await _rehearse(scalable, found)
         against = await writers.look(seconds)
     except ApiUnavailable as error:
         if not error.again:
@@ -82,6 +80,18 @@ async def _checked(writers: Writers, fleets: Sequence[tuple[Owned, Scalable]], s
         return
     if against:
         raise ConfigurationError("; ".join(against))
+
+
+async def _rehearse(scalable: Scalable, found: Found) -> None:
+    """Find whether the replicas may be set. Raises `ApiUnavailable`."""
+    try:
+        await scalable.set(found.units, found.version, rehearse=True)
+    except Clash:
+        # Asked in a form that is taken, by somebody who may.
+        return
+    except Invalid as error:
+        # Checks of others (admission webhooks) that have effects take part in no rehearsal, and it is refused for that.
+        _log.warning("whether replicas may be set cannot be rehearsed", object=scalable.what, why=error.message)
 
 
 def _target(one: Owned, scalable: Scalable, settings: KubernetesSettings, wishes: Wishes, writers: Writers) -> Target:

@@ -24,6 +24,7 @@ from atomic_guide.app.targets.apiserver import (
     patiently,
 )
 from atomic_guide.app.targets.processes import Bounds
+from atomic_guide.errors import GuideError
 
 K = TypeVar("K")
 
@@ -138,7 +139,7 @@ class Writers:
             await asyncio.sleep(every)
             try:
                 await self.look(seconds)
-            except ApiUnavailable as error:
+            except GuideError as error:
                 _log.warning("cannot look for other writers", why=error.message)
 
     async def _read(self, kind: Kind, form: type[K], seconds: float) -> list[K]:
