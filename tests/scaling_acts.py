@@ -90,6 +90,10 @@ class GivenSeen:
         self._clock = clock
         self.make: Callable[[float], Seen] = lambda at: Seen(at, {})
         self.hangs = False
+        self.pause = 15.0
+
+    def until_next(self) -> float:
+        return self.pause
 
     async def sample(self) -> Seen:
         if self.hangs:
@@ -103,6 +107,7 @@ class GivenMind:
     def __init__(self) -> None:
         self.next: list[Decision] = []
         self.heard: list[Event] = []
+        self.withdrawn: list[str] = []
         self.controls: list[Mapping[str, Control]] = []
         self.under_way: list[Mapping[str, Decision]] = []
         self.seen: list[Seen] = []
@@ -126,6 +131,9 @@ class GivenMind:
 
     def hear(self, event: Event) -> None:
         self.heard.append(event)
+
+    def withdraw(self, decision: Decision) -> None:
+        self.withdrawn.append(decision.id)
 
     def save(self) -> bytes:
         return self.memory

@@ -93,8 +93,10 @@ class StandingEvents(Events):
 
     step_to_die = ""
 
-    async def record(self, decision: Decision, mode: Mode, state: State, error: str = "") -> bool:
-        recorded = await super().record(decision, mode, state, error)
+    async def record(
+        self, decision: Decision, mode: Mode, state: State, error: str = "", *, before: int | None = None
+    ) -> bool:
+        recorded = await super().record(decision, mode, state, error, before=before)
         stand_still(self.step_to_die, "recorded")
         return recorded
 

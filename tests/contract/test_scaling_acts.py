@@ -212,6 +212,42 @@ async def test_the_old_leader_cannot_end_what_the_new_one_has(directory: Engine,
     assert (await state(new)).event.state == "acting"
 
 
+async def test_a_target_that_forgot_a_wish_with_its_server_is_asked_again(directory: Engine, clock: TwoClocks) -> None:
+    old = await led(Controller(directory, clock, RecordingTarget(at_once=False), name="old"))
+    await old.decide(decision())
+    await old.leader.step_down()
+    again = RecordingTarget()
+    new = await led(Controller(directory, clock, again, name="new"))
+    await new.loop.beat()
+    await new.loop.beat()
+    assert (await state(new)).event.state == "done"
+    assert again.calls == [(3, "d1")]
+
+
+async def test_an_act_begins_from_what_is_counted_and_goes_back_there(directory: Engine, clock: TwoClocks) -> None:
+    target = RecordingTarget(ready=1, at_once=False)
+    one = await led(Controller(directory, clock, target))
+    await one.decide(decision(1, 2, 3))
+    for _ in range(8):
+        clock.advance(10)
+        await one.leader.campaign()
+        await one.loop.beat()
+    assert (await state(one)).event.state == "rolled_back"
+    assert target.done == [(3, "d1"), (1, "d1/back")]
+
+
+async def test_what_has_gone_beyond_a_decision_is_left_alone(directory: Engine, clock: TwoClocks) -> None:
+    target = RecordingTarget(ready=5)
+    one = await led(Controller(directory, clock, target))
+    await one.decide(decision(1, 2, 3))
+    assert target.calls == []
+    found = await state(one)
+    assert (found.event.state, found.event.error) == (
+        "refused", "the fleet has 5 units now, and the decision was made for 2"
+    )  # fmt: skip
+    assert one.mind.withdrawn == ["d1"]
+
+
 async def test_operators_agree_refuse_or_do_not_answer(directory: Engine, clock: TwoClocks) -> None:
     target = RecordingTarget()
     one = await led(Controller(directory, clock, target, mode="approve"))

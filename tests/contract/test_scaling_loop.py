@@ -60,6 +60,7 @@ async def test_what_is_not_measured_takes_nothing_away_for_half_an_hour(
         await one.leader.campaign()
         await one.decide(fewer(number))
     assert target.calls == []
+    assert len(one.mind.withdrawn) == 120, "what is not done blocks nothing else"
     events = await one.events.select(Wanted())
     assert len(events) == 1, "it is told once, not 120 times"
     assert (
@@ -280,11 +281,11 @@ class Hearing(Observer):
 
 async def test_the_loop_runs_on_whatever_happens(directory: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(loop, "TICK_SECONDS", 0.03)
     hearing = Hearing()
     target = RecordingTarget()
     one = Controller(directory, SystemClock(), target, observers=[hearing])
     one.mind.next = [decision(1)]
+    one.sampler.pause = 0.03
     running = asyncio.gather(one.leader.keep(), one.loop.run())
     try:
         async with asyncio.timeout(20):

@@ -433,3 +433,22 @@ def test_what_the_nights_found_is_known_to_the_next_process() -> None:
     assert other.memory.policies["web"].chosen == chosen
     assert other.frontier("web") == mind.frontier("web")
     assert len(mind.save()) < 20_000
+
+
+def test_what_was_withdrawn_blocks_nothing_that_follows() -> None:
+    mind, fleets = (
+        Mind(ScalingSettings(workers=FleetSettings(mode="auto", min=1, max=50))),
+        {"workers": Fleet(2, 0, 1, 50, 1.0)},
+    )
+    made: list[Decision] = []
+    for tick in range(200):
+        seen = Seen(START + tick * TICK, {key("workers.demand"): 40.0, key("queues.backlog[video]"): 50_000.0})
+        now = mind.decide(seen, fleets, {}, {})
+        for one in now:
+            if one.action != "hold":
+                made.append(one)
+                mind.withdraw(one)
+    state = mind.memory.state.fleet("workers")
+    assert (state.asked, state.changed_at, state.grown_at) == (None, None, None)
+    assert len(made) > 100, "it is wanted at each tick anew, as nothing of it is under way"
+    assert len({one.id for one in made}) == len(made)

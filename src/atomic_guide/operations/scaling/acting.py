@@ -61,12 +61,24 @@ class Acting:
         self._settings = settings or ActSettings()
         # When an act was first seen here, by the clock that never jumps, and how much of its time had passed by then.
         self._found: dict[str, tuple[float, float]] = {}
+        # Which acts this leader has asked for, and asked back.
+        self._asked: set[str] = set()
         self._asked_back: set[str] = set()
 
     async def begin(self, decision: Decision, mode: Mode) -> bool:
-        """Write an act down and take its first step; False where its id or its fleet is taken by another."""
+        """Write an act down and take its first step; False where its id or its fleet is taken by another.
+
+        It begins from what is counted now. Where that is beyond what was decided, nothing is done, and the event says
+        so.
+        """
+        fleet = await self._look(decision.fleet)
+        before = decision.before if fleet is None else fleet.coming
+        if (decision.after > before) != (decision.after > decision.before):
+            why = f"the fleet has {before} units now, and the decision was made for {decision.before}"
+            await self._events.record(decision, mode, "refused", why)
+            return False
         try:
-            if not await self._events.record(decision, mode, "acting"):
+            if not await self._events.record(decision, mode, "acting", before=before):
                 return False
         except errors.Conflict:
             return False
@@ -109,6 +121,9 @@ class Acting:
         match advice.what:
             case "ask":
                 await self._ask(record)
+            case "wait" if fleet is not None and record.id not in self._asked:
+                # An earlier leader has; but its target may have ended with it, and forgotten the wish.
+                await self._ask(record)
             case "turn_back":
                 await self._turn_back(record, advice.why)
             case "ask_back":
@@ -124,21 +139,21 @@ class Acting:
                 await self._end(record, "failed", _joined(record.event.error, advice))
 
     async def _ask(self, record: Record) -> None:
-        decision = record.event.decision
         try:
-            await self._scale(record.fleet, decision.after, decision.id)
+            await self._scale(record.fleet, record.after, record.id)
         except _REFUSALS as error:
             await self._refused(record, error.message)
         except Unanswered as error:
             # It may have been taken: asked again at the next look, under the same key.
             _log.warning("a target did not answer", fleet=record.fleet, act=record.id, error=error.message)
         else:
+            self._asked.add(record.id)
             await self._events.advance(record, "watching")
 
     async def _refused(self, record: Record, why: str) -> None:
         """A target has said no: nothing has changed, unless an earlier wish of the same key went through."""
         fleet = await self._look(record.fleet)
-        if fleet is not None and fleet.coming == record.event.decision.before:
+        if fleet is not None and fleet.coming == record.before:
             await self._end(record, "failed", f"the target refused: {why}")
         else:
             await self._turn_back(record, f"the target refused: {why}")
@@ -149,7 +164,7 @@ class Acting:
 
     async def _ask_back(self, record: Record) -> None:
         try:
-            await self._scale(record.fleet, record.event.decision.before, f"{record.id}/back")
+            await self._scale(record.fleet, record.before, f"{record.id}/back")
         except Unanswered as error:
             _log.warning("an act could not be taken back yet", fleet=record.fleet, act=record.id, error=error.message)
             return
@@ -161,6 +176,7 @@ class Acting:
         if not await self._events.end(record, state, error):
             return
         self._found.pop(record.id, None)
+        self._asked.discard(record.id)
         self._asked_back.discard(record.id)
 
     async def _scale(self, fleet: str, units: int, key: str) -> None:
@@ -181,14 +197,14 @@ class Acting:
             return None
 
     def _act(self, record: Record) -> Act:
-        decision, limit = record.event.decision, self._settings.limit(record.fleet)
+        limit = self._settings.limit(record.fleet)
         now = self._clock.monotonic()
         if record.id not in self._found:
             passed = self._clock.now() - (record.event.started_at or 0.0)
             # A time of day that has jumped back would make it younger than nothing; forward, it has had its time.
             self._found[record.id] = (now, min(max(passed, 0.0), limit))
         since, passed = self._found[record.id]
-        return Act(record.step, decision.before, decision.after, passed + (now - since), limit)
+        return Act(record.step, record.before, record.after, passed + (now - since), limit)
 
 
 def _joined(error: str, advice: Next) -> str:

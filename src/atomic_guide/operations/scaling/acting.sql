@@ -94,29 +94,30 @@ UPDATE scaling_events SET verdict = :verdict, token = :token WHERE id = :id AND 
 
 -- name: read_event
 -- purpose: One event.
-SELECT id, fleet, state, step, mode, token, decision, started_at, ended_at, error, verdict FROM scaling_events
+SELECT id, state, step, mode, token, before, after, decision, started_at, ended_at, error, verdict FROM scaling_events
 WHERE id = :id
 
 -- name: list_open_events
 -- purpose: What is carried out, or waits for an operator; the oldest first.
-SELECT id, fleet, state, step, mode, token, decision, started_at, ended_at, error, verdict FROM scaling_events
+SELECT id, state, step, mode, token, before, after, decision, started_at, ended_at, error, verdict FROM scaling_events
 WHERE state IN ('acting', 'awaiting') ORDER BY at, id LIMIT 1000
 
 -- name: list_events
 -- purpose: The newest events of a time that are of a fleet, a state and a rule, each where one is named.
-SELECT id, fleet, state, step, mode, token, decision, started_at, ended_at, error, verdict FROM scaling_events
+SELECT id, state, step, mode, token, before, after, decision, started_at, ended_at, error, verdict FROM scaling_events
 WHERE at >= :since AND at < :until AND (:fleet = '' OR fleet = :fleet) AND (:state = '' OR state = :state)
   AND (:rule = '' OR rule = :rule)
 ORDER BY at DESC, id DESC LIMIT :limit
 
 -- name: list_unjudged_events
 -- purpose: Acts that have ended well and changes that were only watched, whose second window may have passed.
-SELECT id, fleet, state, step, mode, token, decision, started_at, ended_at, error, verdict FROM scaling_events
+SELECT id, state, step, mode, token, before, after, decision, started_at, ended_at, error, verdict FROM scaling_events
 WHERE verdict IS NULL AND at >= :since AND (state = 'done' OR state = 'shadowed') ORDER BY at, id LIMIT :limit
 
 -- name: newest_events
 -- purpose: The newest event of each fleet.
-SELECT e.id, e.fleet, e.state, e.step, e.mode, e.token, e.decision, e.started_at, e.ended_at, e.error, e.verdict
+SELECT e.id, e.state, e.step, e.mode, e.token, e.before, e.after, e.decision, e.started_at, e.ended_at, e.error,
+       e.verdict
 FROM scaling_events AS e
 WHERE e.id = (SELECT n.id FROM scaling_events AS n WHERE n.fleet = e.fleet ORDER BY n.at DESC, n.id DESC LIMIT 1)
 ORDER BY e.fleet LIMIT 1000

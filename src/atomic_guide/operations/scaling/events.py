@@ -35,11 +35,16 @@ _FOREVER = float(2**53)
 
 
 class Record(NamedTuple):
-    """An event as it stands in the directory: how far it has come, and which leader wrote it last."""
+    """An event as it stands in the directory: how far it has come, and which leader wrote it last.
+
+    `before` is what was counted when its act began, which is where it goes back to.
+    """
 
     event: Event
     step: Step
     token: int
+    before: int
+    after: int
 
     @property
     def id(self) -> str:
@@ -107,14 +112,18 @@ class Events(Reader):
         self._leader = leader
         self._clock = clock
 
-    async def record(self, decision: Decision, mode: Mode, state: State, error: str = "") -> bool:
+    async def record(
+        self, decision: Decision, mode: Mode, state: State, error: str = "", *, before: int | None = None
+    ) -> bool:
         """Write a decision down in its first state; False where its id is taken: it is done or under way.
 
-        Raises `Conflict` for a second act on a fleet.
+        `before` is what is counted where that is not what it was decided for. Raises `Conflict` for a second act on a
+        fleet.
         """
         now = self._clock.now()
         row = {
-            **{name: getattr(decision, name) for name in ("id", "fleet", "rule", "at", "before", "after")},
+            **{name: getattr(decision, name) for name in ("id", "fleet", "rule", "at", "after")},
+            "before": decision.before if before is None else before,
             "state": state, "mode": mode, "error": error, "decision": msgspec.json.encode(decision).decode(),
             "step": "asking" if state == "acting" else "", "started_at": now if state == "acting" else None,
             "ended_at": now if state in {"shadowed", "refused"} else None,
@@ -213,4 +222,4 @@ def _record(row: Row) -> Record:
         error=row["error"],
         verdict=msgspec.json.decode(row["verdict"]) if row["verdict"] else None,
     )
-    return Record(event, row["step"], row["token"])
+    return Record(event, row["step"], row["token"], row["before"], row["after"])

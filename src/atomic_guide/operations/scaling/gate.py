@@ -7,7 +7,7 @@ nothing is done, and a quiet day stays a page.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.operations.scaling.troubles import held
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from atomic_guide.operations.scaling.fleet import Fleet
     from atomic_guide.operations.scaling.model import Decision, Mode
     from atomic_guide.operations.scaling.patience import ActSettings
+
+
+class Settled(NamedTuple):
+    """What was done with a decision: whether it is on its way now, and whether something new was written down."""
+
+    taken: bool
+    new: bool
 
 
 class Gate:
@@ -39,20 +46,22 @@ class Gate:
         """A fleet's mode: the operators', else that of the settings."""
         return control.mode or self._mode_of(fleet)
 
-    async def settle(self, decision: Decision, fleet: Fleet, control: Control, records: list[Record]) -> bool:
-        """Do with a decision what may be done; whether something new came of it."""
+    async def settle(self, decision: Decision, fleet: Fleet, control: Control, records: list[Record]) -> Settled:
+        """Do with a decision what may be done."""
         mode = self.mode(decision.fleet, control)
         if mode == "off":
-            return False
+            return Settled(taken=False, new=False)
         why = _hindrance(decision, fleet, control, records)
         if why or decision.action == "hold":
-            return await self._say(held(decision, why) if why else decision, mode)
+            said = await self._say(held(decision, why) if why else decision, mode)
+            return Settled(taken=False, new=said)
         self._said.pop(decision.fleet, None)
         if mode == "shadow":
-            return await self._events.record(decision, mode, "shadowed")
+            return Settled(taken=True, new=await self._events.record(decision, mode, "shadowed"))
         if mode == "approve":
-            return await self._ask(decision, records)
-        return await self._acting.begin(decision, mode)
+            return Settled(taken=True, new=await self._ask(decision, records))
+        begun = await self._acting.begin(decision, mode)
+        return Settled(begun, begun)
 
     async def answer(self, record: Record, control: Control) -> None:
         """Do with a decision that waits what may be done: begin it, let it expire, or nothing yet."""

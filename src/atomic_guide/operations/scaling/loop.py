@@ -59,6 +59,10 @@ class Sampler(Protocol):
         """What is known now; what failed is in `missing`."""
         ...
 
+    def until_next(self) -> float:
+        """Seconds until the next sample is due."""
+        ...
+
 
 class Mind(Protocol):
     """Decides, and remembers what it needs for that."""
@@ -78,6 +82,10 @@ class Mind(Protocol):
 
     def hear(self, event: Event) -> None:
         """What became of a decision."""
+        ...
+
+    def withdraw(self, decision: Decision) -> None:
+        """The decision of this tick is not carried out now: as if it had not been made."""
         ...
 
     def save(self) -> bytes:
@@ -168,14 +176,14 @@ class Loop:
 
     async def run(self) -> None:
         """Tick and beat until cancelled; for a root task, beside `Leader.keep`."""
-        next_tick = self._clock.monotonic()
+        due = self._clock.monotonic()
         while True:
             for observer in self._observers:
                 observer.led(leading=self._parts.leader.leading)
             try:
-                if self._clock.monotonic() >= next_tick:
-                    # From now and not from when it was due: a machine that slept does not make up for ticks.
-                    next_tick = self._clock.monotonic() + TICK_SECONDS
+                if self._clock.monotonic() >= due:
+                    # Before the tick, which takes a while, and may fail.
+                    due = self._clock.monotonic() + self._parts.sampler.until_next()
                     await self.tick()
                 else:
                     await self.beat()
@@ -185,7 +193,7 @@ class Loop:
                 _log.warning("a turn of scaling could not be finished", error=error.message)
             except Exception:  # noqa: BLE001 - whatever goes wrong in one turn, the next one is due
                 _log.exception("a turn of scaling failed")
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(min(BEAT_SECONDS, max(due - self._clock.monotonic(), 0.0)))
 
     async def beat(self) -> None:
         """Carry on what is under way, begin what operators have agreed to, let expire what nobody answered."""
@@ -215,7 +223,10 @@ class Loop:
             cautious = caution(decision, self._troubles.present())
             control = controls.get(decision.fleet, NONE)
             self._watched.add(decision.id)
-            if await self._gate.settle(cautious, fleets[decision.fleet], control, records):
+            settled = await self._gate.settle(cautious, fleets[decision.fleet], control, records)
+            if not settled.taken and decision.action != "hold":
+                self._parts.mind.withdraw(decision)
+            if settled.new:
                 for observer in self._observers:
                     observer.decided(cautious, self._gate.mode(decision.fleet, control))
         await self._hear()

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from atomic_guide.operations.scaling.decide.decider import Decider, Outside
-from atomic_guide.operations.scaling.decide.memory import Memory
+from atomic_guide.operations.scaling.decide.memory import FleetState, Memory
 from atomic_guide.operations.scaling.decide.outlook import Outlook
 from atomic_guide.operations.scaling.decide.tracking import TRACKED, policy_of
 from atomic_guide.operations.scaling.fleet import Fleet
@@ -39,6 +41,8 @@ class Mind:
         self._settings = settings
         self._decider = Decider(settings)
         self.memory = Memory()
+        # How the fleets stood before the last tick's decisions.
+        self._before: dict[str, FleetState] = {}
 
     def decide(
         self,
@@ -52,7 +56,14 @@ class Mind:
         for name in TRACKED:
             control = controls.get(name)
             self._pin(name, fleets.get(name), control.pinned if control is not None else None)
+        self._before = {name: msgspec.structs.replace(state) for name, state in self.memory.state.fleets.items()}
         return self._decider.decide(seen, fleets, self.memory, Outside(modes, under_way))
+
+    def withdraw(self, decision: Decision) -> None:
+        """The decision of this tick is not carried out now: as if it had not been made, so that it blocks no other."""
+        before, state = self._before.get(decision.fleet, FleetState()), self.memory.state.fleet(decision.fleet)
+        if state.asked is not None and state.asked.id == decision.id:
+            state.asked, state.changed_at, state.grown_at = before.asked, before.changed_at, before.grown_at
 
     def hear(self, event: Event) -> None:
         """What became of a decision."""
