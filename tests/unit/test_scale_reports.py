@@ -1,11 +1,12 @@
 """What has happened between two looks at the reports of processes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atomic_guide.clock import ManualClock
 from atomic_guide.errors import Unavailable
 from atomic_guide.operations.scaling.reports import Look, Report, Reports, Spread, Told, joined, named
 
@@ -16,8 +17,8 @@ class NoDirectory:
     """`compare` reads nothing."""
 
 
-def reports() -> Reports:
-    return Reports(NoDirectory())  # type: ignore[arg-type]
+def reports(monotonic: Callable[[], float] = lambda: 0.0) -> Reports:
+    return Reports(NoDirectory(), monotonic)  # type: ignore[arg-type]
 
 
 def told(up: float, requests: float, *, process: str = "a/web-0", life: str = "1", at: float | None = None) -> Report:
@@ -111,6 +112,28 @@ def test_a_clock_that_jumps_changes_no_rate() -> None:
     assert back.rate("web.requests") == pytest.approx(2)
     behind = seen.compare([told(130, 590, at=BEGIN - hour)], BEGIN - hour)
     assert behind.rate("web.requests") == pytest.approx(4)
+
+
+def test_who_looks_again_after_a_break_counts_nothing_of_it() -> None:
+    clock = ManualClock(0)
+    seen = reports(clock.monotonic)
+    seen.compare([told(100, 500)], BEGIN + 100)
+    # Another process looked meanwhile, and counted these.
+    clock.advance(3600)
+    assert seen.compare([told(3700, 9000)], BEGIN + 3700).histogram("web.answers").count == 0
+    clock.advance(15)
+    assert seen.compare([told(3715, 9030)], BEGIN + 3715).histogram("web.answers").count == 30
+
+
+def test_the_first_moment_of_a_process_is_no_rate_and_no_gap() -> None:
+    seen = reports()
+    seen.compare([told(100, 500)], BEGIN + 100)
+    young = told(0.01, 3, process="a/web-1", at=BEGIN + 114)
+    look = seen.compare([told(115, 530), young], BEGIN + 115)
+    look.whole("web.ready")
+    assert look.rate("web.requests") == pytest.approx(2)
+    grown = told(15.01, 18, process="a/web-1", at=BEGIN + 129)
+    assert seen.compare([told(130, 560), grown], BEGIN + 130).rate("web.requests") == pytest.approx(3)
 
 
 def test_without_processes_there_is_no_data() -> None:

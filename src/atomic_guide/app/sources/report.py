@@ -59,13 +59,13 @@ class Reporter:
         )
 
     async def run(self) -> None:
-        """Report until `end`; a database that does not take it is tried again next time."""
+        """Report until `end`; what fails is tried again next time."""
         while not self._ended:
             try:
                 async with asyncio.timeout(REPORT_SECONDS):
                     await self._reports.write(self.made())
-            except (GuideError, TimeoutError) as error:
-                _log.warning("this process's report was not written", error=str(error) or "no answer in time")
+            except Exception as error:  # noqa: BLE001 - what only looks on must not end the server
+                _log.warning("this process's report was not written", error=repr(error))
             # Apart from those of others, which started at the same moment.
             await asyncio.sleep(REPORT_SECONDS * random.uniform(0.9, 1.1))
 

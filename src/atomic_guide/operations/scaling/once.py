@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from atomic_guide.errors import Unavailable
 
@@ -28,7 +28,14 @@ class Once(Generic[T]):
             if self._task is not None and not self._task.done():
                 raise Unavailable(f"{self._what} of the tick before are still being read")
             self._at, self._task = at, asyncio.create_task(self._answer(at))
+            self._task.add_done_callback(_retrieve)
         return await asyncio.shield(self._task)
 
     async def _answer(self, at: float) -> T:
         return await self._ask(at)
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Take note of an error, also where everybody has given up waiting."""
+    if not task.cancelled():
+        task.exception()

@@ -12,6 +12,8 @@ each process before. Guarantees:
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,8 +39,11 @@ _REMEMBERED_LOOKS = 60
 """How many looks the last counters of a silent process are kept, to go on from where it comes back: 15 minutes. Looks,
 since a clock may jump."""
 
-_NEW_SECONDS = 60.0
-"""After a longer time without a look, also who has just started is not counted from the start."""
+_BREAK_SECONDS = 60.0
+"""After a longer time without a look the next is a first one: another process may have counted meanwhile."""
+
+_SETTLED_SECONDS = 1.0
+"""What a process counts before is its start; a rate over less would be one of a moment."""
 
 _MOST_PROCESSES = 2000
 """Rows that are read; a server has at most 65 processes, and a cluster of thirty such servers still fits."""
@@ -141,6 +146,8 @@ def progress(earlier: Report | None, now: Report) -> Progress | None:
     None where the later one is not later.
     """
     if earlier is None or earlier.life != now.life:
+        if now.up < _SETTLED_SECONDS:
+            return Progress(now, _SETTLED_SECONDS, dict.fromkeys(now.counters, 0.0), {})
         earlier = Report(now.process, now.role, now.life, now.at - now.up, 0.0)
     seconds = now.up - earlier.up
     if seconds <= 0:
@@ -158,13 +165,15 @@ def _since(earlier: Spread, now: Spread) -> Histogram:
 class Reports:
     """The reports in the directory: written by each process, read by whoever samples."""
 
-    def __init__(self, directory: Database) -> None:
+    def __init__(self, directory: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._directory = directory
+        self._monotonic = monotonic
         self._known: dict[str, Report] = {}
         self._progress: dict[str, Progress] = {}
         self._seen: dict[str, int] = {}
         self._looks = 0
-        self._looked_at: float | None = None
+        self._looked_at = -math.inf
+        self._since = math.inf
 
     async def write(self, report: Report) -> None:
         """Put a process's report in the place of its last one. Raises as every write does."""
@@ -196,17 +205,21 @@ class Reports:
     def compare(self, reports: Sequence[Report], at: float) -> Look:
         """What the reports say, beside those of the look before."""
         self._looks += 1
+        moment = self._monotonic()
+        self._since, self._looked_at = moment - self._looked_at, moment
+        if self._since > _BREAK_SECONDS:
+            for memory in (self._known, self._seen, self._progress):
+                memory.clear()
         now = [report for report in reports if abs(at - report.at) <= STALE_SECONDS]
         for report in now:
-            self._note(report, at)
+            self._note(report)
         late = [report.process for report in reports if STALE_SECONDS < at - report.at <= GONE_SECONDS]
-        self._looked_at = at
         self._forget()
         present = {report.process for report in now}
         shown = tuple(one for name, one in self._progress.items() if name in present)
         return Look(at, shown, tuple(late), tuple(now))
 
-    def _note(self, report: Report, at: float) -> None:
+    def _note(self, report: Report) -> None:
         known = self._known.get(report.process)
         self._seen[report.process] = self._looks
         if known is not None and (known.life, known.up) == (report.life, report.up):
@@ -214,12 +227,11 @@ class Reports:
                 self._progress[report.process] = before._replace(fresh=False)
             return
         self._known[report.process] = report
-        if known is None or known.life != report.life:
-            # Of a process that was there before the last look, it is not known what was counted then.
-            since = at - self._looked_at if self._looked_at is not None else _NEW_SECONDS
-            if since >= _NEW_SECONDS or report.up > since + REPORT_SECONDS:
-                self._progress.pop(report.process, None)
-                return
+        began = known is None or known.life != report.life
+        # Of a process that was there before the last look, it is not known what was counted then.
+        if began and (self._since > _BREAK_SECONDS or report.up > self._since + REPORT_SECONDS):
+            self._progress.pop(report.process, None)
+            return
         if (made := progress(known, report)) is not None:
             self._progress[report.process] = made
 
