@@ -1,5 +1,7 @@
 """A process that leads scaling and stands still at a step of an act, to be killed there. Its orders are on stdin.
 
+Without a step it carries the act to its end and tells what became of it.
+
 Its target is a file that several processes share: which units there are, and what was done under which key.
 """
 
@@ -118,10 +120,12 @@ def opened(address: str) -> Engine:
     return PostgresDatabase("directory", address) if "://" in address else SqliteDatabase(Path(address))
 
 
-def acting(directory: Engine, target: FileTarget, limit: float, step: str = "") -> tuple[Leader, Events, Acting]:
+def acting(
+    directory: Engine, target: FileTarget, limit: float, step: str = "", lease: float = LEASE_SECONDS
+) -> tuple[Leader, Events, Acting]:
     """What carries acts out, to be killed at a step or, without one, to follow."""
     clock = SystemClock()
-    leader = Leader(directory, "process", clock, _OWN_LEASE_SECONDS if step else LEASE_SECONDS)
+    leader = Leader(directory, "process", clock, lease)
     events = StandingEvents(directory, leader, clock)
     events.step_to_die = step
     settings = ActSettings(act_seconds=limit, replica_seconds=limit, approval_seconds=limit)
@@ -131,14 +135,20 @@ def acting(directory: Engine, target: FileTarget, limit: float, step: str = "") 
 async def _main(given: dict[str, Any]) -> None:
     directory = opened(given["directory"])
     target = FileTarget(Path(given["target"]), given["step"])
-    leader, events, acts = acting(directory, target, given["limit"], given["step"])
+    leader, events, acts = acting(directory, target, given["limit"], given["step"], _OWN_LEASE_SECONDS)
     while not await leader.campaign():  # noqa: ASYNC110 - a lease tells nobody that it has run out
         await asyncio.sleep(0.05)
     await acts.begin(decision(), "auto")
     while True:
         await leader.campaign()
-        await acts.carry_on(await events.pending())
+        pending = await events.pending()
+        if not pending and not given["step"]:
+            print((await events.find("d1")).event.state, flush=True)  # noqa: T201 - its parent waits for it
+            break
+        await acts.carry_on(pending)
         await asyncio.sleep(0.05)
+    await leader.step_down()
+    await directory.close()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Leaders that are killed in the middle of an act: the next one finishes it or takes it back, once, never both."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from atomic_guide.engines.data.database import Engine
 from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.sqlite import SqliteDatabase
+from atomic_guide.operations.scaling import audit
 from atomic_guide.operations.scaling.events import Wanted
 from atomic_guide.operations.scaling.leader import LEASE_SECONDS, Deposed
 from tests.engines import ENGINES, opened_database
@@ -42,8 +44,9 @@ def address(directory: Engine) -> str:
     return str(directory.path)
 
 
-async def killed_at(step: str, directory: Engine, target: Path, limit: float) -> None:
-    """A leader begins an act and is killed when it has come to a step."""
+@asynccontextmanager
+async def running(step: str, directory: Engine, target: Path, limit: float) -> AsyncIterator[asyncio.StreamReader]:
+    """A process that leads and acts, and what it tells; it is killed at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.scaling_process", cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -53,10 +56,17 @@ async def killed_at(step: str, directory: Engine, target: Path, limit: float) ->
     process.stdin.write(json.dumps(orders).encode())
     process.stdin.close()
     try:
-        assert (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip() == step
+        yield process.stdout
     finally:
-        process.send_signal(signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
         await process.wait()
+
+
+async def killed_at(step: str, directory: Engine, target: Path, limit: float) -> None:
+    """A leader begins an act and is killed when it has come to a step."""
+    async with running(step, directory, target, limit) as told:
+        assert (await asyncio.wait_for(told.readline(), 30)).decode().strip() == step
 
 
 @pytest.mark.slow
@@ -100,21 +110,13 @@ async def test_a_leader_killed_at_any_step_is_followed_by_one_that_ends_its_act_
 @pytest.mark.timeout(120)
 async def test_of_two_processes_that_decide_the_same_one_acts(directory: Engine, tmp_path: Path) -> None:
     path = tmp_path / "units.json"
-    target = FileTarget(path)
-    parts = [acting(directory, target, 60.0) for _ in range(2)]
-    async with asyncio.timeout(60):
-        for _ in range(40):
-            for leader, events, acts in parts:
-                await leader.campaign()
-                try:
-                    await acts.begin(decision(), "auto")
-                    await acts.carry_on(await events.pending())
-                except Deposed:
-                    continue
-    with target.units() as units:
+    async with running("", directory, path, 60.0) as one, running("", directory, path, 60.0) as two:
+        told = await asyncio.wait_for(asyncio.gather(one.readline(), two.readline()), 60)
+    assert [line.decode().strip() for line in told] == ["done", "done"]
+    with FileTarget(path).units() as units:
         assert units.done == [(3, "d1")]
-    [record] = await parts[0][1].select(Wanted())
-    assert record.event.state == "done"
+    acted = await audit.entries(directory, event="d1")
+    assert sorted(entry.what for entry in acted) == ["acting", "done"]
 
 
 class DiedError(BaseException):

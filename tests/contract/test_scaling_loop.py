@@ -149,7 +149,8 @@ async def test_a_policy_that_fails_changes_nothing_and_is_told_of(directory: Eng
     one.mind.fails = ZeroDivisionError("division by zero")
     await one.decide(fewer(1))
     assert target.calls == []
-    [entry] = await audit.entries(directory)
+    entry, leads = await audit.entries(directory)
+    assert (leads.what, leads.details) == ("leads", {"owner": one.leader.owner})
     assert (entry.what, entry.details["kind"], entry.details["why"]) == ("trouble", "policy", "division by zero")
 
 

@@ -119,7 +119,9 @@ WHERE verdict IS NULL AND at >= :since AND (state = 'done' OR state = 'shadowed'
 SELECT e.id, e.state, e.step, e.mode, e.token, e.before, e.after, e.decision, e.started_at, e.ended_at, e.error,
        e.verdict
 FROM scaling_events AS e
-WHERE e.id = (SELECT n.id FROM scaling_events AS n WHERE n.fleet = e.fleet ORDER BY n.at DESC, n.id DESC LIMIT 1)
+WHERE e.id IN (
+  SELECT (SELECT n.id FROM scaling_events AS n WHERE n.fleet = f.fleet ORDER BY n.at DESC, n.id DESC LIMIT 1)
+  FROM (SELECT DISTINCT fleet FROM scaling_events) AS f)
 ORDER BY e.fleet LIMIT 1000
 
 -- name: prune_events

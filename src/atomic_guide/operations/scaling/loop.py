@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from atomic_guide import errors
+from atomic_guide.operations.scaling.audit import Deed
 from atomic_guide.operations.scaling.controls import NONE, Control
 from atomic_guide.operations.scaling.gate import Gate
 from atomic_guide.operations.scaling.judging import Recent
@@ -247,6 +248,7 @@ class Loop:
         if self._token != leader.token:
             # A new lead: what the last leader knew is newer than what this process does.
             await self._load()
+            await self._parts.events.save({}, [Deed("leads", details={"owner": leader.owner})])
             self._token = leader.token
         return True
 

@@ -386,6 +386,8 @@ Table(
     Column("verdict", Text),
     Index("scaling_events_at", "at"),
     Index("scaling_events_fleet", "fleet", "at"),
+    # What is carried out or waits is looked for each second.
+    Index("scaling_events_state", "state", "at"),
     # One act on a fleet at a time.
     Index(
         "scaling_events_acting",

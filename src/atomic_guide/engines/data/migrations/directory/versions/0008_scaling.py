@@ -96,6 +96,7 @@ def upgrade() -> None:
     )
     op.create_index("scaling_events_at", "scaling_events", ["at"], unique=False)
     op.create_index("scaling_events_fleet", "scaling_events", ["fleet", "at"], unique=False)
+    op.create_index("scaling_events_state", "scaling_events", ["state", "at"], unique=False)
     op.create_table(
         "scaling_wishes",
         sa.Column("fleet", sa.Text(), nullable=False),
