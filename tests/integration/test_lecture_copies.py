@@ -11,6 +11,11 @@ import pytest
 
 from atomic_guide.app.keeping.origins import gather_named, without_objects
 from atomic_guide.course.enrolment import Arrival, Services, enrol
+from atomic_guide.course.keeping.bundle import Bundle
+from atomic_guide.course.keeping.export import Exporter
+from atomic_guide.course.keeping.forget import Forgetter
+from atomic_guide.course.keeping.reads import Reads
+from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.course.video import copies as copying
 from atomic_guide.course.video.settings import Copies, VideoSettings
 from atomic_guide.engines.data.placement import CourseKey
@@ -207,6 +212,62 @@ async def test_a_copy_of_a_copy_shows_the_same_files_and_outlives_both(
     assert await plays(third, again)
     assert (await third.delete(f"/api/video/{again['id']}")).status_code == 204
     assert files(tmp_path) == []
+
+
+async def test_a_copy_is_found_by_who_exports_or_erases_its_uploader(
+    studio: Studio, lecture: bytes, tmp_path: Path
+) -> None:
+    async with studio.working():
+        old, video = await made(studio, lecture)
+        await launch(studio, "next", "course-1", user="somebody else")
+        await quiet(studio)
+    assert (await old.delete(f"/api/video/{video}")).status_code == 204
+    teacher = await studio.enter(context="next")
+    [copy] = await listed(teacher)
+    parts, spool = studio.media.parts, tmp_path / "uploads"
+    reads = Reads(studio.shards, studio.clock)
+    bundle = Bundle(tmp_path / "out")
+    await Exporter(parts, reads, spool, lambda _: None).export(Whom(tenant=TENANT, user="teacher"), bundle)
+    names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {"source", "en.vtt", "index.m3u8"} <= names
+    forgetter = Forgetter(parts, studio.media.videos, spool)
+    await forgetter.forget(Whom(tenant=TENANT, user="teacher"))
+    assert await plays(teacher, (await listed(teacher))[0])
+    assert (await studio.media.videos.find(studio.key("next"), copy["id"])).uploader == ""
+    await reads.close()
+
+
+async def test_a_copys_second_making_leaves_the_original_alone(studio: Studio, lecture: bytes) -> None:
+    async with studio.working():
+        old, video = await made(studio, lecture)
+        await launch(studio, "next", "course-1")
+        await quiet(studio)
+        teacher = await studio.enter(context="next")
+        [copy] = await listed(teacher)
+        assert (await teacher.post(f"/api/video/{copy['id']}/reprocess")).status_code == 202
+        for _ in range(900):
+            [now] = await listed(teacher)
+            if not now["remaking"]:
+                break
+            await asyncio.sleep(0.05)
+    assert (now["reason"], now["remaking"]) == (None, False)
+    master = (await teacher.get(now["playback"])).text
+    assert "240p/index.m3u8" not in master
+
+    async def age(tx: Any) -> None:
+        await tx.execute(Query("age", "A test's change.", {None: "UPDATE videos SET ready_at = ready_at - 90000"}))
+
+    for shard in studio.shards.all():
+        await shard.write(age)
+    await studio.media.uploads.sweep.turn()
+    assert await plays(old, (await old.get(f"/api/video/{video}")).json())
+    assert (await old.delete(f"/api/video/{video}")).status_code == 204
+    # Only the copy is left: what nobody shows any more goes, what it shows stays.
+    await studio.media.uploads.sweep.turn()
+    index = now["playback"].replace("master.m3u8", "240p/index.m3u8")
+    assert (await teacher.get(index)).status_code == 404
+    for place in [line for line in master.splitlines() if line.endswith("index.m3u8")]:
+        assert (await teacher.get(now["playback"].replace("master.m3u8", place))).status_code == 200
 
 
 async def test_a_job_that_died_half_way_is_repeated_without_doubles(

@@ -18,7 +18,7 @@ from atomic_guide.course.keeping.bundle import Bundle
 from atomic_guide.course.keeping.key import QUERIES
 from atomic_guide.course.keeping.places import KEY, MENTIONS, PEOPLE, TENANT_TABLES
 from atomic_guide.course.keeping.survey import Whom, courses_in, survey
-from atomic_guide.course.video.folders import prefix_of
+from atomic_guide.course.video.folders import media_prefix, prefix_of
 from atomic_guide.engines.data.tables import Shape, read_page, shapes
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ class Exporter:
         params = {**key.columns, "user": whom.user}
         if whom.user:
             videos = await database.read(QUERIES["list_own_videos"], params)
-            prefixes = [prefix_of(key, row["id"]) for row in videos]
+            # A copied lecture has its captions to itself, and the rest in another's folder.
+            folders = [(prefix_of(key, row["id"]), media_prefix(key, row["id"], row["origin"])) for row in videos]
+            prefixes = [prefix for pair in folders for prefix in dict.fromkeys(pair)]
             uploads = await database.read(QUERIES["list_own_uploads"], params)
         else:
             prefixes = [f"{key.tenant}/{key.course}"]

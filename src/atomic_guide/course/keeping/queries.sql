@@ -193,7 +193,8 @@ SELECT bucket, tenant, course, id FROM uploads ORDER BY bucket, tenant, course, 
 
 -- name: list_own_videos
 -- purpose: The lectures that a person uploaded to a course.
-SELECT id FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND uploader = :user
+SELECT id, origin FROM videos
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND uploader = :user
 
 -- name: drop_row_of_upload
 -- purpose: Remove an upload's row from whichever database it is in.

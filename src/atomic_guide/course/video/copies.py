@@ -218,12 +218,16 @@ class Copy:
 
 
 def _adding(key: CourseKey, video: Video, at: float) -> Any:
-    """Write a copied lecture's row, unless one with its origin is there; nobody is named in it."""
+    """Write a copied lecture's row, unless one with its origin is there.
+
+    It is its uploader's as the first one is: whoever erases or exports that person finds it.
+    """
     row = {
         **key.columns,
         "id": video.id,
         "title": video.title,
-        "filename": "video",
+        "filename": video.filename,
+        "uploader": video.uploader,
         "size": video.size,
         "derived": video.derived,
         "duration": video.duration,

@@ -147,7 +147,7 @@ SELECT id FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :
 -- purpose: A lecture that shows the files of another course's.
 INSERT INTO videos (bucket, tenant, course, id, title, filename, uploader, status, progress, size, derived, duration,
                     steps, renditions, captions, chapters, poster, created_at, ready_at, origin, preview)
-VALUES (:bucket, :tenant, :course, :id, :title, :filename, '', 'ready', 1, :size, :derived, :duration,
+VALUES (:bucket, :tenant, :course, :id, :title, :filename, :uploader, 'ready', 1, :size, :derived, :duration,
         :steps, :renditions, :captions, :chapters, :poster, :at, :at, :origin, :preview)
 
 -- name: find_role

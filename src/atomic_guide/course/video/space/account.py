@@ -113,6 +113,16 @@ class Account:
 
         await self._directory.write(work)
 
+    async def uncounted(self, found: Sequence[Counted]) -> list[Counted]:
+        """Those of some lectures that are not counted, or not with all that they show; one read for all."""
+        asked = [
+            {**one.key.columns, "video": one.video, "media": media}
+            for one in found
+            for media in (one.video, one.origin.rpartition("/")[2] or one.video)
+        ]
+        known = await self._directory.read_each(QUERIES["find_use"], asked)
+        return [one for number, one in enumerate(found) if not (known[2 * number] and known[2 * number + 1])]
+
     async def uses(self, tenant: str, media: str) -> list[Row]:
         """The lectures that show files: bucket, course, video, since when."""
         return await self._directory.read(QUERIES["read_uses"], {"tenant": tenant, "media": media})

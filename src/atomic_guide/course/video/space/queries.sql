@@ -86,6 +86,12 @@ WHERE tenant = :tenant AND media = :media AND bucket = :bucket AND course = :cou
 -- purpose: The lectures that show files.
 SELECT bucket, course, video, created_at FROM media_uses WHERE tenant = :tenant AND media = :media LIMIT 10000
 
+-- name: find_use
+-- purpose: Whether a lecture is known to show files that are counted.
+-- batch: yes
+SELECT u.video FROM media_uses AS u JOIN media_files AS f ON f.tenant = u.tenant AND f.id = u.media
+WHERE u.tenant = :tenant AND u.media = :media AND u.bucket = :bucket AND u.course = :course AND u.video = :video
+
 -- name: drop_tenant_uses
 -- purpose: Forget what an erased tenant's lectures showed.
 DELETE FROM media_uses WHERE tenant = :tenant

@@ -70,7 +70,7 @@ class Sweep:
         for shard in self._shards.all():
             place = {**_FIRST, "tenant": tenant, "limit": _ROWS}
             while rows := await shard.read(QUERIES["tenant_lectures"], place):
-                await self._account.add(tenant, [_counted(row) for row in rows])
+                await self._account.add(tenant, await self._account.uncounted([_counted(row) for row in rows]))
                 place |= {name: rows[-1][name] for name in ("bucket", "course", "id")}
         await self._account.recount(tenant)
 
@@ -93,8 +93,9 @@ class Sweep:
         except GuideError as error:
             _log.warning("lectures of a shard could not be counted", shard=shard.name, code=error.code)
             return
-        for tenant, group in itertools.groupby(sorted(rows, key=_tenant), key=_tenant):
-            await self._account.add(tenant, [_counted(row) for row in group])
+        missing = await self._account.uncounted([_counted(row) for row in rows])
+        for tenant, group in itertools.groupby(sorted(missing), key=_tenant):
+            await self._account.add(tenant, list(group))
         ended = len(rows) < _ROWS
         self._rows[shard.name] = _FIRST if ended else {name: rows[-1][name] for name in _FIRST}
 
@@ -151,8 +152,8 @@ def _unused(names: Iterable[str], prefix: str, shown: Sequence[Row], now: float)
             yield name
 
 
-def _tenant(row: Row) -> str:
-    return str(row["tenant"])
+def _tenant(one: Counted) -> str:
+    return one.key.tenant
 
 
 def _counted(row: Row) -> Counted:
