@@ -8,12 +8,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from atomic_guide.clock import iso
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.operations.scaling.histogram import Histogram
 from atomic_guide.operations.scaling.model import Key, Sample
 from atomic_guide.operations.scaling.series import Series
+from tests.running import running_server
 
 HOUR = 3600
 
@@ -64,7 +67,7 @@ def test_what_was_not_measured_is_null_and_quantiles_are_of_all_durations(data: 
     assert 195 <= len(known) <= 200
     assert latency["p50"] == pytest.approx(0.1, rel=0.05)
     assert latency["p95"] == pytest.approx(1.0, rel=0.05)
-    assert "p50" not in demand
+    assert demand["p50"] is None
     by_minute = answer(
         data, "metrics", "--since", "1h", "--metric", "demand", "--component", "web", "--resolution", "60s"
     )
@@ -103,6 +106,22 @@ def test_series_are_drawn(data: Path, tmp_path: Path) -> None:
     assert "workers demand" in text
     # The gap, and the time before the first measurement, begin a line anew.
     assert text.count("M") - text.count("Metric") >= 4
+
+
+def test_operators_are_shown_the_same_over_http(data: Path) -> None:
+    with running_server(data) as server:
+        token = (data / "operator-token").read_text().strip()
+        with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=20) as client:
+            asked = {"component": "web", "metric": "latency", "since": iso(time.time() - HOUR)}
+            (latency,) = client.get("/api/ops/scaling/metrics", params=asked).raise_for_status().json()["series"]
+            assert latency["p95"] == pytest.approx(1.0, rel=0.05)
+            assert {point["value"] is None for point in latency["points"]} == {True, False}
+            hourly = client.get("/api/ops/scaling/metrics", params={**asked, "resolution": 3600}).json()["series"][0]
+            assert hourly["resolution"] == 3600
+            for wrong in ({"resolution": 17}, {"since": "soon"}):
+                refused = client.get("/api/ops/scaling/metrics", params=wrong)
+                assert (refused.status_code, refused.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
+        assert httpx.get(f"{server.url}/api/ops/scaling/metrics").status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ string, since paths carry ids and signatures.
 What scaling reads of it are plain counters. Its response time is from the last byte of a request to the first of the
 answer: how quick a client's line is has no part in it.
 
-Measured on one core: 6 us a request, 15 us with the log line.
+Measured on one core: 7 us a request, 16 us with the log line.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from atomic_guide.web import (
     entry,
     health,
     launch,
+    measured,
     moderation,
     notifications,
     openapi,
@@ -26,7 +27,7 @@ from atomic_guide.web.routing import Declared
 # Starlette takes the first route that matches: /api/video/upload stands before /api/video/{id}.
 PARTS = (
     *(entry, launch, registration, chat, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, health, wanted),
+    *(scaling, measured, health, wanted),
     openapi,
 )
 
