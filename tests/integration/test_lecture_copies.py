@@ -270,6 +270,26 @@ async def test_a_copys_second_making_leaves_the_original_alone(studio: Studio, l
         assert (await teacher.get(now["playback"].replace("master.m3u8", place))).status_code == 200
 
 
+async def test_a_lecture_that_is_deleted_while_it_is_copied_leaves_nothing(
+    studio: Studio, lecture: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with studio.working():
+        old, video = await made(studio, lecture)
+    held = copying.Copy._held
+
+    async def deleting(self: Any, source: CourseKey, wanted: str) -> Any:
+        await studio.media.videos.delete(source, wanted)
+        return await held(self, source, wanted)
+
+    monkeypatch.setattr(copying.Copy, "_held", deleting)
+    await launch(studio, "next", "course-1")
+    async with studio.working():
+        await quiet(studio)
+    assert await listed(await studio.enter(context="next")) == []
+    assert (await old.get(f"/api/video/{video}")).status_code == 404
+    assert (files(tmp_path), await used(studio)) == ([], 0)
+
+
 async def test_a_job_that_died_half_way_is_repeated_without_doubles(
     studio: Studio, lecture: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

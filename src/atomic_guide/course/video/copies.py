@@ -156,6 +156,13 @@ class Copy:
         # As a unit of work: what is read here must not come from a replica that is behind.
         return await self._parts.shards.of(source).write(work)
 
+    async def _held(self, source: CourseKey, video: str) -> Video | None:
+        async def work(tx: Transaction) -> Row | None:
+            return await tx.one(QUERIES["find_video"], {**source.columns, "id": video})
+
+        row = await self._parts.shards.of(source).write(work)
+        return read_video(row) if row is not None else None
+
     async def _lectures(self, source: CourseKey, asked: Asked) -> list[Video]:
         videos = [read_video(row) for row in await self._rows(source)]
         return [one for one in videos if not asked.waiting or one.id in asked.waiting]
@@ -172,13 +179,16 @@ class Copy:
             [Counted(source, video.id, video.origin, video.size + video.derived), Counted(key, new, origin, 0)],
         )
         # Once more, now that its files are held: it may have been deleted.
-        held = next((read_video(one) for one in await self._rows(source) if one["id"] == video.id), None)
+        held = await self._held(source, video.id)
         written = None
         if held is not None:
             captions = [one for one in held.captions if await self._copy_captions(source, held.id, key, new, one.lang)]
             written = msgspec.structs.replace(held, id=new, captions=captions, origin=origin)
         if written is None or not await lease.write(_adding(key, written, copied.at)):
             await account.let_go(key, new, origin)
+            if held is None:
+                # Noted a moment ago as showing its files, and deleted before.
+                await account.let_go(source, video.id, video.origin)
             return
         await account.measure(key, new)
         await self._announce(key, "video", announcement(written))
