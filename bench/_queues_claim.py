@@ -1,4 +1,4 @@
-"""What a claim costs beside a million ended and delayed jobs, how small tables stay, and how fast jobs are published.
+"""What a claim costs beside a million ended and delayed jobs, and how fast jobs are published.
 
 The cost is the CPU time of the two statements of a claim, the one that looks and the one that takes: of the server's
 process on PostgreSQL, of the writing thread on SQLite. Databases with few and with many other jobs take turns.
@@ -24,7 +24,7 @@ from atomic_guide.engines.data.servers import open_servers
 from atomic_guide.engines.data.settings import DataSettings, ShardSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.claim import bounds_of, claim
-from atomic_guide.engines.queues.ending import end_jobs, tidy
+from atomic_guide.engines.queues.ending import end_jobs
 from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.jobs import QUERIES, Job, Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
@@ -40,14 +40,7 @@ TAKEN = 100
 ROUNDS = 40
 CLAIM_RATIO = 1.5
 
-THROUGH = 1_000_000
 BATCH = 1_000
-KEPT_SECONDS = 5.0
-TIDY_EVERY = 50
-"""Batches between two rounds of pruning; what ended over `KEPT_SECONDS` before is forgotten."""
-MOST_MEGABYTES = 64.0
-"""For the live jobs with their indexes: a few seconds of the churn that autovacuum has not come to yet."""
-
 PUBLISHERS = 8
 PUBLISHED = 120_000
 LEAST_PUBLISHED = 30_000
@@ -65,15 +58,6 @@ OWN = parse_queries(
 -- purpose: The process of the server that serves this transaction.
 -- dialect: postgresql
 SELECT pg_backend_pid() AS pid
--- name: sizes
--- purpose: Bytes of both tables with their indexes, and dead rows that no vacuum has come to yet.
--- dialect: postgresql
-SELECT pg_total_relation_size('jobs') AS live, pg_total_relation_size('ended_jobs') AS archive,
-       (SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'jobs') AS dead
--- name: sizes
--- dialect: sqlite
-SELECT (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM pragma_page_size()) AS live,
-       0 AS archive, (SELECT freelist_count FROM pragma_freelist_count()) AS dead
 -- name: analyze
 -- purpose: Fresh statistics, as autovacuum makes them after so many rows.
 ANALYZE
@@ -209,13 +193,12 @@ async def opened(engine: str, cluster: Cluster) -> AsyncIterator[Line]:
 
 
 async def measure(bars: Bars) -> None:
-    """The cost of a claim, the rate of publishing, and a million jobs through the tables, on both engines."""
+    """The cost of a claim and the rate of publishing, on both engines."""
     with fresh_cluster(((),), settings={"autovacuum_naptime": "5s"}) as cluster:
         show_durability(cluster.shards[0].primary)
         for engine in ENGINES:
             await claim_cost(bars, engine, cluster)
             await publishing(bars, engine, cluster)
-            await running_through(bars, engine, cluster)
 
 
 async def claim_cost(bars: Bars, engine: str, cluster: Cluster) -> None:
@@ -250,28 +233,3 @@ async def publishing(bars: Bars, engine: str, cluster: Cluster) -> None:
             await asyncio.gather(*(send() for _ in range(PUBLISHERS)))
             rates.append(len(range(0, count // 3, BATCH)) * BATCH / (time.perf_counter() - began))
     bars.least(f"{engine}: published", statistics.median(rates), LEAST_PUBLISHED, "jobs/s")
-
-
-async def running_through(bars: Bars, engine: str, cluster: Cluster) -> None:
-    """Publish, claim, end and prune, batch by batch; what the tables have become at their largest and in the end."""
-    batches = bars.size(THROUGH // BATCH)
-    sizes = []
-    async with opened(engine, cluster) as line:
-        began = time.perf_counter()
-        for number in range(batches):
-            await line.publish(BATCH, f"course-{number % 64}")
-            await line.end(await line.take(BATCH))
-            if number % TIDY_EVERY == TIDY_EVERY - 1 or number == batches - 1:
-                now = line.clock.now()
-                await tidy(line.shards, now, now - KEPT_SECONDS)
-                sizes.append((await line.whole.read(OWN["sizes"]))[0])
-        seconds = time.perf_counter() - began
-    name = f"{engine}: {batches * BATCH:,} jobs"
-    bars.show(f"{name} published, claimed, ended, pruned", batches * BATCH / seconds, "jobs/s")
-    label = "live jobs with their indexes" if engine == "PostgreSQL" else "the whole file"
-    bars.most(f"{name}: {label} at most", max(row["live"] for row in sizes) / 1e6, MOST_MEGABYTES, "MB")
-    if engine == "PostgreSQL":
-        bars.show(f"{name}: archive of {KEPT_SECONDS:g} s at most", max(row["archive"] for row in sizes) / 1e6, "MB")
-        bars.show(f"{name}: dead rows in the end", sizes[-1]["dead"])
-    else:
-        bars.show(f"{name}: free pages in the file", sizes[-1]["dead"])

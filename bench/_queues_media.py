@@ -1,4 +1,4 @@
-"""Forty hostile or broken media files, and how long before a lecture plays; every file that ffmpeg opens is recorded.
+"""Forty hostile or broken media files; every file that ffmpeg opens is recorded.
 
 The worker runs below `strace`, where that is installed: what ffmpeg and its threads opened is compared with what they
 may open, whatever the confinement has refused.
@@ -14,21 +14,13 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import imageio_ffmpeg
-
-from atomic_guide.course.video.settings import VideoSettings
 from bench._bars import Bars
-from tests import media
 from tests.hostile import CORPUS, left_over, listing, outcomes, prepared
 
 TRACED = "trace=open,openat,openat2,creat,socket,connect,execve,clone,clone3,fork,vfork"
 LIMIT_SECONDS = 600.0
-LECTURE_SECONDS = 600
-LEAST_LEAD = 0.75
-"""A 720p lecture has two qualities; the lower one is to be there after three quarters of the time at most."""
 _LINE = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+)")
 _OPENED = re.compile(r'"((?:[^"\\]|\\.)*)", ([A-Z_|]+)')
 _SYSTEM = (
@@ -45,11 +37,9 @@ _WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT")
 
 
 async def measure(bars: Bars) -> None:
-    """Run the corpus, then one lecture."""
+    """Run the corpus."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        await _corpus(bars, folder)
-        await _lecture(bars, folder)
+        await _corpus(bars, Path(name))
 
 
 async def _corpus(bars: Bars, folder: Path) -> None:
@@ -141,35 +131,3 @@ def _allowed(call: str, arguments: str, data: Path) -> bool:
         path = os.path.normpath(path.removeprefix("file:"))
         return path.startswith((*_SYSTEM, f"{data}/work/", f"{data}/objects/")) or "ffmpeg" in path
     return True
-
-
-async def _lecture(bars: Bars, folder: Path) -> None:
-    """When a lecture of ten minutes in 720p plays, and when it is ready."""
-    seconds = bars.size(LECTURE_SECONDS, 30)
-    slides = f"gradients=s=1280x720:r=25:d={seconds}:speed=0.001:nb_colors=4"
-    clip = folder / "lecture.mp4"
-    speech = f"aevalsrc=exprs='0.05*sin(2*PI*220*t)*(0.6+0.4*sin(2*PI*3*t))':d={seconds}"
-    arguments = ["-f", "lavfi", "-i", slides, "-f", "lavfi", "-i", speech, "-c:v", "libx264", "-preset", "ultrafast"]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", *arguments, "-c:a", "aac", str(clip)]
-    making = await asyncio.create_subprocess_exec(*command)
-    async with asyncio.timeout(LIMIT_SECONDS):
-        await making.wait()
-    async with media.opened(folder / "lecture", settings=VideoSettings()) as studio:
-        teacher = await studio.enter()
-        video = await media.upload(teacher, clip.read_bytes())
-        began = time.perf_counter()
-        async with studio.working(), asyncio.timeout(LIMIT_SECONDS):
-            plays = 0.0
-            while True:
-                shown = (await teacher.get(f"/api/video/{video}")).json()
-                if shown["playback"] and not plays:
-                    plays = time.perf_counter() - began
-                    served = (await teacher.get(shown["playback"])).status_code
-                if shown["status"] in {"ready", "failed"}:
-                    break
-                await asyncio.sleep(0.2)
-        ready = time.perf_counter() - began
-    bars.least("the lecture was served before it was ready", float(served == 200 and shown["status"] == "ready"), 1)
-    bars.show(f"{seconds} s of 720p play after", plays, "s")
-    bars.show("and are ready after", ready, "s")
-    bars.most("share of the processing before it plays", plays / ready, LEAST_LEAD)
