@@ -27,31 +27,33 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
+from atomic_guide.setting import setting
+
 
 class PrioritySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a job's facts are worth."""
 
     preset: Annotated[
         Literal["ranks", "guide"],
-        msgspec.Meta(
-            description="ranks: a live course before an instructor before a short video, whatever the others say;"
+        setting(
+            "ranks: a live course before an instructor before a short video, whatever the others say;"
             " guide: points 15 for live, 10 for short, 5 for an instructor, added up.",
-            extra={"unit": "name"},
+            "name",
         ),
     ] = "ranks"
     ageing_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "A job with no precedence is overtaken only by jobs that come less than this after it."
+            " Four hours: longer than a teaching session, so that its videos go first; shorter than a working day.",
+            "s",
             ge=0,
             le=30 * 86400,
-            description="A job with no precedence is overtaken only by jobs that come less than this after it."
-            " Four hours: longer than a teaching session, so that its videos go first; shorter than a working day.",
-            extra={"unit": "s"},
         ),
     ] = 4 * 3600.0
     short_seconds: Annotated[
         float,
-        msgspec.Meta(ge=0, le=86400, description="Videos below this duration are short.", extra={"unit": "s"}),
+        setting("Videos below this duration are short.", "s", ge=0, le=86400),
     ] = 300.0
 
 

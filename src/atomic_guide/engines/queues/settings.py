@@ -12,6 +12,7 @@ import msgspec
 
 from atomic_guide.engines.queues.priority import PrioritySettings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.setting import setting
 
 
 class QueueRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,86 +20,69 @@ class QueueRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     concurrency: Annotated[
         int,
-        msgspec.Meta(ge=1, le=1024, description="Jobs of it that one process runs at a time.", extra={"unit": "jobs"}),
+        setting("Jobs of it that one process runs at a time.", "jobs", ge=1, le=1024),
     ] = 16
     weight: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "Its share of the slots of a process, beside the other queues' weights, where they are scarce.",
+            "weight",
             ge=0.01,
             le=100,
-            description="Its share of the slots of a process, beside the other queues' weights, where they are scarce.",
-            extra={"unit": "weight"},
         ),
     ] = 1.0
     max_attempts: Annotated[
         int,
-        msgspec.Meta(
-            ge=1,
-            le=100,
-            description="Attempts before a dead letter: the first and three retries.",
-            extra={"unit": "attempts"},
-        ),
+        setting("Attempts before a dead letter: the first and three retries.", "attempts", ge=1, le=100),
     ] = 4
     retry_first_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "The wait after attempt n is at most this times 2 to the power of n, at least half of that.",
+            "s",
             ge=0.001,
             le=600,
-            description="The wait after attempt n is at most this times 2 to the power of n, at least half of that.",
-            extra={"unit": "s"},
         ),
     ] = 60.0
     retry_most_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "Where the doubling of the wait ends: what an hour did not mend is looked at by a person.",
+            "s",
             ge=0.001,
             le=86400,
-            description="Where the doubling of the wait ends: what an hour did not mend is looked at by a person.",
-            extra={"unit": "s"},
         ),
     ] = 3600.0
     per_second: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "Most jobs of it that all processes together start in a second; 0 is no limit.",
+            "jobs/s",
             ge=0,
             le=1_000_000,
-            description="Most jobs of it that all processes together start in a second; 0 is no limit.",
-            extra={"unit": "jobs/s"},
         ),
     ] = 0.0
     time_limit_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.01,
-            le=7 * 86400,
-            description="How long one attempt may take; then it is stopped and counts as failed.",
-            extra={"unit": "s"},
-        ),
+        setting("How long one attempt may take; then it is stopped and counts as failed.", "s", ge=0.01, le=7 * 86400),
     ] = 300.0
     memory_mb: Annotated[
         int,
-        msgspec.Meta(
-            ge=64,
-            description="Address space of each program that a job of it starts; 8K video took 2.0 GB.",
-            extra={"unit": "MiB"},
-        ),
+        setting("Address space of each program that a job of it starts; 8K video took 2.0 GB.", "MiB", ge=64),
     ] = 1024
     spacing_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "How far apart a tenant's waiting jobs of one kind stand in the order of all tenants; at least"
+            " what a process needs for one, else a tenant with many jobs delays the others.",
+            "s",
             ge=0,
             le=86400,
-            description="How far apart a tenant's waiting jobs of one kind stand in the order of all tenants; at least"
-            " what a process needs for one, else a tenant with many jobs delays the others.",
-            extra={"unit": "s"},
         ),
     ] = 1.0
     hold_when_busy: Annotated[
         bool,
-        msgspec.Meta(
-            description="Whether what is not urgent of it waits, for a bounded time, while the machine is busy.",
-            extra={"unit": "switch"},
-        ),
+        setting("Whether what is not urgent of it waits, for a bounded time, while the machine is busy.", "switch"),
     ] = False
 
 
@@ -107,103 +91,84 @@ class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     slots: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "Jobs of all queues that one process runs at a time; each queue with jobs has at least one.",
+            "jobs",
             ge=1,
             le=4096,
-            description="Jobs of all queues that one process runs at a time; each queue with jobs has at least one.",
-            extra={"unit": "jobs"},
         ),
     ] = 48
     lease_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.2,
-            le=3600,
-            description="How long a silent worker keeps its jobs; after that another one takes them over.",
-            extra={"unit": "s"},
+        setting(
+            "How long a silent worker keeps its jobs; after that another one takes them over.", "s", ge=0.2, le=3600
         ),
     ] = 30.0
     heartbeat_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "How often a worker extends its leases; at most a third of one, so that two may fail.",
+            "s",
             ge=0.05,
             le=1200,
-            description="How often a worker extends its leases; at most a third of one, so that two may fail.",
-            extra={"unit": "s"},
         ),
     ] = 10.0
     poll_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0.05, le=60, description="How often to look for jobs whose wake-up was missed.", extra={"unit": "s"}
-        ),
+        setting("How often to look for jobs whose wake-up was missed.", "s", ge=0.05, le=60),
     ] = 1.0
     handover_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0,
-            le=20,
-            description="How long running jobs may go on after SIGTERM before they are handed back.",
-            extra={"unit": "s"},
-        ),
+        setting("How long running jobs may go on after SIGTERM before they are handed back.", "s", ge=0, le=20),
     ] = 3.0
     keep_finished_seconds: Annotated[
         float,
-        msgspec.Meta(ge=60, le=30 * 86400, description="How long finished jobs stay visible.", extra={"unit": "s"}),
+        setting("How long finished jobs stay visible.", "s", ge=60, le=30 * 86400),
     ] = 7 * 86400.0
     trouble_wait_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "Longest wait after trouble of the machine (disk full, a store that does not answer),"
+            " which is no attempt of the job; half a minute is how long a failover takes.",
+            "s",
             ge=0.01,
             le=3600,
-            description="Longest wait after trouble of the machine (disk full, a store that does not answer),"
-            " which is no attempt of the job; half a minute is how long a failover takes.",
-            extra={"unit": "s"},
         ),
     ] = 60.0
     trouble_most: Annotated[
         int,
-        msgspec.Meta(
+        setting(
+            "How often trouble of the machine may put a job off before it is a dead letter: a day of it.",
+            "times",
             ge=1,
             le=100_000,
-            description="How often trouble of the machine may put a job off before it is a dead letter: a day of it.",
-            extra={"unit": "times"},
         ),
     ] = 1500
     memory_mb: Annotated[
         int,
-        msgspec.Meta(
-            ge=128,
-            description="Resident memory of a process above which it takes no further jobs.",
-            extra={"unit": "MiB"},
-        ),
+        setting("Resident memory of a process above which it takes no further jobs.", "MiB", ge=128),
     ] = 4096
     busy_lag_seconds: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "The machine is busy when the event loop comes this late: people in a live session notice.",
+            "s",
             ge=0.01,
             le=60,
-            description="The machine is busy when the event loop comes this late: people in a live session notice.",
-            extra={"unit": "s"},
         ),
     ] = 0.5
     busy_load: Annotated[
         float,
-        msgspec.Meta(
+        setting(
+            "The machine is busy at this many runnable threads for each core; encoders make two to four.",
+            "threads",
             ge=0.1,
             le=1000,
-            description="The machine is busy at this many runnable threads for each core; encoders make two to four.",
-            extra={"unit": "threads"},
         ),
     ] = 8.0
     hold_most_seconds: Annotated[
         float,
-        msgspec.Meta(
-            ge=0,
-            le=86400,
-            description="Longest that a job is held because the machine is busy.",
-            extra={"unit": "s"},
-        ),
+        setting("Longest that a job is held because the machine is busy.", "s", ge=0, le=86400),
     ] = 60.0
     priority: PrioritySettings = PrioritySettings()
     video: QueueRules = QueueRules(
