@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,6 +33,7 @@ from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Handler, Worker
 from atomic_guide.errors import Conflict, MachineTrouble, NotFound, OutOfSpace
 from tests.engines import ENGINES, opened_shards
+from tests.moving import addresses, open_again
 from tests.postgres import Cluster
 from tests.queueing import declaring
 
@@ -218,6 +220,33 @@ async def test_thousands_of_jobs_are_done_once_and_leave_no_row(shards: Shards, 
     async with floor.working(nothing):
         await floor.until(Counter(done=2000))
     assert await floor.rows() == []
+
+
+async def test_a_job_that_holds_the_loop_up_for_longer_than_its_lease_keeps_it(shards: Shards, tmp_path: Path) -> None:
+    floor = Floor(shards, SystemClock(), quick(lease_seconds=2.4, heartbeat_seconds=0.8))
+    blocked, taken, found = threading.Event(), [], addresses(shards)
+
+    async def rob() -> None:
+        """Another process, which takes every job whose lease has run out."""
+        others = await open_again(tmp_path, found)
+        while blocked.is_set():
+            now = floor.clock.now()
+            taken.extend(await claim(others, "q", "robber", 10, (now, now + 30)))
+            await asyncio.sleep(0.05)
+        await others.close()
+
+    async def hold_up(lease: Lease) -> None:
+        blocked.set()
+        robber = threading.Thread(target=lambda: asyncio.run(rob()))
+        robber.start()
+        time.sleep(6)  # noqa: ASYNC251 - the point
+        blocked.clear()
+        await asyncio.to_thread(robber.join, 10)
+
+    await floor.publish()
+    async with floor.working(hold_up):
+        await floor.until(Counter(done=1))
+    assert taken == []
 
 
 async def test_finish_makes_the_effect_and_the_end_one(shards: Shards, clock: ManualClock) -> None:

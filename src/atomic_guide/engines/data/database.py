@@ -173,6 +173,10 @@ class Engine(Database, Protocol):
         """As `Database.scan`."""
         ...
 
+    def apart(self) -> Engine:
+        """The same database over connections of its own, for another event loop; whoever asks closes it."""
+        ...
+
     async def close(self) -> None:
         """Finish accepted writes and let go of the engine."""
         ...

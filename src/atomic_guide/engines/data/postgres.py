@@ -24,6 +24,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 import asyncpg
+import msgspec
 
 from atomic_guide import errors
 from atomic_guide.engines.data.checkout import Checkout, Connection
@@ -191,6 +192,11 @@ class PostgresDatabase:
         """End every connection, those in use when they come back; new ones look for the server again."""
         self._readers.forget()
         self._writers.forget()
+
+    def apart(self) -> PostgresDatabase:
+        """The same database, with a connection for each kind of work."""
+        settings = msgspec.structs.replace(self._settings, readers=1, writers=1)
+        return PostgresDatabase(self._name, self.address, settings, read_only=self._read_only)
 
     async def close(self) -> None:
         """Finish accepted writes and let go of the connections."""

@@ -80,6 +80,10 @@ class Shard:
         """Where the primary is now, for a session that begins here; None where no replica can be behind it."""
         return await self.replicas.position() if self.replicas is not None else None
 
+    def apart(self) -> Engine:
+        """The primary over connections of its own, for another event loop; whoever asks closes it."""
+        return self.primary.apart()
+
     async def close(self) -> None:
         """Let go of every server."""
         if self.replicas is not None:

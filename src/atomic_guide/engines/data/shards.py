@@ -341,13 +341,13 @@ class Together:
     """Several courses of one shard, for one unit of work."""
 
     def __init__(self, shard: Shard, fences: Sequence[Fence]) -> None:
-        self._shard = shard
-        self._fences = tuple(fences)
+        self.shard = shard
+        self.fences = tuple(fences)
         self.keys = {fence.key for fence in fences}
 
     async def write(self, work: Work[T]) -> T:
         """Run a unit of work over the courses. Raises `Fenced` where any of them has moved."""
-        return await self._shard.write(fenced(work, self._fences))
+        return await self.shard.write(fenced(work, self.fences))
 
 
 class Whole:

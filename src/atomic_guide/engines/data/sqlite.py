@@ -208,6 +208,10 @@ class SqliteDatabase:
         finally:
             self.traffic.writes.add(time.perf_counter() - asked)
 
+    def apart(self) -> SqliteDatabase:
+        """The same file, opened anew."""
+        return SqliteDatabase(self.path, self._settings)
+
     async def close(self) -> None:
         """Finish what was accepted, then close the file."""
         if not self._closed:

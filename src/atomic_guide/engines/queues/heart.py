@@ -1,8 +1,8 @@
 """Keeps the leases of a worker, and stops what it holds no longer.
 
 A heartbeat extends every lease: of what waits for a slot, runs, or has ended and is not yet written. It comes three
-times in a lease, and at once when the event loop was held up, so that a loop which is busy for seconds loses none. Once
-a second, and when something of a queue has changed, the running jobs are looked at: one that was called off stops then.
+times in a lease, and at once when the event loop was held up; while that is so, a thread beats (pacemaker.py). Once a
+second, and when something of a queue has changed, the running jobs are looked at: one that was called off stops then.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from atomic_guide.engines.queues.ending import extend_leases
+from atomic_guide.engines.queues.pacemaker import Pacemaker
 from atomic_guide.errors import Fenced, GuideError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Transaction, Work
     from atomic_guide.engines.data.shards import Shards
-    from atomic_guide.engines.queues.endings import Endings
-    from atomic_guide.engines.queues.lane import Lane
     from atomic_guide.engines.queues.lease import Lease
     from atomic_guide.engines.queues.runs import Runs
     from atomic_guide.engines.queues.settings import QueueSettings
@@ -40,10 +39,14 @@ _YOUNG_SECONDS = 0.2
 
 
 class Heart:
-    """Beats for what `lanes`, `runs` and `endings` hold."""
+    """Beats for the leases that `held()` names."""
 
-    def __init__(self, shards: Shards, clock: Clock, settings: QueueSettings, owner: str) -> None:
+    def __init__(
+        self, shards: Shards, clock: Clock, settings: QueueSettings, owner: str, held: Callable[[], list[Lease]]
+    ) -> None:
         self._shards = shards
+        self._held = held
+        self._pacemaker = Pacemaker(shards, settings.lease_seconds, held, self._extension)
         self._clock = clock
         self._settings = settings
         self._owner = owner
@@ -58,18 +61,18 @@ class Heart:
         """Look at the running jobs now: one may have been called off."""
         self._changed.set()
 
-    async def beat(self, lanes: Iterable[Lane], runs: Runs, endings: Endings) -> None:
-        """Extend every lease in time, until cancelled."""
-        lanes = list(lanes)
-        while True:
-            await _either(self._hurried, self._settings.heartbeat_seconds)
-            held = [run.lease for run in runs.running.values()] + list(endings.unwritten.values())
-            held += [lease for lane in lanes for lease in lane.leases]
-            lost = await self._extend(held)
-            if lost:
-                for lane in lanes:
-                    lane.drop(lost)
-                runs.call_off(lost)
+    async def beat(self, lost: Callable[[set[int]], None]) -> None:
+        """Extend every lease in time, and tell which are lost, by identity; until cancelled."""
+        pacemaker = asyncio.create_task(self._pacemaker.watch())
+        try:
+            while True:
+                await _either(self._hurried, self._settings.heartbeat_seconds)
+                if found := await self._extend(self._held()):
+                    lost(found)
+                self._pacemaker.beaten()
+        finally:
+            pacemaker.cancel()
+            await asyncio.wait([pacemaker])
 
     async def watch(self, runs: Runs) -> None:
         """Find out which running jobs are held no longer, until cancelled."""

@@ -92,7 +92,7 @@ class Worker:
         }
         self._endings = Endings(shards, self.owner, clock, settings.lease_seconds)
         self._runs = Runs(Parts(shards, self._endings, clock, settings), self.owner, self._observer, self._ended)
-        self._heart = Heart(shards, clock, settings, self.owner)
+        self._heart = Heart(shards, clock, settings, self.owner, self._held)
         self._load = load or Load()
         self._urgent = live_boost(settings.priority)
         self._judgement = Judgement(busy=False, reason="")
@@ -124,7 +124,7 @@ class Worker:
         duties = [
             asyncio.create_task(duty)
             for duty in (
-                self._heart.beat(self._lanes, self._runs, self._endings),
+                self._heart.beat(self._lost),
                 self._heart.watch(self._runs),
                 self._tend(),
                 _regularly(LOOK_SECONDS, self._look_at_controls),
@@ -196,6 +196,17 @@ class Worker:
             lane.arrive(leases, self._clock.monotonic())
             self._fill()
         return leases
+
+    def _held(self) -> list[Lease]:
+        """Every lease that it has: of what runs, has ended and is not yet written, or waits for a slot."""
+        held = [run.lease for run in list(self._runs.running.values())]
+        held += list(self._endings.unwritten.values())
+        return held + [lease for lane in self._lanes for lease in lane.leases]
+
+    def _lost(self, leases: set[int]) -> None:
+        for lane in self._lanes:
+            lane.drop(leases)
+        self._runs.call_off(leases)
 
     def _room(self, lane: Lane) -> int:
         return slots.room(self._settings.slots, [one.demand for one in self._lanes], self._lanes.index(lane))
