@@ -139,10 +139,10 @@ class Studio:
         )
 
     @contextlib.asynccontextmanager
-    async def working(self, observer: Observer | None = None) -> AsyncIterator[Worker]:
+    async def working(self, observer: Observer | None = None, queues: QueueSettings = QUICK) -> AsyncIterator[Worker]:
         """A worker for media that runs meanwhile."""
-        handlers = {QUEUE: self.media.handlers(QUICK.video.memory_mb)}
-        worker = Worker(self.shards, handlers, clock=self.clock, settings=QUICK, observer=observer)
+        handlers = {QUEUE: self.media.handlers(queues.video.memory_mb)}
+        worker = Worker(self.shards, handlers, clock=self.clock, settings=queues, observer=observer)
         self.media.queues.on_wake(worker.wake)
         task = asyncio.create_task(worker.run())
         try:
