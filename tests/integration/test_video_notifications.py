@@ -1,4 +1,4 @@
-"""What an uploader is told of a lecture: in the transaction that changes it, once, and no more when it is gone."""
+"""What is told of a lecture: in the transaction that changes it, once, and no more when it is gone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ import pytest
 from atomic_guide.course.notifications.feed import Feed
 from atomic_guide.engines.queues.deadletter import DeadLetters
 from tests import media
+from tests.keeping import put
 from tests.media import Studio, clip, until, upload
 
 CAPTIONS = b"WEBVTT\n\n00:00.000 --> 00:01.000\nLight.\n"
@@ -41,6 +42,22 @@ async def test_a_ready_lecture_tells_its_uploader_until_it_has_captions(studio: 
     assert await entries(studio) == [("captions.missing", True), ("video.ready", False)]
     await teacher.delete(f"/api/video/{video}")
     assert await entries(studio) == []
+
+
+async def test_a_ready_lecture_tells_all_who_teach_the_course_and_have_been_there(
+    studio: Studio, tmp_path: Path
+) -> None:
+    people = [("colleague", "instructor", 5.0), ("named only", "instructor", 0.0), ("student", "learner", 5.0)]
+    for user, role, seen in people:
+        await put(studio.shards, studio.key(), "members", user=user, name=user, role=role, created_at=1.0, seen_at=seen)
+    teacher = await studio.enter()
+    async with studio.working():
+        video = await upload(teacher, clip(tmp_path / "a.mp4", seconds=1).read_bytes())
+        await until(teacher, video, "ready")
+    assert await entries(studio) == [("captions.missing", False), ("video.ready", False)]
+    assert await entries(studio, "colleague") == [("video.ready", False)]
+    assert await entries(studio, "student") == await entries(studio, "named only") == []
+    assert len([one for one in studio.heard.told if one["kind"] == "video.ready"]) == 2
 
 
 async def test_captions_that_came_before_the_end_are_not_missed(studio: Studio, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import msgspec
 from atomic_guide.clock import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from atomic_guide.engines.data.database import Row
     from atomic_guide.engines.data.placement import CourseKey
 
@@ -62,21 +64,24 @@ def read_notification(row: Row) -> Notification:
     )
 
 
-def video_ready(video: str, title: str, uploader: str, run: str, *, captions: bool) -> list[Notice]:
-    """What the uploader is told of a lecture that is ready; `run` names the processing that made it so.
+def video_ready(
+    video: str, title: str, uploader: str, run: str, *, captions: bool, others: Sequence[str] = ()
+) -> list[Notice]:
+    """What is told of a lecture that is ready; `run` names the processing that made it so.
 
-    That it has no captions is an entry of its own, because it stays open until there are some; the e-mail says both.
+    The `others` who teach the course find it in their feeds. The uploader is mailed too, and asked for captions: that
+    there are none is an entry of its own, because it stays open until there are some; the e-mail says both.
     """
-    if not uploader:
-        return []
     data = {"title": title[:_TITLE]}
-    ready = Notice(
-        user=uploader, kind="video.ready", subject=video, cause=f"{video} {run}", data={**data, "captions": captions}
-    )
+    shared: dict[str, Any] = {"subject": video, "cause": f"{video} {run}", "data": {**data, "captions": captions}}
+    told = [Notice(user=one, kind="video.ready", mailed=False, **shared) for one in others if one != uploader]
+    if not uploader:
+        return told
+    ready = Notice(user=uploader, kind="video.ready", **shared)
     missing = Notice(
         user=uploader, kind="captions.missing", subject=video, cause=f"{video} {run}", data=data, mailed=False
     )
-    return [ready] if captions else [ready, missing]
+    return [ready, *told] if captions else [ready, missing, *told]
 
 
 def video_failed(video: str, title: str, uploader: str, run: str, reason: str) -> list[Notice]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _PROGRESS_SECONDS = 1.0
 """The least time between two notes of progress: each is a commit and a frame."""
+_TOLD = 50
+"""Most instructors of a course who are told, those who were here last: of a course that all staff belong to, too."""
+
 _STATE = {"status", "progress", "duration", "poster", "derived", "ready_at"}
 _TEXTS = ("steps", "renditions")
 _OPTIONAL = ("preview", "remaking")
@@ -72,7 +75,10 @@ class Progressing:
         # Captions may have come, and the title may have changed, while this worker was at work.
         row = await tx.one(QUERIES["find_video"], {**self.key.columns, "id": self.video.id})
         now = read_video(row) if row is not None else self.video
-        notices = video_ready(now.id, now.title, now.uploader, self._lease.job.id, captions=bool(now.captions))
+        teaching = await tx.read(QUERIES["find_teaching"], {**self.key.columns, "limit": _TOLD})
+        others = [str(one["user"]) for one in teaching]
+        run, captions = self._lease.job.id, bool(now.captions)
+        notices = video_ready(now.id, now.title, now.uploader, run, captions=captions, others=others)
         return await self._parts.posts.add(tx, self.key, notices)
 
     async def _tell(self, user: str | None) -> None:

@@ -15,6 +15,12 @@ ORDER BY created_at DESC, id LIMIT :limit
 -- batch: yes
 SELECT * FROM videos WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 
+-- name: find_teaching
+-- purpose: The instructors of a course, those who were here last first.
+SELECT "user" FROM members
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND role = 'instructor' AND seen_at > 0
+ORDER BY seen_at DESC, "user" LIMIT :limit
+
 -- name: note_state
 -- purpose: How far a video's processing is.
 UPDATE videos SET status = :status, progress = :progress, steps = :steps, duration = :duration, poster = :poster,
