@@ -12,6 +12,8 @@ from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.errors import Forbidden, Unauthenticated
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
+from tests.engines import ENGINES, opened_database
+from tests.postgres import Cluster
 
 OPERATOR = "operator-token-for-tests"
 
@@ -178,3 +180,15 @@ async def test_tokens_of_nobody_are_no_load_on_the_database(
     # A key that was made within the same second is known a second later, not never.
     clock.advance(1)
     assert (await elsewhere.verify(good.token)).user == "u-1"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_process_that_has_just_started_knows_every_token_of_a_crowd(
+    engine: str, tmp_path: Path, postgres_cluster: Cluster, clock: ManualClock
+) -> None:
+    async with opened_database(engine, tmp_path, postgres_cluster) as directory:
+        before = Sessions(directory, clock, SessionSettings(), OPERATOR)
+        tokens = await before.exchange(await before.issue_code(somebody(clock)))
+        started = Sessions(directory, clock, SessionSettings(), OPERATOR)
+        found = await asyncio.gather(*(started.verify(tokens.token) for _ in range(30)))
+    assert found == [somebody(clock)] * 30

@@ -9,6 +9,7 @@ own; nothing is asked of a database to check one.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -108,6 +109,7 @@ class Sessions:
         self._operator_token = operator_token
         self._keys: dict[str, OctKey] = {}
         self._reloaded = 0.0
+        self._reading: asyncio.Task[dict[str, OctKey]] | None = None
         self._signing = ""
         self._signing_since = 0.0
         # Whether a session has been ended although its token is still good; set by what knows (web/forgotten.py).
@@ -268,11 +270,21 @@ class Sessions:
         return self._signing, self._keys[self._signing]
 
     async def _reloaded_keys(self, now: float) -> dict[str, OctKey]:
-        """The keys read again, at most once a second: tokens of nobody must not become load on the database."""
-        if abs(now - self._reloaded) < 1:
-            return self._keys
-        self._reloaded = now
-        return await self._load_keys()
+        """The keys read again, at most once a second: tokens of nobody must not become load on the database.
+
+        Those who come while they are read wait for that: a process that has just started knows none.
+        """
+        if self._reading is None:
+            if abs(now - self._reloaded) < 1:
+                return self._keys
+            self._reading = asyncio.create_task(self._load_keys())
+            self._reading.add_done_callback(self._read)
+        return await asyncio.shield(self._reading)
+
+    def _read(self, reading: asyncio.Task[dict[str, OctKey]]) -> None:
+        self._reading = None
+        if not reading.cancelled() and reading.exception() is None:
+            self._reloaded = self._clock.now()
 
     async def _load_keys(self) -> dict[str, OctKey]:
         rows = await self._directory.read(QUERIES["read_session_keys"])
