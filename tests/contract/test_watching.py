@@ -70,7 +70,7 @@ async def count(shards: Shards, limit: int = 100) -> int:
     batches = 0
     while True:
         batches += 1
-        if not await shards.of(KEY).write(lambda tx: count_batch(tx, KEY, limit)):
+        if not (await shards.of(KEY).write(lambda tx: count_batch(tx, KEY, limit))).left:
             return batches
 
 
@@ -152,7 +152,7 @@ class Later(SystemClock):
 async def test_after_a_dead_letter_events_are_tried_again(shards: Shards) -> None:
     events = taking(shards)
     await events.take(sender("ada"), body(event("opened", SystemClock().now())))
-    own, ended = {QUEUE: {KIND: Failing(events.settings)}}, list[str]()
+    own, ended = {QUEUE: {KIND: Failing(events.settings, events.counts)}}, list[str]()
     worker = Worker(shards, own, clock=SystemClock(), settings=QUEUES, observer=Noting(ended))
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(10):

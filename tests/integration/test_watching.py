@@ -42,7 +42,7 @@ async def post(client: httpx.AsyncClient, *events: dict[str, Any]) -> dict[str, 
 
 
 async def count(site: Reporting) -> None:
-    while await site.shards.of(KEY).write(lambda tx: count_batch(tx, KEY, 100)):
+    while (await site.shards.of(KEY).write(lambda tx: count_batch(tx, KEY, 100))).left:
         pass
 
 

@@ -21,6 +21,7 @@ import uvloop
 from atomic_guide.app.build import Address, Built, address, built_tool, check_server
 from atomic_guide.app.connection import BoundedConnection
 from atomic_guide.app.door import Door
+from atomic_guide.app.event_metrics import EventMetrics
 from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
@@ -156,6 +157,8 @@ class _Process:
         self._server = _Server(settings, built.tool, where) if role in {"all", "web"} else None
         self._jobs = JobMetrics(built.tool.health.registry)
         self._stored = MediaMetrics(built.tool.health.registry)
+        self._events = EventMetrics(built.tool.events)
+        built.tool.health.registry.register(self._events)
         self._reporter = self._reporting(launch, where)
         self._worker = None
         if role in {"all", "worker"}:
@@ -177,6 +180,7 @@ class _Process:
             _every(60, "prune events", lambda: prune_events(tool.shards, tool.clock, tool.events.settings)),
             _every(LOOK_SECONDS, "notice erasures", lambda: tool.forgotten.look(chat.rooms), limit=30),
             _every(5, "count jobs", lambda: self._jobs.look(tool.shards, tool.clock)),
+            _every(15, "measure events", lambda: self._events.look(tool.shards, tool.clock)),
             _every(60, "look at stored lectures", lambda: self._stored.look(tool.media.parts)),
             chat.rooms.run(),
             tool.shards.run(),

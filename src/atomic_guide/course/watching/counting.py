@@ -6,12 +6,12 @@ has its effect exactly once. Jobs of one course take turns at the row of the cou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from atomic_guide.course.watching.event import AHEAD_SECONDS, Event
-from atomic_guide.course.watching.taking import KIND, QUERIES, Events, Stream, lock_stream
+from atomic_guide.course.watching.taking import KIND, QUERIES, Counts, Events, Stream, lock_stream
 from atomic_guide.course.watching.tally import Progress, Sent, Tally
 
 if TYPE_CHECKING:
@@ -34,21 +34,32 @@ _PRUNES = 50
 """Transactions of one turn of forgetting in each shard: 100,000 events a minute, more than a shard takes in."""
 
 
+class Batch(NamedTuple):
+    """How many events were counted, and how many are left, at most."""
+
+    counted: int
+    left: int
+
+
 class CountEvents:
     """Counts a course's events until none is left."""
 
-    def __init__(self, settings: EventSettings) -> None:
+    def __init__(self, settings: EventSettings, counts: Counts) -> None:
         self._limit = settings.batch
+        self._counts = counts
 
     async def run(self, lease: Lease) -> None:
         """Count batch after batch, each in a transaction of its own."""
         key = lease.job.key
 
-        async def work(tx: Transaction) -> int:
+        async def work(tx: Transaction) -> Batch:
             return await count_batch(tx, key, self._limit)
 
-        while await lease.write(work):
-            pass
+        left = 1
+        while left:
+            batch = await lease.write(work)
+            self._counts.counted += batch.counted
+            left = batch.left
 
     async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
         """The dead letter says why events could not be counted; after a while they are tried again (`Events.tend`)."""
@@ -57,11 +68,11 @@ class CountEvents:
         """As `bury`."""
 
 
-async def count_batch(tx: Transaction, key: CourseKey, limit: int) -> int:
-    """Count the next events of a course; how many are left, at most."""
+async def count_batch(tx: Transaction, key: CourseKey, limit: int) -> Batch:
+    """Count the next events of a course."""
     stream = await lock_stream(tx, key)
     if not stream.waiting and not stream.asked_at:
-        return 0
+        return Batch(0, 0)
     params = {**key.columns, "counted": stream.counted, "limit": limit}
     rows = await tx.read(QUERIES["next_events"], params)
     if rows:
@@ -69,7 +80,7 @@ async def count_batch(tx: Transaction, key: CourseKey, limit: int) -> int:
     # Numbers after the last row are those of repeated events, or of somebody who was erased meanwhile.
     counted = rows[-1]["number"] if len(rows) == limit else stream.taken
     await _note(tx, key, stream._replace(counted=counted))
-    return stream.taken - counted
+    return Batch(len(rows), stream.taken - counted)
 
 
 async def _note(tx: Transaction, key: CourseKey, stream: Stream) -> None:
@@ -141,7 +152,7 @@ def _raised(kept: str, more: list[int]) -> str:
 
 def handlers(events: Events) -> dict[str, Handler]:
     """What runs the jobs about events."""
-    return {KIND: CountEvents(events.settings)}
+    return {KIND: CountEvents(events.settings, events.counts)}
 
 
 async def prune_events(shards: Shards, clock: Clock, settings: EventSettings) -> None:

@@ -48,6 +48,11 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 SELECT bucket, tenant, course FROM event_streams AS s
 WHERE taken > counted AND asked_at < :before AND {{writable s}} LIMIT :limit
 
+-- name: measure_streams
+-- purpose: How many events of all courses wait to be counted, and since when a job is asked for.
+SELECT coalesce(sum(taken - counted), 0) AS waiting, min(CASE WHEN asked_at > 0 THEN asked_at END) AS asked_at
+FROM event_streams AS s WHERE taken > counted AND {{readable s}}
+
 -- name: next_events
 -- purpose: The events of a course that are counted next, in the order in which they came in.
 SELECT number, "user", learner, id, type, at, video, position, until, lang FROM events

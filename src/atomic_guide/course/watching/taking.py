@@ -68,6 +68,15 @@ class Stream(NamedTuple):
         return self.taken - self.counted
 
 
+class Counts(msgspec.Struct):
+    """Events that this process took or counted since it started, by what became of them."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    counted: int = 0
+
+
 class Events:
     """Takes the events of an installation."""
 
@@ -76,6 +85,7 @@ class Events:
         self._clock = clock
         self._queues = queues
         self.settings = settings
+        self.counts = Counts()
 
     async def take(self, sender: Sender, body: bytes) -> Taken:
         """Store the events of a JSON body; all that are accepted are on disk when this returns.
@@ -88,6 +98,9 @@ class Events:
         if events:
             added = await self._shards.of(sender.key).write(lambda tx: self._store(tx, sender, events, now))
             self._queues.wake(QUEUE)
+        self.counts.accepted += added
+        self.counts.duplicate += len(events) - added
+        self.counts.rejected += len(refused)
         return Taken(added, len(events) - added, refused, iso(now))
 
     async def _store(self, tx: Transaction, sender: Sender, events: list[Event], now: float) -> int:
