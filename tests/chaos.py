@@ -1,4 +1,6 @@
-"""Jobs whose publisher, workers and NATS server are killed at random moments; what is left of them is counted.
+"""Jobs whose publishers, workers and NATS server are killed at random moments; what is left of them is counted.
+
+One publisher is a process of the test, the other a real `serve`, which people send events to over HTTP.
 
 What must hold: every job's effect is in the database exactly once, each notification was mailed at least once under
 one Message-ID, nothing is left over, and a poisoned job is a dead letter after its attempts and runs once if replayed.
@@ -31,6 +33,7 @@ from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.jobs import Queues
 from tests.chaos_process import SETTINGS, Orders
 from tests.chaos_queries import COUNT, EFFECTS, KEYS, LEFT, MAKE, PEOPLE
+from tests.chaos_server import Served, counted, variables
 from tests.mailserver import MailBox, mail_server
 from tests.moving import addresses
 
@@ -51,14 +54,18 @@ class Outcome(msgspec.Struct):
     message_ids: int
     poison_attempts: int
     poison_effects: int
+    events: int
+    calls_repeated: int
     seconds: float
 
 
 class Chaos:
-    """One run: `jobs` in batches, `kills` at random moments over it."""
+    """One run: `jobs` in batches and `calls` over HTTP, `kills` at random moments over it."""
 
-    def __init__(self, shards: Shards, folder: Path, box: MailBox, jobs: int, batch: int) -> None:
+    def __init__(self, shards: Shards, folder: Path, box: MailBox, jobs: int, batch: int, calls: int) -> None:
         self._shards = shards
+        self._calls = calls
+        self._served = Served(folder / "data", variables(shards, box.port))
         self._box = box
         self._batches = -(-jobs // batch)
         self._cure = folder / "cure"
@@ -74,21 +81,27 @@ class Chaos:
         await self._nats.start()
         kept = asyncio.create_task(self._nats.keep())
         try:
+            await self._served.start()
+            await self._served.enter()
             for name in ("publish", "work-1", "work-2"):
                 await self._start(name)
-            async with asyncio.timeout(limit):
-                killing = asyncio.create_task(self._kill(kills, dice))
+            async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
+                group.create_task(self._served.send(self._calls))
+                killing = group.create_task(self._kill(kills, dice))
                 await self._until(self._orders.jobs)
                 await killing
-                seconds = time.monotonic() - began
+            seconds = time.monotonic() - began
+            async with asyncio.timeout(limit):
+                events = await counted(self._shards)
                 attempts = await self._replayed(poison)
                 await self._until_mailed()
         finally:
+            await self._served.stop()
             for name in list(self._running):
                 await self._end(name)
             kept.cancel()
             await self._nats.stop()
-        return await self._outcome(attempts, seconds)
+        return await self._outcome(attempts, events, seconds)
 
     async def _prepared(self) -> str:
         queues = Queues(self._shards, SystemClock(), SETTINGS)
@@ -142,11 +155,15 @@ class Chaos:
         """Kill one after the other; what was killed is started again, the NATS server by its keeper."""
         for _ in range(kills):
             await asyncio.sleep(dice.uniform(0.3, 1.5))
-            victim = dice.choice(["publish", "work-1", "work-2", "nats"])
+            victim = dice.choice(["publish", "work-1", "work-2", "nats", "serve"])
             self.kills[victim.partition("-")[0]] += 1
             if victim == "nats":
                 if self._nats.pid is not None:
                     os.kill(self._nats.pid, signal.SIGKILL)
+                continue
+            if victim == "serve":
+                await self._served.kill()
+                await self._served.start()
                 continue
             await self._end(victim)
             await self._start(victim)
@@ -181,7 +198,7 @@ class Chaos:
         rows = [row for shard in self._shards.all() for row in await shard.shard.primary.read(LEFT)]
         return dict(sum((Counter({row["state"]: row["jobs"]}) for row in rows), Counter[str]()))
 
-    async def _outcome(self, attempts: int, seconds: float) -> Outcome:
+    async def _outcome(self, attempts: int, events: int, seconds: float) -> Outcome:
         found = [row["number"] for shard in self._shards.all() for row in await shard.shard.primary.scan(EFFECTS)]
         counts = Counter(found)
         poisoned = counts.pop(POISON, 0)
@@ -196,13 +213,15 @@ class Chaos:
             message_ids=len(ids),
             poison_attempts=attempts,
             poison_effects=poisoned,
+            events=events,
+            calls_repeated=self._served.repeated,
             seconds=seconds,
         )
 
 
 @asynccontextmanager
-async def chaos(shards: Shards, folder: Path, jobs: int, batch: int) -> AsyncIterator[Chaos]:
+async def chaos(shards: Shards, folder: Path, jobs: int, batch: int, calls: int) -> AsyncIterator[Chaos]:
     """A run over empty databases, whose files are in `folder / "data"`, with a mail server."""
     async with AsyncExitStack() as stack:
         box = await stack.enter_async_context(mail_server("none", folder))
-        yield Chaos(shards, folder, box, jobs, batch)
+        yield Chaos(shards, folder, box, jobs, batch, calls)

@@ -16,3 +16,11 @@ LAST = Query("last", "Whether a batch is published.", {None: "SELECT first FROM 
 COUNT = Query("count", "How many effects.", {None: "SELECT count(*) AS found FROM effects"})
 EFFECTS = Query("effects", "All effects.", {None: "SELECT number FROM effects"})
 LEFT = Query("left", "Jobs that are left.", {None: "SELECT state, count(*) AS jobs FROM jobs GROUP BY state"})
+OPENED = Query(
+    "opened",
+    "Events of a course that were counted.",
+    {
+        None: "SELECT coalesce(sum(opened), 0) AS opened FROM student_activity"
+        " WHERE bucket = :bucket AND tenant = :tenant AND course = :course"
+    },
+)
