@@ -44,6 +44,7 @@ def judge(bars: Bars, engine: str, found: Outcome, jobs: int, calls: int) -> Non
     bars.show(f"{engine}: {jobs:,} jobs, killed: {kills}", found.seconds, "s")
     bars.most(f"{engine}: jobs without an effect", found.missing, 0)
     bars.most(f"{engine}: jobs with more than one", found.repeated, 0)
+    bars.show(f"{engine}: the slowest start of the server", found.slowest_start, "s")
     bars.show(f"{engine}: calls that were sent again", found.calls_repeated)
     bars.least(f"{engine}: events counted, of {calls * EVENTS:,}", found.events, calls * EVENTS)
     bars.most(f"{engine}: events counted, of {calls * EVENTS:,}", found.events, calls * EVENTS)

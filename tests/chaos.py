@@ -56,6 +56,7 @@ class Outcome(msgspec.Struct):
     poison_effects: int
     events: int
     calls_repeated: int
+    slowest_start: float
     seconds: float
 
 
@@ -215,6 +216,7 @@ class Chaos:
             poison_effects=poisoned,
             events=events,
             calls_repeated=self._served.repeated,
+            slowest_start=self._served.slowest_start,
             seconds=seconds,
         )
 

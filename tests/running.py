@@ -83,9 +83,9 @@ class RunningServer:
 
 @contextlib.contextmanager
 def running_server(
-    data: Path, variables: Mapping[str, str] | None = None, *, port: int = 0, **settings: str
+    data: Path, variables: Mapping[str, str] | None = None, *, port: int = 0, patience: float = 30, **settings: str
 ) -> Iterator[RunningServer]:
-    """Start a server, on a free port if none is given.
+    """Start a server, on a free port if none is given; it has `patience` seconds to be ready.
 
     `variables` and `settings` are environment variables without their prefix.
     """
@@ -96,7 +96,7 @@ def running_server(
     log = (data.parent / f"{data.name}.log").open("a", encoding="utf-8")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     try:
-        url = _ready_url(process, Path(log.name))
+        url = _ready_url(process, Path(log.name), patience)
         yield RunningServer(data, process, url, settings.get("DATABASES_DIRECTORY"))
     finally:
         if process.poll() is None:
@@ -111,7 +111,7 @@ def running_server(
         log.close()
 
 
-def _ready_url(process: subprocess.Popen[str], log: Path) -> str:
+def _ready_url(process: subprocess.Popen[str], log: Path, patience: float) -> str:
     lines: Queue[str] = Queue()
 
     def read() -> None:
@@ -120,7 +120,7 @@ def _ready_url(process: subprocess.Popen[str], log: Path) -> str:
                 lines.put(line)
 
     threading.Thread(target=read, daemon=True).start()
-    for _ in range(300):
+    for _ in range(round(patience * 10)):
         with contextlib.suppress(Empty):
             line = lines.get(timeout=0.1)
             if line.startswith("ready "):
