@@ -236,14 +236,15 @@ async def test_an_act_begins_from_what_is_counted_and_goes_back_there(directory:
     assert target.done == [(3, "d1"), (1, "d1/back")]
 
 
-async def test_what_has_gone_beyond_a_decision_is_left_alone(directory: Engine, clock: TwoClocks) -> None:
-    target = RecordingTarget(ready=5)
+@pytest.mark.parametrize("units", [3, 5])
+async def test_what_is_so_already_or_beyond_is_left_alone(directory: Engine, clock: TwoClocks, units: int) -> None:
+    target = RecordingTarget(ready=units)
     one = await led(Controller(directory, clock, target))
     await one.decide(decision(1, 2, 3))
     assert target.calls == []
     found = await state(one)
     assert (found.event.state, found.event.error) == (
-        "refused", "the fleet has 5 units now, and the decision was made for 2"
+        "refused", f"the fleet has {units} units now, and the decision was made for 2"
     )  # fmt: skip
     assert one.mind.withdrawn == ["d1"]
 

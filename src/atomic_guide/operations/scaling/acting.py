@@ -73,7 +73,7 @@ class Acting:
         """
         fleet = await self._look(decision.fleet)
         before = decision.before if fleet is None else fleet.coming
-        if (decision.after > before) != (decision.after > decision.before):
+        if decision.after == before or (decision.after > before) != (decision.after > decision.before):
             why = f"the fleet has {before} units now, and the decision was made for {decision.before}"
             await self._events.record(decision, mode, "refused", why)
             return False

@@ -119,6 +119,8 @@ class Memory:
         elif event.state == "done":
             fleet.failures = 0
             fleet.asked = None if mine else fleet.asked
+            # It may have come about between two ticks: what it has made is no change that nobody asked for.
+            fleet.counted, fleet.counting_since = event.decision.after, None
 
     def reset_clock(self, at: float) -> None:
         """The clock was set back to `at`: nothing that is remembered lies after it."""
