@@ -15,7 +15,7 @@ from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.engines.data.servers import open_servers
 from atomic_guide.engines.data.settings import DataSettings, ShardSettings
 from atomic_guide.engines.data.shards import Shards
-from tests.engines import DIRECTORY, SHARD, declared
+from tests.engines import DIRECTORY, SHARD, declared, installed
 from tests.postgres import Cluster, fresh_database, fresh_databases
 
 NOW = 1_800_000_000.0
@@ -75,7 +75,7 @@ async def layout(engine: str, folder: Path, cluster: Cluster) -> AsyncIterator[L
     """Two shards in use, and a third, `shard-2`, that is there and not added."""
     if engine == "sqlite":
         settings = DataSettings(shards=2)
-        files = await open_embedded(folder, settings)
+        files = await open_embedded(installed(folder, 2), settings)
         make_shard(folder, settings, "shard-2")
         yield Layout(files, folder, settings)
         await files.close()

@@ -35,6 +35,7 @@ from atomic_guide.web.stored import calls as stored_calls
 from atomic_guide.web.tool import Tool
 from atomic_guide.web.uploads import calls as upload_calls
 from atomic_guide.web.video import calls as video_calls
+from tests.engines import installed
 
 QUICK = QueueSettings(
     lease_seconds=5,
@@ -77,7 +78,7 @@ async def opened(
 ) -> AsyncIterator["Studio"]:
     """The video parts over a data directory, and an application with their calls; `over` are other databases."""
     clock = clock or SystemClock()
-    shards = over or await open_embedded(data, DataSettings(shards=2))
+    shards = over or await open_embedded(installed(data, 2), DataSettings(shards=2))
     try:
         store = Store(data / "objects", assets or AssetSettings(least_free_bytes=0))
         queues = Queues(shards, clock, QUICK)

@@ -32,6 +32,7 @@ from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 from atomic_guide.web.tool import Tool
+from tests.engines import installed
 
 OPERATOR = "operator-token-for-tests"
 NOW = from_iso("2025-11-23T12:00:00Z")
@@ -114,7 +115,7 @@ class Reporting:
 @asynccontextmanager
 async def reporting(directory: Path, **settings: Any) -> AsyncIterator[Reporting]:
     """A process over a data directory."""
-    shards = await open_embedded(directory, DataSettings(shards=2))
+    shards = await open_embedded(installed(directory, 2), DataSettings(shards=2))
     try:
         site = Reporting(shards, AnalyticsSettings(**settings))
         yield site

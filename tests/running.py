@@ -21,6 +21,7 @@ from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
+from tests.engines import installed
 
 
 class RunningServer:
@@ -87,9 +88,12 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Start a server, on a free port if none is given; it has `patience` seconds to be ready.
 
-    `variables` and `settings` are environment variables without their prefix.
+    `variables` and `settings` are environment variables without their prefix. A folder that is there is taken as it is.
     """
     settings = {**(variables or {}), **settings}
+    if not data.exists() and not any(name.startswith("DATABASES_") for name in settings):
+        data.mkdir(mode=0o700, parents=True)
+        installed(data)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
     environment |= {f"ATOMIC_GUIDE_{name}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "atomic_guide.cli", "serve", "--data", str(data), "--port", str(port)]

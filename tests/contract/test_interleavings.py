@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.shards import Shards
+from tests.engines import installed
 from tests.interleaving import COURSES, ROUTERS, SESSIONS, STEPS, Step, World, drawn, open_private
 from tests.postgres import Cluster, fresh_cluster
 
@@ -37,7 +38,7 @@ steps = st.lists(
 def test_on_files(steps: list[Step]) -> None:
     async def run(folder: Path) -> None:
         async def opened() -> Shards:
-            shards = await open_embedded(folder, DataSettings(shards=2))
+            shards = await open_embedded(installed(folder, 2), DataSettings(shards=2))
             shards.patience = 0.2
             return shards
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import re
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,8 +19,7 @@ from atomic_guide.course.lti.assembly import Lti, build_lti
 from atomic_guide.course.lti.registration import Draft
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.video.settings import VideoSettings
-from atomic_guide.engines.data.embedded import migrate_embedded, open_embedded
-from atomic_guide.engines.data.settings import DataSettings
+from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueSettings
@@ -32,6 +27,7 @@ from atomic_guide.web import launch, registration
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Sessions, SessionSettings
 from atomic_guide.web.tool import Tool
+from tests.engines import installed
 from tests.fakes.platform import CLIENT, DEPLOYMENT, FakePlatform
 
 BASE = "https://tool.example.edu"
@@ -97,23 +93,13 @@ def error_of(answer: httpx.Response) -> str | None:
     return found[1] if found else None
 
 
-@functools.cache
-def migrated() -> Path:
-    """Databases with the schema and nothing in them, made once for all tests of a run."""
-    folder = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    migrate_embedded(folder, DataSettings())
-    return folder
-
-
 @contextlib.asynccontextmanager
 async def launch_site(
     folder: Path, platform: FakePlatform, clock: Clock | None = None, *, mailed: bool = False, **settings: Any
 ) -> AsyncIterator[Site]:
     """The launch pages with the platform registered; `mailed`: where e-mail is sent."""
     clock = clock or SystemClock()
-    shutil.copytree(migrated(), folder, dirs_exist_ok=True)
-    shards = await open_embedded(folder)
+    shards = await open_embedded(installed(folder))
     chosen = msgspec.structs.replace(LtiSettings(allow_loopback=True), **settings)
     lti = build_lti(BASE, shards.directory, clock, chosen)
     sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")

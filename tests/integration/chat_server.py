@@ -1,12 +1,8 @@
 """A small server with only the room in it, in the process of the test."""
 
 import asyncio
-import atexit
 import contextlib
-import functools
 import secrets
-import shutil
-import tempfile
 import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,9 +13,8 @@ import uvicorn
 
 from atomic_guide.clock import Clock, SystemClock
 from atomic_guide.course.chat.settings import ChatSettings
-from atomic_guide.engines.data.embedded import migrate_embedded, open_embedded
+from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
@@ -29,6 +24,7 @@ from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
 from atomic_guide.web.socket import SocketDoor, own_origins
+from tests.engines import installed
 
 TENANT = "tenant"
 
@@ -86,15 +82,6 @@ def session(user: str, *, role: Any = "learner", context: str = "algebra") -> Se
     )
 
 
-@functools.cache
-def _migrated() -> Path:
-    """Databases of the newest schema, made once: every test begins with a copy."""
-    folder = Path(tempfile.mkdtemp(prefix="atomic-guide-test-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    migrate_embedded(folder, DataSettings())
-    return folder
-
-
 @asynccontextmanager
 async def running(
     data: Path,
@@ -108,9 +95,7 @@ async def running(
 ) -> AsyncIterator[Course]:
     """Serve from a data directory on a free port until the block ends."""
     clock = clock or SystemClock()
-    if not (data / "databases").exists():
-        shutil.copytree(_migrated() / "databases", data / "databases")
-    shards = await open_embedded(data)
+    shards = await open_embedded(installed(data))
     connection = Connection(data, NatsSettings()) if nats else None
     if connection is not None:
         await connection.open()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from joserfc.jwk import RSAKey
 
 from atomic_guide.cli import program
 from atomic_guide.errors import GuideError
-from tests.fakes.site import migrated
+from tests.engines import installed
 
 KEY = {**RSAKey.generate_key(2048).as_dict(private=False), "kid": "k"}
 
@@ -56,7 +55,7 @@ class _Platform(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(autouse=True)
 def databases(tmp_path: Path) -> None:
-    shutil.copytree(migrated(), tmp_path, dirs_exist_ok=True)
+    installed(tmp_path)
 
 
 @pytest.fixture

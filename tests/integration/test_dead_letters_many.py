@@ -19,6 +19,7 @@ from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.errors import GuideError
 from tests.contract.test_dead_letters import KEYS, Office
+from tests.engines import installed
 
 ENVIRONMENT = {"ATOMIC_GUIDE_DATABASES_SHARDS": "2"}
 
@@ -32,7 +33,7 @@ def data(tmp_path: Path) -> Path:
 
 def fill(folder: Path, count: int) -> None:
     async def seed() -> None:
-        shards = await open_embedded(folder, DataSettings(shards=2))
+        shards = await open_embedded(installed(folder, 2), DataSettings(shards=2))
         clock = SystemClock()
         office = Office(shards, _Steady(clock))  # type: ignore[arg-type]
         for number in range(count):

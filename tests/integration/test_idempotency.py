@@ -18,13 +18,14 @@ from atomic_guide.web.idempotency import idempotent, prune_answers
 from atomic_guide.web.routing import Answer, Call
 from atomic_guide.web.sessions import Session
 from atomic_guide.web.tool import Tool
+from tests.engines import installed
 
 DAY = 86_400
 
 
 @pytest.fixture
 async def shards(tmp_path: Path) -> AsyncIterator[Shards]:
-    shards = await open_embedded(tmp_path, DataSettings(shards=1))
+    shards = await open_embedded(installed(tmp_path, 1), DataSettings(shards=1))
     yield shards
     await shards.close()
 

@@ -32,6 +32,7 @@ from atomic_guide.web.notifications import calls
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
 from atomic_guide.web.tool import Tool
+from tests.engines import installed
 from tests.mailserver import MailBox, mail_server
 
 JOBS = Query("jobs", "Every job.", {None: "SELECT kind, queue FROM jobs"})
@@ -129,7 +130,7 @@ class School:
 
 @contextlib.asynccontextmanager
 async def school(folder: Path, **mail: Any) -> AsyncIterator[School]:
-    shards = await open_embedded(folder, DataSettings(shards=2))
+    shards = await open_embedded(installed(folder, 2), DataSettings(shards=2))
     try:
         clock = ManualClock()
         queues = Queues(shards, clock, QUICK)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,8 +33,9 @@ from atomic_guide.web.practice import practice_routes
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Sessions, SessionSettings
 from atomic_guide.web.tool import Tool
+from tests.engines import installed
 from tests.fakes.platform import serving
-from tests.fakes.site import code_of, error_of, migrated
+from tests.fakes.site import code_of, error_of
 
 
 class School(NamedTuple):
@@ -51,7 +51,7 @@ class School(NamedTuple):
 @pytest.fixture
 async def school(tmp_path: Path) -> AsyncIterator[School]:
     clock, held = SystemClock(), SimpleNamespace(app=None)
-    shutil.copytree(migrated(), tmp_path, dirs_exist_ok=True)
+    installed(tmp_path)
     shards = await open_embedded(tmp_path)
     sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
 

@@ -23,6 +23,7 @@ from atomic_guide.engines.queues.priority import Facts
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.engines.queues.worker import Worker
 from atomic_guide.errors import Conflict, NotFound
+from tests.engines import installed
 
 KEY = CourseKey.of("tenant", "waves")
 T = TypeVar("T")
@@ -54,7 +55,7 @@ def told(data: Path, *arguments: str) -> Any:
 
 def opened(data: Path, work: Callable[[Shards], Awaitable[T]]) -> T:
     async def run() -> T:
-        shards = await open_embedded(data)
+        shards = await open_embedded(installed(data))
         try:
             return await work(shards)
         finally:

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomic_guide.app.processes import Running, Wanted, changes, kept, look
-from atomic_guide.engines.data.embedded import open_embedded
 from bench._rooms_people import Crowd, Plan, served, talk, tokens, until, web_children
+from tests.engines import installed
 
 pytestmark = pytest.mark.timeout(180)
 TRIES = 4
@@ -37,7 +37,7 @@ class Hall(NamedTuple):
 
 @asynccontextmanager
 async def hall(data: Path, plan: Plan) -> AsyncIterator[Hall]:
-    await (await open_embedded(data)).close()
+    installed(data)
     users = [(f"student-{number}", "learner") for number in range(plan.people)]
     teacher, *students = await tokens(data, [("teacher", "instructor"), *users])
     async with served(data, plan) as (url, pid):

@@ -20,9 +20,10 @@ from tests.running import RunningServer, running_server
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "data") as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that has begun with nothing, its databases included, and that no test stops."""
+    with running_server(tmp_path_factory.mktemp("data")) as running:
         yield running
 
 
@@ -51,10 +52,11 @@ def test_a_course_does_not_see_another(server: RunningServer) -> None:
         assert two.get("/api/chat/messages").json() == {"messages": [], "last_seq": 0}
 
 
-def test_sigterm_ends_it_in_time_with_success(server: RunningServer) -> None:
-    began = time.monotonic()
-    assert server.stop() == 0
-    assert time.monotonic() - began < 30
+def test_sigterm_ends_it_in_time_with_success(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 30
 
 
 def test_acknowledged_messages_survive_a_kill(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import BUCKETS, CourseKey
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.errors import GuideError, Invalid
+from tests.engines import installed
 from tests.layouts import Layout
 from tests.running import running_server
 
@@ -109,7 +110,7 @@ def small(tmp_path: Path) -> Path:
     """A data directory with courses, and a fifth shard whose share is 20 buckets."""
 
     async def fill() -> None:
-        shards = await open_embedded(tmp_path)
+        shards = await open_embedded(installed(tmp_path))
         site = Layout(shards, tmp_path, DataSettings())
         for key in FOUR_COURSES:
             await site.add_course(key, key.course, 5)
