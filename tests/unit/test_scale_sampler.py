@@ -21,6 +21,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.stored: list[Sample] = []
+        self.slots: list[float] = []
         self.failing = self.hanging = False
 
     async def store(self, at: float, samples: Sequence[Sample]) -> None:
@@ -29,6 +30,7 @@ class Kept:
         if self.failing:
             raise DataUnavailable("database directory is away")
         self.stored += samples
+        self.slots.append(at)
 
 
 class Says:
@@ -138,6 +140,15 @@ async def test_durations_are_seen_as_mean_and_quantiles() -> None:
     assert seen.value("web", "latency_p95") == pytest.approx(4.1, rel=0.05)
     assert seen.value("database", "query") is None
     assert seen.missing == {}
+
+
+async def test_ticks_about_the_edge_of_a_slot_leave_none_empty() -> None:
+    one, kept, clock = sampling(Says())
+    begin = clock.now() // 15 * 15
+    for at in (14.9, 30.1, 44.9, 60.0, 75.2, 240.1, 241.0):
+        clock.advance(begin + at - clock.now())
+        await one.sample()
+    assert [slot - begin for slot in kept.slots] == [0, 15, 30, 45, 60, 240, 240]
 
 
 def test_the_next_tick_is_in_the_middle_of_its_slot() -> None:

@@ -49,6 +49,7 @@ class Sampler:
         self._asked: dict[str, asyncio.Task[list[Sample]]] = {}
         self._storing: asyncio.Task[None] | None = None
         self._why: dict[str, str] = {}
+        self._slot = -math.inf
 
     def until_next(self) -> float:
         """Seconds until the middle of the next slot: a tick that is a little early or late still falls in its own."""
@@ -96,13 +97,23 @@ class Sampler:
         """Record what was measured; why not, where it was not."""
         if self._storing is not None and not self._storing.done():
             return "what was measured before is still being recorded"
-        self._storing = asyncio.create_task(self.series.store(at, samples))
+        self._storing = asyncio.create_task(self.series.store(self._place(at), samples))
         self._storing.add_done_callback(_retrieve)
         await asyncio.wait([self._storing], timeout=RECORD_SECONDS)
         if not self._storing.done():
             return f"not recorded within {RECORD_SECONDS:g} s"
         error = self._storing.exception()
         return _reason(error) if error is not None else ""
+
+    def _place(self, at: float) -> float:
+        """The slot of a tick: the one after the last, also where the tick came just before or after it."""
+        slot = at // SAMPLE_SECONDS * SAMPLE_SECONDS
+        following = self._slot + SAMPLE_SECONDS
+        regular = self.last is not None and abs(at - self.last.at - SAMPLE_SECONDS) < SAMPLE_SECONDS / 2
+        if regular and abs(slot - following) == SAMPLE_SECONDS:
+            slot = following
+        self._slot = slot
+        return slot
 
     def _tell(self, missing: dict[str, str]) -> None:
         for name in missing.keys() | self._why.keys():
