@@ -7,8 +7,10 @@ asks how the method would have done, stands beside how it did.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -62,9 +64,9 @@ class Lookahead:
         if fleet not in TRACKED:
             return msgspec.structs.replace(outlook, why="its demand is not measured in units")
         trace = await self._recorded(fleet, at)
-        if np.count_nonzero(~np.isnan(trace.values[-30 * 24 :])) < LEAST_HOURS:
+        if np.count_nonzero(~np.isnan(trace.values[-30 * 24 : -1])) < LEAST_HOURS:
             return msgspec.structs.replace(outlook, why="there are not yet two weeks of demand on record")
-        found, added = await asyncio.to_thread(self._look, trace, spans_of(known), outlook)
+        found, added = await asyncio.to_thread(foresee, trace, self._zone, spans_of(known), outlook)
         return msgspec.structs.replace(added, usage=added.usage | await self._record(fleet, at, found, trace))
 
     def quiet(self, at: float) -> list[tuple[float, float]]:
@@ -80,27 +82,6 @@ class Lookahead:
             end = midnight + timedelta(minutes=span[1], days=int(span[1] <= span[0]))
             found.append((begin.replace(tzinfo=self._zone).timestamp(), end.replace(tzinfo=self._zone).timestamp()))
         return found
-
-    def _look(self, trace: Trace, spans: list[Span], outlook: Outlook) -> tuple[Forecast, Outlook]:
-        """The forecast and what it says; some milliseconds, in a thread."""
-        found = forecast(trace, _HORIZON, self._zone, spans)
-        slots = local_hours(found.start, _HORIZON, self._zone)
-        peaks = [
-            Peak(peak.begins, peak.ends, _short(peak.p95), _short(peak.intensity)) for peak in daily_peaks(found, slots)
-        ]
-        seen = usage(trace, local_hours(trace.start, len(trace.values), self._zone))
-        tested = backtest(trace, zone=self._zone, spans=spans)
-        shown = {**seen._asdict(), "mase": tested.mase, "pinball_95": tested.pinball_95,
-                 "coverage_95": tested.coverage_95}  # fmt: skip
-        return found, msgspec.structs.replace(
-            outlook,
-            begins=found.start,
-            p50=[_short(value) for value in found.p50.tolist()],
-            p95=[_short(value) for value in found.p95.tolist()],
-            confidence=held_peaks(trace, self._zone, spans),
-            peaks=peaks,
-            usage=shown,
-        )
 
     async def _recorded(self, fleet: str, at: float) -> Trace:
         """Whole hours of demand that have passed, from the first that is known."""
@@ -135,6 +116,29 @@ class Lookahead:
             await self._directory.write(work)
         texts = [row["score"] for row in rows if row["score"] is not None] + [one["score"] for one in scored]
         return _averaged([msgspec.json.decode(text) for text in texts[-_SCORES_SHOWN:]])
+
+
+def foresee(trace: Trace, zone: ZoneInfo, spans: Sequence[Span], outlook: Outlook) -> tuple[Forecast, Outlook]:
+    """The forecast of recorded hours, and an outlook with what it says. Some milliseconds.
+
+    Raises `Invalid` where there are not more than two weeks of them.
+    """
+    found = forecast(trace, _HORIZON, zone, spans)
+    # The hour before is forecast too, as it would have been: who judges the forecast looks half an hour back.
+    before = forecast(trace._replace(values=trace.values[:-1]), 1, zone, spans)
+    p50, p95 = np.concatenate((before.p50, found.p50)), np.concatenate((before.p95, found.p95))
+    peaks = daily_peaks(found, local_hours(found.start, _HORIZON, zone))
+    seen = usage(trace, local_hours(trace.start, len(trace.values), zone))
+    tested = backtest(trace, zone=zone, spans=spans)._asdict()
+    return found, msgspec.structs.replace(
+        outlook,
+        begins=before.start,
+        p50=[_short(value) for value in p50.tolist()],
+        p95=[_short(value) for value in p95.tolist()],
+        confidence=held_peaks(trace, zone, spans),
+        peaks=[Peak(peak.begins, peak.ends, _short(peak.p95), _short(peak.intensity)) for peak in peaks],
+        usage={**seen._asdict(), **{name: tested[name] for name in ("mase", "pinball_95", "coverage_95")}},
+    )
 
 
 def _score(row: Any, trace: Trace) -> dict[str, float] | None:

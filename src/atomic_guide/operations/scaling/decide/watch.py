@@ -1,9 +1,9 @@
 """Whether a forecast may be used: judged against what comes, tick by tick, as long as it is in force. Pure.
 
-It steps down where the mean of the last 45 minutes has been over the upper quantile, or under two thirds of what was
-expected by more than a quarter of that quantile's distance: so a new level, a break that nobody has told of, an
-outage of the LMS end the floor within the hour. It steps up again where for three hours in a row the mean has stayed
-within. What is not measured is not judged, and where nothing is measured, nothing is trusted for longer than an hour.
+It steps down where the last 45 minutes have brought more than the upper quantile and half as much again as was
+expected, or less than two thirds of that, by more than a quarter of the quantile's distance: a new level, a break that
+nobody has told of, an outage of the LMS end the floor within the hour. It steps up again when for three hours in a row
+that was not so. What is not measured is not judged, and where nothing is, nothing is trusted for longer than an hour.
 """
 
 from __future__ import annotations
@@ -17,18 +17,24 @@ WINDOW = 2700.0
 
 BACK_AFTER = 3 * 3600.0
 LOW_SHARE = 2 / 3
+_NEAR = 1800.0
 _SLOTS = 15
 _SLOT = WINDOW / _SLOTS
 
 
 class Slot(msgspec.Struct):
-    """Three minutes: sums over its ticks of what came and of the forecast in force."""
+    """Three minutes: sums over its ticks of what came, of the least expected, of what is too much, of the distance.
+
+    Hours are forecast, and demand may rise within one: what is expected at a tick is any of the hours within half an
+    hour of it.
+    """
 
     at: float
     ticks: int = 0
     actual: float = 0.0
-    p50: float = 0.0
-    p95: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    spread: float = 0.0
 
 
 class Watch(msgspec.Struct):
@@ -44,7 +50,9 @@ class Watch(msgspec.Struct):
         """Judge a tick: `actual` is its demand, None where it was not measured."""
         expected = outlook.hour(at)
         if actual is not None and expected is not None:
-            self._note(at, actual, *expected)
+            near = [hour for shift in (-_NEAR, 0.0, _NEAR) if (hour := outlook.hour(at + shift)) is not None]
+            low, high = min(p50 for p50, _ in near), max(max(p95, p50 / LOW_SHARE) for p50, p95 in near)
+            self._note(at, Slot(at - at % _SLOT, 1, actual, low, high, expected[1] - expected[0]))
         elif self.judged_at is None or at - self.judged_at > WINDOW:
             what = outlook.why or "there is no forecast for this hour" if expected is None else "demand is not measured"
             self._distrust(f"{what}, so that it cannot be judged")
@@ -53,33 +61,33 @@ class Watch(msgspec.Struct):
         if len(self.slots) >= _SLOTS - 1:
             self._judge(at)
 
-    def _note(self, at: float, actual: float, p50: float, p95: float) -> None:
+    def _note(self, at: float, tick: Slot) -> None:
         self.judged_at = at
-        start = at - at % _SLOT
-        if not self.slots or self.slots[-1].at != start:
-            self.slots.append(Slot(start))
+        if not self.slots or self.slots[-1].at != tick.at:
+            self.slots.append(tick)
+            return
         slot = self.slots[-1]
         slot.ticks += 1
-        slot.actual += actual
-        slot.p50 += p50
-        slot.p95 += p95
+        slot.actual += tick.actual
+        slot.low += tick.low
+        slot.high += tick.high
+        slot.spread += tick.spread
 
     def _judge(self, at: float) -> None:
         ticks = sum(slot.ticks for slot in self.slots)
         actual = sum(slot.actual for slot in self.slots) / ticks
-        p50 = sum(slot.p50 for slot in self.slots) / ticks
-        p95 = sum(slot.p95 for slot in self.slots) / ticks
-        over = actual > p95
-        under = actual < LOW_SHARE * p50 and p50 - actual > (p95 - p50) / 4
-        if over or under:
-            side = (
-                f"over the {p95:,.4g} that is passed in one hour of twenty" if over else "less than two thirds of that"
-            )
-            self._distrust(f"of {p50:,.4g} expected in the last {WINDOW / 60:.0f} min came {actual:,.4g}, {side}")
-            return
-        self.good_since = at if self.good_since is None else min(self.good_since, at)
-        if not self.trusted and at - self.good_since >= BACK_AFTER:
-            self.trusted, self.why = True, ""
+        low = sum(slot.low for slot in self.slots) / ticks
+        high = sum(slot.high for slot in self.slots) / ticks
+        spread = sum(slot.spread for slot in self.slots) / ticks
+        minutes = f"the last {WINDOW / 60:.0f} min brought {actual:,.4g}"
+        if actual > high:
+            self._distrust(f"{minutes}, over the {high:,.4g} that was thought possible")
+        elif actual < LOW_SHARE * low and low - actual > spread / 4:
+            self._distrust(f"{minutes}, less than two thirds of the {low:,.4g} expected")
+        else:
+            self.good_since = at if self.good_since is None else min(self.good_since, at)
+            if not self.trusted and at - self.good_since >= BACK_AFTER:
+                self.trusted, self.why = True, ""
 
     def _distrust(self, why: str) -> None:
         self.trusted, self.why, self.good_since = False, why, None

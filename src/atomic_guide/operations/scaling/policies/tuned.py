@@ -6,7 +6,7 @@ would have cost least over the last thirty days:
     paid / needed + price * minutes over capacity a day + EVENT * changes a day + FLAP * flaps a day
 
 with `price` the operator's price of a minute over capacity. The candidate of before is kept unless another is better
-by a hundredth. Before the first night it learns from the first hours.
+by a hundredth. In the first day it learns from its first hours, and for a week only cautious ones are chosen.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.scaling import candidates
 from atomic_guide.operations.scaling.fleet import Choice, Fleet
 from atomic_guide.operations.scaling.trace import Series
 
-PRICE = 0.2
-EVENT, FLAP = 0.002, 0.02
+PRICE = 0.15
+EVENT, FLAP = 0.0025, 0.015
 _BETTER = 0.01
 _DAYS = 30
 _CANDIDATES = 1000
@@ -34,7 +35,14 @@ _CANDIDATES = 1000
 FRONTIER = (0.02, 0.05, 0.12, 0.2, 0.4, 1.0)
 """Prices of a minute whose choices operators are shown."""
 
-_FIRST_HOURS = (1, 3, 6, 12)
+_FIRST_HOURS = (3, 6, 12)
+
+_CAUTION = ((1.0, 1.3), (7.0, 1.15))
+"""Until so many days have been seen, at least this margin, and a settled fleet that lets go after ten minutes at the
+earliest: from a night, or from a weekend, nothing can be learned of a Monday at eight."""
+
+_CAUTIOUS_MINUTES, _CAUTIOUS_SETTLE = 10, 600.0
+
 _MIDDLE = candidates.single(
     window=2, margin=1.42, overstep=1.04, guard=1.12, exponent=0.0, trend=1.5, span=2, down=20, band=0.1, settle=600.0
 )
@@ -288,9 +296,19 @@ class Tuned:
         """The candidate to run under: the pinned one, else the best unless it is hardly better than the present one."""
         if self.pinned is not None:
             return self.pinned
-        worth = self._worth(self._totals(), self._prices)
+        worth = np.where(self._allowed(), self._worth(self._totals(), self._prices), np.inf)
         best = int(np.argmin(worth))
         return best if worth[best] < worth[self.chosen] - _BETTER else self.chosen
+
+    def _allowed(self) -> NDArray[np.bool_]:
+        """Which candidates may be chosen by what has been seen so far; the one that it begins with always may."""
+        days = sum(night.days for night in self._nights)
+        margin = next((least for until, least in _CAUTION if days < until), 0.0)
+        grid = self.grid
+        cautious = (grid.down >= _CAUTIOUS_MINUTES) & (grid.settle >= _CAUTIOUS_SETTLE) & (grid.margin >= margin)
+        allowed: NDArray[np.bool_] = cautious if margin else np.ones(len(grid.margin), bool)
+        allowed[0] = True
+        return allowed
 
     def _choose(self, number: int, fleet: Fleet) -> None:
         if number != self.chosen:
