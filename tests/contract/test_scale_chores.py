@@ -70,6 +70,7 @@ async def test_an_hour_is_replayed_kept_and_known_to_the_next_leader(directory: 
     assert night.days == pytest.approx(1 / 24, rel=0.01)
     assert len(night.paid) == len(night.minutes) > 100
     (shown,) = await nights.shown(WORKERS, 30)
+    tick(mind, HOUR_TICKS + 1)  # The choice is taken over at the next tick.
     assert shown.chosen == night.chosen == mind.memory.policies[WORKERS].chosen
     assert shown.constants["margin"] > 1
     assert [point.price for point in shown.frontier] == sorted(point.price for point in shown.frontier)

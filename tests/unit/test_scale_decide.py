@@ -426,6 +426,8 @@ def test_what_the_nights_found_is_known_to_the_next_process() -> None:
         if mind.studies:
             nights.append(mind.study(fleets)["web"])
     assert nights
+    mind.decide(Seen(START + TICK * 1600, {key("web.demand"): 600.0}), fleets, {}, {})
+    assert mind.memory.policies["web"].chosen == nights[-1].chosen
     chosen = mind.memory.policies["web"].chosen
     other = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)))
     other.load(mind.save())

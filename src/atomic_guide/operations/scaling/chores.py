@@ -2,7 +2,7 @@
 
 A new leader's policies are told of the demand that was recorded before them, a day that has ended is replayed in a
 thread, once an hour the time ahead is looked at, and the record is thinned. None of it holds up a tick for longer than
-a replay takes, a third of a second, and none of it is needed for the next one: what fails is tried again.
+a replay takes, about half a second, and none of it is needed for the next one: what fails is tried again.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Chores:
             await self._look_ahead(name)
         if self._mind.studies:
             for name, night in (await asyncio.to_thread(self._mind.study, fleets)).items():
-                constants = self._mind.memory.policies[name].constants()
+                constants = self._mind.memory.policies[name].constants(night.chosen)
                 await self._nights.put(name, self._clock.now(), night, constants, self._mind.frontier(name))
         if self._clock.monotonic() - self._thinned_at >= _THIN_SECONDS:
             self._thinned_at = self._clock.monotonic()

@@ -35,7 +35,7 @@ _CANDIDATES = 1000
 FRONTIER = (0.02, 0.05, 0.12, 0.2, 0.4, 1.0)
 """Prices of a minute whose choices operators are shown."""
 
-_FIRST_HOURS = (3, 6, 12)
+_FIRST_HOURS = (1, 3, 6, 12)
 
 _CAUTION = ((1.0, 1.3), (7.0, 1.15))
 """Until so many days have been seen, at least this margin, and a settled fleet that lets go after ten minutes at the
@@ -118,6 +118,7 @@ class Tuned:
         self.delay = delay
         self.due = False
         self._ended_at = 0
+        self._found: int | None = None
         self._tick = tick
         drawn = candidates.grid(count)
         self.grid = candidates.joined(_MIDDLE, drawn)
@@ -147,6 +148,9 @@ class Tuned:
             self.due, self._ended_at = True, tick
         if self.due and self._alone:
             self.study(fleet)
+        if self._found is not None:
+            self._choose(self._found, fleet)
+            self._found = None
         now = fleet.coming
         if demand is None:
             return Choice(now, "not measured: nothing is changed")
@@ -167,7 +171,10 @@ class Tuned:
         return Choice(now, "as before")
 
     def study(self, fleet: Fleet) -> Night:
-        """Replay the day that ended, or the hours there are of the first one, and choose; a third of a second."""
+        """Replay the day that ended, or the hours there are of the first one, and choose; about half a second.
+
+        It may run in a thread beside `decide`, which takes the choice over at its next tick.
+        """
         self.due = False
         day = self._pace.day
         # A server comes to it some ticks after the day's end: they are replayed with it.
@@ -180,11 +187,11 @@ class Tuned:
         wanted = candidates.play(self.grid, known, self._pace, fleet.unit, (fleet.least, fleet.most))
         outcome = candidates.judge(wanted, demand[-seen:], self._pace, fleet.unit)
         self._nights.append(_Day(seen / day, outcome))
-        self._choose(self._best(), fleet)
+        self._found = best = self._best()
         paid, minutes, events, flaps = (
             column.tolist() for column in (outcome.paid, outcome.minutes, outcome.events, outcome.flaps)
         )
-        return Night(self.signature, seen / day, outcome.needed, paid, minutes, events, flaps, self.chosen)
+        return Night(self.signature, seen / day, outcome.needed, paid, minutes, events, flaps, best)
 
     def frontier(self, prices: tuple[float, ...] = FRONTIER) -> list[Point]:
         """What each price of a minute would have chosen, and how that would have gone over the days that are kept."""
@@ -212,9 +219,10 @@ class Tuned:
         self.pinned = number
         self._choose(self._best() if self._nights or number is not None else self.chosen, fleet)
 
-    def constants(self) -> dict[str, float]:
-        """The constants of the candidate that is used, by their names (candidates.py)."""
-        return {name: column[0].item() for name, column in self.grid.one(self.chosen)._asdict().items()}
+    def constants(self, number: int | None = None) -> dict[str, float]:
+        """The constants of a candidate by their names (candidates.py), of the one that is used if none is named."""
+        one = self.grid.one(self.chosen if number is None else number)
+        return {name: column[0].item() for name, column in one._asdict().items()}
 
     # --- going on where another one stopped
 
