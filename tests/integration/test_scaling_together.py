@@ -113,11 +113,12 @@ async def test_a_new_leader_does_not_begin_again(directory: Engine) -> None:
     assert target.done == before, "it knows what the old one knew, and nothing has changed"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_demand_that_swings_makes_no_flaps(directory: Engine) -> None:
     clock, target = TwoClocks(), RecordingTarget(ready=1, at_once=False)
     server = Server(directory, clock, target)
-    await server.live(4 * 3600, lambda at: 3.0 + 2.0 * math.sin(at / 600))
+    await server.live(5 * 3600, lambda at: 3.0 + 2.0 * math.sin(2 * math.pi * at / (4 * 3600)))
     steps = [
         (tick, after - before)
         for tick, (before, after) in enumerate(itertools.pairwise(server.counts))
