@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import TYPE_CHECKING
 
 import click
 
-from atomic_guide.app.run import Launch, Role, serve
 from atomic_guide.cli.options import Context, data_options
+
+if TYPE_CHECKING:
+    from atomic_guide.app.run import Role
+
+_ROLES: tuple[Role, ...] = ("all", "web", "worker", "control")
 
 
 @click.command()
 @data_options
-@click.option("--role", type=click.Choice(get_args(Role)), default="all", help="What this process does.")
+@click.option("--role", type=click.Choice(_ROLES), default="all", help="What this process does.")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8000; 0 takes a free one).")
 @click.option("--child", type=int, hidden=True)
@@ -22,6 +26,8 @@ from atomic_guide.cli.options import Context, data_options
 @click.option("--ready-descriptor", type=int, hidden=True)
 def command(context: Context, role: Role, **options: int | None) -> None:
     """Run the server with everything it needs, until SIGTERM."""
+    from atomic_guide.app.run import Launch, serve
+
     launch = Launch(
         role=role,
         child=options["child"],
