@@ -16,6 +16,7 @@ from atomic_guide.course.chat.settings import ChatSettings
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.nats.connection import Connection
+from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.web import moderation
@@ -80,6 +81,17 @@ def session(user: str, *, role: Any = "learner", context: str = "algebra") -> Se
         title="Algebra",
         ends_at=SystemClock().now() + 3600,
     )
+
+
+@asynccontextmanager
+async def nats_beside(data: Path) -> AsyncIterator[NatsServer]:
+    """The bundled NATS server of a data directory, started again when it dies."""
+    server = NatsServer(data, NatsSettings())
+    await server.start()
+    keeping = asyncio.create_task(server.keep())
+    yield server
+    await server.stop()
+    await asyncio.wait_for(keeping, 10)
 
 
 @asynccontextmanager

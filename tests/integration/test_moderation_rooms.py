@@ -1,6 +1,5 @@
 """Moderation as members and callers see it, over two server processes: with NATS, and with nothing between them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,13 +16,11 @@ from atomic_guide.course.keeping.settings import KeepingSettings
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.videos import Parts, Videos
 from atomic_guide.engines.assets.store import Store
-from atomic_guide.engines.nats.server import NatsServer
-from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
-from tests.integration.chat_server import Course, key, running
-from tests.integration.members import SECONDS, Member, caller, member
+from tests.integration.chat_server import Course, key, nats_beside, running
+from tests.integration.members import Member, caller, member
 from tests.keeping import put
 
 QUICK = RoomSettings(check_connected_seconds=1, leave_seconds=0.05, presence_seconds=1)
@@ -45,12 +42,8 @@ async def courses(data: Path, *, nats: bool, rooms: RoomSettings = QUICK) -> Asy
 
 @pytest.fixture
 async def nats(tmp_path: Path) -> AsyncIterator[None]:
-    server = NatsServer(tmp_path, NatsSettings())
-    await server.start()
-    keeping = asyncio.create_task(server.keep())
-    yield
-    await server.stop()
-    await asyncio.wait_for(keeping, SECONDS)
+    async with nats_beside(tmp_path):
+        yield
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.bus import Notice, encode
 from atomic_guide.engines.rooms.presence import Here, Person
 from atomic_guide.engines.rooms.settings import RoomSettings
-from tests.integration.chat_server import Course, key, running
+from tests.integration.chat_server import Course, key, nats_beside, running
 from tests.integration.members import SECONDS, Member, caller, member
 from tests.running import RunningServer, running_server
 
@@ -28,12 +28,8 @@ QUICK = RoomSettings(check_seconds=0.5, leave_seconds=0.05, presence_seconds=1)
 
 @pytest.fixture
 async def nats(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    server = NatsServer(tmp_path, NatsSettings())
-    await server.start()
-    keeping = asyncio.create_task(server.keep())
-    yield server
-    await server.stop()
-    await asyncio.wait_for(keeping, SECONDS)
+    async with nats_beside(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
