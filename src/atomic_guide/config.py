@@ -134,6 +134,7 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
         if value is not None:
             _put(tree, name.replace("__", "."), value)
     _refuse_unknown(tree, Settings, "")
+    _fill(tree, Settings())
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -175,6 +176,17 @@ def _describe(kind: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -
             default=value,
             reason=(meta.description or "") if meta else "",
         )
+
+
+def _fill(tree: dict[str, Any], defaults: msgspec.Struct) -> None:
+    """Put a section's own defaults beside the keys that are given of it: they may differ from those of its kind."""
+    for name, given in tree.items():
+        default = getattr(defaults, name, None)
+        if isinstance(given, dict) and isinstance(default, msgspec.Struct):
+            for field in default.__struct_fields__:
+                if field not in given:
+                    given[field] = msgspec.to_builtins(getattr(default, field))
+            _fill(given, default)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

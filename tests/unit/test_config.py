@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from atomic_guide.config import as_tree, describe, load_settings
+from atomic_guide.config import Settings, as_tree, describe, load_settings
 from atomic_guide.errors import ConfigurationError
 
 
@@ -60,3 +60,18 @@ def test_every_setting_says_why_it_exists() -> None:
 def test_secrets_are_shown_as_their_presence_only() -> None:
     settings = load_settings({"ATOMIC_GUIDE_OPERATOR_TOKEN": "a-token-of-some-length"})
     assert as_tree(settings)["operator_token"] == "(set)"
+
+
+def test_a_key_of_a_section_leaves_the_section_s_other_defaults_as_they_are() -> None:
+    settings = load_settings({"ATOMIC_GUIDE_QUEUES_VIDEO_HOLD_WHEN_BUSY": "false", "ATOMIC_GUIDE_SCALING_WEB_MAX": "9"})
+    assert not settings.queues.video.hold_when_busy
+    assert settings.queues.video.memory_mb == Settings().queues.video.memory_mb == 4096
+    assert (settings.scaling.web.max, settings.scaling.web.mode) == (9, "shadow")
+
+
+def test_every_key_can_be_given_its_own_default_and_changes_nothing() -> None:
+    plain = [row for row in describe() if isinstance(row.default, bool | int | float | str) and row.default != ""]
+    assert len(plain) > 150
+    for row in plain:
+        text = str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
+        assert load_settings({row.variable: text}) == Settings(), row.key
