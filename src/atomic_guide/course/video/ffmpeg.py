@@ -91,7 +91,9 @@ class Ffmpeg:
 
     def made(self, path: Path) -> list[str]:
         """Arguments that open a rendition of ours: a playlist or one of its segments. Only files, and only these."""
-        return ["-protocol_whitelist", "file", "-format_whitelist", "hls,mov,mp4,m4a", "-i", f"file:{path}"]
+        # Without a number there is a decoder's thread for each core, each with memory of its own.
+        threads = ("-threads", str(self._settings.threads))
+        return ["-protocol_whitelist", "file", "-format_whitelist", "hls,mov,mp4,m4a", *threads, "-i", f"file:{path}"]
 
     def bounds(self, duration: float) -> Bounds:
         """What a run over `duration` seconds of media may take."""
