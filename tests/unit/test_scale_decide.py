@@ -292,6 +292,15 @@ def test_what_awaits_an_operator_is_not_asked_for_again() -> None:
     assert len(made) == 1
 
 
+def test_an_act_that_has_come_about_between_two_ticks_is_reckoned_with_at_the_next() -> None:
+    stage = Stage(web=2)
+    stage.acts = False
+    (made,) = stage.run(15, {"web.demand": 900.0})
+    stage.units["web"] = made.after
+    stage.memory.hear(Event(made, "done", "auto", stage.at, stage.at))
+    assert [one.before for one in stage.run(60, {"web.demand": 2000.0})][:1] == [made.after]
+
+
 def test_a_target_that_refuses_is_left_alone_for_longer_each_time() -> None:
     stage = Stage(web=2)
     stage.acts = False
