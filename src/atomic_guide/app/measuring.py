@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from atomic_guide.app.scaling_metrics import ScalingMetrics
@@ -45,13 +44,6 @@ def made_reporter(
     if web is not None:
         tells += [web_telling(*web), rooms_telling(tool.chat.rooms)]
     return Reporter(Reports(tool.shards.directory), *names, tells, tool.clock)
-
-
-async def sampling(sampler: Sampler) -> None:
-    """Sample in every slot, until cancelled."""
-    while True:
-        await asyncio.sleep(sampler.until_next())
-        await sampler.sample()
 
 
 def made_sampler(tool: Tool, settings: Settings) -> Sampler:

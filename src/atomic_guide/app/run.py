@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -26,11 +27,12 @@ from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.logs import set_up_logs
-from atomic_guide.app.measuring import made_reporter, made_sampler, sampling
+from atomic_guide.app.measuring import made_reporter
 from atomic_guide.app.media_metrics import MediaMetrics
 from atomic_guide.app.memory import settle
-from atomic_guide.app.processes import Scaled, Wanted, child_name
+from atomic_guide.app.processes import child_name
 from atomic_guide.app.sources.report import Reporter, process_name
+from atomic_guide.app.supervising import Household, household
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
 from atomic_guide.app.work import made_worker
 from atomic_guide.config import Settings
@@ -57,9 +59,6 @@ _SWITCH_INTERVAL = 0.0005
 # most). Children drain at the same time as their supervisor.
 _DRAIN_SECONDS = 18.0
 _LATE_SECONDS = 4.0
-
-_CHILDREN_SECONDS = 30.0
-"""For how long a supervisor that answers nobody itself holds its `ready` back for its children; they take three."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -104,31 +103,27 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
     supervisor = launch.child is None
     if supervisor:
         lock.note(f"process {os.getpid()} at {where.public_url}")
-    async with built_tool(settings, where, supervisor=supervisor) as built:
+    async with AsyncExitStack() as stack:
+        built = await stack.enter_async_context(built_tool(settings, where, supervisor=supervisor))
         process = _Process(settings, launch, built, where)
-        children = Children(lock, listener, list(launch.arguments))
-        tasks = [asyncio.create_task(task) for task in process.root_tasks(listener)]
+        beside: Household | None = None
         if supervisor:
-            tasks += [asyncio.create_task(children.run()), asyncio.create_task(_scale(settings, children))]
-            tasks.append(asyncio.create_task(sampling(made_sampler(built.tool, settings))))
-        else:
-            tasks.append(asyncio.create_task(until_orphaned(launch.parent)))
+            children = Children(lock, listener, list(launch.arguments))
+            beside = await stack.enter_async_context(household(settings, launch.role, built.tool, children, where.port))
+        work = [*process.root_tasks(listener), *(beside.root_tasks() if beside else [until_orphaned(launch.parent)])]
+        tasks = [asyncio.create_task(one) for one in work]
         ended = asyncio.create_task(stop.wait())
         answering = await process.ready()
-        if supervisor and launch.role == "control":
+        if beside is not None and launch.role == "control":
             # It answers nobody itself.
-            started = asyncio.create_task(children.started(Wanted.of(settings.processes), _CHILDREN_SECONDS))
-            await asyncio.wait([ended, started], return_when=asyncio.FIRST_COMPLETED)
-            started.cancel()
+            await asyncio.wait([ended, beside.started()], return_when=asyncio.FIRST_COMPLETED)
         settle()
-        if answering and supervisor and not stop.is_set():
-            announce(settings, where)
-        if answering and launch.ready_descriptor is not None:
-            tell_ready(launch.ready_descriptor)
+        if answering:
+            _tell(settings, launch, where, stop)
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
-        await asyncio.gather(children.stop(_DRAIN_SECONDS + _LATE_SECONDS), process.drain())
+        await asyncio.gather(process.drain(), *([beside.end(_DRAIN_SECONDS + _LATE_SECONDS)] if beside else []))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -136,15 +131,12 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
             task.result()
 
 
-async def _scale(settings: Settings, children: Children) -> None:
-    """Run as many children as the settings say, then as many as are asked for."""
-    scaled = Scaled(Path(settings.data), settings.processes, children.present)
-    children.scale(scaled.wanted)
-    try:
-        while True:
-            children.scale(await scaled.next())
-    finally:
-        scaled.end()
+def _tell(settings: Settings, launch: Launch, where: Address, stop: asyncio.Event) -> None:
+    """Say that this process does its work from now on: people, or its supervisor."""
+    if launch.child is None and not stop.is_set():
+        announce(settings, where)
+    if launch.ready_descriptor is not None:
+        tell_ready(launch.ready_descriptor)
 
 
 class _Process:
