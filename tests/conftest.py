@@ -19,7 +19,9 @@ from tests.postgres import (
 )
 
 # No time limit for an example: a machine that is busy for a fifth of a second says nothing about the code.
-settings.register_profile("suite", deadline=None)
+# The suite tries half as many examples; all of them: `python3 dev.py test -n 2 --hypothesis-profile full`.
+settings.register_profile("suite", deadline=None, max_examples=50)
+settings.register_profile("full", deadline=None, max_examples=100)
 settings.load_profile("suite")
 
 LOOPBACK_NAMES = {"", "localhost"}

@@ -65,7 +65,12 @@ def test_calls_are_answered_as_described(server: RunningServer, callers: list[di
     # Mostly who may call it: the others are refused before anything is read.
     often = {"Authorization": f"Bearer {OPERATOR}"} if "/api/ops/" in name else callers[-1]
 
-    @settings(max_examples=20, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=settings().max_examples // 5,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(strategy, st.sampled_from([*callers, *[often] * 6]))
     def call(case: Case[Any], caller: dict[str, str]) -> None:
         case.headers.pop("Authorization", None)

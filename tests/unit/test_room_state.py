@@ -201,5 +201,8 @@ class ManyProcesses(RuleBasedStateMachine):
 
 TestManyProcesses = ManyProcesses.TestCase
 TestManyProcesses.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=settings().max_examples * 3 // 2,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
