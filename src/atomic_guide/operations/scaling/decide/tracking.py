@@ -45,6 +45,9 @@ def track(name: str, seen: Seen, fleet: Fleet, missed: int, policy: Tuned) -> He
     if demand is None:
         return Heard()
     if choice.units < fleet.coming:
+        # What goes while demand rises is started again within minutes.
+        if policy.rising:
+            return Heard((Wish(fleet.coming, NAME, f"{choice.reason}, but demand rises", "low", None, inputs),))
         return Heard(leaves=(Leave(choice.units, NAME, choice.reason, None, inputs),),
                      wishes=(Wish(choice.units, NAME, choice.reason, "low", None, inputs),))  # fmt: skip
     expected = None
