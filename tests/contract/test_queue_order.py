@@ -173,6 +173,34 @@ async def test_a_live_session_goes_next_and_the_lowest_class_waits_for_its_bound
     assert order[:3] == ["live", "backlog-0", "too late"]
 
 
+async def test_jobs_of_a_program_from_before_ranks_stand_where_they_came(board: Board) -> None:
+    before = Query(
+        "publish_before",
+        "Publish a job as a program from before ranks does.",
+        {
+            None: "INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority,"
+            " attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at) VALUES"
+            " (:bucket, :tenant, :course, :id, 'q', 'k', :id, '{}', 'queued', 0, 0, 4, :run_after, 0, '', 0, 0,"
+            " :created_at)"
+        },
+    )
+    await board.publish(COURSES[1], job("first"))
+    board.clock.advance(1)
+    now = board.clock.now()
+
+    async def publish(tx: Transaction) -> None:
+        for name, delay in (("before", 0.0), ("before, delayed", 20.0)):
+            params = {**COURSES[0].columns, "id": name, "run_after": now + delay, "created_at": now}
+            await tx.execute(before, params)
+
+    await board.shards.of(COURSES[0]).write(publish)
+    board.clock.advance(1)
+    await board.publish(COURSES[2], job("last"), job("live", LIVE))
+    assert [each.subject for each in await board.claim(10)] == ["live", "first", "before", "last"]
+    board.clock.advance(20)
+    assert [each.subject for each in await board.claim(10)] == ["before, delayed"]
+
+
 async def test_one_job_of_another_tenant_does_not_wait_for_ten_thousand(board: Board) -> None:
     for start in range(0, 2000, 500):
         await board.publish(COURSES[0], *(job(f"many-{number}") for number in range(start, start + 500)))

@@ -30,6 +30,10 @@ READIED_AT_ONCE = 500
 """Delayed jobs that get their place, and expired leases that are ended, in one transaction: 10 ms of a writer."""
 
 
+_UNRANKED = 0.0
+"""The rank of what a program from before ranks has published, while both run: no time and no boost make it."""
+
+
 class Hold(NamedTuple):
     """What may be claimed while the rest is held: jobs of this boost, and those that could start before a moment."""
 
@@ -72,7 +76,7 @@ async def claim(
 async def _ranks(shard: Database, peeked: dict[str, Any]) -> list[float]:
     """The ranks of a shard's heads, after what has come due and what was left lying are among them."""
     rows = await shard.read(QUERIES["peek_jobs"], peeked)
-    if any(row["kind"] != "ready" for row in rows):
+    if any(row["kind"] != "ready" or row["rank"] == _UNRANKED for row in rows):
 
         async def work(tx: Transaction) -> None:
             await make_ready(tx, peeked["queue"], peeked["now"])
@@ -85,9 +89,10 @@ async def _ranks(shard: Database, peeked: dict[str, Any]) -> list[float]:
 async def make_ready(tx: Transaction, queue: str, now: float) -> None:
     """Give delayed jobs whose time has come their place, and end leases that ran out; at most `READIED_AT_ONCE` each.
 
-    Jobs that come due together get places as if each had been published at its time.
+    Jobs that come due together get places as if each had been published at its time; those without a rank get one.
     """
     params = {"queue": queue, "now": now, "limit": READIED_AT_ONCE}
+    await tx.execute(QUERIES["place_unranked"], params)
     await tx.execute(QUERIES["take_back"], params)
     due = await tx.read(QUERIES["read_due"], params)
     turns = Turns(await read_tags(tx, {(queue, row["tenant"], row["boost"]) for row in due}))

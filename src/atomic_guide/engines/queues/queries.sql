@@ -116,6 +116,21 @@ WHERE state = 'queued' AND ctid = ANY(ARRAY(
 RETURNING bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, token, created_at,
           bookmark, order_key, rank, run_after, why, troubles
 
+-- name: place_unranked
+-- purpose: Give queued jobs that a program from before ranks has published a place by their time, and its delay.
+-- dialect: sqlite
+UPDATE jobs SET rank = max(run_after, created_at), state = CASE WHEN run_after > :now THEN 'delayed' ELSE 'queued' END
+WHERE rowid IN (
+  SELECT rowid FROM jobs WHERE queue = :queue AND state = 'queued' AND rank = 0 AND {{writable jobs}} LIMIT :limit)
+
+-- name: place_unranked
+-- dialect: postgresql
+UPDATE jobs SET rank = greatest(run_after, created_at),
+                state = CASE WHEN run_after > :now THEN 'delayed' ELSE 'queued' END
+WHERE state = 'queued' AND ctid = ANY(ARRAY(
+  SELECT ctid FROM jobs WHERE queue = :queue AND state = 'queued' AND rank = 0 AND {{writable jobs}}
+  LIMIT :limit FOR UPDATE SKIP LOCKED))
+
 -- name: read_due
 -- purpose: Delayed jobs whose time has come, the longest due first.
 -- dialect: sqlite
