@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 GROWTH = 1.1
 """From one bucket's upper end to the next's."""
 
@@ -69,6 +67,8 @@ class Durations:
     def _fold(self) -> None:
         if not self._gathered:
             return
+        import numpy as np  # noqa: PLC0415 - every command would wait a tenth of a second for it
+
         values = np.array(self._gathered)
         self._gathered.clear()
         self._total += float(values.sum())
