@@ -89,13 +89,13 @@ class Child:
             await self._process.wait()
         return Unavailable(f"{self._name} {reason}: {self.last_words()}")
 
-    async def stop(self, limit: float = 5.0) -> None:
-        """End the program for good: asked first, killed after `limit` seconds."""
+    async def stop(self, limit: float = 5.0, how: signal.Signals = signal.SIGTERM) -> None:
+        """End the program for good: asked first, by the signal `how`, and killed after `limit` seconds."""
         self._stopping = True
         process = self._process
         if process is None or process.returncode is not None:
             return
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(how)
         try:
             await asyncio.wait_for(process.wait(), limit)
         except TimeoutError:

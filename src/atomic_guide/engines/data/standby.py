@@ -13,6 +13,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -171,7 +172,8 @@ class Standby:
 
     async def stop(self) -> None:
         """End it; its data stays."""
-        await self._child.stop(_STOP_SECONDS)
+        # SIGTERM would let it wait for every connection to be closed; this closes them.
+        await self._child.stop(_STOP_SECONDS, signal.SIGINT)
 
     async def remove(self) -> None:
         """End it and remove its data."""
