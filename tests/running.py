@@ -84,7 +84,13 @@ class RunningServer:
 
 @contextlib.contextmanager
 def running_server(
-    data: Path, variables: Mapping[str, str] | None = None, *, port: int = 0, patience: float = 30, **settings: str
+    data: Path,
+    variables: Mapping[str, str] | None = None,
+    *,
+    port: int = 0,
+    role: str = "all",
+    patience: float = 30,
+    **settings: str,
 ) -> Iterator[RunningServer]:
     """Start a server, on a free port if none is given; it has `patience` seconds to be ready.
 
@@ -97,6 +103,7 @@ def running_server(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
     environment |= {f"ATOMIC_GUIDE_{name}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "atomic_guide.cli", "serve", "--data", str(data), "--port", str(port)]
+    command += ["--role", role]
     log = (data.parent / f"{data.name}.log").open("a", encoding="utf-8")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     try:

@@ -136,7 +136,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "KUBERNETES_WORKERS_WRITER": "keda",
         "KUBERNETES_KEDA_TOKEN": TOKEN,
     }
-    with running_server(tmp_path_factory.mktemp("keda") / "data", variables, PROCESSES_WEB="1") as running:
+    # KEDA asks a process that answers requests; the one with the role control sets the numbers.
+    with running_server(tmp_path_factory.mktemp("keda") / "data", variables, role="web") as running:
         yield running
 
 
