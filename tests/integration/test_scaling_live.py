@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import running_server
-from tests.scaling_live import burst, clips
+from tests.keeping import run
+from tests.running import RunningServer, running_server
+from tests.scaling_live import Outcome, burst, clips, workers
 
 CLIPS = 8
 EAGER = {
@@ -28,10 +29,21 @@ EAGER = {
 }  # fmt: skip
 
 
+async def _held_until_a_worker_comes(server: RunningServer) -> Outcome:
+    """A quick machine would have made eight small clips before anybody measures, so they wait until help is there."""
+    run(server.data, "queues", "pause", "video")
+    async with asyncio.timeout(300), asyncio.TaskGroup() as group:
+        outcome = group.create_task(burst(server, clips(CLIPS, 1.0, "160x90"), 270, "up"))
+        while not await asyncio.to_thread(workers, server.data):
+            await asyncio.sleep(0.5)
+        await asyncio.to_thread(run, server.data, "queues", "resume", "video")
+    return outcome.result()
+
+
 @pytest.mark.timeout(360)
 def test_a_burst_of_lectures_brings_workers_with_a_reason_and_each_is_made_once(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", EAGER) as server:
-        outcome = asyncio.run(burst(server, clips(CLIPS, 1.0, "160x90"), 270, "up"))
+        outcome = asyncio.run(_held_until_a_worker_comes(server))
         command = [sys.executable, "-m", "atomic_guide.cli", "scale", "history", "--data", str(server.data), "--json"]
         told = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     assert outcome.states == {"ready": CLIPS}
