@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atomic_guide.app.scaling_metrics import ScalingMetrics
+from atomic_guide.app.sources.backups import BackupsSource
 from atomic_guide.app.sources.costs import CostsSource
+from atomic_guide.app.sources.daily import DailyCost
 from atomic_guide.app.sources.database import DatabaseSource, database_telling
+from atomic_guide.app.sources.disk import DiskSource
 from atomic_guide.app.sources.queues import QueuesSource, read_backlog
 from atomic_guide.app.sources.report import Reporter
 from atomic_guide.app.sources.rooms import RoomsSource, rooms_telling
+from atomic_guide.app.sources.scaling import ScalingSource
 from atomic_guide.app.sources.web import WebSource, web_telling
 from atomic_guide.app.sources.workers import WorkersSource, jobs_telling
 from atomic_guide.operations.scaling.model import WEB, WORKERS
@@ -17,6 +22,7 @@ from atomic_guide.operations.scaling.once import Once
 from atomic_guide.operations.scaling.reports import Reports
 from atomic_guide.operations.scaling.sampler import Sampler
 from atomic_guide.operations.scaling.series import Series
+from atomic_guide.operations.scaling.settings import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +68,14 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         QueuesSource(look, backlog),
         RoomsSource(look),
         DatabaseSource(look, shards),
-        CostsSource(look, {fleet: settings.scaling.fleet(fleet).unit_price for fleet in (WEB, WORKERS)}),
+        CostsSource(
+            look,
+            {fleet: settings.scaling.fleet(fleet).unit_price for fleet in (WEB, WORKERS)},
+            DailyCost(series, zone_of(settings.scaling)),
+        ),
+        ScalingSource(shards.directory),
+        DiskSource(Path(settings.data)),
+        BackupsSource(settings.backups, Path(settings.data)),
     )
     sampler = Sampler(sources, series, tool.clock)
     tool.health.registry.register(ScalingMetrics(sampler, tool.clock))

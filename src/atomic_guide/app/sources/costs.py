@@ -16,6 +16,7 @@ from atomic_guide.operations.scaling.reports import named
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from atomic_guide.app.sources.daily import DailyCost
     from atomic_guide.operations.scaling.once import Once
     from atomic_guide.operations.scaling.reports import Look
 
@@ -23,6 +24,7 @@ COSTS = "costs"
 
 METRICS = (
     Metric(COSTS, "hourly", "money/h", "Processes that are ready, times the price of one.", "fleet"),
+    Metric(COSTS, "daily", "money", "What the day has cost so far, from midnight by scaling.time_zone."),
     Metric(COSTS, "feature", "money/h", "Its part of that, by its share of the work; `idle` without any.", "feature"),
     Metric(COSTS, "efficiency", "1/money", "Requests (web) or jobs (workers) done for each unit of money.", "fleet"),
 )
@@ -43,9 +45,10 @@ class CostsSource:
     name = COSTS
     metrics = METRICS
 
-    def __init__(self, reports: Once[Look], prices: Mapping[str, float]) -> None:
+    def __init__(self, reports: Once[Look], prices: Mapping[str, float], daily: DailyCost | None = None) -> None:
         self._reports = reports
         self._prices = {fleet: price for fleet, price in prices.items() if price}
+        self._daily = daily
 
     async def measure(self, at: float) -> list[Sample]:
         """The figures of a tick; none without prices. Raises `Unavailable` where a process is silent."""
@@ -68,4 +71,7 @@ class CostsSource:
             amount = sum(look.rate(name) or 0.0 for name in (done, *(named(done, part) for part in look.parts(done))))
             samples.append(Sample(Key(COSTS, "hourly", fleet), cost))
             samples.append(Sample(Key(COSTS, "efficiency", fleet), amount * _HOUR / cost))
+        hourly = [sample.value for sample in samples if sample.key.metric == "hourly"]
+        if self._daily is not None and hourly and (daily := await self._daily.add(at, sum(hourly))) is not None:
+            samples.append(Sample(Key(COSTS, "daily"), daily))
         return samples + [Sample(Key(COSTS, "feature", name), cost) for name, cost in features.items()]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 METRICS = (
     Metric(QUEUES, "backlog", "jobs", "Jobs that could start now.", "queue"),
     Metric(QUEUES, "oldest", "s", "Since when the oldest of them was published; 0 where none waits.", "queue"),
+    Metric(
+        QUEUES, "dead_letters", "jobs", "Jobs that failed for good, and were neither replayed nor dropped.", "queue"
+    ),
     Metric(QUEUES, "throughput", "jobs/s", "Jobs that ended for good: done, or dead letters.", "queue"),
     Metric(QUEUES, "run", "s", "Runs of jobs, those that failed included.", "queue", kind="durations"),
 )
@@ -30,10 +33,11 @@ WORKER = "workers.slots"
 
 
 class Backlog(NamedTuple):
-    """Jobs of a queue that could start now, and the age of the oldest."""
+    """Jobs of a queue that could start now, the age of the oldest, and how many dead letters it has."""
 
     jobs: int
     oldest: float
+    dead: int = 0
 
 
 async def read_backlog(shards: Shards, queues: list[str], at: float) -> dict[str, Backlog]:
@@ -43,11 +47,12 @@ async def read_backlog(shards: Shards, queues: list[str], at: float) -> dict[str
         reasons = "; ".join(f"{shard}: {why}" for shard, why in sorted(found.missing.items()))
         raise Unavailable(f"jobs are not counted without every shard ({reasons})")
     waiting = {row["queue"]: row for row in found.jobs if row["state"] == "queued"}
+    dead = {row["queue"]: row["jobs"] for row in found.jobs if row["state"] == "dead"}
     return {
-        queue: Backlog(waiting[queue]["jobs"], max(0.0, at - from_iso(waiting[queue]["oldest"])))
+        queue: Backlog(waiting[queue]["jobs"], max(0.0, at - from_iso(waiting[queue]["oldest"])), dead.get(queue, 0))
         if queue in waiting
-        else Backlog(0, 0.0)
-        for queue in {*queues, *waiting}
+        else Backlog(0, 0.0, dead.get(queue, 0))
+        for queue in {*queues, *waiting, *dead}
     }
 
 
@@ -79,6 +84,7 @@ class QueuesSource:
         for queue, backlog in sorted((await self._backlog.at(at)).items()):
             samples.append(Sample(Key(QUEUES, "backlog", queue), float(backlog.jobs)))
             samples.append(Sample(Key(QUEUES, "oldest", queue), backlog.oldest))
+            samples.append(Sample(Key(QUEUES, "dead_letters", queue), float(backlog.dead)))
         look = await self._reports.at(at)
         if look.late or not look.gauges(WORKER):
             return samples
