@@ -31,6 +31,8 @@ from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.queues.settings import QueueSettings, check_queues
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.operations.alerts.checking import check_alerts
+from atomic_guide.operations.alerts.settings import AlertSettings
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
 from atomic_guide.setting import setting
@@ -101,6 +103,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backups: BackupSettings = BackupSettings()
     scaling: ScalingSettings = ScalingSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
+    alerts: AlertSettings = AlertSettings()
 
 
 class Described(NamedTuple):
@@ -146,6 +149,7 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
     check_mail(settings.mail)
     check_scaling(settings.scaling)
     check_kubernetes(settings.kubernetes)
+    check_alerts(settings.alerts, mail=settings.mail.on)
     return settings
 
 
@@ -236,7 +240,27 @@ def _get(settings: msgspec.Struct, key: str) -> Any:
 
 
 def _secret(row: Described, value: Any) -> Any:
-    return "(set)" if row.unit == "secret" and value else value
+    if row.unit == "secret" and value:
+        return "(set)"
+    return tuple(_table(one) for one in value) if isinstance(value, tuple) else value
+
+
+def _table(value: Any) -> Any:
+    """An entry of a list as it is written in the file, what is secret in a table as its presence only."""
+    if not isinstance(value, msgspec.Struct):
+        return value
+    hints = typing.get_type_hints(type(value), include_extras=True)
+    written = msgspec.to_builtins(value)
+    for field in msgspec.structs.fields(value):
+        if written[field.encode_name] and "secret" in _units(hints[field.name]):
+            written[field.encode_name] = "(set)"
+    return written
+
+
+def _units(hint: Any) -> list[str]:
+    """The units that a field's type speaks of."""
+    own = [str((part.extra or {}).get("unit", "")) for part in getattr(hint, "__metadata__", ())]
+    return own + [unit for part in typing.get_args(hint) for unit in _units(part)]
 
 
 def _refuse_unknown(tree: Mapping[str, Any], kind: type[msgspec.Struct], prefix: str) -> None:
