@@ -33,6 +33,8 @@ from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.operations.alerts.checking import check_alerts
 from atomic_guide.operations.alerts.settings import AlertSettings
+from atomic_guide.operations.costs.settings import CostSettings, check_costs
+from atomic_guide.operations.costs.terms import with_unit_prices
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
 from atomic_guide.setting import setting
@@ -104,6 +106,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scaling: ScalingSettings = ScalingSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     alerts: AlertSettings = AlertSettings()
+    costs: CostSettings = CostSettings()
 
 
 class Described(NamedTuple):
@@ -147,10 +150,12 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
     check_servers(settings.databases)
     check_queues(settings.queues)
     check_mail(settings.mail)
-    check_scaling(settings.scaling)
+    check_costs(settings.costs)
+    scaling = with_unit_prices(settings.scaling, settings.costs)
+    check_scaling(scaling)
     check_kubernetes(settings.kubernetes)
     check_alerts(settings.alerts, mail=settings.mail.on)
-    return settings
+    return msgspec.structs.replace(settings, scaling=scaling)
 
 
 def describe() -> list[Described]:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.durations import Durations
+from atomic_guide.operations.costs.tally import Tally
 
 if TYPE_CHECKING:
     from atomic_guide.engines.queues.jobs import Job
@@ -34,6 +35,8 @@ class RunCounts:
         """That will not come again, by queue and kind."""
         self.runs: defaultdict[str, Durations] = defaultdict(Durations)
         """How long runs took that were not handed back, by queue."""
+        self.tenants = Tally()
+        """Seconds by tenant."""
         self.refused: dict[str, str] = {}
         """Why nothing of a queue is claimed; empty where it is."""
 
@@ -46,6 +49,7 @@ class RunCounts:
         self.running.pop((job.id, job.token), None)
         key = (job.queue, job.kind)
         self.seconds[key] += seconds
+        self.tenants.add(job.key.tenant, seconds)
         self.jobs[key] += outcome in _ENDED
         if outcome != "returned":
             self.runs[job.queue].add(seconds)

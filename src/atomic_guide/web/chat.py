@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import time
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from atomic_guide.engines.rooms.ports import Receipt
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.engines.rooms.settings import RoomSettings
+from atomic_guide.operations.costs.tally import Tally
 from atomic_guide.web.limits import Limits, LimitSettings
 from atomic_guide.web.problems import problem
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter
@@ -63,6 +65,10 @@ class Chat:
         self.history = history
         self.limits = limits
         self.rooms = rooms
+        self.posted = 0
+        """Messages that were stored here since the process began."""
+        self.work = Tally()
+        """Seconds by tenant that members of rooms waited for their messages to be stored."""
         rooms.converse(self)
 
     async def say(self, key: CourseKey, author: Author, content: str, identifier: str | None) -> Posted:
@@ -70,15 +76,19 @@ class Chat:
         self.limits.check_message(key, author.id, author.role)
         try:
             with self.rooms.expecting(key):
-                return await self._messages.post(key, author, content, identifier)
+                posted = await self._messages.post(key, author, content, identifier)
         except errors.RateLimited as refusal:
             # Other processes have spent it; until then there is no need to ask the database again.
             self.limits.learn(key, author.id, author.role, refusal)
             raise
+        self.posted += posted.fresh
+        return posted
 
     async def post(self, key: CourseKey, person: Person, content: str, identifier: str | None) -> Receipt:
         """The same for a member of a room."""
+        began = time.perf_counter()
         posted = await self.say(key, Author(person.id, person.name, person.role), content, identifier)
+        self.work.add(key.tenant, time.perf_counter() - began)
         return Receipt(posted.message.id, posted.message.seq)
 
     async def page(self, key: CourseKey, after: int | None, before: int | None, limit: int = PAGE_DEFAULT) -> Page:

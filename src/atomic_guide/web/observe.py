@@ -25,6 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from atomic_guide.durations import Durations
+from atomic_guide.operations.costs.tally import Tally
+from atomic_guide.web.routing import TENANT
 
 _log = structlog.get_logger(__name__)
 
@@ -97,6 +99,12 @@ class WebMetrics:
         """Of them, those answered with 5xx."""
         self.work: dict[str, float] = {}
         """Seconds of response time by feature."""
+        self.sent: dict[str, int] = {}
+        """Bytes of answers by feature."""
+        self.tenant_work = Tally()
+        """Seconds of response time by tenant, where a request is of one."""
+        self.tenant_sent = Tally()
+        """Bytes of answers by tenant."""
 
     def begin(self) -> None:
         """A request has come."""
@@ -126,6 +134,16 @@ class WebMetrics:
         self.answers.add(response)
         self.work[feature] = self.work.get(feature, 0.0) + response
         self.failed += status >= _SERVER_ERROR
+
+    def share(self, route: str, tenant: str | None, response: float, sent: int) -> None:
+        """Count whose work an answered request was, and what was sent for it."""
+        feature = feature_of(route)
+        if feature == PROBES:
+            return
+        self.sent[feature] = self.sent.get(feature, 0) + sent
+        if tenant is not None:
+            self.tenant_work.add(tenant, response)
+            self.tenant_sent.add(tenant, sent)
 
     def count_failure(self) -> None:
         """Count a request that ended in an error nobody meant."""
@@ -157,7 +175,7 @@ class Observe:
         request_id = _request_id(scope["headers"])
         bind_contextvars(request_id=request_id)
         status, complete, began = 500, False, time.perf_counter()
-        heard, answered = began, 0.0
+        heard, answered, sent = began, 0.0, 0
 
         async def hearing() -> Message:
             nonlocal heard
@@ -167,12 +185,13 @@ class Observe:
             return message
 
         async def observed(message: Message) -> None:
-            nonlocal status, complete, answered
+            nonlocal status, complete, answered, sent
             if message["type"] == "http.response.start":
                 status, answered = message["status"], time.perf_counter()
                 message["headers"] = _secured(list(message.get("headers", ())), request_id)
-            elif not message.get("more_body", False):
-                complete = True
+            else:
+                sent += len(message.get("body", b""))
+                complete = complete or not message.get("more_body", False)
             await send(message)
 
         self._metrics.begin()
@@ -188,14 +207,16 @@ class Observe:
             ended = time.perf_counter()
             # An answer may begin before its request has ended, and a refused one is not read to its end.
             response = (answered or ended) - (heard if heard <= (answered or ended) else began)
-            self._note(scope, status, ended - began, response)
+            route = self._note(scope, status, ended - began, response)
+            self._metrics.share(route, scope.get(TENANT), response, sent)
 
-    def _note(self, scope: Mapping[str, Any], status: int, seconds: float, response: float) -> None:
+    def _note(self, scope: Mapping[str, Any], status: int, seconds: float, response: float) -> str:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = self._templates.get(scope.get("endpoint"), "unknown")
         self._metrics.observe(method, route, status, seconds, response)
         if self._access_log:
             _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+        return route
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -44,6 +44,9 @@ BOOKMARK = "Atomic-Guide-Bookmark"
 """The header in which a client is told what its session has seen, and with which it goes on from there. It may send
 several with commas between them; without one, a call shows all that was committed when it came."""
 
+TENANT = "atomic_guide.tenant"
+"""Where a request's scope says whose work it was, for who surrounds the table."""
+
 _READING = frozenset({"GET", "HEAD"})
 
 _encoder = msgspec.json.Encoder()
@@ -240,6 +243,8 @@ def _endpoint(methods: dict[str, Declared]) -> Callable[[Request], Awaitable[Res
         row = methods.get(request.method) or methods["GET"]
         tool: Tool = request.app.state.tool
         session = await tool.sessions.access(request.headers, row.access) if row.access != "none" else None
+        if session is not None:
+            request.scope[TENANT] = session.tenant
         call = Call(request, tool, session, None)
         if session is None:
             return _response(await row.handler(call), row.status)

@@ -18,7 +18,7 @@ from atomic_guide.course.video.rules import Rules, put_rules, rules_of
 from atomic_guide.course.video.videos import announcement
 from atomic_guide.web.idempotency import idempotent
 from atomic_guide.web.ranges import same_tag, serve_object
-from atomic_guide.web.routing import Answer, Call, Calls, read_body
+from atomic_guide.web.routing import TENANT, Answer, Call, Calls, read_body
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.videos import Video
@@ -240,6 +240,7 @@ async def play(call: Call[None]) -> Response:
     """Serve a playlist, segment, poster or caption file of a signed address."""
     params = call.request.path_params
     playable = await call.tool.media.playback.open(params["signed"], params["id"], params["path"])
+    call.request.scope[TENANT] = playable.tenant
     # What cannot change may stay in this browser as long as its address works; nobody else may keep it.
     kept = f"private, max-age={call.tool.media.playback.life}, immutable" if playable.fixed else "private, no-cache"
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}

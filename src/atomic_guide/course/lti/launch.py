@@ -110,6 +110,8 @@ class Launches:
         self._settings = settings
         self._header = msgspec.json.Decoder(_Header)
         self._claims = msgspec.json.Decoder(Claims)
+        self.admitted = 0
+        """Launches that were let in here since the process began."""
 
     async def begin(self, request: LoginRequest, address: str) -> tuple[Platform, Begun]:
         """Begin a login for a browser at `address`. Raises `Refused`."""
@@ -149,6 +151,7 @@ class Launches:
     async def admit(self, checked: Checked, binding: str) -> Launch:
         """Use the login up with the browser's secret and let the launch in. Raises `Refused`."""
         await self.logins.use(checked.login, binding)
+        self.admitted += 1
         return _launch(checked.platform, checked.claims)
 
     async def _verified(self, platform: Platform, token: str | None) -> bytes:

@@ -37,12 +37,16 @@ _KINDS = {
 
 
 class Playable(NamedTuple):
-    """A file to serve: its object, or its content where it is made for the request; its kind; whether it can change."""
+    """A file to serve: its object, or its content where it is made for the request; its kind; whether it can change.
+
+    `tenant` is whose it is.
+    """
 
     name: str
     content: bytes | None
     kind: str
     fixed: bool
+    tenant: str
 
 
 class Playback:
@@ -83,7 +87,7 @@ class Playback:
         if path == MASTER:
             if not video.watchable:
                 raise NotFound("the video cannot be played yet")
-            return Playable(path, master_playlist(video).encode(), _KINDS["m3u8"], fixed=False)
+            return Playable(path, master_playlist(video).encode(), _KINDS["m3u8"], fixed=False, tenant=tenant)
         match = _FILE.fullmatch(path)
         if not match:
             raise NotFound("the video has no such file")
@@ -91,7 +95,7 @@ class Playback:
         # Captions are a lecture's own; what it shows may be shared with the lecture that it was copied from.
         own = match["captions"] is not None
         prefix = prefix_of(key, video_id) if own else media_prefix(key, video_id, video.origin)
-        return Playable(f"{prefix}/{path}", None, kind, fixed=not own)
+        return Playable(f"{prefix}/{path}", None, kind, fixed=not own, tenant=tenant)
 
 
 def master_playlist(video: Video) -> str:

@@ -35,10 +35,11 @@ _PRUNES = 50
 
 
 class Batch(NamedTuple):
-    """How many events were counted, and how many are left, at most."""
+    """How many events were counted, and how many are left, at most; seconds that they say were watched."""
 
     counted: int
     left: int
+    watched: float = 0.0
 
 
 class CountEvents:
@@ -59,6 +60,7 @@ class CountEvents:
         while left:
             batch = await lease.write(work)
             self._counts.counted += batch.counted
+            self._counts.watched += batch.watched
             left = batch.left
 
     async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
@@ -75,12 +77,15 @@ async def count_batch(tx: Transaction, key: CourseKey, limit: int) -> Batch:
         return Batch(0, 0)
     params = {**key.columns, "counted": stream.counted, "limit": limit}
     rows = await tx.read(QUERIES["next_events"], params)
+    watched = 0.0
     if rows:
-        await _store(tx, key, await _tallied(tx, key, rows))
+        tally = await _tallied(tx, key, rows)
+        watched = float(sum(one.watched for one in tally.sums.values()))
+        await _store(tx, key, tally)
     # Numbers after the last row are those of repeated events, or of somebody who was erased meanwhile.
     counted = rows[-1]["number"] if len(rows) == limit else stream.taken
     await _note(tx, key, stream._replace(counted=counted))
-    return Batch(len(rows), stream.taken - counted)
+    return Batch(len(rows), stream.taken - counted, watched)
 
 
 async def _note(tx: Transaction, key: CourseKey, stream: Stream) -> None:

@@ -75,6 +75,8 @@ class Counts(msgspec.Struct):
     duplicate: int = 0
     rejected: int = 0
     counted: int = 0
+    watched: float = 0.0
+    """Seconds of lectures that learners have played, of the events that were counted."""
 
 
 class Events:

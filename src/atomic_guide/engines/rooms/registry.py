@@ -66,7 +66,8 @@ class Rooms:
     """The rooms and sockets of this process.
 
     `run` has to be running. `sockets` are all that are connected; the counters `delivered` (frames times
-    sockets), `dropped` (presence and typing), `slow_closed`, `refused` and `repairs` only grow.
+    sockets), `sent` (bytes times sockets), `dropped` (presence and typing), `slow_closed`, `refused` and `repairs`
+    only grow.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Rooms:
         self.bus = bus
         self.history = history
         self.sockets: set[Socket] = set()
-        self.delivered = self.dropped = self.slow_closed = self.refused = self.repairs = 0
+        self.delivered = self.sent = self.dropped = self.slow_closed = self.refused = self.repairs = 0
         self._conversation: Conversation | None = None
         self.revisions = itertools.count(1)
         self._rooms: dict[RoomKey, Room] = {}

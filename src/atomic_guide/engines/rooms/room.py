@@ -275,6 +275,7 @@ class Room:
             return
         due, self._due = self._due, []
         self.rooms.delivered += len(due) * len(self.live)
+        self.rooms.sent += sum(map(len, due)) * len(self.live)
         for socket in self.live.send(due, self.rooms.settings.hard_buffer):
             self._too_slow(socket)
 
