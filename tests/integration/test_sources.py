@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,7 @@ from atomic_guide.app.run_counts import RunCounts
 from atomic_guide.app.scaling_metrics import ScalingMetrics
 from atomic_guide.app.sources.costs import CostsSource
 from atomic_guide.app.sources.database import DatabaseSource, database_telling
+from atomic_guide.app.sources.facts import Facts
 from atomic_guide.app.sources.queues import Backlog, QueuesSource, read_backlog
 from atomic_guide.app.sources.report import Reporter
 from atomic_guide.app.sources.rooms import RoomsSource
@@ -24,11 +26,14 @@ from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.errors import Unavailable
+from atomic_guide.operations.costs.settings import CostSettings
+from atomic_guide.operations.costs.terms import made_terms
 from atomic_guide.operations.scaling.model import Key, Sample, Source
 from atomic_guide.operations.scaling.once import Once
 from atomic_guide.operations.scaling.reports import Look, Report, Reports, Spread, Tell, Told, joined
 from atomic_guide.operations.scaling.sampler import Sampler, values_of
 from atomic_guide.operations.scaling.series import Series
+from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 from atomic_guide.web.observe import WebMetrics
 from tests.engines import ENGINES, opened_shards
 from tests.postgres import Cluster
@@ -217,13 +222,21 @@ async def test_shards_are_measured_by_what_callers_felt(shards: Shards) -> None:
     assert found[Key("database", "utilisation", other)] < found[Key("database", "utilisation", part)]
 
 
+def costs_source(looks: Looks, shards: Shards, web: float = 0.0, workers: float = 0.0, **costs: Any) -> CostsSource:
+    scaling = ScalingSettings(web=FleetSettings(unit_price=web), workers=FleetSettings(unit_price=workers))
+    terms = made_terms(scaling, CostSettings(**costs))
+    return CostsSource(looks.once, terms, Facts(shards, 0, servers=False))
+
+
 async def test_costs_are_told_by_fleet_and_feature_where_there_is_a_price(shards: Shards) -> None:
     looks = Looks(shards)
     web = Told({"web.requests": 1500, "web.work/chat": 30, "web.work/video": 90}, {"web.ready": 1})
     worker = Told({"workers.busy/mail": 0, "workers.jobs/mail send": 0}, {"workers.slots": 8})
     at = looks.told([web], [web], [worker])
-    found = await values(CostsSource(looks.once, {"web": 0.5, "workers": 2.0}), at)
-    assert found == {
+    source = costs_source(looks, shards, web=0.5, workers=2.0)
+    found = await values(source, at)
+    money = {key: value for key, value in found.items() if key.metric in {"hourly", "feature", "efficiency"}}
+    assert money == {
         Key("costs", "hourly", "web"): 1.0,
         Key("costs", "hourly", "workers"): 2.0,
         Key("costs", "feature", "chat"): pytest.approx(0.25),
@@ -232,7 +245,49 @@ async def test_costs_are_told_by_fleet_and_feature_where_there_is_a_price(shards
         Key("costs", "efficiency", "web"): pytest.approx(200 * 3600),
         Key("costs", "efficiency", "workers"): 0.0,
     }
-    assert await values(CostsSource(looks.once, {"web": 0.0, "workers": 0.0}), at) == {}
+    unpriced = await values(costs_source(looks, shards, web=0.0, workers=0.0), at)
+    assert {key.metric for key in unpriced} == {"units", "stored", "database_bytes"}
+    assert (unpriced[Key("costs", "units", "web")], unpriced[Key("costs", "units", "workers")]) == (2.0, 1.0)
+    assert unpriced[Key("costs", "database_bytes")] > 0
+
+
+async def test_a_process_that_answers_and_runs_jobs_is_paid_for_once(shards: Shards) -> None:
+    looks = Looks(shards)
+    both = Told({"web.requests": 150, "workers.jobs/mail send": 3}, {"web.ready": 1, "workers.slots": 8})
+    worker = Told({"workers.jobs/mail send": 3}, {"workers.slots": 8})
+    found = await values(costs_source(looks, shards, web=1.0, workers=1.0), looks.told([both], [worker]))
+    assert (found[Key("costs", "units", "web")], found[Key("costs", "units", "workers")]) == (1.0, 1.0)
+    assert found[Key("costs", "hourly", "web")] + found[Key("costs", "hourly", "workers")] == 2.0
+
+
+async def test_tenants_are_told_apart_up_to_a_number_and_the_rest_are_others(shards: Shards) -> None:
+    looks = Looks(shards)
+    told = Told(
+        {"web.requests": 1, **{f"costs.tenant_work/t{one}": 15.0 * one for one in range(1, 5)},
+         "costs.tenant_work/others": 15.0, "costs.tenant_sent/t1": 300.0, "costs.tenant_sent/t4": 1500.0},
+        {"web.ready": 1},
+    )  # fmt: skip
+    found = await values(costs_source(looks, shards, web=1.0, tenants=2), looks.told([told]))
+    work = {key.part: value for key, value in found.items() if key.metric == "tenant_work"}
+    assert work == {"t4": pytest.approx(4), "t3": pytest.approx(3), "others": pytest.approx(4)}
+    sent = {key.part: value for key, value in found.items() if key.metric == "tenant_sent"}
+    assert sent == {"t4": pytest.approx(100), "t3": 0.0, "others": pytest.approx(20)}
+
+
+async def test_with_a_price_list_everything_that_is_had_is_paid_for(shards: Shards) -> None:
+    looks = Looks(shards)
+    told = Told(
+        {"web.requests": 1, "costs.sent/video": 15e6, "costs.store_reads": 150.0, "costs.launches": 15.0},
+        {"web.ready": 1},
+    )
+    found = await values(costs_source(looks, shards, prices="aws-us-east-1"), looks.told([told]))
+    hourly = {key.part: value for key, value in found.items() if key.metric == "hourly"}
+    fleets = {part for part in hourly if not part.startswith("replicas/")}
+    assert fleets == {"web", "databases", "storage requests", "traffic"}
+    assert hourly["web"] == pytest.approx(0.04048 + 0.5 * 0.004445, abs=1e-6)
+    # A million bytes a second for a month, without the hundred GiB that are free, and its share of an hour.
+    assert hourly["traffic"] == pytest.approx(0.09 * (1e6 * 730 * 3600 / 2**30 - 100) / 730, abs=1e-5)
+    assert found[Key("costs", "launches")] == pytest.approx(1.0)
 
 
 async def test_only_what_was_measured_is_told_to_prometheus(shards: Shards) -> None:

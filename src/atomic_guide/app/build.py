@@ -49,6 +49,7 @@ from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.wakes import join_wakes
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
+from atomic_guide.operations.costs.assembly import build_costs
 from atomic_guide.operations.scaling.wishes import Wishes
 from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.forgotten import Forgotten
@@ -230,6 +231,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         ),
         chat=chat,
         notifications=notifications,
+        costs=build_costs(shards.directory, clock, settings.scaling, settings.costs),
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
     )
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atomic_guide.app.cost_metrics import CostMetrics
 from atomic_guide.app.scaling_metrics import ScalingMetrics
 from atomic_guide.app.sources.backups import BackupsSource
-from atomic_guide.app.sources.costs import CostsSource
+from atomic_guide.app.sources.costs import CostsSource, costs_telling
 from atomic_guide.app.sources.daily import DailyCost
 from atomic_guide.app.sources.database import DatabaseSource, database_telling
 from atomic_guide.app.sources.disk import DiskSource
+from atomic_guide.app.sources.facts import Facts
 from atomic_guide.app.sources.queues import QueuesSource, read_backlog
 from atomic_guide.app.sources.report import Reporter
 from atomic_guide.app.sources.rooms import RoomsSource, rooms_telling
 from atomic_guide.app.sources.scaling import ScalingSource
 from atomic_guide.app.sources.web import WebSource, web_telling
 from atomic_guide.app.sources.workers import WorkersSource, jobs_telling
-from atomic_guide.operations.scaling.model import WEB, WORKERS
+from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.operations.scaling.once import Once
 from atomic_guide.operations.scaling.reports import Reports
 from atomic_guide.operations.scaling.sampler import Sampler
@@ -46,7 +48,11 @@ def made_reporter(
     `web` is there where it answers requests, with whether it does yet; `jobs` are its runs and its worker's slots.
     """
     counts, slots = jobs
-    tells: list[Tell] = [jobs_telling(tool.media.queues, counts, slots), database_telling(tool.shards)]
+    tells: list[Tell] = [
+        jobs_telling(tool.media.queues, counts, slots),
+        database_telling(tool.shards),
+        costs_telling(tool, web[0] if web is not None else None, counts),
+    ]
     if web is not None:
         tells += [web_telling(*web), rooms_telling(tool.chat.rooms)]
     return Reporter(Reports(tool.shards.directory), *names, tells, tool.clock)
@@ -62,21 +68,21 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         return await read_backlog(shards, queues.queues, at)
 
     backlog = Once("the jobs", read)
+    terms = tool.costs.terms
+    facts = Facts(shards, settings.costs.nats_nodes, servers=not is_embedded(settings.databases))
+    costs = CostsSource(look, terms, facts, DailyCost(series, zone_of(settings.scaling)))
     sources = (
         WebSource(look),
         WorkersSource(look, backlog, queues, series),
         QueuesSource(look, backlog),
         RoomsSource(look),
         DatabaseSource(look, shards),
-        CostsSource(
-            look,
-            {fleet: settings.scaling.fleet(fleet).unit_price for fleet in (WEB, WORKERS)},
-            DailyCost(series, zone_of(settings.scaling)),
-        ),
+        costs,
         ScalingSource(shards.directory),
         DiskSource(Path(settings.data)),
         BackupsSource(settings.backups, Path(settings.data)),
     )
     sampler = Sampler(sources, series, tool.clock)
     tool.health.registry.register(ScalingMetrics(sampler, tool.clock))
+    tool.health.registry.register(CostMetrics(sampler, tool.clock, costs.currency))
     return sampler

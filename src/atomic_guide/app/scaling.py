@@ -39,6 +39,7 @@ from atomic_guide.operations.scaling.wishes import Wishes
 if TYPE_CHECKING:
     from atomic_guide.app.processes import Scaled
     from atomic_guide.config import Settings
+    from atomic_guide.operations.costs.assembly import Costs
     from atomic_guide.web.tool import Tool
 
 _log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ _WEB_UNIT = 0.8
 
 _CHORES_SECONDS = 5.0
 _CHORES_LIMIT = 120.0
+_ACCOUNT_SECONDS = 60.0
 
 
 class Scaling(NamedTuple):
@@ -56,14 +58,29 @@ class Scaling(NamedTuple):
     loop: Loop
     leader: Leader
     chores: Chores
+    costs: Costs
 
     def root_tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What runs until the end."""
-        return [self.leader.keep(), self.loop.run(), self._tend()]
+        return [self.leader.keep(), self.loop.run(), self._tend(), self._account()]
 
     async def end(self) -> None:
         """Let go of the lead, so that another one has it at once."""
         await self.leader.step_down()
+
+    async def _account(self) -> None:
+        """Close the days of costs, while this process leads."""
+        while True:
+            await asyncio.sleep(_ACCOUNT_SECONDS)
+            if not self.leader.leading:
+                continue
+            try:
+                async with asyncio.timeout(_CHORES_LIMIT):
+                    await self.costs.tend()
+            except (GuideError, TimeoutError) as error:
+                _log.warning("costs were not counted; it is tried again", error=str(error))
+            except Exception:  # noqa: BLE001 - as above
+                _log.exception("counting costs failed")
 
     async def _tend(self) -> None:
         while True:
@@ -111,7 +128,7 @@ async def built_scaling(settings: Settings, tool: Tool, scaled: Scaled, role: st
         judging = Judging(events, sampler.series, lambda fleet: own.fleet(fleet).unit_price)
         parts = Parts(sampler, mind, targets, events, acting, Controls(directory), leader, judging)
         metrics = ActMetrics(tool.health.registry, clock)
-        yield Scaling(Loop(parts, gate, clock, _Told(chores), metrics), leader, chores)
+        yield Scaling(Loop(parts, gate, clock, _Told(chores), metrics), leader, chores, tool.costs)
 
 
 async def _targets(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from atomic_guide.course.watching.lectures import Lectures
     from atomic_guide.course.watching.taking import Events
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.operations.costs.assembly import Costs
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.forgotten import Forgotten
     from atomic_guide.web.health import Health
@@ -43,4 +44,5 @@ class Tool(msgspec.Struct, kw_only=True):
     chat: Chat
     notifications: Notifications
     wanted: Wanted
+    costs: Costs
     practice: PracticePlatform | None = None

@@ -61,7 +61,9 @@ class DailyCost:
                 if key[:2] == Key("costs", "hourly")[:2]]  # fmt: skip
         known = [row for row in rows if len(row.values) and not np.isnan(row.values).all()]
         if known:
-            total = np.sum([row.values for row in known], axis=0)
+            # A part that is not there at some time, such as traffic, costs nothing then.
+            values = np.array([row.values for row in known])
+            total = np.where(np.isnan(values).all(axis=0), np.nan, np.nansum(values, axis=0))
             there = ~np.isnan(total)
             ends = np.minimum(known[0].times + known[0].step, at)
             lengths = (ends - np.maximum(known[0].times, begin))[there]

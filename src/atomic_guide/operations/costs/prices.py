@@ -9,6 +9,11 @@ import msgspec
 from atomic_guide.operations.costs.money import ZERO, times
 
 
+def _nothing() -> tuple[()]:
+    """No tiers, no items. A function, since the description of the API cannot write down a tuple as a default."""
+    return ()
+
+
 class Tier(msgspec.Struct, frozen=True):
     """What lies above so many units in a month has this price."""
 
@@ -27,7 +32,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal
     name: str = ""
     free: Decimal = ZERO
-    tiers: tuple[Tier, ...] = msgspec.field(default_factory=tuple)
+    tiers: tuple[Tier, ...] = msgspec.field(default_factory=_nothing)
     source: str = ""
     assumed: bool = False
     note: str = ""
@@ -57,7 +62,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     gigabyte: int = 10**9
     note: str = ""
-    items: tuple[Item, ...] = msgspec.field(default_factory=tuple)
+    items: tuple[Item, ...] = msgspec.field(default_factory=_nothing)
 
     def find(self, what: str) -> Item | None:
         """The price of a thing; for database servers that of other cores and memory, where it has none of its own."""

@@ -483,3 +483,53 @@ Table(
     # JSON: how well it did; NULL until there is something to say.
     Column("score", Text),
 )
+
+Table(
+    "scaling_bounds",
+    directory_metadata,
+    # Fewest and most units of a fleet beside the settings; NULL, or no row, where the settings hold.
+    Column("fleet", Text, primary_key=True),
+    Column("least", Integer),
+    Column("most", Integer),
+    Column("changed_at", Double, nullable=False),
+)
+
+Table(
+    "costs_days",
+    directory_metadata,
+    # What a day of UTC cost, with the prices of then: JSON.
+    Column("day", Text, primary_key=True),
+    Column("closed_at", Double, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("value", Text, nullable=False),
+)
+
+Table(
+    "costs_changes",
+    directory_metadata,
+    # What was changed to save and is in force, by the recommendation that said so.
+    Column("id", Text, primary_key=True),
+    Column("fleet", Text, nullable=False),
+    Column("applied_at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    # JSON: what held before, to put it back as it was; what was set; the recommendation with its evidence.
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("advice", Text, nullable=False),
+    # JSON: what it has really saved; NULL until that is measured.
+    Column("verdict", Text),
+)
+
+Table(
+    "costs_audit",
+    directory_metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    # JSON
+    Column("details", Text, nullable=False),
+    Index("costs_audit_change", "change", "number"),
+)

@@ -1,0 +1,17 @@
+"""`atomic-guide costs`: what is paid, what for, and what could be saved."""
+
+from __future__ import annotations
+
+import click
+
+from atomic_guide.cli.costs.prices import prices
+from atomic_guide.cli.costs.report import report
+
+
+@click.group(name="costs")
+def command() -> None:
+    """Look at what is paid and what for, find what could be saved, do it, and see what it has saved."""
+
+
+for _part in (report, prices):
+    command.add_command(_part)
