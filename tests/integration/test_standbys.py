@@ -169,6 +169,25 @@ async def test_a_copy_that_was_broken_off_is_removed_at_the_next_start(place: Pl
         assert list(place.installed.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.7, 1.5, 2.5, 4.0])
+async def test_one_that_is_wanted_no_more_while_it_is_made_goes_at_once(place: Place, pause: float) -> None:
+    async with opened(place) as (shards, standbys):
+        for _ in range(2):
+            await standbys.scale(1, "up")
+            await asyncio.sleep(pause)
+            await standbys.scale(0, "down")
+            assert (await standbys.look()).starting == 0
+        async with asyncio.timeout(30):
+            while await states(shards):  # noqa: ASYNC110 - the database tells
+                await asyncio.sleep(0.05)
+        assert postmasters(place) == []
+        assert list(place.installed.folder.iterdir()) == []
+        await standbys.scale(1, "again")
+        await until(standbys, lambda fleet: fleet.ready == 1)
+        assert (await standbys.look()).starting == 0, "none is counted twice"
+        assert list((await states(shards)).values()) == ["serving"]
+
+
 async def test_what_cannot_be_copied_leaves_nothing_and_counts_no_more(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,8 +8,8 @@ What a crash leaves is carried on at the next start: a half copy is removed, a r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -29,6 +29,8 @@ _LEAVE_SECONDS = 2.0
 """From `leaving` to the end of the server: every process has read the map by then, and reads go elsewhere."""
 
 _LOOK_SECONDS = 10.0
+
+T = TypeVar("T")
 
 
 class Recipe(NamedTuple):
@@ -57,8 +59,9 @@ class Standbys:
         self._most = most
         self._own: dict[str, Standby] = {}
         self._wanted = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._begun: dict[str, asyncio.Task[None]] = {}
         self._kept: dict[str, asyncio.Task[None]] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
 
     async def open(self) -> None:
         """Carry on what was there when the server ended."""
@@ -68,11 +71,11 @@ class Standbys:
                 self._wanted += 1
                 self._keep(standby)
             else:
-                self._spawn(self._leave(standby))
+                self._let_go(standby.name)
 
     async def close(self) -> None:
         """End the servers; their data stays for the next start."""
-        tasks = [*self._tasks, *self._kept.values()]
+        tasks = [*self._begun.values(), *self._kept.values(), *self._leaving.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -95,12 +98,12 @@ class Standbys:
         staying = [row for row in await self._rows() if row["state"] != "leaving"]
         for row in staying[self._wanted :]:
             await self._put(row["name"], row["port"], "leaving")
-            self._spawn(self._leave(self._own[row["name"]]))
+            self._let_go(row["name"])
         for _ in range(self._wanted - len(staying)):
             name = self._free_name()
             self._own[name] = standby = self._recipe.made(name)
             await self._put(name, 0, "copying")
-            self._spawn(self._begin(standby))
+            self._begun[name] = asyncio.create_task(self._noted(self._begin, standby))
 
     async def _begin(self, standby: Standby) -> None:
         """Copy, start and hand a replica to the readers; one that cannot be is taken away again."""
@@ -110,15 +113,16 @@ class Standbys:
             self._keep(standby)
         except (GuideError, OSError, TimeoutError) as error:
             _log.warning("a replica could not be started", replica=standby.name, error=str(error))
-            self._wanted = max(self._wanted - 1, 0)
-            await self._leave(standby)
+            if standby.name not in self._leaving:
+                self._wanted = max(self._wanted - 1, 0)
+                self._let_go(standby.name)
 
     async def _serve(self, standby: Standby) -> None:
         await standby.start()
         await self._put(standby.name, standby.port, "serving")
 
     def _keep(self, standby: Standby) -> None:
-        self._kept[standby.name] = asyncio.create_task(self._noted(self._kept_up(standby)))
+        self._kept[standby.name] = asyncio.create_task(self._noted(self._kept_up, standby))
 
     async def _kept_up(self, standby: Standby) -> None:
         """Start it again when it dies; copy it anew where the log that it needs is gone."""
@@ -132,22 +136,32 @@ class Standbys:
         await self._put(standby.name, 0, "copying")
         await standby.stop()
         self._own[standby.name] = fresh = self._recipe.made(standby.name)
-        self._spawn(self._begin(fresh))
+        self._begun[standby.name] = asyncio.create_task(self._noted(self._begin, fresh))
 
-    async def _leave(self, standby: Standby) -> None:
-        """Let readers go elsewhere, then end and remove a replica."""
-        await self._put(standby.name, standby.port, "leaving")
-        await asyncio.sleep(_LEAVE_SECONDS)
-        if (kept := self._kept.pop(standby.name, None)) is not None:
-            kept.cancel()
-        await standby.remove()
-        self._own.pop(standby.name, None)
+    def _let_go(self, name: str) -> None:
+        """Take a replica away, in whatever state it is; once."""
+        if name not in self._leaving:
+            self._leaving[name] = asyncio.create_task(self._noted(self._leave, name))
+
+    async def _leave(self, name: str) -> None:
+        """Let readers go elsewhere, then end and remove a replica, or stop making it."""
+        await self._put(name, self._own[name].port, "leaving")
+        if name in self._kept:
+            await asyncio.sleep(_LEAVE_SECONDS)
+        # Keeping up may have begun another copy.
+        for tasks in (self._kept, self._begun):
+            if (task := tasks.pop(name, None)) is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await self._own[name].remove()
 
         async def gone(tx: Transaction) -> None:
-            await tx.execute(QUERIES["drop_standby"], {"name": standby.name})
+            await tx.execute(QUERIES["drop_standby"], {"name": name})
             await tx.one(QUERIES["count_map_change"])
 
         await self._directory.write(gone)
+        del self._own[name]
+        del self._leaving[name]
 
     async def _rows(self) -> list[Row]:
         rows = await self._directory.read(QUERIES["read_standbys"])
@@ -166,13 +180,8 @@ class Standbys:
         numbers = range(1, len(self._own) + 2)
         return next(name for number in numbers if (name := f"{self._replicas.name}-standby-{number}") not in self._own)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(self._noted(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _noted(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _noted(self, duty: Callable[[T], Awaitable[None]], subject: T) -> None:
         try:
-            await work
+            await duty(subject)
         except (GuideError, OSError, TimeoutError) as error:
             _log.warning("a replica is not where it should be", fleet=self.fleet, error=str(error))

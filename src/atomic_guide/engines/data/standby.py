@@ -138,7 +138,8 @@ class Standby:
                 _, told = await process.communicate()
         finally:
             if process.returncode is None:
-                process.kill()
+                # With the process that it has for the log, which would go on writing for seconds.
+                os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         if process.returncode:
             words = told.decode(errors="replace").strip().splitlines() or ["it said nothing"]
@@ -177,7 +178,8 @@ class Standby:
 
     async def remove(self) -> None:
         """End it and remove its data."""
-        await self.stop()
+        # At once, without the checkpoint that would write what is thrown away.
+        await self._child.stop(_STOP_SECONDS, signal.SIGQUIT)
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     @property
