@@ -12,7 +12,7 @@ from bench._room_peers import channels, engine, nchan, node_ws, ours, send_loop,
 from bench._room_rounds import compare, ratio, show
 
 SOCKETS = 1000
-SECONDS = 2.5
+SECONDS = 5.0
 
 
 async def measure(bars: Bars) -> None:

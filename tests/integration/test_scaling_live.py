@@ -34,7 +34,7 @@ async def _held_until_a_worker_comes(server: RunningServer) -> Outcome:
     run(server.data, "queues", "pause", "video")
     async with asyncio.timeout(300), asyncio.TaskGroup() as group:
         outcome = group.create_task(burst(server, clips(CLIPS, 1.0, "160x90"), 270, "up"))
-        while not await asyncio.to_thread(workers, server.data):
+        while not await asyncio.to_thread(workers, server.data):  # noqa: ASYNC110 - a file tells
             await asyncio.sleep(0.5)
         await asyncio.to_thread(run, server.data, "queues", "resume", "video")
     return outcome.result()

@@ -24,9 +24,10 @@ from atomic_guide.web import (
 )
 from atomic_guide.web.routing import Declared
 
-# Starlette takes the first route that matches: /api/video/upload stands before /api/video/{id}.
+# Starlette tries them one after another and takes the first that matches: what is asked most often stands first, and
+# /api/video/upload before /api/video/{id}.
 PARTS = (
-    *(entry, launch, registration, chat, moderation, notifications, uploads, video, reports, watching, stored),
+    *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
     *(scaling, measured, health, wanted),
     openapi,
 )
