@@ -106,6 +106,9 @@ def test_a_registration_is_added_once_and_prints_the_tools_addresses(tmp_path: P
     ("option", "value"),
     [
         ("keyset_url", "http://lms.example.edu/jwks"),
+        ("keyset_url", "data:application/json;base64,bm8="),
+        ("keyset_url", "data:application/json;base64,eyJrZXlzIjpbXX0="),
+        ("keyset_url", f"data:application/json;base64,{'A' * 20_000}"),
         ("token_url", "https://10.0.0.1/token"),
         ("auth_url", "lms.example.edu"),
         ("issuer", "our moodle"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from joserfc.jwk import RSAKey
 from starlette.responses import JSONResponse, Response
 
 from atomic_guide.clock import ManualClock
-from atomic_guide.course.lti.keysets import RETRY_SECONDS, STALE_SECONDS
+from atomic_guide.course.lti.keysets import HELD, RETRY_SECONDS, STALE_SECONDS
+from atomic_guide.course.lti.registration import Draft
 from tests.fakes.platform import FakePlatform, fake_platform
 from tests.fakes.site import TARGET, Site, code_of, error_of, launch_site
 
@@ -119,6 +122,26 @@ async def test_an_unavailable_set_is_a_503_that_says_when_to_come_again(site: Si
     answer = await site.post(started.state, token, started.cookie)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_set_that_is_given_itself_is_never_fetched(site: Site, clock: ManualClock) -> None:
+    published = json.dumps({"keys": [
+        {**key.as_dict(private=False), "kid": kid, "use": "sig"} for kid, key in site.platform.keys.items()
+    ]})  # fmt: skip
+    held = HELD + base64.b64encode(published.encode()).decode()
+    (known,) = await site.lti.platforms.all()
+    draft = Draft(
+        issuer=known.issuer, client_id=known.client_id, auth_url=known.auth_url, token_url=known.token_url,
+        keyset_url=held,
+    )  # fmt: skip
+    changed = (await site.lti.platforms.add(draft)).platform
+    assert await launched(site, clock) == "in"
+    assert await launched(site, clock, kid="made-up") == "LTI_KID_UNKNOWN"
+    clock.advance(STALE_SECONDS + 1)
+    assert await launched(site, clock) == "in"
+    assert site.platform.fetches == 0
+    findings = await site.lti.diagnosis.examine(changed, [changed])
+    assert "The key set at the registration holds 1 usable key." in [finding.text for finding in findings]
 
 
 async def test_a_weak_key_is_refused(site: Site, clock: ManualClock) -> None:

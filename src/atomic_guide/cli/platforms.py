@@ -32,7 +32,12 @@ def command() -> None:
 @click.option("--deployment-id", required=True, metavar="ID", help="The deployment; give the command again for more.")
 @click.option("--auth-url", required=True, metavar="URL", help="Authentication request address of the LMS.")
 @click.option("--token-url", required=True, metavar="URL", help="Access token address of the LMS.")
-@click.option("--keyset-url", required=True, metavar="URL", help="Public key set address of the LMS.")
+@click.option(
+    "--keyset-url",
+    required=True,
+    metavar="URL",
+    help="Public key set address of the LMS, or the set itself as data:application/json;base64,...",
+)
 @click.option("--name", default="", help="What people call it.")
 @click.option("--auth-audience", metavar="TEXT", help="Audience of access token requests, where not the token address.")
 @click.option("--origin", "origins", multiple=True, metavar="ORIGIN", help="One more origin that may frame the tool.")

@@ -12,7 +12,7 @@ from atomic_guide import errors
 from atomic_guide.clock import Clock
 from atomic_guide.course.lti import roster
 from atomic_guide.course.lti.addresses import origin_of
-from atomic_guide.course.lti.keysets import LEAST_BITS, parse_keys
+from atomic_guide.course.lti.keysets import HELD, LEAST_BITS, Key, held_keys, parse_keys
 from atomic_guide.course.lti.outbound import Outbound, OutboundFailed, Reply
 from atomic_guide.course.lti.registration import Platform, near
 from atomic_guide.course.lti.tokens import ServiceTokens
@@ -75,6 +75,9 @@ class Diagnosis:
 
     async def _key_set(self, platform: Platform) -> list[Finding]:
         url = platform.keyset_url
+        if url.startswith(HELD):
+            # It was checked when it was registered.
+            return [_usable(held_keys(url), "the registration")]
         try:
             reply = await self._outbound.get(url)
             if reply.status != 200:  # noqa: PLR2004 - OK
@@ -83,16 +86,7 @@ class Diagnosis:
             keys = parse_keys(reply.json(), url)
         except OutboundFailed as error:
             return [Finding("key set", "bad", f"The key set cannot be used: {error.message}.")]
-        usable = [key for key in keys.values() if key.key is not None]
-        if usable:
-            result = Finding("key set", "good", f"The key set at {url} holds {_counted(len(usable))}.")
-        elif keys:
-            text = f"The RSA keys at {url} are shorter than {LEAST_BITS} bits: have the LMS make a new one."
-            result = Finding("key set", "bad", text)
-        else:
-            text = f"The key set at {url} holds no RSA key for signatures with a key id: launches cannot be verified."
-            result = Finding("key set", "bad", text)
-        return [result, *self._clocks(reply)]
+        return [_usable(keys, url), *self._clocks(reply)]
 
     def _clocks(self, reply: Reply) -> list[Finding]:
         try:
@@ -121,6 +115,17 @@ class Diagnosis:
                 text += " Where the LMS wants another audience than its token address, give it with --auth-audience."
             return Finding("token", "bad", text)
         return Finding("token", "good", f"{platform.token_url} gives access tokens.")
+
+
+def _usable(keys: dict[str, Key], where: str) -> Finding:
+    usable = [key for key in keys.values() if key.key is not None]
+    if usable:
+        return Finding("key set", "good", f"The key set at {where} holds {_counted(len(usable))}.")
+    if keys:
+        text = f"The RSA keys at {where} are shorter than {LEAST_BITS} bits: have the LMS make a new one."
+        return Finding("key set", "bad", text)
+    text = f"The key set at {where} holds no RSA key for signatures with a key id: launches cannot be verified."
+    return Finding("key set", "bad", text)
 
 
 def _issuer(platform: Platform) -> list[Finding]:

@@ -3,11 +3,16 @@
 One fetch at a time for each key set. A set older than `keyset_seconds` serves on while it is fetched anew in the
 background. A key id that it does not hold causes one fetch, at most once a minute: that is how a rotation is
 noticed, and all that a flood of made-up key ids can cause. Each key is imported once.
+
+An address may hold the set itself (`data:application/json;base64,...`, RFC 2397), for a platform that the tool cannot
+call: then nothing is fetched.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 from typing import Any
 
 import msgspec
@@ -34,6 +39,11 @@ STALE_SECONDS = 86_400.0
 
 LEAST_BITS = 2048
 _MOST_KEYS = 100
+
+HELD = "data:application/json;base64,"
+"""How an address begins that holds its key set."""
+
+_HELD_LIMIT = 16_384
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -107,6 +117,13 @@ class KeySets:
         except errors.GuideError as error:
             raise Refused(Refusal.LTI_KEYSET_UNAVAILABLE, retry_after=RETRY_SECONDS) from error
 
+    async def _asked(self, url: str) -> dict[str, Key]:
+        reply = await self._outbound.get(url, {"Accept": "application/jwk-set+json, application/json"})
+        if reply.status != 200:  # noqa: PLR2004 - OK
+            message = f"{url} answered with status {reply.status}"
+            raise OutboundFailed(message)
+        return parse_keys(reply.json(), url)
+
     def _begin(self, url: str, known: _KeySet) -> asyncio.Task[None] | None:
         """The fetch that runs, or a new one; None where the last one failed a moment ago."""
         if known.fetching is None:
@@ -121,11 +138,7 @@ class KeySets:
     async def _fetch(self, url: str, known: _KeySet) -> None:
         try:
             known.tried_at = self._clock.monotonic()
-            reply = await self._outbound.get(url, {"Accept": "application/jwk-set+json, application/json"})
-            if reply.status != 200:  # noqa: PLR2004 - OK
-                message = f"{url} answered with status {reply.status}"
-                raise OutboundFailed(message)
-            known.keys = parse_keys(reply.json(), url)
+            known.keys = held_keys(url) if url.startswith(HELD) else await self._asked(url)
             known.fetched_at = known.tried_at
         except errors.GuideError as error:
             _log.warning("a key set could not be fetched", reason=error.message)
@@ -146,6 +159,19 @@ def parse_keys(document: Any, url: str) -> dict[str, Key]:
         if key is not None:
             keys[key.kid] = key
     return keys
+
+
+def held_keys(url: str) -> dict[str, Key]:
+    """The keys of an address that holds its set. Raises `OutboundFailed` where it holds none."""
+    if len(url) > _HELD_LIMIT:
+        message = f"a key set that is given itself may have {_HELD_LIMIT} characters"
+        raise OutboundFailed(message)
+    try:
+        document = msgspec.json.decode(base64.b64decode(url.removeprefix(HELD), validate=True))
+    except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError) as error:
+        message = f"what follows {HELD} is no base64 of a key set in JSON"
+        raise OutboundFailed(message) from error
+    return parse_keys(document, "the key set that was given")
 
 
 def _parse_key(jwk: Any) -> Key | None:

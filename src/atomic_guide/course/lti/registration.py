@@ -16,6 +16,8 @@ import msgspec
 from atomic_guide import errors
 from atomic_guide.clock import Clock
 from atomic_guide.course.lti.addresses import Reach, origin_of, problem_with
+from atomic_guide.course.lti.keysets import HELD, held_keys
+from atomic_guide.course.lti.outbound import OutboundFailed
 from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.engines.data.database import Database, Row, Transaction
 from atomic_guide.engines.data.queries import load_queries
@@ -100,7 +102,9 @@ def check_draft(draft: Draft, reach: Reach) -> None:
         message = f"--issuer {draft.issuer!r} is not a web address such as https://lms.example.edu"
         raise errors.Invalid(message, details={"field": "--issuer"})
     for field, url in {option: getattr(draft, field) for field, option in _ADDRESS_FIELDS.items()}.items():
-        wrong = problem_with(url, reach)
+        wrong = (
+            _problem_with_held(url) if field == "--keyset-url" and url.startswith(HELD) else problem_with(url, reach)
+        )
         if wrong:
             message = f"{field} {url!r} cannot be used: {wrong}"
             raise errors.Invalid(message, details={"field": field})
@@ -112,6 +116,14 @@ def check_draft(draft: Draft, reach: Reach) -> None:
         if not usable:
             message = f"--origin {origin!r} is no origin such as https://lms.example.edu or https://*.example.edu"
             raise errors.Invalid(message, details={"field": "--origin"})
+
+
+def _problem_with_held(url: str) -> str | None:
+    try:
+        keys = held_keys(url)
+    except OutboundFailed as error:
+        return error.message
+    return None if any(key.key for key in keys.values()) else "it holds no RSA key of 2048 bits or more with a key id"
 
 
 class Platforms:
