@@ -35,6 +35,7 @@ from atomic_guide.operations.alerts.checking import check_alerts
 from atomic_guide.operations.alerts.settings import AlertSettings
 from atomic_guide.operations.costs.settings import CostSettings, check_costs
 from atomic_guide.operations.costs.terms import with_unit_prices
+from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
 from atomic_guide.setting import setting
@@ -107,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kubernetes: KubernetesSettings = KubernetesSettings()
     alerts: AlertSettings = AlertSettings()
     costs: CostSettings = CostSettings()
+    loadtest: LoadtestSettings = LoadtestSettings()
 
 
 class Described(NamedTuple):

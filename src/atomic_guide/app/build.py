@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from atomic_guide.app.keeping import log
-from atomic_guide.app.keeping.assembly import catch_up
+from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.replica_metrics import ReplicaMetrics
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
@@ -25,6 +25,7 @@ from atomic_guide.course.analytics.ingest import Scores
 from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.course.keeping.key import keeping_key
 from atomic_guide.course.keeping.reads import Reads
+from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.course.lti.assembly import build_lti
 from atomic_guide.course.lti.practice.platform import close_practice, open_practice
 from atomic_guide.course.lti.settings import LtiSettings
@@ -55,6 +56,7 @@ from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.forgotten import Forgotten
 from atomic_guide.web.health import Check, Health
 from atomic_guide.web.limits import is_loopback, networks
+from atomic_guide.web.loadtests import Erase, Loadtests
 from atomic_guide.web.room_metrics import RoomMetrics
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import Sessions
@@ -214,6 +216,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     health.checks["store"] = Check(_has_space(store))
     sessions = Sessions(shards.directory, clock, settings.sessions, token)
     key = await keeping_key(shards.directory, clock)
+    lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where))
     return Tool(
         clock=clock,
         shards=shards,
@@ -225,7 +228,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         events=Events(shards, clock, queues, settings.events),
         watching=Lectures(shards),
         health=health,
-        lti=build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where)),
+        lti=lti,
         media=build_media(
             data, parts, Signer(await media_key(shards, clock), clock, settings.playback), _announcer(chat.rooms)
         ),
@@ -233,7 +236,16 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         notifications=notifications,
         costs=build_costs(shards.directory, clock, settings.scaling, settings.costs),
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
+        loadtests=Loadtests(settings.loadtest, lti.platforms, where.public_url, _eraser(settings, data, shards), data),
     )
+
+
+def _eraser(settings: Settings, data: Path, shards: Shards) -> Erase:
+    async def erase(tenant: str) -> dict[str, int]:
+        keeping = await assembled(settings, data, shards)
+        return (await keeping.erasures.erase(Whom(tenant=tenant))).found
+
+    return erase
 
 
 def lti_settings(settings: Settings, where: Address) -> LtiSettings:

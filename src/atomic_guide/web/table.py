@@ -9,6 +9,7 @@ from atomic_guide.web import (
     entry,
     health,
     launch,
+    loadtests,
     measured,
     moderation,
     notifications,
@@ -28,7 +29,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, measured, health, wanted),
+    *(scaling, measured, loadtests, health, wanted),
     openapi,
 )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.forgotten import Forgotten
     from atomic_guide.web.health import Health
+    from atomic_guide.web.loadtests import Loadtests
     from atomic_guide.web.sessions import Sessions
     from atomic_guide.web.wanted import Wanted
 
@@ -45,4 +46,5 @@ class Tool(msgspec.Struct, kw_only=True):
     notifications: Notifications
     wanted: Wanted
     costs: Costs
+    loadtests: Loadtests
     practice: PracticePlatform | None = None

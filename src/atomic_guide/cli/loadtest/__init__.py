@@ -1,0 +1,18 @@
+"""`atomic-guide loadtest`: what a server bears, and whether that is enough."""
+
+from __future__ import annotations
+
+import click
+
+from atomic_guide.cli.loadtest.reports import clean, list_tests, report, show
+from atomic_guide.cli.loadtest.run import plan, run
+from atomic_guide.cli.loadtest.worker import worker
+
+
+@click.group(name="loadtest")
+def command() -> None:
+    """Load a test target with launches, messages, sockets, uploads and scores, and judge how it does."""
+
+
+for _part in (run, plan, list_tests, show, report, clean, worker):
+    command.add_command(_part)

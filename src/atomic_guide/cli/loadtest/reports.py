@@ -1,0 +1,109 @@
+"""`atomic-guide loadtest list|show|report|clean`: what came of load tests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from atomic_guide.cli.loadtest.declared import token_of
+from atomic_guide.cli.loadtest.run import TOKEN
+from atomic_guide.cli.options import Context, data_options
+from atomic_guide.errors import NotFound
+
+_TEST = click.argument("identifier", metavar="ID")
+
+
+@click.command(name="list")
+@data_options
+def list_tests(context: Context) -> None:
+    """List the load tests of this data directory, the newest first, and the one that runs."""
+    from atomic_guide.operations.loadtest.store import REPORT, Store
+
+    store = Store(context.data)
+    rows, lines = [], []
+    for name in store.ids():
+        place = store.find(name)
+        state, found = place.state(time.time()), place.read(REPORT) or {}
+        verdict = (found.get("verdict") or {}).get("result")
+        row = {"id": name, "running": state is not None, "target": found.get("target") or (state or {}).get("target"),
+               "started_at": found.get("started_at"), "result": verdict}  # fmt: skip
+        rows.append(row)
+        lines.append(f"{name}  {'running' if state else verdict or 'no report':9}  {row['target'] or ''}{_rate(found)}")
+    context.emit({"loadtests": rows}, "\n".join(lines) or "no load test was run; `atomic-guide loadtest run` runs one")
+
+
+@click.command(name="show")
+@data_options
+@_TEST
+def show(context: Context, identifier: str) -> None:
+    """Show the report of a load test; ID may be `last`."""
+    from atomic_guide.operations.loadtest.report import Report
+    from atomic_guide.operations.loadtest.wording import short
+
+    report = msgspec.convert(_report(context, identifier), Report)
+    context.emit(report, short(report))
+
+
+@click.command(name="report")
+@data_options
+@_TEST
+@click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
+              help="Write the page there.")  # fmt: skip
+def report(context: Context, identifier: str, out: Path | None) -> None:
+    """Draw the page of a load test anew from its report, and say where it is; ID may be `last`."""
+    from atomic_guide.operations.loadtest.page import draw_page
+    from atomic_guide.operations.loadtest.report import Report
+    from atomic_guide.operations.loadtest.store import PAGE, Store
+
+    drawn = draw_page(msgspec.convert(_report(context, identifier), Report)).encode()
+    if out is None:
+        path = Store(context.data).find(identifier).write(PAGE, drawn)
+    else:
+        path = out
+        path.write_bytes(drawn)
+    context.emit({"page": str(path)}, str(path))
+
+
+@click.command(name="clean")
+@data_options
+@_TEST
+@TOKEN
+def clean(context: Context, identifier: str, token_file: Path | None) -> None:
+    """Erase what a load test left at its target: its tenant with everything in it. The report stays."""
+    from atomic_guide.operations.loadtest.conduct import cleaned
+    from atomic_guide.operations.loadtest.store import Store
+    from atomic_guide.operations.loadtest.target import Target
+
+    place = Store(context.data).find(identifier)
+    address = _report(context, identifier)["target"]
+    token = token_of(context, token_file)
+
+    async def work() -> dict[str, int]:
+        async with Target(address, token) as target:
+            return await cleaned(place, target)
+
+    erased = asyncio.run(work())
+    lines = [f"erased {sum(erased.values())} rows at {address}", *(f"  {name:16} {n:8}" for name, n in erased.items())]
+    context.emit({"id": place.id, "target": address, "erased": erased}, "\n".join(lines))
+
+
+def _report(context: Context, identifier: str) -> dict[str, Any]:
+    from atomic_guide.operations.loadtest.store import REPORT, Store
+
+    place = Store(context.data).find(identifier)
+    found = place.read(REPORT)
+    if not isinstance(found, dict):
+        raise NotFound(f"load test {place.id} has no report: it runs, or was killed")
+    return found
+
+
+def _rate(found: dict[str, Any]) -> str:
+    steady = found.get("steady")
+    if not steady or steady["all"]["p95"] is None:
+        return ""
+    return f"  {steady['all']['throughput']:.1f}/s, p95 {steady['all']['p95'] * 1000:.0f} ms"

@@ -1,0 +1,109 @@
+"""Reports in a data directory: `loadtests/ID/report.json` and `report.html`, and `state.json` while a test runs.
+
+A folder is only ever added to by the test that made it. `state.json` is written anew each second under a name of its
+own and renamed, so that whoever looks sees a whole one; where it has not changed for a while, its test was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from atomic_guide.errors import NotFound
+
+FOLDER = "loadtests"
+REPORT, PAGE, STATE = "report.json", "report.html", "state.json"
+STALE_SECONDS = 10.0
+"""A state that is older is of a test that was killed."""
+
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
+
+
+class Store:
+    """The load tests of a data directory."""
+
+    def __init__(self, data: Path) -> None:
+        self._folder = data / FOLDER
+
+    def begin(self, now: float, kept: int) -> Place:
+        """A folder for a new test; the oldest beyond `kept` are removed."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in self.ids()[max(0, kept - 1) :]:
+            shutil.rmtree(self._folder / old, ignore_errors=True)
+        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M%S")
+        name = f"{stamp}-{secrets.token_hex(2)}"
+        (self._folder / name).mkdir(mode=0o700)
+        return Place(self._folder / name)
+
+    def ids(self) -> list[str]:
+        """All that are kept, the newest first."""
+        if not self._folder.is_dir():
+            return []
+        return sorted((one.name for one in self._folder.iterdir() if _ID.fullmatch(one.name)), reverse=True)
+
+    def find(self, identifier: str) -> Place:
+        """The folder of a test; `last` is the newest one. Raises `NotFound`."""
+        known = self.ids()
+        name = known[0] if identifier == "last" and known else identifier
+        if name not in known:
+            raise NotFound(f"there is no load test {identifier!r}; `atomic-guide loadtest list` shows them")
+        return Place(self._folder / name)
+
+
+class Place:
+    """The folder of one test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def id(self) -> str:
+        """The test's id."""
+        return self.folder.name
+
+    def read(self, name: str) -> Any:
+        """A file of it as JSON; None where there is none, or none that is whole."""
+        try:
+            return msgspec.json.decode((self.folder / name).read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file whole."""
+        draft = self.folder / f".{name}"
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return draft.rename(self.folder / name)
+
+    def note(self, state: dict[str, Any] | None) -> None:
+        """What goes on, for whoever looks; None when it is over."""
+        path = self.folder / STATE
+        if state is None:
+            path.unlink(missing_ok=True)
+            return
+        draft = self.folder / f".{STATE}"
+        draft.write_bytes(msgspec.json.encode(state))
+        draft.rename(path)
+
+    def discard(self) -> None:
+        """Remove the folder of a test that did not come about."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def state(self, now: float) -> dict[str, Any] | None:
+        """What goes on in it; None where it does not run."""
+        path = self.folder / STATE
+        try:
+            fresh = now - path.stat().st_mtime < STALE_SECONDS
+        except OSError:
+            return None
+        found = self.read(STATE) if fresh else None
+        return found if isinstance(found, dict) else None

@@ -1,0 +1,179 @@
+"""Load tests over HTTP, for operators: this server as a target, and the reports of tests that were run from here.
+
+A tester is a platform: it signs launches with a key of its own, which the target takes in for one test. So only a
+server that is marked as a test target can be loaded at all, every person of a test is in a tenant of its own, and what
+a test leaves is erased as any tenant is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from atomic_guide import errors
+from atomic_guide.course.lti.keysets import HELD
+from atomic_guide.course.lti.registration import Draft, Platforms, tenant_of
+from atomic_guide.operations.loadtest.plan import Platform
+from atomic_guide.operations.loadtest.settings import LoadtestSettings
+from atomic_guide.operations.loadtest.store import REPORT, Place, Store
+from atomic_guide.web.routing import Call, Calls
+
+calls = Calls()
+
+_ISSUER = "https://loadtest.invalid"
+"""A host that can be nobody's (RFC 2606): nothing is ever called there, and no LMS has this issuer."""
+
+_CLIENT = "loadtest"
+_DEPLOYMENT = "1"
+_RUN = re.compile(r"[0-9a-f]{12}")
+_PROCESS = secrets.token_hex(4)
+
+Erase = Callable[[str], Awaitable[dict[str, int]]]
+"""Erases a tenant: what was found of it, by table."""
+
+
+class Keys(msgspec.Struct):
+    """The public keys of a tester, as a JSON Web Key Set."""
+
+    keys: list[dict[str, Any]]
+
+
+class TargetState(msgspec.Struct, frozen=True):
+    """Whether this server may be loaded, and what the process that answers has used so far."""
+
+    target: bool
+    process: str
+    cpu_seconds: float
+    cpus: int
+
+
+class Cleaned(msgspec.Struct, frozen=True):
+    """What was erased of a test, rows by table."""
+
+    run: str
+    tenant: str
+    erased: dict[str, int]
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A test in short; `state` is what goes on while it runs, `verdict` how it ended."""
+
+    id: str
+    running: bool
+    state: dict[str, Any] | None
+    started_at: str | None
+    target: str | None
+    verdict: dict[str, Any] | None
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """The tests of this data directory, the newest first."""
+
+    loadtests: list[Listed]
+
+
+class Loadtests:
+    """What a server does for load tests; `data` is where reports are."""
+
+    def __init__(self, settings: LoadtestSettings, platforms: Platforms, tool: str, erase: Erase, data: Path) -> None:
+        self.settings = settings
+        self.store = Store(data)
+        self._platforms = platforms
+        self._tool = tool
+        self._erase = erase
+
+    async def admit(self, keys: Keys) -> Platform:
+        """Register a tester as a platform. Raises `Forbidden` where this is no test target, `Invalid` for bad keys."""
+        if not self.settings.target:
+            raise errors.Forbidden(
+                "this server is not marked as a test target; where nobody learns on it, set loadtest.target = true"
+                " (ATOMIC_GUIDE_LOADTEST_TARGET=true) and start it again"
+            )
+        encoded = msgspec.json.encode(keys, order="sorted")
+        # Of the keys, so that the same call again is the same test.
+        run = hashlib.sha256(encoded).hexdigest()[:12]
+        held = base64.b64encode(encoded).decode()
+        draft = Draft(
+            issuer=f"{_ISSUER}/{run}",
+            client_id=_CLIENT,
+            deployment_id=_DEPLOYMENT,
+            name=f"Load test {run}",
+            auth_url=f"{_ISSUER}/{run}/auth",
+            token_url=f"{_ISSUER}/{run}/token",
+            keyset_url=HELD + held,
+        )
+        await self._platforms.add(draft)
+        return Platform(run, self._tool, draft.issuer, _CLIENT, _DEPLOYMENT, _tenant(run))
+
+    async def clean(self, run: str) -> Cleaned:
+        """Forget a test's platform and everything that its people left. Again is harmless. Raises `NotFound`."""
+        if not _RUN.fullmatch(run):
+            raise errors.NotFound("there is no such load test here")
+        tenant = _tenant(run)
+        known = await self._platforms.get_client(f"{_ISSUER}/{run}", _CLIENT)
+        if known is not None:
+            # First of all, so that nobody comes in while it is erased.
+            await self._platforms.remove(known)
+        return Cleaned(run, tenant, await self._erase(tenant))
+
+    def listed(self) -> list[Listed]:
+        """The tests whose reports are here."""
+        return [_listed(self.store.find(name)) for name in self.store.ids()]
+
+
+def _tenant(run: str) -> str:
+    return tenant_of(f"{_ISSUER}/{run}", _CLIENT, _DEPLOYMENT)
+
+
+def _listed(place: Place) -> Listed:
+    state = place.state(time.time())
+    report = place.read(REPORT) or {}
+    return Listed(
+        place.id, state is not None, state, report.get("started_at"), report.get("target"), report.get("verdict")
+    )
+
+
+@calls.add("GET", "/api/ops/loadtest/target", access="operator", reply=TargetState, failures=(401,))
+async def tell_target(call: Call[None]) -> TargetState:
+    """Say whether this server is marked as a test target, and what CPU time the answering process has used."""
+    return TargetState(call.tool.loadtests.settings.target, _PROCESS, time.process_time(), os.cpu_count() or 1)
+
+
+@calls.add("POST", "/api/ops/loadtest/runs", access="operator", body=Keys, reply=Platform, status=201, failures=(403,))
+async def admit_tester(call: Call[Keys]) -> Platform:
+    """Take a tester in: register its keys as a platform of its own, for one test."""
+    _ = call.idempotency_key
+    return await call.tool.loadtests.admit(call.body)
+
+
+@calls.add("POST", "/api/ops/loadtest/runs/{run}/clean", access="operator", reply=Cleaned, failures=(404, 409, 503))
+async def clean_run(call: Call[None]) -> Cleaned:
+    """Erase what a load test left: its platform and its tenant with everything in it."""
+    _ = call.idempotency_key
+    return await call.tool.loadtests.clean(call.request.path_params["run"])
+
+
+@calls.add("GET", "/api/ops/loadtests", access="operator", reply=Listing, failures=(401,))
+async def list_loadtests(call: Call[None]) -> Listing:
+    """List the load tests that were run from this data directory, and the one that runs."""
+    return Listing(await asyncio.to_thread(call.tool.loadtests.listed))
+
+
+@calls.add("GET", "/api/ops/loadtests/{id}", access="operator", reply=dict[str, Any], failures=(401, 404))
+async def show_loadtest(call: Call[None]) -> dict[str, Any]:
+    """Give the whole report of a load test; docs/load-tests.md says what its fields are."""
+    place = call.tool.loadtests.store.find(call.request.path_params["id"])
+    report = await asyncio.to_thread(place.read, REPORT)
+    if not isinstance(report, dict):
+        raise errors.NotFound(f"load test {place.id} has no report yet")
+    return report
