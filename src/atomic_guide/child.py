@@ -102,6 +102,11 @@ class Child:
             process.kill()
             await process.wait()
 
+    def interrupt(self) -> None:
+        """Ask the program to come to an end, as a Ctrl-C does; it is not started again by this."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGINT)
+
     def last_words(self) -> str:
         """The last line that it printed."""
         try:

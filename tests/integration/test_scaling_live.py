@@ -31,7 +31,7 @@ EAGER = {
 
 async def _held_until_a_worker_comes(server: RunningServer) -> Outcome:
     """A quick machine would have made eight small clips before anybody measures, so they wait until help is there."""
-    run(server.data, "queues", "pause", "video")
+    await asyncio.to_thread(run, server.data, "queues", "pause", "video")
     async with asyncio.timeout(300), asyncio.TaskGroup() as group:
         outcome = group.create_task(burst(server, clips(CLIPS, 1.0, "160x90"), 270, "up"))
         while not await asyncio.to_thread(workers, server.data):  # noqa: ASYNC110 - a file tells

@@ -463,3 +463,43 @@ def test_what_was_withdrawn_blocks_nothing_that_follows() -> None:
     assert (state.asked, state.changed_at, state.grown_at) == (None, None, None)
     assert len(made) > 100, "it is wanted at each tick anew, as nothing of it is under way"
     assert len({one.id for one in made}) == len(made)
+
+
+# --- shards
+
+WRITES = {"database.write_share[s1]": 0.8, "database.lock_wait[s1]": 0.5, "database.utilisation[s1]": 0.9}
+
+
+def test_writes_that_stay_slow_because_there_are_too_many_ask_for_one_more_shard() -> None:
+    stage = Stage(shards=4)
+    assert stage.run(570, WRITES, slow={"database.write[s1]": 900}) == []
+    made = stage.run(60, WRITES, slow={"database.write[s1]": 900})
+    assert acts(made) == [("increase_sharding", 4, 5)]
+    assert (made[0].fleet, made[0].rule, made[0].urgency) == ("shards", "slow-writes", "medium")
+    assert made[0].expected is not None
+    assert (made[0].expected.metric, made[0].expected.limit, made[0].expected.part) == ("write", 0.25, "s1")
+    # Its courses move for half an hour, and for hours afterwards its effect is awaited.
+    assert acts(stage.run(4 * 3600, WRITES, slow={"database.write[s1]": 900})) == []
+    assert acts(stage.run(86_400, WRITES, slow={"database.write[s1]": 5})) == [], "none is taken away by itself"
+
+
+@pytest.mark.parametrize(
+    ("values", "says", "helps"),
+    [
+        ({"database.utilisation[s1]": 0.2}, "not the load", "long transactions"),
+        ({"database.write_share[s1]": 0.1}, "reads are what keeps the database busy", "read replica"),
+    ],
+)
+def test_slow_writes_of_another_cause_get_no_shard(values: Values, says: str, helps: str) -> None:
+    stage = Stage(shards=4)
+    made = stage.run(1800, WRITES | values, slow={"database.write[s1]": 900})
+    assert acts(made) == []
+    assert says in holds(made)[0]
+    assert helps in holds(made)[0]
+
+
+def test_slow_writes_of_a_cause_that_is_not_measured_get_no_shard() -> None:
+    stage = Stage(shards=4)
+    made = stage.run(1800, {"database.lock_wait[s1]": 0.5}, slow={"database.write[s1]": 900})
+    assert acts(made) == []
+    assert "is not measured" in holds(made)[0]

@@ -19,6 +19,8 @@ from atomic_guide.app.act_metrics import ActMetrics
 from atomic_guide.app.measuring import made_sampler
 from atomic_guide.app.targets.assembly import kubernetes_targets
 from atomic_guide.app.targets.processes import Bounds, process_targets
+from atomic_guide.app.targets.shards import ShardFleet
+from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.errors import GuideError
 from atomic_guide.operations.scaling.acting import Acting
 from atomic_guide.operations.scaling.chores import Chores
@@ -111,13 +113,21 @@ class _Told(Observer):
             self._chores.fleets = {}
 
 
+class Own(NamedTuple):
+    """A server as its supervisor was started: its role, its port, the options by which its settings are found."""
+
+    role: str
+    port: int
+    arguments: tuple[str, ...]
+
+
 @asynccontextmanager
-async def built_scaling(settings: Settings, tool: Tool, scaled: Scaled, role: str, port: int) -> AsyncIterator[Scaling]:
-    """The scaling of a supervisor of a role, listening on a port; its targets are closed at the end."""
+async def built_scaling(settings: Settings, tool: Tool, scaled: Scaled, server: Own) -> AsyncIterator[Scaling]:
+    """The scaling of a supervisor; its targets are closed at the end."""
     directory, clock, own = tool.shards.directory, tool.clock, settings.scaling
     async with AsyncExitStack() as stack:
-        targets = await _targets(settings, tool, scaled, role, stack)
-        leader = Leader(directory, f"{socket.gethostname()}:{port}", clock)
+        targets = await _targets(settings, tool, scaled, server, stack)
+        leader = Leader(directory, f"{socket.gethostname()}:{server.port}", clock)
         events = Events(directory, leader, clock)
         acting = Acting(events, targets, leader, clock, own.acts)
         gate = Gate(events, acting, own.acts, clock, lambda fleet: own.fleet(fleet).mode)
@@ -132,7 +142,7 @@ async def built_scaling(settings: Settings, tool: Tool, scaled: Scaled, role: st
 
 
 async def _targets(
-    settings: Settings, tool: Tool, scaled: Scaled, role: str, stack: AsyncExitStack
+    settings: Settings, tool: Tool, scaled: Scaled, server: Own, stack: AsyncExitStack
 ) -> Mapping[str, Target]:
     """What this server can change, by fleet."""
     own = settings.scaling
@@ -150,14 +160,23 @@ async def _targets(
         wishes = Wishes(tool.shards.directory, tool.clock)
         targets = await stack.enter_async_context(kubernetes_targets(settings.kubernetes, bounds, wishes))
         found = {target.fleet: target for target in targets}
-    elif role == "all":
+    elif server.role == "all":
         # The supervisor answers and runs jobs itself: it is the first of both.
         web = Bounds(1, max(own.web.max, 1), _WEB_UNIT)
         workers = Bounds(1, max(own.workers.max, 1), slots)
         found = {target.fleet: target for target in process_targets(scaled, web, workers)}
-    for target in await _standbys(settings, tool, stack):
+    for target in [*await _standbys(settings, tool, stack), _shards(settings, tool, server, stack)]:
         found[target.fleet] = target
     return found
+
+
+def _shards(settings: Settings, tool: Tool, server: Own, stack: AsyncExitStack) -> Target:
+    """The shards of the default zone."""
+    bounds = settings.scaling.shards.min, settings.scaling.shards.max
+    declared = [one.name for one in settings.databases.servers if one.zone == DEFAULT_ZONE]
+    target = ShardFleet(tool.shards, Path(settings.data), server.arguments, bounds, declared)
+    stack.push_async_callback(target.close)
+    return target
 
 
 async def _standbys(settings: Settings, tool: Tool, stack: AsyncExitStack) -> list[Target]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atomic_guide.app.processes import Scaled
-from atomic_guide.app.scaling import Scaling, built_scaling
+from atomic_guide.app.scaling import Own, Scaling, built_scaling
 from atomic_guide.app.supervisor import Children
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ async def household(
     scaled = Scaled(Path(settings.data), settings.processes, children.present)
     async with AsyncExitStack() as stack:
         scaling = None
+        own = Own(role, port, children.arguments)
         if role in _SCALING_ROLES:
-            scaling = await stack.enter_async_context(built_scaling(settings, tool, scaled, role, port))
+            scaling = await stack.enter_async_context(built_scaling(settings, tool, scaled, own))
         yield Household(children, scaled, scaling)

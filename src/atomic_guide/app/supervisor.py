@@ -146,7 +146,8 @@ class Children:
         """Every child by its name, draining ones included."""
         self._lock = lock
         self._listener = listener
-        self._arguments = arguments
+        self.arguments = tuple(arguments)
+        """The options by which a process finds this server's settings."""
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._kept: set[tuple[Role, int]] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -265,7 +266,7 @@ class Children:
                 *("--role", role, "--child", str(number), "--parent", str(os.getpid())),
                 *("--lock-descriptor", str(descriptors[0]), "--socket-descriptor", str(descriptors[1])),
                 *("--ready-descriptor", str(tells)),
-                *self._arguments,
+                *self.arguments,
                 pass_fds=descriptors,
             )
         except OSError:

@@ -15,7 +15,7 @@ from atomic_guide import errors
 from atomic_guide.operations.scaling import audit
 from atomic_guide.operations.scaling.events import Reader, Record
 from atomic_guide.operations.scaling.leader import QUERIES
-from atomic_guide.operations.scaling.model import REPLICAS, WEB, WORKERS, Mode
+from atomic_guide.operations.scaling.model import REPLICAS, SHARDS, WEB, WORKERS, Mode
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database, Transaction
@@ -30,8 +30,8 @@ _WHY_LENGTH = 500
 
 def check_fleet(name: str) -> None:
     """Raise `NotFound` for what is no fleet."""
-    if name not in {WEB, WORKERS} and not (name.startswith(REPLICAS) and name != REPLICAS):
-        raise errors.NotFound(f"no fleet is called {name}; there are {WEB}, {WORKERS} and {REPLICAS}SHARD")
+    if name not in {WEB, WORKERS, SHARDS} and not (name.startswith(REPLICAS) and name != REPLICAS):
+        raise errors.NotFound(f"no fleet is called {name}; there are {WEB}, {WORKERS}, {SHARDS} and {REPLICAS}SHARD")
 
 
 class Control(NamedTuple):

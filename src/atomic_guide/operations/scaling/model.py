@@ -6,7 +6,8 @@ A component has one name everywhere, in metrics, rules, decisions and commands:
 - `workers`: processes that run jobs; a fleet.
 - `queues`: the jobs themselves, by queue.
 - `rooms`: sockets, over all processes; more room for them is more of `web`.
-- `database`: the shards, by shard; `replicas/SHARD` is the fleet of one shard's read replicas.
+- `database`: the shards, by shard; `replicas/SHARD` is the fleet of one shard's read replicas, `shards` that of the
+  shards themselves.
 
 A fleet is what can have more or fewer units; a target (targets.py) changes it.
 """
@@ -23,6 +24,8 @@ from atomic_guide.operations.scaling.fleet import Fleet
 WEB, WORKERS, QUEUES, ROOMS, DATABASE = "web", "workers", "queues", "rooms", "database"
 REPLICAS = "replicas/"
 """What the fleet of a shard's read replicas begins with."""
+SHARDS = "shards"
+"""The fleet of the shards of the default zone."""
 
 Urgency = Literal["low", "medium", "high"]
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from atomic_guide.errors import ConfigurationError
-from atomic_guide.operations.scaling.model import REPLICAS, WEB, WORKERS, Action, Mode, Urgency
+from atomic_guide.operations.scaling.model import REPLICAS, SHARDS, WEB, WORKERS, Action, Mode, Urgency
 from atomic_guide.operations.scaling.patience import ActSettings
 from atomic_guide.setting import setting
 
@@ -165,6 +165,11 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         up_cool_down_seconds=1800.0, down_cool_down_seconds=7200.0,
     )  # fmt: skip
     """Approve: a copy of a whole shard takes disk and reads the primary once; that is for a person to weigh."""
+    shards: FleetSettings = FleetSettings(
+        mode="approve", min=1, max=8, start_delay_seconds=1800.0, down_window_seconds=86_400.0,
+        up_cool_down_seconds=21_600.0, down_cool_down_seconds=86_400.0,
+    )  # fmt: skip
+    """Approve: courses move to it, which reads all of them once; and no rule that is shipped takes one away."""
 
     def fleet(self, name: str) -> FleetSettings:
         """What holds for a fleet by its name. Raises `ConfigurationError` for one that there is not."""
@@ -172,9 +177,11 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.web
         if name == WORKERS:
             return self.workers
+        if name == SHARDS:
+            return self.shards
         if name.startswith(REPLICAS):
             return self.replicas
-        raise ConfigurationError(f"no fleet is called {name}; there are {WEB}, {WORKERS} and {REPLICAS}SHARD")
+        raise ConfigurationError(f"no fleet is called {name}; there are {WEB}, {WORKERS}, {SHARDS} and {REPLICAS}SHARD")
 
 
 def quiet_span(text: str) -> tuple[int, int] | None:
@@ -205,7 +212,7 @@ def check_scaling(settings: ScalingSettings) -> None:
     """Raise `ConfigurationError` for settings that cannot work together, naming them."""
     zone_of(settings)
     quiet_span(settings.quiet_hours)
-    for name in (WEB, WORKERS, "replicas"):
+    for name in (WEB, WORKERS, "replicas", SHARDS):
         fleet: FleetSettings = getattr(settings, name)
         if fleet.min > fleet.max:
             raise ConfigurationError(
@@ -236,5 +243,5 @@ def _check_rule(settings: ScalingSettings, rule: RuleSettings) -> None:
     adds = rule.action in {"add_read_replica", "add_consumer", "increase_sharding", "add_process"}
     if rule.action in {"hold", "pre_scale_resources"} or adds != (rule.above is not None):
         refuse(f"cannot {rule.action}: what is above its limit adds, what is below takes away")
-    if rule.cause not in {"", "reads", "drain"}:
-        refuse(f"checks no cause called {rule.cause!r}; there are reads and drain")
+    if rule.cause not in {"", "reads", "writes", "drain"}:
+        refuse(f"checks no cause called {rule.cause!r}; there are reads, writes and drain")

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from atomic_guide.operations.scaling.audit import Deed
-from atomic_guide.operations.scaling.model import DATABASE, QUEUES, REPLICAS, ROOMS, WEB, WORKERS, Decision, Rejected
+from atomic_guide.operations.scaling.model import (
+    DATABASE,
+    QUEUES,
+    REPLICAS,
+    ROOMS,
+    SHARDS,
+    WEB,
+    WORKERS,
+    Decision,
+    Rejected,
+)
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -29,7 +39,7 @@ JUMP_REST_SECONDS = 900.0
 EVERYTHING = "sampler"
 """The subject of a trouble with all sources at once."""
 
-_TELLING = {WEB: (WEB, ROOMS), WORKERS: (WORKERS, QUEUES), REPLICAS.rstrip("/"): (DATABASE,)}
+_TELLING = {WEB: (WEB, ROOMS), WORKERS: (WORKERS, QUEUES), REPLICAS.rstrip("/"): (DATABASE,), SHARDS: (DATABASE,)}
 """Whose measurements speak for a fleet."""
 
 

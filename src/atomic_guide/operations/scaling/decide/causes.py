@@ -9,6 +9,9 @@ from atomic_guide.operations.scaling.model import DATABASE, QUEUES, WORKERS
 WRITES_MOST = 0.5
 """Above this share of writes a replica takes less than half of the load away, and none of what is slow."""
 
+WRITES_LEAST = 0.3
+"""Below this share of writes most of what keeps a shard busy can be read from a copy."""
+
 LOCKS_MOST = 0.2
 """A fifth of the time spent waiting for locks or the writer explains slow statements by itself."""
 
@@ -64,6 +67,28 @@ def reads(part: str, median: Medians) -> Finding:
     return Finding(inputs)
 
 
+def writes(part: str, median: Medians) -> Finding:
+    """Whether a shard's slow writes come of too many writes, of which another shard takes its part."""
+    share, busy = median(DATABASE, "write_share", part), median(DATABASE, "utilisation", part)
+    inputs = {"database.write_share": share, "database.utilisation": busy}
+    if busy is None or share is None:
+        absent = "database.utilisation" if busy is None else "database.write_share"
+        return Finding(inputs, f"{absent} is not measured, so the cause is not known", "look at the shard's source")
+    if busy < IDLE_MOST:
+        return Finding(
+            inputs,
+            f"the database is used to {busy:.0%} only: its disk or single transactions are slow, not the load",
+            "look at its disk and for long transactions: `atomic-guide doctor`",
+        )
+    if share < WRITES_LEAST:
+        return Finding(
+            inputs,
+            f"only {share:.0%} of the statements' time is writing: reads are what keeps the database busy",
+            "a read replica, or an index that is missing",
+        )
+    return Finding(inputs)
+
+
 def drain(part: str, median: Medians) -> Finding:
     """Whether a queue's backlog waits for workers: not where it drains anyhow, nor where workers are idle."""
     backlog, done = median(QUEUES, "backlog", part), median(QUEUES, "throughput", part)
@@ -82,4 +107,4 @@ def drain(part: str, median: Medians) -> Finding:
     return Finding(inputs)
 
 
-CAUSES = {"reads": reads, "drain": drain}
+CAUSES = {"reads": reads, "writes": writes, "drain": drain}

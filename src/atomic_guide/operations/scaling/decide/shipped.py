@@ -3,14 +3,15 @@
 Three limits were asked for: reads over a second, 10,000 waiting jobs, 800 of the 1,000 sockets that a process takes of
 one room. The windows are ours: five minutes hold hundreds of reads even on a quiet shard; a backlog that does not fall
 within a minute is no burst of one import; a room that fills before a lecture takes minutes, so half a minute is soon
-enough. The ways back are wide apart from the ways there, so that none follows from the other.
+enough. Writes wait for one writer of a shard, and another shard is another writer: half a second is what a person
+notices, for ten minutes. The ways back are wide apart from the ways there, so that none follows from the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from atomic_guide.operations.scaling.model import DATABASE, QUEUES, REPLICAS, ROOMS, WEB, WORKERS
+from atomic_guide.operations.scaling.model import DATABASE, QUEUES, REPLICAS, ROOMS, SHARDS, WEB, WORKERS
 from atomic_guide.operations.scaling.settings import RuleSettings
 
 SHIPPED = (
@@ -21,6 +22,10 @@ SHIPPED = (
     RuleSettings(
         name="quick-reads", fleet=REPLICAS, component=DATABASE, metric="query", part="*", below=0.1, clear=0.3,
         quantile=0.95, for_seconds=4 * 3600.0, action="remove_read_replica", urgency="low",
+    ),
+    RuleSettings(
+        name="slow-writes", fleet=SHARDS, component=DATABASE, metric="write", part="*", above=0.5, clear=0.25,
+        quantile=0.95, for_seconds=600.0, action="increase_sharding", urgency="medium", cause="writes",
     ),
     RuleSettings(
         name="backlog", fleet=WORKERS, component=QUEUES, metric="backlog", part="*", above=10_000.0, clear=5_000.0,

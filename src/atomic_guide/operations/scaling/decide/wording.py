@@ -9,7 +9,7 @@ from atomic_guide.operations.scaling.decide.memory import FleetState
 from atomic_guide.operations.scaling.decide.outlook import Peak
 from atomic_guide.operations.scaling.decide.weigh import Weighed
 from atomic_guide.operations.scaling.fleet import Fleet
-from atomic_guide.operations.scaling.model import REPLICAS, WORKERS, Action, Decision, Rejected
+from atomic_guide.operations.scaling.model import REPLICAS, SHARDS, WORKERS, Action, Decision, Rejected
 
 _SAID_SECONDS = 3600.0
 """How often the same reason to hold is said."""
@@ -43,6 +43,8 @@ def action_of(fleet: str, *, more: bool) -> Action:
     """What a change of a fleet is called where no rule has a name for it."""
     if fleet.startswith(REPLICAS):
         return "add_read_replica" if more else "remove_read_replica"
+    if fleet == SHARDS:
+        return "increase_sharding" if more else "decrease_sharding"
     if fleet == WORKERS:
         return "add_consumer" if more else "remove_consumer"
     return "add_process" if more else "remove_process"
