@@ -81,6 +81,29 @@ that comes back. Without the header, a call shows all that was committed when it
 installation's is taken for none."""
 
 
+_CODES = """\
+An answer that refuses has the form `{"error": {"code", "message", "details", "timestamp"}}`; 429 and 503 carry
+`Retry-After` in seconds. Refused launches are pages with codes of their own ([lti.md](lti.md)). Frames `error` of a
+socket carry the same codes, and its close codes are in [rooms.md](rooms.md). Which limit is behind a refusal says
+[limits.md](limits.md)."""
+
+
+def _errors() -> str:
+    """The table of codes, by status."""
+    root = importlib.import_module("atomic_guide.errors").GuideError
+    importlib.import_module("atomic_guide.app.build")
+    kinds, waiting = {}, [root]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        ours = kind.__module__.startswith("atomic_guide.") and kind.__module__ != "atomic_guide.course.lti.refusals"
+        if ours and "code" in vars(kind) and kind.code != "CONFIGURATION_ERROR":
+            kinds[kind.status, kind.code] = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+    kinds[root.status, root.code] = "Something unexpected went wrong; the server's log has it."
+    rows = [f"| {status} | `{code}` | {text} |" for (status, code), text in sorted(kinds.items())]
+    return "| status | code | when |\n|---|---|---|\n" + "\n".join(rows)
+
+
 def http_page(document: dict[str, Any]) -> str:
     """Return the page of every HTTP call, from the description the server serves as /openapi.json."""
     rows = []
@@ -92,7 +115,9 @@ def http_page(document: dict[str, Any]) -> str:
             body = _contents(call.get("requestBody", {}))
             rows.append(f"| `{method.upper()} {path}` | {call.get('summary', '')} | {body} | {reply} | {bad} |")
     table = "| call | does | takes | answers | refuses |\n|---|---|---|---|---|\n" + "\n".join(rows)
-    return f"{PRINTED}\n# HTTP calls\n\nShapes and fields are in `GET /openapi.json`.\n\n{_BOOKMARKS}\n\n{table}\n"
+    intro = "Shapes and fields are in `GET /openapi.json`."
+    codes = f"## Errors\n\n{_CODES}\n\n{_errors()}"
+    return f"{PRINTED}\n# HTTP calls\n\n{intro}\n\n{_BOOKMARKS}\n\n{table}\n\n{codes}\n"
 
 
 def pages() -> dict[str, str]:

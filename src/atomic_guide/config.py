@@ -35,6 +35,7 @@ from atomic_guide.operations.alerts.checking import check_alerts
 from atomic_guide.operations.alerts.settings import AlertSettings
 from atomic_guide.operations.costs.settings import CostSettings, check_costs
 from atomic_guide.operations.costs.terms import with_unit_prices
+from atomic_guide.operations.limits.presets import PRESETS
 from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
@@ -122,26 +123,46 @@ class Described(NamedTuple):
     reason: str
 
 
+class Sourced(NamedTuple):
+    """Settings, and where each that is not a default came from, by key."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+
 def load_settings(environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: Any) -> Settings:
+    """The settings as `source_settings` finds them."""
+    return source_settings(environment, file, **overrides).settings
+
+
+def source_settings(
+    environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: Any
+) -> Sourced:
     """The settings from a TOML file, the environment and the command line, the last of them winning.
 
-    `overrides` are dotted keys with `__` for the dot, such as `server__port=8000`; None means not given.
-    Raises `ConfigurationError` naming the key.
+    `overrides` are dotted keys with `__` for the dot, such as `server__port=8000`; None means not given. What none of
+    them says is of the preset of limits, where that is lower, else the default. Raises `ConfigurationError` naming the
+    key.
     """
     environment = os.environ if environment is None else environment
     named = environment.get(f"{PREFIX}CONFIG")
     path = file or (Path(named) if named else None)
     tree = _read_file(path) if path else {}
     keys = {row.variable: row.key for row in describe()}
+    origins = {key: f"file {path}" for key in keys.values() if _given(tree, key) is not None}
     for variable, value in environment.items():
         if variable.startswith(PREFIX) and variable != f"{PREFIX}CONFIG":
             if variable not in keys:
                 raise ConfigurationError(_unknown(variable, list(keys)))
             _put(tree, keys[variable], value)
+            origins[keys[variable]] = f"environment {variable}"
     for name, value in overrides.items():
         if value is not None:
-            _put(tree, name.replace("__", "."), value)
+            key = name.replace("__", ".")
+            _put(tree, key, value)
+            origins[key] = "command line"
     _refuse_unknown(tree, Settings, "")
+    origins |= _prefer(tree)
     _fill(tree, Settings())
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
@@ -157,7 +178,7 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
     check_scaling(scaling)
     check_kubernetes(settings.kubernetes)
     check_alerts(settings.alerts, mail=settings.mail.on)
-    return msgspec.structs.replace(settings, scaling=scaling)
+    return Sourced(msgspec.structs.replace(settings, scaling=scaling), origins)
 
 
 def describe() -> list[Described]:
@@ -167,7 +188,15 @@ def describe() -> list[Described]:
 
 def as_tree(settings: Settings) -> dict[str, Any]:
     """The values in force by dotted key, secrets as their presence only."""
-    return {row.key: _secret(row, _get(settings, row.key)) for row in describe()}
+    return {row.key: _secret(row, value_at(settings, row.key)) for row in describe()}
+
+
+def value_at(settings: msgspec.Struct, key: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = settings
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
 
 
 def _describe(kind: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -> Iterator[Described]:
@@ -187,6 +216,25 @@ def _describe(kind: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -
             default=value,
             reason=(meta.description or "") if meta else "",
         )
+
+
+def _prefer(tree: dict[str, Any]) -> dict[str, str]:
+    """Put the limits of the chosen preset where nothing else is given and they are lower; where from, by key."""
+    name = _given(tree, "limits.preset")
+    origins = {}
+    for key, preferred in PRESETS.get(name, {}).items() if isinstance(name, str) else ():
+        if _given(tree, key) is None and preferred.lowers(value_at(Settings(), key)):
+            _put(tree, key, preferred.value)
+            origins[key] = f"preset {name}"
+    return origins
+
+
+def _given(tree: Mapping[str, Any], key: str) -> Any:
+    """What is given of a key; None where nothing is."""
+    value: Any = tree
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _fill(tree: dict[str, Any], defaults: msgspec.Struct) -> None:
@@ -237,13 +285,6 @@ def _hint(key: str) -> Any:
     for name in key.split("."):
         kind = typing.get_type_hints(kind)[name]
     return kind
-
-
-def _get(settings: msgspec.Struct, key: str) -> Any:
-    value: Any = settings
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
 
 
 def _secret(row: Described, value: Any) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ async def database(
 class Log:
     """Writes names, and remembers in which groups and what was announced."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.groups: list[list[str]] = []
         self.announced: list[str] = []
         self.commits: GroupCommit[str, str] = GroupCommit(self._write, self._done, **limits)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from atomic_guide.app.connection import HEAD_BYTES, BoundedConnection
+from atomic_guide.app.connection import BoundedConnection
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
 
@@ -71,7 +71,9 @@ async def test_a_head_without_end_is_cut_off(port: int, pieces: list[bytes]) -> 
 
 
 async def test_a_head_too_large_is_refused_in_the_usual_shape(port: int) -> None:
-    head, _, body = (await _said(port, GET, b"X-One: " + b"y" * HEAD_BYTES + b"\r\n\r\n")).partition(b"\r\n\r\n")
+    head, _, body = (await _said(port, GET, b"X-One: " + b"y" * BoundedConnection.head_bytes + b"\r\n\r\n")).partition(
+        b"\r\n\r\n"
+    )
     assert head.startswith(b"HTTP/1.1 413 ")
     assert json.loads(body)["error"]["code"] == "TOO_LARGE"
 
@@ -83,7 +85,7 @@ async def test_what_is_no_http_is_refused_in_the_usual_shape(port: int) -> None:
 
 
 async def test_a_body_may_be_larger_than_a_head(port: int) -> None:
-    size = 4 * HEAD_BYTES
+    size = 4 * BoundedConnection.head_bytes
     post = b"POST / HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
     assert (await _said(port, post, b"z" * size)).endswith(b"\r\n\r\n%d" % size)
 

@@ -69,7 +69,8 @@ async def test_what_does_not_fit_is_refused_before_bytes_are_taken(
     answer = await create(teacher, QUOTA + 1)
     assert code(answer) == (507, "OUT_OF_SPACE")
     error = answer.json()["error"]
-    assert error["details"] == {"scope": "tenant", "used": 0, "allowed": QUOTA, "wanted": QUOTA + 1}
+    wanted = {"used": 0, "allowed": QUOTA, "wanted": QUOTA + 1}
+    assert error["details"] == {"scope": "tenant", "limit": "tenant_bytes", **wanted}
     assert "600.0 kB" in error["message"]
     assert "Delete a lecture" in error["message"]
     taken: list[int] = []

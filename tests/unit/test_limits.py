@@ -1,122 +1,150 @@
+"""Limits: what is counted of each, the warning, and what is made of the reports of several processes."""
+
+from typing import Any
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from atomic_guide.clock import ManualClock
-from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.engines.rooms.budget import Rate
-from atomic_guide.engines.rooms.bus import LocalBus
-from atomic_guide.errors import RateLimited
-from atomic_guide.web.limits import Limits, LimitSettings, client_address, networks
-
-COURSE = CourseKey.of("tenant", "course")
+from atomic_guide.errors import TooLarge
+from atomic_guide.limit import RECENT_SECONDS, Limit, Used
+from atomic_guide.operations.limits import pages
+from atomic_guide.operations.limits.register import Register, share_of
+from atomic_guide.operations.limits.telling import limits_telling, shown
+from atomic_guide.operations.scaling.reports import Report
 
 
-def limits(clock: ManualClock) -> Limits:
-    return Limits(LimitSettings(), clock)
+def limit(name: str = "sockets", *, sized: bool = False, key: str = "rooms.sockets") -> Limit:
+    return Limit("rooms", name, "sockets", key, refuses="The next.", answer="bye", use="Sockets.", sized=sized)
 
 
-def test_the_hundred_and_first_message_of_a_minute_waits() -> None:
-    clock = ManualClock()
-    checked = limits(clock)
-    for _ in range(100):
-        checked.check_message(COURSE, "ada", "learner")
-    with pytest.raises(RateLimited) as caught:
-        checked.check_message(COURSE, "ada", "learner")
-    assert caught.value.retry_after == pytest.approx(0.6, abs=1e-3)
-    checked.check_message(COURSE, "ben", "learner")
-    clock.advance(0.601)
-    checked.check_message(COURSE, "ada", "learner")
+class Process:
+    """A register whose use and time a test sets."""
+
+    def __init__(self, *limits: Limit, most: float = 100) -> None:
+        self.now = 1000.0
+        self.used: list[Used] = []
+        self.register = Register(limits, {one.name: most for one in limits}, lambda: self.now)
+        self.register.add(lambda: self.used)
+
+    def at(self, one: Limit, value: float) -> list[Any]:
+        self.used = [Used(one, value)]
+        with capture_logs() as logs:
+            self.register.look()
+        return [line["event"] for line in logs]
+
+    def report(self, name: str) -> Report:
+        told = limits_telling(self.register)()
+        return Report(name, "web", "life", 0.0, 1.0, dict(told.counters), dict(told.gauges))
 
 
-def test_an_instructor_may_say_twenty_a_second_for_ever() -> None:
-    clock = ManualClock()
-    checked = limits(clock)
-    for _ in range(3000):
-        checked.check_message(COURSE, "teacher", "instructor")
-        clock.advance(0.05)
+def test_a_refusal_is_counted_and_says_which_limit_it_was() -> None:
+    one = limit()
+    error = one.over(TooLarge("no"))
+    assert (one.refused, error.details) == (1, {"limit": "sockets"})
 
 
-def test_a_room_has_a_limit_of_its_own_and_a_refusal_costs_nothing() -> None:
-    clock = ManualClock()
-    checked = limits(clock)
-    for number in range(6000):
-        checked.check_message(COURSE, f"student {number}", "learner")
-    for _ in range(200):
-        with pytest.raises(RateLimited) as caught:
-            checked.check_message(COURSE, "late", "learner")
-    assert caught.value.details == {"limit": "room"}
-    checked.check_message(CourseKey.of("tenant", "other"), "late", "learner")
-    clock.advance(0.011)
-    checked.check_message(COURSE, "late", "learner")
+def test_a_refusal_that_says_more_keeps_that() -> None:
+    assert limit().over(TooLarge("no", details={"limit": 4000})).details == {"limit": 4000}
 
 
-def test_ten_attempts_without_a_ticket_from_one_address_or_one_ipv6_subscriber() -> None:
-    checked = limits(ManualClock())
-    for number in range(10):
-        checked.check_refused("192.0.2.1")
-        checked.check_refused(f"2001:db8::{number}")
-    for address in ("192.0.2.1", "::ffff:192.0.2.1", "2001:db8::ffff"):
-        with pytest.raises(RateLimited):
-            checked.check_refused(address)
-    checked.check_refused("192.0.2.2")
-    checked.check_refused("2001:db8:0:1::1")
+def test_a_limit_that_is_nearly_reached_is_told_of_once_until_it_has_room_again() -> None:
+    one = limit()
+    process = Process(one)
+    assert process.at(one, 79) == []
+    assert process.at(one, 80) == ["limit nearly reached"]
+    assert [process.at(one, value) for value in (95, 75, 81, 120)] == [[], [], [], []]
+    assert process.at(one, 69) == ["limit has room again"]
+    assert process.at(one, 80) == ["limit nearly reached"]
 
 
-@given(st.integers(1, 5000), st.lists(st.floats(0, 10), max_size=300))
-def test_no_minute_sees_more_than_a_burst_and_a_refill(per_minute: int, pauses: list[float]) -> None:
-    rate, mark, now = Rate(per_minute), 0.0, 1000.0
-    taken: list[float] = []
-    for pause in pauses:
-        now += pause
-        mark, wait = rate.spend(mark, now)
-        if not wait:
-            taken.append(now)
-        assert sum(1 for moment in taken if moment > now - 60) <= 2 * per_minute + 1
+def test_a_limit_that_has_refused_is_warned_of_even_where_it_has_room_again() -> None:
+    one = limit()
+    process = Process(one)
+    assert process.at(one, 10) == []
+    one.refused += 1
+    assert process.at(one, 10) == ["limit nearly reached"]
+    assert process.register.look()[0].high == 1
+    assert process.at(one, 10) == []
+
+
+def test_the_warning_names_use_setting_and_part() -> None:
+    one = limit()
+    process = Process(one)
+    process.used = [Used(one, 20, "a"), Used(one, 9, "b", most=10)]
+    with capture_logs() as logs:
+        process.register.look()
+    (line,) = logs
+    assert (line["limit"], line["use"], line["setting"], line["part"]) == (
+        "sockets", 0.9, "rooms.sockets", "b",
+    )  # fmt: skip
+
+
+def test_of_sizes_the_largest_lately_is_the_use() -> None:
+    one = limit(sized=True)
+    process = Process(one)
+    one.note(60)
+    one.note(20)
+    assert process.register.look()[0].value == 60
+    process.now += RECENT_SECONDS
+    assert process.register.look()[0].value == 60
+    one.note(30)
+    process.now += RECENT_SECONDS
+    assert process.register.look()[0].value == 30
+    process.now += 3 * RECENT_SECONDS
+    assert [(found.value, found.high) for found in process.register.look()] == [(0, 0.6)]
+
+
+def test_a_part_that_cannot_tell_hides_no_other() -> None:
+    one, other = limit(), limit("frames")
+
+    def broken() -> list[Used]:
+        raise OSError
+
+    process = Process(one, other)
+    process.register.add(broken)
+    process.used = [Used(other, 10)]
+    with capture_logs() as logs:
+        assert [found.limit for found in process.register.look()] == [other]
+    assert logs[0]["log_level"] == "warning"
 
 
 @pytest.mark.parametrize(
-    ("peer", "forwarded", "trusted", "address"),
-    [
-        ("192.0.2.9", "203.0.113.5", [], "192.0.2.9"),
-        ("10.0.0.1", "203.0.113.5", ["10.0.0.0/8"], "203.0.113.5"),
-        ("10.0.0.1", "6.6.6.6, 203.0.113.5, 10.0.0.2", ["10.0.0.0/8"], "203.0.113.5"),
-        ("10.0.0.1", "", ["10.0.0.1"], "10.0.0.1"),
-        ("10.0.0.1", "203.0.113.5", ["*"], "203.0.113.5"),
-        ("10.0.0.1", "not an address, 10.0.0.3", ["10.0.0.0/8"], "not an address"),
-    ],
+    ("value", "most", "share"), [(5, 10, 0.5), (0, 0, 0.0), (1, 0, 1.0), (-3, 10, 0.0), (12, 10, 1.2)]
 )
-def test_only_trusted_proxies_say_who_the_client_is(
-    peer: str, forwarded: str, trusted: list[str], address: str
-) -> None:
-    assert client_address(peer, forwarded, networks(trusted)) == address
+def test_shares(value: float, most: float, share: float) -> None:
+    assert share_of(value, most) == share
 
 
-def test_what_other_processes_have_spent_is_refused_here_until_it_is_not() -> None:
-    clock = ManualClock()
-    checked = Limits(LimitSettings(person_messages=60, room_messages=600), clock)
-    for limit, user in (("person", "ada"), ("room", "ben")):
-        checked.learn(COURSE, user, "learner", RateLimited("spent", details={"limit": limit}, retry_after=5.0))
-        with pytest.raises(RateLimited) as refused:
-            checked.check_message(COURSE, user, "learner")
-        assert refused.value.details == {"limit": limit}
-        assert refused.value.retry_after == pytest.approx(5.0)
-        clock.advance(5.0)
-        checked.check_message(COURSE, user, "learner")
+def test_over_several_processes_the_fullest_is_shown_and_refusals_are_added() -> None:
+    one, idle = limit(), limit("idle")
+    one.refused = 2
+    first, second = Process(one, idle), Process(one, idle)
+    first.at(one, 90)
+    first.at(one, 30)
+    second.used = [Used(one, 50, "web")]
+    reports = [first.report("a"), second.report("b")]
+    sockets, unused = shown([one, idle], {"sockets": 100, "idle": 5}, reports)
+    assert (sockets.value, sockets.usage, sockets.part, sockets.process) == (50, 0.5, "web", "b")
+    assert (sockets.high, sockets.refused, sockets.near) == (0.9, 4, False)
+    assert (unused.most, unused.value, unused.usage, unused.refused) == (5, None, None, 0)
 
 
-async def test_refused_tickets_of_an_address_count_over_all_processes() -> None:
-    clock, bus = ManualClock(), LocalBus()
-    processes = [limits(clock) for _ in range(3)]
-    for process in processes:
-        await process.join(bus)
-    for number in range(10):
-        processes[number % 3].check_refused("192.0.2.7")
-    for process in processes:
-        with pytest.raises(RateLimited):
-            process.check_refused("192.0.2.7")
-        process.check_refused("192.0.2.8")
-    clock.advance(6.0)
-    processes[0].check_refused("192.0.2.7")
-    with pytest.raises(RateLimited):
-        processes[1].check_refused("192.0.2.7")
+def test_a_limit_that_each_part_has_of_its_own_is_shown_as_that_parts() -> None:
+    one = limit(key="queues.*.time")
+    process = Process(one)
+    process.register = Register([one], {}, lambda: 0.0)
+    process.register.add(lambda: [Used(one, 0, "mail", most=7)])
+    (row,) = shown([one], {}, [process.report("a")])
+    assert (row.most, row.part) == (7, "mail")
+    assert pages.standing(row) == "0%: 0 of 7 sockets (mail), 0 refused"
+
+
+def test_a_line_for_operators() -> None:
+    one = limit()
+    process = Process(one, most=1000)
+    process.at(one, 1000)
+    process.at(one, 910)
+    (row,) = shown([one], {"sockets": 1000}, [process.report("a")])
+    assert pages.line(row) == (
+        "! sockets              91%: 910 of 1,000 sockets, at most 100%, 0 refused   [rooms.sockets]"
+    )

@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 
-from atomic_guide.app.sources import backups, costs, database, disk, queues, rooms, scaling, web, workers
+from atomic_guide.app.sources import backups, costs, database, disk, limits, queues, rooms, scaling, web, workers
 from atomic_guide.app.sources.declared import DECLARED
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 SOURCES = (
     web.WebSource, workers.WorkersSource, queues.QueuesSource, rooms.RoomsSource, database.DatabaseSource,
     costs.CostsSource, scaling.ScalingSource, disk.DiskSource, backups.BackupsSource,
+    limits.LimitsSource,
 )  # fmt: skip
 
 

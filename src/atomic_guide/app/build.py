@@ -18,6 +18,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
+from atomic_guide.app.limit_metrics import LimitMetrics
+from atomic_guide.app.limits import made_register, measure_parts
 from atomic_guide.app.replica_metrics import ReplicaMetrics
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
@@ -140,6 +142,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         await connection.open()
         stack.push_async_callback(connection.close)
         tool = await _assembled(settings, where, Engines(data, shards, connection), clock)
+        measure_parts(tool, connection)
         stack.push_async_callback(tool.lti.close)
         stack.push_async_callback(tool.chat.close)
         stack.push_async_callback(tool.reads.close)
@@ -215,6 +218,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     health.checks["nats"] = Check(_connected(connection), needed=False)
     health.checks["store"] = Check(_has_space(store))
     sessions = Sessions(shards.directory, clock, settings.sessions, token)
+    bounds = made_register(settings, clock)
+    health.registry.register(LimitMetrics(bounds))
     key = await keeping_key(shards.directory, clock)
     lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where))
     return Tool(
@@ -237,6 +242,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         costs=build_costs(shards.directory, clock, settings.scaling, settings.costs),
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
         loadtests=Loadtests(settings.loadtest, lti.platforms, where.public_url, _eraser(settings, data, shards), data),
+        bounds=bounds,
     )
 
 

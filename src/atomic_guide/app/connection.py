@@ -4,7 +4,7 @@ uvicorn's parser collects a request's line and header lines for as long as they 
 one client that sends header lines and no end fills the memory, and thousands that send nothing use up the descriptors.
 What it cannot parse it answers in plain text; here that has the shape of every other error.
 
-Guaranteed: a head is at most `HEAD_BYTES` and complete within `HEAD_SECONDS`, trailers included in the size.
+Guaranteed: a head is at most `head_bytes` and complete within `HEAD_SECONDS`, trailers included in the size.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from atomic_guide import errors
+from atomic_guide.web.bounds import HEAD_BYTES
 from atomic_guide.web.problems import problem, raw
-
-HEAD_BYTES = 64 * 1024
-"""Of an address and its header lines. Eight cookies and a token take 3 KiB; proxies commonly allow 8 to 32."""
 
 HEAD_SECONDS = 20.0
 """From the connection, or the first byte of a next request, to the end of its head; nginx waits 60."""
@@ -28,6 +26,8 @@ class BoundedConnection(HttpToolsProtocol):
     """uvicorn's protocol with bounded heads."""
 
     head_seconds: ClassVar[float] = HEAD_SECONDS
+    head_bytes: ClassVar[int] = 64 * 1024
+    """Of an address and its header lines; the setting `server.head_bytes`."""
 
     _head = 0
     _silent = 0
@@ -48,7 +48,7 @@ class BoundedConnection(HttpToolsProtocol):
         """Parse; bytes of which the parser says nothing are those that it holds."""
         self._silent += len(data)
         super().data_received(data)
-        if self._silent > HEAD_BYTES and not self.transport.is_closing():
+        if self._silent > self.head_bytes and not self.transport.is_closing():
             self._too_large = True
             self.send_400_response("")
 
@@ -70,6 +70,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there."""
+        HEAD_BYTES.note(self._head)
         self._silent = 0
         self._head_ended()
         super().on_headers_complete()
@@ -90,7 +91,9 @@ class BoundedConnection(HttpToolsProtocol):
         # In the middle of an answer, a second one would be taken for a part of it.
         if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr] # None before the first
             error = (
-                errors.TooLarge(f"the address and header lines of a request are over {HEAD_BYTES} bytes")
+                HEAD_BYTES.over(
+                    errors.TooLarge(f"the address and header lines of a request are over {self.head_bytes} bytes")
+                )
                 if self._too_large
                 else errors.Invalid("this is no proper HTTP request")
             )
@@ -105,8 +108,9 @@ class BoundedConnection(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._silent = 0
         self._head += size
-        if self._head > HEAD_BYTES:
+        if self._head > self.head_bytes:
             self._too_large = True
+            HEAD_BYTES.note(self._head)
             # The parser ends with this, and uvicorn then calls `send_400_response`.
             message = "head too large"
             raise ValueError(message)
@@ -119,3 +123,8 @@ class BoundedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def bounded(head_bytes: int) -> type[BoundedConnection]:
+    """The protocol with heads of at most so many bytes; uvicorn takes a class."""
+    return type("BoundedConnection", (BoundedConnection,), {"head_bytes": head_bytes})

@@ -24,6 +24,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
+from atomic_guide.app.doctor_limits import read_limits, said
 from atomic_guide.app.supervisor import holder
 from atomic_guide.config import Settings
 from atomic_guide.course.video.ffmpeg import Ffmpeg
@@ -99,6 +100,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         "certificate": in_thread(_certificate),
         "port": in_thread(_port),
         "clock": in_thread(_clock),
+        "limits": in_thread(_limits),
     }
 
 
@@ -329,14 +331,24 @@ def _port(settings: Settings) -> Findings:
     yield Finding("port", "ok", f"{host}:{port} is free")
 
 
-def _listener(settings: Settings) -> Finding | None:
-    """What a server of ours on the port says of itself; None where something else listens there."""
+def _own_address(settings: Settings) -> str:
+    """Where a server with these settings listens, as this computer calls it."""
     host = "127.0.0.1" if settings.server.host in {"0.0.0.0", "::"} else settings.server.host  # noqa: S104 - compared
     scheme = "https" if settings.server.tls_certificate else "http"
-    url = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+
+
+def _limits(settings: Settings) -> Findings:
+    for row in read_limits(settings, _own_address(settings)):
+        text, remedy = said(row)
+        yield Finding(f"limit {row.name}", "warning" if remedy else "ok", text, remedy)
+
+
+def _listener(settings: Settings) -> Finding | None:
+    """What a server of ours on the port says of itself; None where something else listens there."""
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(f"{url}:{settings.server.port}/readyz", timeout=5) as answer:
+        with opener.open(f"{_own_address(settings)}/readyz", timeout=5) as answer:
             body = answer.read(65536)
     except HTTPError as error:
         body = error.read(65536)

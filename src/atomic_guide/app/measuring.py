@@ -13,6 +13,7 @@ from atomic_guide.app.sources.daily import DailyCost
 from atomic_guide.app.sources.database import DatabaseSource, database_telling
 from atomic_guide.app.sources.disk import DiskSource
 from atomic_guide.app.sources.facts import Facts
+from atomic_guide.app.sources.limits import LimitsSource
 from atomic_guide.app.sources.queues import QueuesSource, read_backlog
 from atomic_guide.app.sources.report import Reporter
 from atomic_guide.app.sources.rooms import RoomsSource, rooms_telling
@@ -20,6 +21,7 @@ from atomic_guide.app.sources.scaling import ScalingSource
 from atomic_guide.app.sources.web import WebSource, web_telling
 from atomic_guide.app.sources.workers import WorkersSource, jobs_telling
 from atomic_guide.engines.data.opening import is_embedded
+from atomic_guide.operations.limits.telling import limits_telling
 from atomic_guide.operations.scaling.once import Once
 from atomic_guide.operations.scaling.reports import Reports
 from atomic_guide.operations.scaling.sampler import Sampler
@@ -52,6 +54,7 @@ def made_reporter(
         jobs_telling(tool.media.queues, counts, slots),
         database_telling(tool.shards),
         costs_telling(tool, web[0] if web is not None else None, counts),
+        limits_telling(tool.bounds),
     ]
     if web is not None:
         tells += [web_telling(*web), rooms_telling(tool.chat.rooms)]
@@ -61,7 +64,7 @@ def made_reporter(
 def made_sampler(tool: Tool, settings: Settings) -> Sampler:
     """A sampler over every component; what it has seen is in this process's metrics."""
     shards, queues = tool.shards, settings.queues
-    series = Series(shards.directory)
+    series = Series(shards.directory, settings.scaling.series_limit)
     look = Once("the reports", Reports(shards.directory).look)
 
     async def read(at: float) -> Mapping[str, Backlog]:
@@ -81,6 +84,7 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         ScalingSource(shards.directory),
         DiskSource(Path(settings.data)),
         BackupsSource(settings.backups, Path(settings.data)),
+        LimitsSource(look, series),
     )
     sampler = Sampler(sources, series, tool.clock)
     tool.health.registry.register(ScalingMetrics(sampler, tool.clock))

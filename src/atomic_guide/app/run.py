@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,12 +21,15 @@ import uvicorn
 import uvloop
 
 from atomic_guide.app.build import Address, Built, address, built_tool, check_server
-from atomic_guide.app.connection import BoundedConnection
+from atomic_guide.app.connection import bounded
+from atomic_guide.app.counted_limits import CountedLimits
+from atomic_guide.app.descriptors import raise_descriptors
 from atomic_guide.app.door import Door
 from atomic_guide.app.event_metrics import EventMetrics
 from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
+from atomic_guide.app.limits import measure_web
 from atomic_guide.app.logs import set_up_logs
 from atomic_guide.app.measuring import made_reporter
 from atomic_guide.app.media_metrics import MediaMetrics
@@ -80,6 +84,7 @@ def serve(settings: Settings, launch: Launch) -> None:
     # Refused before anything is made: an open practice LMS on the network, a certificate that cannot be used.
     address(settings, settings.server.port)
     check_server(settings.server)
+    raise_descriptors(settings.rooms.process_sockets)
     directory = Path(settings.data)
     if launch.lock_descriptor is None:
         lock = DataLock.acquire(directory)
@@ -153,8 +158,11 @@ class _Process:
         built.tool.health.registry.register(self._events)
         self._reporter = self._reporting(launch, where)
         self._worker = None
+        self._counted = CountedLimits(settings) if supervisor else None
+        self._measure_limits()
         if role in {"all", "worker"}:
             self._worker = made_worker(built.tool, settings.queues, self._jobs)
+            built.tool.bounds.add(self._worker.used)
         self._keeper = Keeper(settings, built.tool.shards, built.tool.chat.rooms.changed) if supervisor else None
         self._working: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -185,6 +193,8 @@ class _Process:
                 _every(schedule.LOOK_SECONDS, "finish erasures", self._keeper.finish_erasures, limit=600),
                 _every(schedule.LOOK_SECONDS, "back up", self._keeper.back_up, limit=schedule.LIMIT_SECONDS),
             ]
+        if self._counted is not None:
+            tasks.append(_every(60, "count limits", partial(self._counted.look, tool.shards, tool.clock)))
         if self._built.nats is not None:
             tasks.append(self._built.nats.keep())
         if self._built.wal is not None:
@@ -210,6 +220,12 @@ class _Process:
         slots = self._settings.queues.slots if launch.role in {"all", "worker"} else None
         names = process_name(where.port, child), launch.role
         return made_reporter(self._built.tool, names, web, (self._jobs.counts, slots))
+
+    def _measure_limits(self) -> None:
+        if self._server is not None:
+            measure_web(self._built.tool, self._server.metrics, self._server.door)
+        if self._counted is not None:
+            self._built.tool.bounds.add(self._counted.used)
 
     async def ready(self) -> bool:
         """Wait until requests are answered; whether they are."""
@@ -305,13 +321,14 @@ class _Server(uvicorn.Server):
 
     def __init__(self, settings: Settings, tool: Tool, where: Address) -> None:
         server = settings.server
-        app = create_app(tool, DECLARED, practice_routes(tool.practice) if tool.practice else None)
+        app = create_app(tool, DECLARED, practice_routes(tool.practice) if tool.practice else None, server)
         metrics = self.metrics = WebMetrics(tool.health.registry)
-        door = SocketDoor(tool.sessions, tool.chat, own_origins(where.public_url), server.trusted_proxies)
+        origins, proxies = own_origins(where.public_url), server.trusted_proxies
+        door = self.door = SocketDoor(tool.sessions, tool.chat, origins, proxies, server.handshakes)
         super().__init__(
             uvicorn.Config(
-                Observe(app, app.routes, metrics, access_log=settings.logs.requests),
-                http=BoundedConnection,
+                Observe(app, app.routes, metrics, access_log=settings.logs.requests, most=server.requests),
+                http=bounded(server.head_bytes),
                 ws=cast("Any", door.protocol),
                 lifespan="off",
                 access_log=False,

@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from atomic_guide.clock import from_iso
-from atomic_guide.config import Settings, load_settings
+from atomic_guide.config import Settings, source_settings
 from atomic_guide.engines.data.opening import open_databases
 from atomic_guide.engines.data.shards import Shards
 
@@ -31,6 +31,8 @@ class Context:
         self.as_json = as_json
         # The options that chose these settings, for a process that starts others like itself.
         self.arguments = arguments
+        self.origins: dict[str, str] = {}
+        """Where the settings came from that are not defaults, by key."""
 
     @property
     def data(self) -> Path:
@@ -81,11 +83,13 @@ def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @functools.wraps(function)
     def wrapped(*, data: str | None, config: Path | None, as_json: bool, **arguments: Any) -> Any:
-        settings = load_settings(
+        sourced = source_settings(
             file=config, data=data, server__host=arguments.pop("host", None), server__port=arguments.pop("port", None)
         )
+        settings = sourced.settings
         chosen = ("--data", settings.data, "--host", settings.server.host, "--port", str(settings.server.port))
         context = Context(settings, chosen + (("--config", str(config)) if config else ()), as_json=as_json)
+        context.origins = sourced.origins
         return function(context, **arguments)
 
     return wrapped

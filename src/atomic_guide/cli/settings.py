@@ -23,7 +23,10 @@ there. Unknown keys and impossible values are refused at start."""
 @click.option("--changed", is_flag=True, help="Only what differs from the default.")
 @click.option("--markdown", is_flag=True, help="Print the reference page, with defaults.")
 def command(context: Context, *, changed: bool, markdown: bool) -> None:
-    """Print every setting with unit, value, default and reason; secrets only as whether they are set."""
+    """Print every setting with unit, value, where that came from, default and reason.
+
+    Secrets are shown only as whether they are set.
+    """
     from atomic_guide.config import as_tree, describe
 
     rows = describe()
@@ -39,6 +42,7 @@ def command(context: Context, *, changed: bool, markdown: bool) -> None:
             "value": values[row.key],
             "default": row.default,
             "unit": row.unit,
+            "from": context.origins.get(row.key, "default"),
             "reason": row.reason,
         }
         for row in rows
@@ -47,8 +51,9 @@ def command(context: Context, *, changed: bool, markdown: bool) -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    default = "" if row["value"] == row["default"] else f" (default {_plain(row['default'])})"
-    return f"{row['key']} = {_plain(row['value'])} {row['unit']}{default}\n    {row['reason']}"
+    default = "" if row["value"] == row["default"] else f"; default {_plain(row['default'])}"
+    origin = "" if row["from"] == "default" else f" (from {row['from']}{default})"
+    return f"{row['key']} = {_plain(row['value'])} {row['unit']}{origin}\n    {row['reason']}"
 
 
 def _plain(value: Any) -> str:

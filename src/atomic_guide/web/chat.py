@@ -60,7 +60,7 @@ class Chat:
         rooms: Rooms,
     ) -> None:  # fmt: skip
         self._shards = shards
-        self._messages = messages
+        self.messages = self._messages = messages
         self.moderation = moderation
         self.history = history
         self.limits = limits
@@ -135,7 +135,7 @@ def assemble_chat(
     history = MessageHistory(shards, clock)
     hall = Rooms(rooms, clock, bus, history)
     rates = Rates(limits.person_messages, limits.instructor_messages, limits.room_messages)
-    messages = Messages(shards, clock, announcer(hall), rates)
+    messages = Messages(shards, clock, announcer(hall), rates, rules)
     moderation = Moderation(shards, clock, Holds(shards.directory, clock), rules, hall.changed)
     return Chat(shards, messages, moderation, history, Limits(limits, clock), hall)
 

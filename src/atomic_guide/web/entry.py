@@ -6,7 +6,6 @@ from typing import Annotated
 
 import msgspec
 
-from atomic_guide.course.chat.check import CONTENT_LIMIT
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.web.routing import Call, Calls, Parameter
 from atomic_guide.web.sessions import Session, Tokens
@@ -105,6 +104,7 @@ async def course(call: Call[None]) -> Course:
     session = call.session
     row = await call.tool.shards.of(session.key).one(QUERIES["find_course"], session.key.columns)
     space = await call.tool.media.videos.space(session.key)
+    chat = call.tool.chat.moderation.settings
     return Course(
         id=session.course,
         title=row["title"] if row else session.title,
@@ -113,7 +113,7 @@ async def course(call: Call[None]) -> Course:
         return_url=row["return_url"] if row else None,
         space=Space(space["used"], space["limit"]),
         upload=UploadLimit(call.tool.media.settings.max_bytes),
-        limits=Limits(CONTENT_LIMIT, call.tool.chat.moderation.settings.own_deletion_minutes),
+        limits=Limits(chat.message_characters, chat.own_deletion_minutes),
     )
 
 

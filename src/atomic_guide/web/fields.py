@@ -7,11 +7,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from atomic_guide import errors
+from atomic_guide.course.lti.limits import FORM_BYTES
 from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.web.routing import read_body
-
-FORM_LIMIT = 128 * 1024
-"""Bytes of a posted form: a token of 64 KiB and its companions, percent-encoded."""
 
 _FIELDS = 64
 _KIND = "application/x-www-form-urlencoded"
@@ -19,10 +17,10 @@ _KIND = "application/x-www-form-urlencoded"
 Fields = dict[str, str]
 
 
-async def read_form(request: Request) -> Fields:
-    """The fields of a posted form. Raises `Refused`."""
+async def read_form(request: Request, limit: int) -> Fields:
+    """The fields of a posted form of at most `limit` bytes. Raises `Refused`."""
     try:
-        return parse_fields(await read_body(request, FORM_LIMIT, (_KIND,)))
+        return parse_fields(await read_body(request, limit, (_KIND,), FORM_BYTES))
     except errors.TooLarge as error:
         raise Refused(Refusal.LTI_FORM_TOO_LARGE) from error
     except (errors.Invalid, errors.UnsupportedMedia) as error:

@@ -103,14 +103,14 @@ async def begin(call: Call[None]) -> Response:
 @as_page
 async def begin_posted(call: Call[None]) -> Response:
     """Begin a login: the LMS posts a browser here."""
-    return await _begin(call, await read_form(call.request))
+    return await _begin(call, await read_form(call.request, call.tool.lti.settings.form_bytes))
 
 
 @calls.add("POST", "/lti/launch", access="none", body_kinds=_FORM_KIND, failures=(400, 403, 413, 503))
 @as_page
 async def launch(call: Call[None]) -> Response:
     """Check a launch and let it in, or prove the browser first."""
-    fields = await read_form(call.request)
+    fields = await read_form(call.request, call.tool.lti.settings.form_bytes)
     checked = await _check(call.tool, fields)
     secret = call.request.cookies.get(_COOKIE + binding_name(fields["state"]))
     if secret is None:
@@ -132,7 +132,7 @@ async def launch_by_get(call: Call[None]) -> Response:
 @as_page
 async def proven(call: Call[None]) -> Response:
     """Let a launch in whose browser is proven by the platform's storage."""
-    fields = await read_form(call.request)
+    fields = await read_form(call.request, call.tool.lti.settings.form_bytes)
     checked = await _check(call.tool, fields)
     secret = fields.get("binding") or ""
     return await _enter(call, checked, secret, fields)

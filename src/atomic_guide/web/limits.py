@@ -8,18 +8,22 @@ number in a bounded table; the least recently used ones are forgotten first, whi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock
+from atomic_guide.course.chat.limits import INSTRUCTOR_MESSAGES, PERSON_MESSAGES, ROOM_MESSAGES
 from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.rooms.budget import Rate
+from atomic_guide.limit import Limit, Used
+from atomic_guide.operations.limits.presets import Preset
 from atomic_guide.setting import setting
+from atomic_guide.web.bounds import BUDGETS, TICKETS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -35,6 +39,14 @@ _REFUSED = "limits.refused"
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often somebody may do something."""
 
+    preset: Annotated[
+        Preset,
+        setting(
+            "guide: the scaling guide's table of limits, as far as it is below the defaults and can be kept here"
+            " (docs/limits.md); what is set by itself wins.",
+            "name",
+        ),
+    ] = "none"
     person_messages: Annotated[
         int,
         setting("Messages of one person in one course, over all processes.", "messages/min", ge=1, le=1_000_000),
@@ -73,6 +85,7 @@ class Limits:
         self._room = Rate(settings.room_messages)
         self._refused = Rate(settings.refused_tickets)
         self._people: Memory[tuple[CourseKey, str], float] = Memory(settings.remembered)
+        self._instructors: Memory[tuple[CourseKey, str], float] = Memory(settings.remembered)
         self._rooms: Memory[CourseKey, float] = Memory(settings.remembered)
         self._addresses: Memory[str, float] = Memory(settings.remembered)
         self._origin = secrets.token_hex(6)
@@ -86,16 +99,16 @@ class Limits:
     def check_message(self, key: CourseKey, user: str, role: str) -> None:
         """Count a message. Raises `RateLimited` with the time until the next one is welcome."""
         now = self._clock.monotonic()
-        rate = self._instructor if role == "instructor" else self._learner
-        person, wait = rate.spend(self._people.get((key, user), 0.0), now)
+        rate, people, limit = self._budgets(role)
+        person, wait = rate.spend(people.get((key, user), 0.0), now)
         if wait:
             message = f"at most {rate.per_minute} messages a minute from one person"
-            raise errors.RateLimited(message, details={"limit": "person"}, retry_after=wait)
+            raise limit.over(errors.RateLimited(message, details={"limit": "person"}, retry_after=wait))
         room, wait = self._room.spend(self._rooms.get(key, 0.0), now)
         if wait:
             message = f"at most {self._room.per_minute} messages a minute in one course"
-            raise errors.RateLimited(message, details={"limit": "room"}, retry_after=wait)
-        self._people[key, user] = person
+            raise ROOM_MESSAGES.over(errors.RateLimited(message, details={"limit": "room"}, retry_after=wait))
+        people[key, user] = person
         self._rooms[key] = room
 
     def learn(self, key: CourseKey, user: str, role: str, refusal: errors.RateLimited) -> None:
@@ -104,8 +117,8 @@ class Limits:
         if refusal.details.get("limit") == "room":
             self._rooms[key] = max(self._rooms.get(key, 0.0), self._room.spent(until))
         else:
-            rate = self._instructor if role == "instructor" else self._learner
-            self._people[key, user] = max(self._people.get((key, user), 0.0), rate.spent(until))
+            rate, people, _ = self._budgets(role)
+            people[key, user] = max(people.get((key, user), 0.0), rate.spent(until))
 
     def check_refused(self, address: str) -> None:
         """Count a socket attempt without a valid ticket. Raises `RateLimited` from the eleventh in a minute on."""
@@ -113,10 +126,28 @@ class Limits:
         mark, wait = self._refused.spend(self._addresses.get(name, 0.0), self._clock.monotonic())
         if wait:
             message = "too many attempts without a valid ticket from your address"
-            raise errors.RateLimited(message, details={"limit": "address"}, retry_after=wait)
+            raise TICKETS.over(errors.RateLimited(message, details={"limit": "address"}, retry_after=wait))
         self._addresses[name] = mark
         if self._bus is not None:
             self._bus.publish(_REFUSED, f"{self._origin} {name}".encode())
+
+    def used(self) -> Iterator[Used]:
+        """What the busiest have spent of a minute; 0.02 us for each budget that is remembered."""
+        now = self._clock.monotonic()
+        kinds: tuple[tuple[Limit, Rate, Memory[Any, float]], ...] = (
+            (PERSON_MESSAGES, self._learner, self._people),
+            (INSTRUCTOR_MESSAGES, self._instructor, self._instructors),
+            (ROOM_MESSAGES, self._room, self._rooms),
+            (TICKETS, self._refused, self._addresses),
+        )
+        for limit, rate, marks in kinds:
+            yield Used(limit, max(0.0, max(marks.values(), default=0.0) - now) / 60 * rate.per_minute)
+            yield Used(BUDGETS, len(marks))
+
+    def _budgets(self, role: str) -> tuple[Rate, Memory[tuple[CourseKey, str], float], Limit]:
+        if role == "instructor":
+            return self._instructor, self._instructors, INSTRUCTOR_MESSAGES
+        return self._learner, self._people, PERSON_MESSAGES
 
     def _hear_refused(self, payload: bytes) -> None:
         origin, _, name = payload.decode("ascii", "replace").partition(" ")

@@ -20,12 +20,16 @@ from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
+from atomic_guide import errors
 from atomic_guide.durations import Durations
 from atomic_guide.operations.costs.tally import Tally
+from atomic_guide.web.bounds import REQUESTS
+from atomic_guide.web.problems import problem
 from atomic_guide.web.routing import TENANT
 
 _log = structlog.get_logger(__name__)
@@ -64,6 +68,8 @@ _FEATURES = {
 }
 """What requests are for, by how their routes begin."""
 _SERVER_ERROR = 500
+_ALWAYS = ("/healthz", "/readyz", "/metrics", "/api/ops/")
+"""What is answered however many requests there are: a full process is well, and operators must see it."""
 
 
 def feature_of(route: str) -> str:
@@ -154,11 +160,19 @@ class Observe:
     """The ASGI application around the ASGI application."""
 
     def __init__(
-        self, app: ASGIApp, routes: Iterable[BaseRoute], metrics: WebMetrics, *, access_log: bool = True
+        self,
+        app: ASGIApp,
+        routes: Iterable[BaseRoute],
+        metrics: WebMetrics,
+        *,
+        access_log: bool = True,
+        most: int = 4000,
     ) -> None:
+        """At most `most` requests are answered at a time."""
         self._app = app
         self._metrics = metrics
         self._access_log = access_log
+        self._most = most
         # Starlette leaves the endpoint it chose in the scope, but not the route.
         self._templates: dict[Any, str] = {}
         for route in routes:
@@ -196,7 +210,10 @@ class Observe:
 
         self._metrics.begin()
         try:
-            await self._app(scope, hearing, observed)
+            if self._metrics.answering > self._most and not scope["path"].startswith(_ALWAYS):
+                await _too_many()(scope, hearing, observed)
+            else:
+                await self._app(scope, hearing, observed)
         except Exception:
             self._metrics.count_failure()
             # Starlette answers, logs, and raises again; only an answer cut short still concerns the server.
@@ -217,6 +234,10 @@ class Observe:
         if self._access_log:
             _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
         return route
+
+
+def _too_many() -> Response:
+    return problem(REQUESTS.over(errors.Unavailable("too many requests are being answered", retry_after=1)))
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -125,7 +125,7 @@ class _Practice:
 
     async def token(self, request: Request) -> Response:
         """An access token for the services."""
-        return json_response(await self._platform.access_token(await read_form(request)))
+        return json_response(await self._platform.access_token(await read_form(request, _BODY_LIMIT)))
 
     async def members(self, request: Request) -> Response:
         """The roster, in pages."""

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from atomic_guide import errors
 from atomic_guide.course.analytics.ingest import Taking
+from atomic_guide.course.analytics.limits import JSON_BYTES
 from atomic_guide.course.analytics.performance import Report
 from atomic_guide.course.analytics.scores import TEXT_LIMIT
 from atomic_guide.web.idempotency import idempotent
@@ -80,7 +81,7 @@ async def performance(call: Call[None]) -> Report:
 
 async def _post_json(call: Call[None]) -> Answer:
     scores, key = call.tool.scores, call.session.key
-    body = await read_body(call.request, scores.settings.json_bytes, (JSON,))
+    body = await read_body(call.request, scores.settings.json_bytes, (JSON,), JSON_BYTES)
 
     async def take() -> Answer:
         return Answer(await scores.take_json(key, body))

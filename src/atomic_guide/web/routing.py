@@ -25,6 +25,8 @@ from starlette.routing import Route
 
 from atomic_guide import errors
 from atomic_guide.engines.data.session import FIRST_PRIMARY
+from atomic_guide.limit import Limit
+from atomic_guide.web.bounds import BODY_BYTES
 
 if TYPE_CHECKING:
     from atomic_guide.web.sessions import Session
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
 
 Access = Literal["none", "course", "instructor", "operator"]
 B = TypeVar("B")
-
-JSON_LIMIT = 64 * 1024
-"""Bytes of a JSON body unless the call says otherwise; a chat message is at most 16 KiB of UTF-8."""
 
 BODY_SECONDS = 30.0
 BODY_PACE = 16 * 1024
@@ -146,7 +145,6 @@ class Calls:
         access: Access,
         body: Any = None,
         body_kinds: tuple[str, ...] = ("application/json",),
-        body_limit: int = JSON_LIMIT,
         streamed: bool = False,
         reply: Any = None,
         status: int = 200,
@@ -164,7 +162,8 @@ class Calls:
 
             async def serve(call: Call[Any]) -> Any:
                 if decoder is not None:
-                    call.body = _decode(decoder, await read_body(call.request, body_limit, body_kinds))
+                    limit: int = call.request.app.state.body_bytes
+                    call.body = _decode(decoder, await read_body(call.request, limit, body_kinds))
                 return await handler(call)
 
             row = Declared(method, path, summary, access, body, body_kinds, reply, status, failures, parameters, serve)
@@ -174,8 +173,11 @@ class Calls:
         return declare
 
 
-async def read_body(request: Request, limit: int, kinds: tuple[str, ...]) -> bytes:
-    """The whole body. Raises `UnsupportedMedia` or `TooLarge` before it is held, `Invalid` where it breaks off."""
+async def read_body(request: Request, limit: int, kinds: tuple[str, ...], bound: Limit = BODY_BYTES) -> bytes:
+    """The whole body, of at most `limit` bytes, which are those of `bound`.
+
+    Raises `UnsupportedMedia` or `TooLarge` before it is held, `Invalid` where it breaks off.
+    """
     kind = media_type(request)
     if kind not in kinds:
         message = f"send {' or '.join(kinds)}, not {kind or 'a body without a Content-Type'}"
@@ -183,7 +185,8 @@ async def read_body(request: Request, limit: int, kinds: tuple[str, ...]) -> byt
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         message = f"the body is {declared} bytes, at most {limit} are taken"
-        raise errors.TooLarge(message)
+        bound.note(int(declared))
+        raise bound.over(errors.TooLarge(message))
     parts: list[bytes] = []
     size = 0
     seconds = BODY_SECONDS + limit / BODY_PACE
@@ -193,7 +196,8 @@ async def read_body(request: Request, limit: int, kinds: tuple[str, ...]) -> byt
                 size += len(part)
                 if size > limit:
                     message = f"the body is over {limit} bytes"
-                    raise errors.TooLarge(message)
+                    bound.note(size)
+                    raise bound.over(errors.TooLarge(message))
                 parts.append(part)
     except TimeoutError as error:
         message = f"the body did not come within {seconds:.0f} s"
@@ -201,6 +205,7 @@ async def read_body(request: Request, limit: int, kinds: tuple[str, ...]) -> byt
     except ClientDisconnect as error:
         message = "the body ended before its declared length"
         raise errors.Invalid(message) from error
+    bound.note(size)
     return b"".join(parts)
 
 

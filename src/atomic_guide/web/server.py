@@ -59,6 +59,44 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         setting("Give /metrics to everybody; else to this computer and to holders of the operator token.", "switch"),
     ] = False
+    requests: Annotated[
+        int,
+        setting(
+            "Requests that a process answers at a time; the next is told to come again in a second. A hall of 1,000"
+            " that opens its page makes 3,000.",
+            "requests",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 4000
+    handshakes: Annotated[
+        int,
+        setting(
+            "Sockets that a process opens at a time, about 10 kB each: a room twice over that comes back at the same"
+            " moment.",
+            "handshakes",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 2000
+    head_bytes: Annotated[
+        int,
+        setting(
+            "An address with its header lines. Eight cookies and a token take 3 KiB; proxies commonly allow 8 to 32.",
+            "bytes",
+            ge=8192,
+            le=1 << 20,
+        ),
+    ] = 64 * 1024
+    body_bytes: Annotated[
+        int,
+        setting(
+            "A JSON body, unless its call has a limit of its own; a chat message is at most 16 KiB of UTF-8.",
+            "bytes",
+            ge=32 * 1024,
+            le=16 << 20,
+        ),
+    ] = 64 * 1024
     drain_seconds: Annotated[
         float,
         setting("How long running requests may take to finish after SIGTERM.", "s", ge=1, le=15),
@@ -75,7 +113,9 @@ class _ImmutableFiles(StaticFiles):
         return response
 
 
-def create_app(tool: Tool, declared: list[Declared], extra: list[BaseRoute] | None = None) -> Starlette:
+def create_app(
+    tool: Tool, declared: list[Declared], extra: list[BaseRoute] | None = None, settings: ServerSettings | None = None
+) -> Starlette:
     """The application over a tool; `declared` are the calls of every part that this process serves."""
     table: list[BaseRoute] = [*routes(declared), *(extra or [])]
     if STATIC.is_dir():
@@ -91,4 +131,5 @@ def create_app(tool: Tool, declared: list[Declared], extra: list[BaseRoute] | No
     app.router.redirect_slashes = False
     app.state.tool = tool
     app.state.declared = declared
+    app.state.body_bytes = (settings or ServerSettings()).body_bytes
     return app

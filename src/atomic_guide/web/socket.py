@@ -24,6 +24,7 @@ from atomic_guide import errors
 from atomic_guide.engines.rooms import deflate
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.socket import Socket
+from atomic_guide.web.bounds import HANDSHAKES
 from atomic_guide.web.limits import client_address, is_loopback, networks
 from atomic_guide.web.problems import problem, raw
 
@@ -35,8 +36,6 @@ _log = structlog.get_logger(__name__)
 
 PATH = "/api/chat/ws"
 HANDSHAKE_SECONDS = 10.0
-HANDSHAKES_LIMIT = 2000
-"""Handshakes at a time, about 10 kB each: a room twice over that comes back at the same moment."""
 
 _TICKET = re.compile(r"[A-Za-z0-9_-]{20,100}")
 _SEQ = re.compile(r"[0-9]{1,16}")
@@ -50,12 +49,18 @@ class SocketDoor:
     """
 
     def __init__(
-        self, sessions: Sessions, chat: Chat, origins: Iterable[str], trusted_proxies: Iterable[str] = ()
+        self,
+        sessions: Sessions,
+        chat: Chat,
+        origins: Iterable[str],
+        trusted_proxies: Iterable[str] = (),
+        most_handshakes: int = 2000,
     ) -> None:
         self.sessions = sessions
         self.chat = chat
         self.origins = frozenset(origin.lower() for origin in origins)
         self.trusted = networks(trusted_proxies)
+        self.most_handshakes = most_handshakes
         self.handshakes: set[asyncio.Task[None]] = set()
 
     def protocol(self, *, config: Any, server_state: Any, app_state: Any) -> asyncio.Protocol:
@@ -106,8 +111,9 @@ class _Handshake(asyncio.Protocol):
         if transport is None or self._task is not None:
             return
         transport.pause_reading()
-        if len(self._door.handshakes) >= HANDSHAKES_LIMIT:
-            self._refuse(transport, errors.Unavailable("too many sockets are being opened", retry_after=2))
+        if len(self._door.handshakes) >= self._door.most_handshakes:
+            refusal = errors.Unavailable("too many sockets are being opened", retry_after=2)
+            self._refuse(transport, HANDSHAKES.over(refusal))
             return
         self._task = asyncio.create_task(self._open(transport, data))
         self._door.handshakes.add(self._task)

@@ -9,6 +9,7 @@ from atomic_guide.web import (
     entry,
     health,
     launch,
+    limiting,
     loadtests,
     measured,
     moderation,
@@ -29,7 +30,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, measured, loadtests, health, wanted),
+    *(scaling, measured, limiting, loadtests, health, wanted),
     openapi,
 )
 

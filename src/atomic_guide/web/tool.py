@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from atomic_guide.course.watching.taking import Events
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.operations.costs.assembly import Costs
+    from atomic_guide.operations.limits.register import Register
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.forgotten import Forgotten
     from atomic_guide.web.health import Health
@@ -47,4 +48,5 @@ class Tool(msgspec.Struct, kw_only=True):
     wanted: Wanted
     costs: Costs
     loadtests: Loadtests
+    bounds: Register
     practice: PracticePlatform | None = None

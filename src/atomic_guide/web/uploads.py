@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from atomic_guide import errors
+from atomic_guide.course.video.limits import UPLOAD_BYTES
 from atomic_guide.course.video.spool import CHECKSUMS, Checksum
 from atomic_guide.course.video.uploads import Upload, checked_title, shown_filename
 from atomic_guide.web.idempotency import idempotent
@@ -131,7 +132,8 @@ async def _receive(call: Call[None]) -> Answer:
     length = int(declared) if re.fullmatch(r"[0-9]{1,15}", declared) else None
     most = call.tool.media.settings.max_bytes
     if length is not None and length > most + 65_536:
-        raise errors.TooLarge(f"the request has {length} bytes, a file may have {most}")
+        UPLOAD_BYTES.note(length)
+        raise UPLOAD_BYTES.over(errors.TooLarge(f"the request has {length} bytes, a file may have {most}"))
     async with call.tool.media.uploads.receive(session.key, session.user, length) as receiving:
         async for chunk in form.file(_body(request)):
             await receiving.write(chunk)

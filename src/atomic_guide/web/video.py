@@ -13,6 +13,7 @@ from atomic_guide.clock import iso
 from atomic_guide.course.keeping.holds import Holds
 from atomic_guide.course.video.again import reprocess
 from atomic_guide.course.video.chapters import Chapter
+from atomic_guide.course.video.limits import CAPTION_BYTES
 from atomic_guide.course.video.preview import sheet
 from atomic_guide.course.video.rules import Rules, put_rules, rules_of
 from atomic_guide.course.video.videos import announcement
@@ -212,7 +213,7 @@ async def reprocess_video(call: Call[None]) -> Answer:
 async def put_captions(call: Call[None]) -> CaptionsView:
     """Store captions as WebVTT for a language."""
     params, key = call.request.path_params, call.session.key
-    content = await read_body(call.request, call.tool.media.settings.captions_bytes, ("text/vtt",))
+    content = await read_body(call.request, call.tool.media.settings.captions_bytes, ("text/vtt",), CAPTION_BYTES)
     entry = await call.tool.media.videos.put_captions(key, params["id"], params["lang"], content)
     return _captions(call, await _tell(call), entry.lang)
 

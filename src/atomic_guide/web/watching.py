@@ -6,14 +6,11 @@ import msgspec
 
 from atomic_guide.course.watching.event import PostedEvent
 from atomic_guide.course.watching.lectures import LectureReport, WatchReport
+from atomic_guide.course.watching.limits import EVENT_BYTES
 from atomic_guide.course.watching.taking import Sender, Taken
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, checked_idempotency_key, read_body
 
 calls = Calls()
-
-EVENTS_LIMIT = 64 * 1024
-"""Bytes of a call: a hundred events with every field at its limit are 40 KiB, and browsers send no more when a page is
-left (`fetch` with `keepalive`)."""
 
 _STEP = Parameter(
     "step",
@@ -42,7 +39,7 @@ async def post_events(call: Call[None]) -> Answer:
     """Take what the caller did with lectures; sending events again is harmless."""
     # The key is checked and has no effect: events are idempotent by their own ids.
     checked_idempotency_key(call.request)
-    body = await read_body(call.request, EVENTS_LIMIT, ("application/json",))
+    body = await read_body(call.request, call.tool.events.settings.body_bytes, ("application/json",), EVENT_BYTES)
     session = call.session
     sender = Sender(session.key, session.user, not session.is_instructor)
     return Answer(await call.tool.events.take(sender, body), 202)

@@ -19,6 +19,7 @@ from atomic_guide import errors
 from atomic_guide.clock import Clock
 from atomic_guide.course.analytics.columns import Columns, Read, from_rows
 from atomic_guide.course.analytics.forms import read_json
+from atomic_guide.course.analytics.limits import STREAM_BYTES
 from atomic_guide.course.analytics.readers import Reader, reader
 from atomic_guide.course.analytics.scores import Rejected
 from atomic_guide.course.analytics.settings import AnalyticsSettings
@@ -121,11 +122,14 @@ class Scores:
         async for piece in pieces:
             size += len(piece)
             if size > self.settings.stream_bytes:
-                raise errors.TooLarge(f"the body is over {self.settings.stream_bytes} bytes; send it in parts")
+                STREAM_BYTES.note(size)
+                refusal = errors.TooLarge(f"the body is over {self.settings.stream_bytes} bytes; send it in parts")
+                raise STREAM_BYTES.over(refusal)
             held += piece
             while len(held) >= PART:
                 yield bytes(held[:PART])
                 del held[:PART]
+        STREAM_BYTES.note(size)
         yield bytes(held)
 
 

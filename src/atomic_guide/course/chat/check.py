@@ -6,23 +6,22 @@ import re
 import unicodedata
 
 from atomic_guide import errors
-
-CONTENT_LIMIT = 4000
-"""Characters of a message, counted after Unicode normalisation so that an accent counts once however it is sent."""
+from atomic_guide.course.chat.limits import MESSAGE_CHARACTERS
 
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def check_content(content: str) -> str:
-    """The text of a message, as it was sent. Raises `Invalid` saying what is wrong with it."""
+def check_content(content: str, most: int = 4000) -> str:
+    """The text of a message of at most `most` characters, as it was sent. Raises `Invalid` saying what is wrong."""
     if _FORBIDDEN.search(content):
         message = "content holds control characters; of those only line feeds and tabs are taken"
         raise errors.Invalid(message, details={"field": "content"})
     length = len(content) if content.isascii() else len(unicodedata.normalize("NFC", content))
-    if length > CONTENT_LIMIT:
-        message = f"content has {length} characters, at most {CONTENT_LIMIT} are taken"
-        raise errors.Invalid(message, details={"field": "content", "limit": CONTENT_LIMIT})
+    MESSAGE_CHARACTERS.note(length)
+    if length > most:
+        message = f"content has {length} characters, at most {most} are taken"
+        raise MESSAGE_CHARACTERS.over(errors.Invalid(message, details={"field": "content", "limit": most}))
     if not any(unicodedata.category(character)[0] not in "ZC" for character in content):
         message = "content is empty"
         raise errors.Invalid(message, details={"field": "content"})

@@ -13,7 +13,9 @@ from atomic_guide.clock import Clock, iso
 from atomic_guide.course.chat.budgets import Rates
 from atomic_guide.course.chat.check import check_content, check_id
 from atomic_guide.course.chat.floor import QUERIES, Draft, Floor, Standing, read_floor
+from atomic_guide.course.chat.limits import PENDING_MESSAGES
 from atomic_guide.course.chat.message import Author, Message, tombstone
+from atomic_guide.course.chat.settings import ChatSettings
 from atomic_guide.engines.data.batch import GroupCommit
 from atomic_guide.engines.data.database import Row, Transaction
 from atomic_guide.engines.data.placement import CourseKey
@@ -49,12 +51,18 @@ class Messages:
     the messages of this process. `rates` hold over all processes together.
     """
 
-    def __init__(self, shards: Shards, clock: Clock, announce: Announce, rates: Rates | None = None) -> None:
+    def __init__(
+        self, shards: Shards, clock: Clock, announce: Announce, rates: Rates | None = None,
+        settings: ChatSettings | None = None,
+    ) -> None:  # fmt: skip
         self._shards = shards
         self._clock = clock
         self._announce = announce
         self._rates = rates or Rates()
-        self._commits: GroupCommit[Draft, Posted | errors.GuideError] = GroupCommit(self._write, self._done)
+        self._settings = settings or ChatSettings()
+        self._commits: GroupCommit[Draft, Posted | errors.GuideError] = GroupCommit(
+            self._write, self._done, pending=self._settings.pending_messages, bound=PENDING_MESSAGES
+        )
 
     async def post(self, key: CourseKey, author: Author, content: str, identifier: str | None = None) -> Posted:
         """Store a message; returns once it is durable.
@@ -64,11 +72,16 @@ class Messages:
         message is welcome, `DataUnavailable` or `OutOfSpace` from the database.
         """
         checked = check_id(identifier) if identifier is not None else sortable_id(self._clock.now())
-        draft = Draft(key, author, checked, check_content(content))
+        draft = Draft(key, author, checked, check_content(content, self._settings.message_characters))
         result = await self._commits.add(self._shards.of(key), draft)
         if isinstance(result, errors.GuideError):
             raise result
         return result
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the next commit of the shard that most wait for."""
+        return self._commits.waiting
 
     async def close(self) -> None:
         """Wait for what was accepted."""

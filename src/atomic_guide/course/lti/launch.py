@@ -24,14 +24,12 @@ from atomic_guide.course.lti import claims as read
 from atomic_guide.course.lti.addresses import origin_of
 from atomic_guide.course.lti.claims import Claims, DeepLinking
 from atomic_guide.course.lti.keysets import KeySets
+from atomic_guide.course.lti.limits import TOKEN_BYTES
 from atomic_guide.course.lti.logins import Begun, Login, LoginRequest, Logins
 from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.course.lti.registration import Platform, Platforms
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.engines.data.placement import CourseKey
-
-TOKEN_LIMIT = 64 * 1024
-"""Bytes of an id_token; the largest seen, from Canvas with every custom field, is under 10 KiB."""
 
 _RESOURCE = "LtiResourceLinkRequest"
 _DEEP_LINKING = "LtiDeepLinkingRequest"
@@ -158,8 +156,9 @@ class Launches:
         """The payload of a token that the platform has signed."""
         if not token:
             raise Refused(Refusal.LTI_TOKEN_MISSING)
-        if len(token) > TOKEN_LIMIT:
-            raise Refused(Refusal.LTI_TOKEN_TOO_LARGE)
+        TOKEN_BYTES.note(len(token))
+        if len(token) > self._settings.token_bytes:
+            raise TOKEN_BYTES.over(Refused(Refusal.LTI_TOKEN_TOO_LARGE))
         header = self._read_header(token)
         if header.alg != "RS256":
             raise Refused(Refusal.LTI_ALGORITHM_REFUSED)

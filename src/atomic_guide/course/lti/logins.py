@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from atomic_guide.clock import Clock
+from atomic_guide.course.lti.limits import LOGINS
 from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.course.lti.registration import QUERIES, Platform
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.database import Database, Transaction
+from atomic_guide.limit import Used
 
 _KEPT_AFTER_EXPIRY = 300.0
 """Seconds; long enough that somebody who comes back from a coffee reads "expired", not "unknown"."""
@@ -78,8 +81,14 @@ class Logins:
         left, counted_at = self._rates.get(address, (most, now))
         left = min(most, left + (now - counted_at) * most / 60)
         if left < 1:
-            raise Refused(Refusal.LTI_TOO_MANY_LOGINS, retry_after=(1 - left) * 60 / most)
+            raise LOGINS.over(Refused(Refusal.LTI_TOO_MANY_LOGINS, retry_after=(1 - left) * 60 / most))
         self._rates[address] = (left - 1, now)
+
+    def used(self) -> Iterator[Used]:
+        """What the busiest address has spent of a minute."""
+        now, most = self._clock.monotonic(), float(self._settings.logins_per_minute)
+        spent = (most - left - (now - counted_at) * most / 60 for left, counted_at in self._rates.values())
+        yield Used(LOGINS, max(spent, default=0.0))
 
     async def begin(self, platform: Platform, request: LoginRequest) -> Begun:
         """Remember a new login and return its secrets."""

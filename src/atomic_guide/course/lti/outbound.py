@@ -19,6 +19,7 @@ import msgspec
 
 from atomic_guide import errors
 from atomic_guide.course.lti.addresses import Reach, origin_of, problem_with
+from atomic_guide.course.lti.limits import ANSWER_BYTES
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
@@ -173,6 +174,8 @@ class Outbound:
             size += len(part)
             if size > self._limit:
                 message = f"{url} answered with more than {self._limit} bytes"
-                raise OutboundFailed(message)
+                ANSWER_BYTES.note(size)
+                raise ANSWER_BYTES.over(OutboundFailed(message))
             parts.append(part)
+        ANSWER_BYTES.note(size)
         return b"".join(parts)

@@ -50,6 +50,10 @@ INSERT INTO lti_logins (state, nonce, binding, platform, request, expires_at)
 VALUES (:state, :nonce, :binding, :platform, :request, :expires_at)
 RETURNING number
 
+-- name: count_logins
+-- purpose: Logins that are remembered.
+SELECT count(*) AS logins FROM lti_logins
+
 -- name: drop_oldest_logins
 -- purpose: Keep the newest logins only.
 DELETE FROM lti_logins WHERE number <= :number

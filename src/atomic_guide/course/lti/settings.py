@@ -49,6 +49,24 @@ class LtiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         setting("Time limit of each step of a call to an LMS.", "s", ge=0.1, le=30),
     ] = 5.0
+    form_bytes: Annotated[
+        int,
+        setting(
+            "Largest form that an LMS posts: a token of 64 KiB and its companions, percent-encoded.",
+            "bytes",
+            ge=8192,
+            le=1 << 20,
+        ),
+    ] = 131_072
+    token_bytes: Annotated[
+        int,
+        setting(
+            "Largest token of a launch; the largest seen, from Canvas with every custom field, is under 10 KiB.",
+            "bytes",
+            ge=4096,
+            le=1 << 20,
+        ),
+    ] = 65_536
     fetch_bytes: Annotated[
         int,
         setting("Largest answer taken from an LMS.", "B", ge=4096, le=16_777_216),

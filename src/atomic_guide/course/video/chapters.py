@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from atomic_guide.course.video.limits import CHAPTERS
 from atomic_guide.errors import Invalid
 
-MOST = 200
 TITLE_CHARACTERS = 200
 
 
@@ -17,10 +17,11 @@ class Chapter(msgspec.Struct, frozen=True):
     title: str
 
 
-def check_chapters(chapters: list[Chapter], duration: float | None) -> list[Chapter]:
-    """The chapters in order, with trimmed titles. Raises `Invalid` naming the chapter."""
-    if len(chapters) > MOST:
-        raise Invalid(f"a video may have {MOST} chapters, these are {len(chapters)}")
+def check_chapters(chapters: list[Chapter], duration: float | None, most: int = 200) -> list[Chapter]:
+    """The chapters, `most` of them, in order, with trimmed titles. Raises `Invalid` naming the chapter."""
+    CHAPTERS.note(len(chapters))
+    if len(chapters) > most:
+        raise CHAPTERS.over(Invalid(f"a video may have {most} chapters, these are {len(chapters)}"))
     checked: list[Chapter] = []
     for number, chapter in enumerate(chapters, 1):
         title = " ".join(chapter.title.split())

@@ -12,14 +12,16 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
 import msgspec
 
 from atomic_guide.course.video.containers import DEMUXERS
+from atomic_guide.course.video.limits import JOB_MEMORY, JOB_STALL
 from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.limit import Used
 
 Progress = Callable[[float], Awaitable[None]]
 
@@ -70,6 +72,37 @@ class Overrun(Exception):
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
         self.kind = kind
+
+
+class Program:
+    """A run under way: its process, what it may take, and when it last moved on (the loop's time)."""
+
+    __slots__ = ("bounds", "moved_at", "pid")
+
+    def __init__(self, pid: int, bounds: Bounds, moved_at: float) -> None:
+        self.pid = pid
+        self.bounds = bounds
+        self.moved_at = moved_at
+
+
+_running: set[Program] = set()
+"""The runs of this process."""
+
+
+def used() -> Iterator[Used]:
+    """How much of its bounds the run uses that is nearest to them."""
+    for program in _running:
+        yield Used(JOB_MEMORY, _peak(program.pid) / 2**20, most=program.bounds.memory / 2**20)
+        yield Used(JOB_STALL, asyncio.get_running_loop().time() - program.moved_at, most=program.bounds.stall)
+
+
+def _peak(pid: int) -> int:
+    """The most address space that a process has had, in bytes; 0 where the system does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmPeak:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 class Ffmpeg:
@@ -124,8 +157,10 @@ class Ffmpeg:
         assert process.stdout is not None  # noqa: S101 - asked for above
         assert process.stderr is not None  # noqa: S101 - as above
         words = asyncio.create_task(_listen(process.stderr))
+        program = Program(process.pid, bounds, asyncio.get_running_loop().time())
+        _running.add(program)
         try:
-            seconds = await self._watch(process.stdout, bounds, progress)
+            seconds = await self._watch(process.stdout, program, progress)
             # It has closed its output, so it is at its end; one that is not has lost its way.
             async with asyncio.timeout(_ENDING_SECONDS):
                 await process.wait()
@@ -138,14 +173,15 @@ class Ffmpeg:
                 os.killpg(process.pid, signal.SIGKILL)
             await asyncio.shield(process.wait())
             words.cancel()
+            _running.discard(program)
 
-    async def _watch(self, stdout: asyncio.StreamReader, bounds: Bounds, progress: Progress | None) -> float:
+    async def _watch(self, stdout: asyncio.StreamReader, program: Program, progress: Progress | None) -> float:
         """Follow the progress lines to their end; the seconds of media written. Raises `Overrun`."""
         loop = asyncio.get_running_loop()
+        bounds, seconds = program.bounds, 0.0
         ends_at = loop.time() + bounds.wall
-        moved_at, seconds = loop.time(), 0.0
         while True:
-            stalls_at = moved_at + bounds.stall
+            stalls_at = program.moved_at + bounds.stall
             try:
                 async with asyncio.timeout_at(min(ends_at, stalls_at)):
                     line = await stdout.readline()
@@ -155,7 +191,7 @@ class Ffmpeg:
                 return seconds
             name, _, value = line.decode("ascii", "replace").strip().partition("=")
             if name == "out_time_us" and value.lstrip("-").isdigit() and int(value) / 1e6 > seconds:
-                seconds, moved_at = int(value) / 1e6, loop.time()
+                seconds, program.moved_at = int(value) / 1e6, loop.time()
                 if progress is not None:
                     await progress(seconds)
 

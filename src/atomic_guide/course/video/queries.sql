@@ -74,6 +74,11 @@ VALUES (:bucket, :tenant, :course, :id, :user, :title, :filename, :length, 0, :c
 SELECT count(*) AS open FROM uploads WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 AND dropped_at IS NULL
 
+-- name: most_uploads
+-- purpose: Resumable uploads that are open in the course that has most of them.
+SELECT count(*) AS open FROM uploads WHERE dropped_at IS NULL AND {{readable uploads}}
+GROUP BY bucket, tenant, course ORDER BY count(*) DESC LIMIT 1
+
 -- name: find_upload
 -- purpose: One resumable upload.
 -- batch: yes

@@ -100,6 +100,10 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stall_seconds: Annotated[float, setting("When an ffmpeg that makes no progress is ended.", "s", ge=1, le=3600)] = (
         120.0
     )
+    chapters: Annotated[
+        int,
+        setting("Chapters of one lecture; two a minute of one and a half hours.", "chapters", ge=1, le=1000),
+    ] = 200
     captions_bytes: Annotated[
         int, setting("Largest caption file; three hours of speech are 0.3 MB.", "bytes", ge=1024, le=64 * 1024**2)
     ] = 4_000_000

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from atomic_guide.course.video.containers import HEAD_BYTES, container_of, describe
+from atomic_guide.course.video.limits import UPLOAD_BYTES
 from atomic_guide.errors import (
     ChecksumMismatch,
     Conflict,
@@ -92,7 +93,7 @@ class Spool:
     async def write(self, chunk: bytes) -> None:
         """Add bytes. Raises `TooLarge`, `OutOfSpace`, or `UnsupportedMedia` once the beginning shows no media."""
         if self.size + len(chunk) > self._limit:
-            raise TooLarge(f"the file is over its {self._limit} bytes")
+            raise UPLOAD_BYTES.over(TooLarge(f"the file is over its {self._limit} bytes"))
         if self._waiting + len(chunk) >= _BUFFER:
             # Not at the beginning only: other uploads were admitted to the same free space.
             self._check_space()

@@ -17,6 +17,7 @@ import msgspec
 from atomic_guide.course.video import loudness, reasons
 from atomic_guide.course.video.ffmpeg import Ffmpeg, Overrun, Progress, Report
 from atomic_guide.course.video.ladder import Rung
+from atomic_guide.course.video.limits import DURATION, JOB_MEMORY, JOB_STALL, PIXELS, STREAMS
 from atomic_guide.course.video.preview import Preview, filters
 from atomic_guide.course.video.probe import Picture, Source, read_report
 from atomic_guide.course.video.settings import VideoSettings
@@ -82,13 +83,19 @@ class Transcoder:
         report = await self._run(arguments, path, folder, settings.max_duration, progress)
         source = read_report(report.head)
         if source.picture is None and source.sound is None:
-            raise Permanent(reasons.NOTHING if report.status == 0 else reasons.reason_for(report.text, report.status))
+            raise Permanent(reasons.NOTHING) if report.status == 0 else _failed(report)
         if report.status != 0:
-            raise Permanent(reasons.reason_for(report.text, report.status))
+            raise _failed(report)
         duration = source.duration or report.seconds
+        DURATION.note(max(duration, report.seconds))
         if duration > settings.max_duration or report.seconds > settings.max_duration:
+            DURATION.refused += 1
             raise Permanent(reasons.too_long(max(duration, report.seconds), settings.max_duration))
-        if source.picture and source.picture.width * source.picture.height > settings.max_pixels:
+        STREAMS.note(report.head.count("  Stream #0:"))
+        pixels = source.picture.width * source.picture.height if source.picture else 0
+        PIXELS.note(pixels)
+        if pixels > settings.max_pixels:
+            PIXELS.refused += 1
             raise Permanent(reasons.reason_for("exceeds specified max pixel count"))
         there = report.seconds
         if _is_cut_off(report, duration):
@@ -188,7 +195,7 @@ class Transcoder:
         ]
         report = await self._run(arguments, path, folder, source.duration or _UNKNOWN_DURATION, progress)
         if report.status != 0 or not (folder / "index.m3u8").exists():
-            raise Permanent(reasons.reason_for(report.text, report.status))
+            raise _failed(report)
         made, length = measured(folder, rung, with_sound=source.sound is not None)
         if length < (source.duration or length) * _LEAST_SHARE:
             raise Permanent(reasons.cut_off(length, source.duration or length))
@@ -222,6 +229,7 @@ class Transcoder:
             report = await self._ffmpeg.run(arguments, path, folder, self._ffmpeg.bounds(duration), progress)
         except Overrun as error:
             if error.kind == "stall":
+                JOB_STALL.refused += 1
                 # A machine that is overloaded stalls too: another attempt tells.
                 raise RetryLater(reasons.STALLED) from error
             raise Permanent(reasons.TOO_SLOW) from error
@@ -231,6 +239,21 @@ class Transcoder:
         if report.status == -signal.SIGKILL:
             raise MachineTrouble(reasons.NO_MEMORY)
         return report
+
+
+_SAYING = {
+    "exceeds specified max pixel count": PIXELS,
+    "exceeds max_streams": STREAMS,
+    "Cannot allocate memory": JOB_MEMORY,
+}
+"""The limits that ffmpeg keeps for us, by what it says of them."""
+
+
+def _failed(report: Report) -> Permanent:
+    """The reason of a failed run; where that is a limit of ours, it is counted."""
+    for words, limit in _SAYING.items():
+        limit.refused += words in report.text
+    return Permanent(reasons.reason_for(report.text, report.status))
 
 
 def _is_cut_off(report: Report, duration: float) -> bool:

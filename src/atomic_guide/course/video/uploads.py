@@ -22,6 +22,7 @@ import msgspec
 import structlog
 
 from atomic_guide.course.video.folders import prefix_of
+from atomic_guide.course.video.limits import COURSE_BYTES, UNFINISHED_UPLOADS, UPLOAD_BYTES
 from atomic_guide.course.video.space.sweep import Sweep
 from atomic_guide.course.video.spool import Checksum, Spool, cut, locked, make
 from atomic_guide.course.video.videos import QUERIES, QUEUE, Step, publish_transcode, to_text
@@ -116,8 +117,9 @@ class Uploads:
         settings = self._parts.settings
         if length <= 0:
             raise UnsupportedMedia("this is an empty file")
+        UPLOAD_BYTES.note(length)
         if length > settings.max_bytes:
-            raise TooLarge(f"the file has {length} bytes, at most {settings.max_bytes} are taken")
+            raise UPLOAD_BYTES.over(TooLarge(f"the file has {length} bytes, at most {settings.max_bytes} are taken"))
         self._parts.store.check_space(length)
         now = self._parts.clock.now()
         expires_at = now + settings.unfinished_seconds
@@ -126,7 +128,8 @@ class Uploads:
         async def work(tx: Transaction) -> None:
             row = await tx.one(QUERIES["count_uploads"], key.columns)
             if row and row["open"] >= settings.unfinished_uploads:
-                raise Conflict(f"{row['open']} uploads of this course are unfinished; finish or cancel one")
+                refusal = Conflict(f"{row['open']} uploads of this course are unfinished; finish or cancel one")
+                raise UNFINISHED_UPLOADS.over(refusal)
             await self._check_quota(tx, key, length)
             await tx.execute(QUERIES["add_upload"], {**key.columns, **msgspec.structs.asdict(upload)})
 
@@ -367,10 +370,8 @@ class Uploads:
         row = await tx.one(QUERIES["course_space"], key.columns)
         limit = self._parts.settings.course_bytes
         if row and row["used"] + length > limit:
-            raise OutOfSpace(
-                f"this course may keep {limit} bytes of videos and has {row['used']}; delete a video first",
-                details={"used": int(row["used"]), "limit": limit},
-            )
+            message = f"this course may keep {limit} bytes of videos and has {row['used']}; delete a video first"
+            raise COURSE_BYTES.over(OutOfSpace(message, details={"used": int(row["used"]), "limit": limit}))
 
 
 def checked_title(text: str) -> str:

@@ -11,6 +11,7 @@ from atomic_guide.course.precedence import facts_of
 from atomic_guide.course.video.captions import Captions, check_captions, check_language, label_of
 from atomic_guide.course.video.chapters import Chapter, check_chapters
 from atomic_guide.course.video.folders import prefix_of
+from atomic_guide.course.video.limits import CAPTION_BYTES
 from atomic_guide.course.video.preview import Preview
 from atomic_guide.course.video.space.account import Account
 from atomic_guide.course.video.transcode import Rendition
@@ -157,7 +158,7 @@ class Videos:
         """Store a WebVTT file for a language, replacing an earlier one. Raises `Invalid`, `NotFound`, `TooLarge`."""
         language = check_language(language)
         if len(content) > self._settings.captions_bytes:
-            raise TooLarge(f"a caption file may have {self._settings.captions_bytes} bytes")
+            raise CAPTION_BYTES.over(TooLarge(f"a caption file may have {self._settings.captions_bytes} bytes"))
         check_captions(content)
         await self.find(key, video)
         await self._store.put(f"{prefix_of(key, video)}/captions/{language}.vtt", content)
@@ -185,7 +186,7 @@ class Videos:
     async def put_chapters(self, key: CourseKey, video: str, chapters: list[Chapter]) -> list[Chapter]:
         """Replace the chapters, put in order. Raises `Invalid`, `NotFound`."""
         found = await self.find(key, video)
-        chapters = check_chapters(chapters, found.duration)
+        chapters = check_chapters(chapters, found.duration, self._settings.chapters)
 
         async def work(tx: Transaction) -> int:
             return await tx.execute(

@@ -53,6 +53,10 @@ WHERE taken > counted AND asked_at < :before AND {{writable s}} LIMIT :limit
 SELECT coalesce(sum(taken - counted), 0) AS waiting, min(CASE WHEN asked_at > 0 THEN asked_at END) AS asked_at
 FROM event_streams AS s WHERE taken > counted AND {{readable s}}
 
+-- name: fullest_stream
+-- purpose: How many events wait of the course that most wait of.
+SELECT coalesce(max(taken - counted), 0) AS waiting FROM event_streams AS s WHERE taken > counted AND {{readable s}}
+
 -- name: next_events
 -- purpose: The events of a course that are counted next, in the order in which they came in.
 SELECT number, "user", learner, id, type, at, video, position, until, lang FROM events

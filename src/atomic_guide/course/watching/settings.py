@@ -32,6 +32,16 @@ class EventSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             le=10_000_000,
         ),
     ] = 20_000
+    body_bytes: Annotated[
+        int,
+        setting(
+            "A call with events: a hundred of them with every field at its limit are 40 KiB, and browsers send no more"
+            " than this when a page is left.",
+            "bytes",
+            ge=1024,
+            le=1 << 20,
+        ),
+    ] = 64 * 1024
     retry_seconds: Annotated[
         float,
         setting("When a sender whose events were refused should come again.", "s", ge=1, le=600),

@@ -15,6 +15,7 @@ import msgspec
 from atomic_guide import errors
 from atomic_guide.clock import iso
 from atomic_guide.course.watching.event import Event, Refused, read_events
+from atomic_guide.course.watching.limits import BACKLOG
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.queues.forming import NewJob
@@ -108,10 +109,8 @@ class Events:
     async def _store(self, tx: Transaction, sender: Sender, events: list[Event], now: float) -> int:
         stream = await lock_stream(tx, sender.key)
         if stream.waiting + len(events) > self.settings.backlog:
-            raise errors.RateLimited(
-                f"{stream.waiting} events of this course wait to be counted; send these again later",
-                retry_after=self.settings.retry_seconds,
-            )
+            message = f"{stream.waiting} events of this course wait to be counted; send these again later"
+            raise BACKLOG.over(errors.RateLimited(message, retry_after=self.settings.retry_seconds))
         added = await tx.execute_columns(
             QUERIES["add_events"],
             {

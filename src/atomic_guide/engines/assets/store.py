@@ -27,10 +27,11 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from atomic_guide.errors import NotFound, OutOfSpace, RangeUnsatisfiable, Unavailable
+from atomic_guide.limit import Limit, Used
 from atomic_guide.setting import setting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,11}")
 _CHUNK = 256 * 1024
@@ -45,6 +46,18 @@ class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         setting("Free disk below which new uploads are refused, so that the databases can go on.", "bytes", ge=0),
     ] = 1_000_000_000
+
+
+DISK = Limit(
+    "assets",
+    "disk_bytes",
+    "bytes",
+    "assets.least_free_bytes",
+    refuses="An upload that would leave less than this free.",
+    answer="507 OUT_OF_SPACE",
+    use="What is taken of the disk, by its size without the reserve.",
+)
+LIMITS = (DISK,)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -91,11 +104,18 @@ class Store:
         self._objects = LocalStore(directory, automatic_cleanup=True)
         self.requests = Requests()
 
+    def used(self) -> Iterator[Used]:
+        """The disk, but for the reserve."""
+        usage = shutil.disk_usage(self._root)
+        most = max(1, usage.total - self._settings.least_free_bytes)
+        yield Used(DISK, usage.total - usage.free, most=most)
+
     def check_space(self, wanted: int = 0) -> None:
         """Raise `OutOfSpace` unless `wanted` bytes fit and leave the reserve free."""
         free = shutil.disk_usage(self._root).free
         if free - wanted < self._settings.least_free_bytes:
-            raise OutOfSpace("the server's disk is full; ask its operator to free some space", retry_after=600)
+            refusal = OutOfSpace("the server's disk is full; ask its operator to free some space", retry_after=600)
+            raise DISK.over(refusal)
 
     async def put(self, name: str, content: bytes) -> None:
         """Store a small object, replacing one of that name."""

@@ -21,6 +21,7 @@ from atomic_guide import errors
 from atomic_guide.engines.data.database import Database, Transaction, Work
 from atomic_guide.engines.data.ownership import fenced
 from atomic_guide.engines.data.shard import note_write, writing_session
+from atomic_guide.limit import Limit
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ class GroupCommit(Generic[Item, Result]):
 
     `write(tx, items)` is the body of a unit of work (see `Database`): it may run again, and returns one result
     for each item, in order. `limit` is the most items of a group, `pending` the most that may wait for one
-    database.
+    database, refused under `bound`.
     """
 
     def __init__(
@@ -63,14 +64,22 @@ class GroupCommit(Generic[Item, Result]):
         *,
         limit: int = 512,
         pending: int = 20_000,
+        bound: Limit | None = None,
     ) -> None:
         self._write = write
         self._done = done
         self._limit = limit
         self._pending = pending
+        self._bound = bound
         self._lanes: dict[Database, _Lane[Item, Result]] = {}
         # Lanes of courses that are on their way to another shard; each exists until it is empty.
         self._aside: dict[Database, _Lane[Item, Result]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait, for the database that most wait for."""
+        lanes = (*self._lanes.values(), *self._aside.values())
+        return max((len(lane.waiting) for lane in lanes), default=0)
 
     async def add(self, database: Database, item: Item) -> Result:
         """Write an item with its neighbours; returns its result once it is durable.
@@ -85,7 +94,8 @@ class GroupCommit(Generic[Item, Result]):
             lane = self._lanes.get(target) or self._lanes.setdefault(target, _Lane(target))
         if len(lane.waiting) >= self._pending:
             message = f"database {database.name} has too many writes waiting"
-            raise errors.Unavailable(message, retry_after=1)
+            refusal = errors.Unavailable(message, retry_after=1)
+            raise self._bound.over(refusal) if self._bound is not None else refusal
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         lane.waiting.append(_Waiting(database, item, future))
         # The task starts in the next tick: everything that this one still adds is in its first group.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from atomic_guide import errors
+from atomic_guide.engines.data.limits import READERS, SERVER_CALLS
 from atomic_guide.engines.data.traffic import Lanes
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Checkout:
         self._closed = False
         self._all_back = asyncio.Event()
         self._busy = self._waited = 0.0
+        self.lanes_limit = READERS
+        """Which limit its connections are counted under."""
 
     def lanes(self) -> Lanes:
         """For how long connections were lent out since the start, those included that are now."""
@@ -201,7 +204,8 @@ class Checkout:
 
     async def _queued(self) -> Connection:
         if len(self._waiting) >= self._pending:
-            raise errors.DataUnavailable(f"database {self._name} has too many statements waiting", retry_after=1)
+            refusal = errors.DataUnavailable(f"database {self._name} has too many statements waiting", retry_after=1)
+            raise SERVER_CALLS.over(refusal)
         future: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         asked = time.monotonic()
@@ -212,7 +216,7 @@ class Checkout:
             self._give_up(future)
             if isinstance(error, TimeoutError):
                 busy = f"database {self._name}: all {self._size} connections are busy"
-                raise errors.DataUnavailable(busy, retry_after=1) from None
+                raise self.lanes_limit.over(errors.DataUnavailable(busy, retry_after=1)) from None
             raise
         finally:
             self._waited += time.monotonic() - asked

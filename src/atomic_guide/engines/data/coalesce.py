@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from atomic_guide import errors
 from atomic_guide.engines.data.database import Params, Row
+from atomic_guide.engines.data.limits import SERVER_CALLS
 from atomic_guide.engines.data.queries import Query
 
 Answer: TypeAlias = "list[Row] | errors.Fenced"
@@ -79,6 +80,11 @@ class PointReads:
         self._free: dict[Query, _Lane] = {}
         self._fenced: dict[Query, _Lane] = {}
 
+    @property
+    def waiting(self) -> int:
+        """Reads that wait to be sent."""
+        return self._waiting
+
     async def read(self, query: Query, params: Params, epoch: int | None) -> list[Row]:
         """The rows of one point read. Raises what reading raises."""
         lanes = self._free if epoch is None else self._fenced
@@ -90,7 +96,8 @@ class PointReads:
             finally:
                 self._ended(lane)
         if self._waiting >= self._pending:
-            raise errors.DataUnavailable(f"database {self._name} has too many statements waiting", retry_after=1)
+            refusal = errors.DataUnavailable(f"database {self._name} has too many statements waiting", retry_after=1)
+            raise SERVER_CALLS.over(refusal)
         group, future = self._joined(lane, params, epoch)
         try:
             return await future

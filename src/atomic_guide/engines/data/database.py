@@ -10,11 +10,12 @@ Errors of an adapter are the product's: `Conflict` for a taken key, `Disconnecte
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.traffic import Traffic
+from atomic_guide.limit import Used
 
 T = TypeVar("T")
 Params = Mapping[str, Any]
@@ -155,6 +156,10 @@ class Engine(Database, Protocol):
     @property
     def traffic(self) -> Traffic:
         """How long calls take and how busy it is, as this process has found."""
+        ...
+
+    def used(self) -> Iterator[Used]:
+        """How much this process uses of its limits."""
         ...
 
     async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:

@@ -19,7 +19,7 @@ import asyncio
 import functools
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -31,12 +31,14 @@ from atomic_guide.engines.data.checkout import Checkout, Connection
 from atomic_guide.engines.data.coalesce import Answer, PointReads
 from atomic_guide.engines.data.database import Params, Row, Target, Work
 from atomic_guide.engines.data.failures import AGAIN, FAILURES, wrap
+from atomic_guide.engines.data.limits import READERS, SERVER_CALLS, WRITERS
 from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.queries import Positional, Query
 from atomic_guide.engines.data.settings import PostgresSettings
 from atomic_guide.engines.data.tls import tls_of
 from atomic_guide.engines.data.traffic import ServerTraffic
 from atomic_guide.engines.data.transaction import Committing, arguments, in_transaction, read_each, read_each_fenced
+from atomic_guide.limit import Used
 from atomic_guide.resilience import retrying
 
 T = TypeVar("T")
@@ -93,6 +95,12 @@ class PostgresDatabase:
     def target(self) -> Target:
         """Itself."""
         return Target(self, ())
+
+    def used(self) -> Iterator[Used]:
+        """Connections that are lent out, and what waits for one."""
+        yield Used(READERS, self._readers.in_use, self.name)
+        yield Used(WRITERS, self._writers.in_use, self.name)
+        yield Used(SERVER_CALLS, max(self._readers.waiting, self._points.waiting, self.backlog), self.name)
 
     async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """Every row of a short read; where its query says so, together with others of the same moment."""
@@ -176,7 +184,8 @@ class PostgresDatabase:
         if self._closed:
             raise errors.DataUnavailable(f"database {self.name} is closed", retry_after=5)
         if len(self._works) >= self._settings.pending_limit:
-            raise errors.DataUnavailable(f"database {self.name} has too many writes waiting", retry_after=1)
+            refusal = errors.DataUnavailable(f"database {self.name} has too many writes waiting", retry_after=1)
+            raise SERVER_CALLS.over(refusal)
         # A task, so that a caller that gives up does not break a transaction off in its middle.
         task = asyncio.create_task(self._written(work))
         self._works.add(task)
@@ -287,7 +296,9 @@ class PostgresDatabase:
         )
         lent = math.inf if writing else limit
         made = connect if self._told is None else functools.partial(_introduced, connect, self._told)
-        return Checkout(self._name, made, size, settings.pending_limit, settings.connect_timeout, lent)
+        checkout = Checkout(self._name, made, size, settings.pending_limit, settings.connect_timeout, lent)
+        checkout.lanes_limit = WRITERS if writing else READERS
+        return checkout
 
 
 async def _introduced(connect: Callable[[], Awaitable[Connection]], told: Callable[[str], None]) -> Connection:

@@ -17,7 +17,7 @@ import contextvars
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
@@ -26,10 +26,12 @@ import structlog
 from atomic_guide import errors
 from atomic_guide.engines.data.bookmark import PRIMARY, Position
 from atomic_guide.engines.data.database import Row
+from atomic_guide.engines.data.limits import TAKEN_OVER
 from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.replica import Call, ReadSettings, Replica, Report
 from atomic_guide.engines.data.session import View
 from atomic_guide.engines.data.standing import Server, Standing
+from atomic_guide.limit import Used
 
 _log = structlog.get_logger(__name__)
 
@@ -89,12 +91,18 @@ class ReplicaSet:
         self._settings = settings
         self._region = region
         self._places = asyncio.Semaphore(settings.fallback_reads)
-        self._waiting = 0
+        self._waiting = self._taken_over = 0
         self._beside = beside
         self._ports: dict[str, int] = {}
         self._parting: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
+
+    def used(self) -> Iterator[Used]:
+        """Reads that the primary has taken over, and what the replicas' own connections are used for."""
+        yield Used(TAKEN_OVER, self._taken_over, self.name)
+        for replica in self.replicas:
+            yield from replica.engine.used()
 
     async def position(self) -> Position:
         """Where the primary is now; `PRIMARY` where it does not say, and where no replica would make use of it."""
@@ -285,19 +293,21 @@ class ReplicaSet:
         """A place among the reads that the primary takes over from replicas."""
         refused = f"the replicas of {self.name} are away or behind, and its primary answers as much as it may for them"
         if self._waiting >= _WAITING:
-            raise errors.DataUnavailable(refused, retry_after=1)
+            raise TAKEN_OVER.over(errors.DataUnavailable(refused, retry_after=1))
         self._waiting += 1
         try:
             async with asyncio.timeout(self._settings.fallback_wait_seconds):
                 await self._places.acquire()
         except TimeoutError:
             self.reads[Reads("none", "refused")] += 1
-            raise errors.DataUnavailable(refused, retry_after=1) from None
+            raise TAKEN_OVER.over(errors.DataUnavailable(refused, retry_after=1)) from None
         finally:
             self._waiting -= 1
+        self._taken_over += 1
         try:
             yield
         finally:
+            self._taken_over -= 1
             self._places.release()
 
     def _is_newest(self, standing: Standing) -> bool:

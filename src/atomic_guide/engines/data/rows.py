@@ -16,6 +16,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from atomic_guide.engines.data.database import Database, Params, Row, Transaction
+from atomic_guide.engines.data.limits import BATCH_IDS, BATCH_ROWS
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
@@ -23,10 +24,10 @@ from atomic_guide.errors import Conflict, Invalid
 
 Id = TypeVar("Id", bound=Hashable)
 
-MOST_IDS = 10_000
+MOST_IDS = int(BATCH_IDS.fixed or 0)
 """In one read: its answer takes some tens of milliseconds to fetch."""
 
-MOST_ROWS = 100_000
+MOST_ROWS = int(BATCH_ROWS.fixed or 0)
 """In one call that stores; larger ones are imports, which go from file to database (course/analytics/imports.py)."""
 
 _CHUNK = 5_000
@@ -98,8 +99,9 @@ async def read_many(
 
     One statement on PostgreSQL. Raises `Invalid` for more than 10,000 ids, and what reading raises.
     """
+    BATCH_IDS.note(len(ids))
     if len(ids) > MOST_IDS:
-        raise Invalid(f"{len(ids):,} ids are asked for; a read takes {MOST_IDS:,}, so ask in parts")
+        raise BATCH_IDS.over(Invalid(f"{len(ids):,} ids are asked for; a read takes {MOST_IDS:,}, so ask in parts"))
     unique = list(dict.fromkeys(ids))
     found = await database.read_each(query, [{**(params or {}), name: each} for each in unique])
     rows = {each: answer[0] for each, answer in zip(unique, found, strict=True) if answer}
@@ -112,8 +114,11 @@ async def insert_rows(shards: Shards, key: CourseKey, table: Table, rows: Sequen
     Rows can be of no other course, and of a course that is moving they wait for it. Raises `Invalid` for more than
     100,000 rows, and what writing raises where the database is away: what was stored until then stays.
     """
+    BATCH_ROWS.note(len(rows))
     if len(rows) > MOST_ROWS:
-        raise Invalid(f"{len(rows):,} rows are given; a call takes {MOST_ROWS:,}, so send them in parts")
+        raise BATCH_ROWS.over(
+            Invalid(f"{len(rows):,} rows are given; a call takes {MOST_ROWS:,}, so send them in parts")
+        )
     storing = _Storing(shards.of(key), key, table)
     for start in range(0, len(rows), _CHUNK):
         chunk = rows[start : start + _CHUNK]

@@ -17,7 +17,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 
@@ -26,10 +26,12 @@ import msgspec
 from atomic_guide import errors
 from atomic_guide.engines.data.checkpoints import LIMIT_PAGES, Checkpoints
 from atomic_guide.engines.data.database import Params, Row, Target, Transaction, Work
+from atomic_guide.engines.data.limits import FILE_BYTES, FILE_WRITES
 from atomic_guide.engines.data.queries import Query, load_queries
 from atomic_guide.engines.data.sqlite_transaction import SqliteTransaction
 from atomic_guide.engines.data.timeline import checkpoint_pages, is_logged
 from atomic_guide.engines.data.traffic import FileTraffic
+from atomic_guide.limit import Used
 from atomic_guide.setting import setting
 
 
@@ -44,6 +46,12 @@ class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         setting("When a long read is broken off; a report over a year takes well under this.", "s", ge=0.1, le=600),
     ] = 30.0
+    size_limit: Annotated[
+        int,
+        setting(
+            "Most bytes of one file; what does not fit is refused with 507. 0: as much as the disk has.", "bytes", ge=0
+        ),
+    ] = 0
     group_limit: Annotated[
         int,
         setting("Most works in one commit; bounds how long the first of them waits.", "works", ge=1, le=10_000),
@@ -92,6 +100,10 @@ def connect(path: Path, settings: SqliteSettings, *, read_only: bool = False) ->
         else:
             # What is deleted is overwritten with zeros, so that an erased person is in no free page either.
             connection.execute("PRAGMA secure_delete=ON")
+            if settings.size_limit:
+                (page,) = connection.execute("PRAGMA page_size").fetchone()
+                # Never below what is there: a file that is larger already only grows no more.
+                connection.execute(f"PRAGMA max_page_count={max(1, settings.size_limit // page)}")
     except sqlite3.Error as error:
         raise wrap(error, path.name) from error
     return connection
@@ -103,9 +115,8 @@ def wrap(error: sqlite3.Error, name: str) -> errors.GuideError:
     if isinstance(error, sqlite3.IntegrityError):
         return errors.Conflict(f"database {name}: {error}")
     if code == sqlite3.SQLITE_FULL:
-        return errors.OutOfSpace(
-            f"database {name}: the disk is full; free some space, nothing was stored", retry_after=30
-        )
+        full = "the disk, or what databases.sqlite.size_limit allows, is full"
+        return errors.OutOfSpace(f"database {name}: {full}; free some space, nothing was stored", retry_after=30)
     if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
         return errors.DataUnavailable(
             f"database {name} is damaged ({error}); stop the server and put back a backup of this file"
@@ -152,6 +163,12 @@ class SqliteDatabase:
         """Works that wait for the writer."""
         return self._queue.qsize() + len(self._gathered)
 
+    def used(self) -> Iterator[Used]:
+        """Works that wait."""
+        yield Used(FILE_WRITES, self.backlog, self.name)
+        if self._settings.size_limit:
+            yield Used(FILE_BYTES, self.path.stat().st_size, self.name)
+
     async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """A short read, inline: it costs about 20 us, a thread hop would cost three times that."""
         asked = time.perf_counter()
@@ -193,7 +210,7 @@ class SqliteDatabase:
             raise errors.DataUnavailable(message, retry_after=5)
         if self.backlog >= self._settings.pending_limit:
             message = f"database {self.name} has too many writes waiting"
-            raise errors.DataUnavailable(message, retry_after=1)
+            raise FILE_WRITES.over(errors.DataUnavailable(message, retry_after=1))
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         asked = time.perf_counter()

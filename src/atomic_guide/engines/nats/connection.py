@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -20,9 +20,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as ClientSubscription
 from nats.errors import Error as NatsError
+from nats.errors import SlowConsumerError
 
 from atomic_guide.engines.nats.address import NatsAddress, read_address
+from atomic_guide.engines.nats.limits import INBOX, OUTBOX
 from atomic_guide.engines.nats.settings import NatsSettings
+from atomic_guide.limit import Used
 
 _log = structlog.get_logger(__name__)
 
@@ -75,6 +78,12 @@ class Connection:
         """Whether publishing reaches the server."""
         return self._client is not None and self._client.is_connected
 
+    def used(self) -> Iterator[Used]:
+        """What waits to be sent, and to be read of the subject that has most."""
+        yield Used(OUTBOX, len(self._outbox))
+        received = (one.live.pending_bytes for one in self._subscriptions if one.live is not None)
+        yield Used(INBOX, max(received, default=0))
+
     @property
     def client(self) -> Client | None:
         """The client while it is connected, for JetStream and key-value use."""
@@ -105,6 +114,7 @@ class Connection:
         """Send when the loop is next free; False where it was dropped: away, or too much waits."""
         if not self.connected or len(self._outbox) >= self._settings.outbox_limit:
             self.dropped += 1
+            OUTBOX.refused += self.connected
             return False
         self._outbox.append((subject, payload))
         self._wake.set()
@@ -203,7 +213,9 @@ class Connection:
         async def on_message(message: Msg) -> None:
             subscription.receive(message.data)
 
-        subscription.live = await client.subscribe(subscription.subject, cb=on_message)
+        subscription.live = await client.subscribe(
+            subscription.subject, cb=on_message, pending_bytes_limit=self._settings.inbox_bytes
+        )
 
     async def _send_until(self, client: Client, closed: asyncio.Event) -> None:
         while not closed.is_set() and not self._ending:
@@ -223,4 +235,5 @@ class Connection:
 
 
 async def _on_error(error: Exception) -> None:
+    INBOX.refused += isinstance(error, SlowConsumerError)
     _log.debug("NATS client", error=repr(error))

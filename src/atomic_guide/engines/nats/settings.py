@@ -46,3 +46,12 @@ class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             le=1_000_000,
         ),
     ] = 10_000
+    inbox_bytes: Annotated[
+        int,
+        setting(
+            "Most received bytes of one subject that wait to be read; those beyond are dropped, and this process"
+            " reads the database.",
+            "bytes",
+            ge=1 << 20,
+        ),
+    ] = 64 << 20

@@ -11,6 +11,7 @@ import structlog
 from atomic_guide.engines.queues.ending import Return, bury_job
 from atomic_guide.engines.queues.endings import Ending
 from atomic_guide.engines.queues.lease import LeaseLost
+from atomic_guide.engines.queues.limits import JOB_SECONDS
 from atomic_guide.engines.queues.retry import Failure, decide, judge
 from atomic_guide.errors import GuideError, Permanent
 
@@ -146,6 +147,7 @@ class Runs:
             self._told(run.lease, seconds)("lost")
         elif run.called_off == "overdue":
             limit = run.lane.rules.time_limit_seconds
+            JOB_SECONDS.refused += 1
             await self._failed(run, Failure(f"it ran longer than its time limit of {limit:g} s"), None, handler)
         else:
             self.back(run.lease, seconds)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from atomic_guide.engines.queues import slots
+from atomic_guide.engines.queues import limits, slots
 from atomic_guide.engines.queues.busy import Judgement, judge, over_memory
 from atomic_guide.engines.queues.claim import Hold, claim
 from atomic_guide.engines.queues.controls import LOOK_SECONDS, PACE_SECONDS, Allowance, Controls
@@ -33,9 +33,10 @@ from atomic_guide.engines.queues.load import Load
 from atomic_guide.engines.queues.priority import live_boost
 from atomic_guide.engines.queues.runs import Parts, Runs
 from atomic_guide.errors import GuideError
+from atomic_guide.limit import Used
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.shards import Shards
@@ -111,6 +112,18 @@ class Worker:
     def running(self) -> int:
         """Jobs that run at this moment."""
         return len(self._runs.running)
+
+    def used(self) -> Iterator[Used]:
+        """How much of the limits of jobs it uses."""
+        now = self._clock.monotonic()
+        yield Used(limits.SLOTS, self.running)
+        began: dict[str, float] = {}
+        for run in self._runs.running.values():
+            began[run.lane.name] = min(run.began, began.get(run.lane.name, now))
+        for lane in self._lanes:
+            oldest = now - began.get(lane.name, now)
+            yield Used(limits.QUEUE_JOBS, lane.running, lane.name, lane.rules.concurrency)
+            yield Used(limits.JOB_SECONDS, oldest, lane.name, lane.rules.time_limit_seconds)
 
     @property
     def paused(self) -> set[str]:
@@ -261,6 +274,7 @@ class Worker:
         for lane in self._lanes:
             refusal = self._refusal(lane, full=full)
             if refusal != lane.refusal:
+                limits.PROCESS_MEMORY.refused += refusal == "memory"
                 if "memory" in {refusal, lane.refusal}:
                     _log.warning("memory", queue=lane.name, resident_mb=figures.memory >> 20, refusing=bool(refusal))
                 lane.refusal = refusal

@@ -40,13 +40,15 @@ class Wait(NamedTuple):
     spread: float
 
 
-def admit(room_sockets: int, person_sockets: int, settings: RoomSettings, *, draining: bool) -> Refusal | None:
-    """Why one more socket of a person is refused, or None."""
+def admit(
+    room_sockets: int, person_sockets: int, settings: RoomSettings, *, draining: bool, process_sockets: int = 0
+) -> Refusal | None:
+    """Why one more socket of a person is refused, or None; the counts are those before it."""
     if draining:
         return "restart"
     if person_sockets >= settings.person_sockets:
         return "tabs"
-    if room_sockets >= settings.room_sockets:
+    if room_sockets >= settings.room_sockets or process_sockets >= settings.process_sockets:
         return "full"
     return None
 

@@ -14,7 +14,7 @@ import structlog
 
 from atomic_guide import errors
 from atomic_guide.clock import Clock
-from atomic_guide.engines.rooms import tabs, wire
+from atomic_guide.engines.rooms import limits, tabs, wire
 from atomic_guide.engines.rooms.bus import Bus, Kind, Notice, RoomKey, encode, subject
 from atomic_guide.engines.rooms.laggards import Laggard, laggards
 from atomic_guide.engines.rooms.peers import Peers
@@ -31,9 +31,6 @@ _SWEEP_SECONDS = 1.0
 _ANSWER_SECONDS = 30.0
 _DRAIN_SECONDS = 5.0
 _PAGE_DEFAULT = 50
-
-_PAGES_AT_A_TIME = 4
-"""Pages of history on their way to one socket. Each may be 3 MB; a peer that asks and does not read gets no more."""
 
 _REFUSALS: dict[Refusal, CloseCode] = {
     "restart": CloseCode.SERVICE_RESTART,
@@ -260,9 +257,9 @@ class Rooms:
     def answer(self, room: Room, socket: Socket, incoming: wire.Incoming) -> None:
         """Serve a frame that needs the conversation."""
         if incoming.type == "history":
-            if socket.pages >= _PAGES_AT_A_TIME:
+            if socket.pages >= self.settings.history_pages:
                 failure = errors.RateLimited("ask for one page of history after another", retry_after=1)
-                socket.error(failure, incoming.id)
+                socket.error(limits.SOCKET_PAGES.over(failure), incoming.id)
                 return
             socket.pages += 1
         socket.message_began()
@@ -317,12 +314,17 @@ class Rooms:
 
     def _admitted(self, room: Room, socket: Socket) -> bool:
         here, elsewhere = tabs.held(room, socket.person.id)
-        refusal = admit(room.size, here + elsewhere, self.settings, draining=self._draining is not None)
+        # The socket is among those of the process already.
+        others, draining = len(self.sockets) - 1, self._draining is not None
+        refusal = admit(room.size, here + elsewhere, self.settings, draining=draining, process_sockets=others)
         if refusal is None:
             return socket.state == OPEN
         self.refused += 1
         if refusal == "full":
+            full = limits.ROOM_SOCKETS if room.size >= self.settings.room_sockets else limits.PROCESS_SOCKETS
+            full.refused += 1
             self.peers.refused(room)
+        limits.PERSON_SOCKETS.refused += refusal == "tabs"
         hearsay = here < self.settings.person_sockets
         wait = comes_again(refusal, self.peers.elsewhere(room.mark), hearsay=hearsay)
         socket.bye(refusal, _REFUSALS[refusal], wait.least, wait.spread)

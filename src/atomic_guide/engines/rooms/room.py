@@ -19,6 +19,7 @@ from atomic_guide import errors
 from atomic_guide.engines.rooms import bus, wire
 from atomic_guide.engines.rooms.changes import ChangeWatch
 from atomic_guide.engines.rooms.fanout import Fanout
+from atomic_guide.engines.rooms.limits import SOCKET_UNSENT
 from atomic_guide.engines.rooms.order import Order
 from atomic_guide.engines.rooms.people import Late, People
 from atomic_guide.engines.rooms.wire import CloseCode
@@ -281,6 +282,7 @@ class Room:
 
     def _too_slow(self, socket: Socket) -> None:
         self.rooms.slow_closed += 1
+        SOCKET_UNSENT.refused += 1
         socket.bye("slow", CloseCode.TRY_AGAIN_LATER, 1.0)
 
     def _repair_soon(self, patience: float) -> None:

@@ -18,6 +18,16 @@ class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "Sockets of one room in one process; the next one is sent to another process.", "sockets", ge=1, le=100_000
         ),
     ] = 1000
+    process_sockets: Annotated[
+        int,
+        setting(
+            "Sockets of one process, in all rooms together; the next one is sent to another process. One takes 5 kB"
+            " and a descriptor, and 20,000 that all listen keep a core busy at 5 messages a second.",
+            "sockets",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 20_000
     person_sockets: Annotated[
         int,
         setting(
@@ -65,6 +75,16 @@ class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "Messages of one socket on their way to the database; beyond, it is not read.", "messages", ge=1, le=10_000
         ),
     ] = 64
+    history_pages: Annotated[
+        int,
+        setting(
+            "Pages of history on their way to one socket, each up to 3 MB; a peer that asks and does not read gets no"
+            " more.",
+            "pages",
+            ge=1,
+            le=100,
+        ),
+    ] = 4
     soft_buffer: Annotated[
         int,
         setting("Unsent bytes of a socket from which on it gets no typing and presence frames.", "bytes", ge=1024),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from atomic_guide import errors
-from atomic_guide.engines.rooms import wire
+from atomic_guide.engines.rooms import limits, wire
 from atomic_guide.engines.rooms.budget import Rate
 from atomic_guide.engines.rooms.lag import Backlog, Lag
 from atomic_guide.engines.rooms.wire import CloseCode
@@ -240,6 +240,7 @@ class Socket(asyncio.Protocol):
         """A message is on its way to the database; with too many of them the socket is not read."""
         self.waiting += 1
         if self.waiting >= self.rooms.settings.waiting_messages:
+            limits.SOCKET_MESSAGES.refused += 1
             self.stop_reading()
 
     def message_ended(self) -> None:
@@ -287,11 +288,13 @@ class Socket(asyncio.Protocol):
         now = self.rooms.clock.monotonic()
         self.frames, wait = Rate(self.rooms.settings.frames_per_minute).spend(self.frames, now)
         if wait:
-            self.error(errors.RateLimited("too many frames; send fewer", retry_after=wait), None)
+            failure = errors.RateLimited("too many frames; send fewer", retry_after=wait)
+            self.error(limits.SOCKET_FRAMES.over(failure), None)
         elif opcode == wire.PING:
             if not self.slow:
                 self.send(wire.frame(wire.PONG, payload))
         elif opcode == wire.TEXT and self.room is not None:
+            limits.FRAME_BYTES.note(len(payload))
             try:
                 incoming = wire.read_envelope(payload)
             except msgspec.DecodeError as error:
@@ -303,6 +306,7 @@ class Socket(asyncio.Protocol):
         now = self.rooms.clock.monotonic()
         self.faults, wait = Rate(self.rooms.settings.faults_per_minute).spend(self.faults, now)
         if wait:
+            limits.SOCKET_FAULTS.refused += 1
             self.bye("policy", CloseCode.POLICY_VIOLATION, wait)
 
     def _answer_close(self, code: int) -> None:
@@ -319,6 +323,9 @@ class Socket(asyncio.Protocol):
         is shut at once, so that a peer that waits for the end of the connection sees it.
         """
         self.reader = None
+        if error.code == CloseCode.MESSAGE_TOO_BIG:
+            limits.FRAME_BYTES.note(self.rooms.settings.frame_limit)
+            limits.FRAME_BYTES.refused += 1
         self.close(error.code, error.reason)
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()

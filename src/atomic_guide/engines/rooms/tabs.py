@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from atomic_guide.engines.rooms.limits import PERSON_SOCKETS
 from atomic_guide.engines.rooms.placement import comes_again
 from atomic_guide.engines.rooms.settings import LATE_SECONDS
 from atomic_guide.engines.rooms.wire import CloseCode
@@ -51,6 +52,7 @@ def close_newest(room: Room) -> None:
         sockets = [*room.live, *room.joining] if above else []
         for socket in [one for one in sockets if one.person.id == user and one.since in above]:
             room.rooms.refused += 1
+            PERSON_SOCKETS.refused += 1
             socket.bye("tabs", CloseCode.TRY_AGAIN_LATER, *comes_again("tabs", ()))
 
 

@@ -11,6 +11,14 @@ DELETE FROM scaling_reports WHERE process = :process
 -- purpose: What each process says of itself.
 SELECT report FROM scaling_reports ORDER BY process LIMIT :limit
 
+-- name: count_roles
+-- purpose: How many processes of each role report.
+SELECT role, count(*) AS processes FROM scaling_reports WHERE at >= :since GROUP BY role
+
+-- name: count_series
+-- purpose: How many series are known.
+SELECT count(*) AS series FROM scaling_series
+
 -- name: prune_reports
 -- purpose: Forget processes that have been silent for long.
 DELETE FROM scaling_reports WHERE at < :before

@@ -23,6 +23,7 @@ from atomic_guide.engines.data.database import Database, Transaction
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.errors import Unavailable
 from atomic_guide.operations.scaling.histogram import Histogram
+from atomic_guide.operations.scaling.limits import PROCESSES
 
 QUERIES = load_queries(__package__)
 
@@ -45,7 +46,7 @@ _BREAK_SECONDS = 60.0
 _SETTLED_SECONDS = 1.0
 """What a process counts before is its start; a rate over less would be one of a moment."""
 
-_MOST_PROCESSES = 2000
+_MOST_PROCESSES = int(PROCESSES.fixed or 0)
 """Rows that are read; a server has at most 65 processes, and a cluster of thirty such servers still fits."""
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from atomic_guide.engines.data.database import Database, Row, Transaction
 from atomic_guide.errors import Invalid, Unavailable
 from atomic_guide.operations.scaling.histogram import Histogram
+from atomic_guide.operations.scaling.limits import SERIES
 from atomic_guide.operations.scaling.model import Key, Sample
 from atomic_guide.operations.scaling.reports import QUERIES
 
@@ -38,9 +39,6 @@ LEVELS = (Level(15, 2 * _DAY), Level(60, 14 * _DAY), Level(900, 120 * _DAY), Lev
 """13 months at the end: a term is compared with the same one of the year before. A series takes 45,000 rows, 4 MB."""
 
 FINEST = LEVELS[0].resolution
-
-_SERIES_LIMIT = 20_000
-"""Series that are known; a cluster of 100 shards has 1,500."""
 
 _ROWS_LIMIT = 100_000
 """Rows of one answer: twice what a series has when all levels are full."""
@@ -111,8 +109,10 @@ _Slots = dict[tuple[int, float], _Slot]
 class Series:
     """The recorded series of a directory."""
 
-    def __init__(self, directory: Database) -> None:
+    def __init__(self, directory: Database, most: int = 20_000) -> None:
+        """`most` series are taken."""
         self._directory = directory
+        self._most = most
         self._ids: dict[Key, int] = {}
 
     async def store(self, at: float, samples: Sequence[Sample]) -> None:
@@ -120,7 +120,8 @@ class Series:
         if missing := {sample.key for sample in samples} - self._ids.keys():
             await self._number(missing)
         if missing - self._ids.keys():
-            raise Unavailable(f"there are more than {_SERIES_LIMIT:,} series; remove rows of scaling_series")
+            refusal = Unavailable(f"there are more than {self._most:,} series; remove rows of scaling_series")
+            raise SERIES.over(refusal)
         begin = at // FINEST * FINEST
         slots: _Slots = {}
         for sample in samples:
@@ -256,7 +257,7 @@ class Series:
         return self._ids.get(key)
 
     async def _learn(self) -> None:
-        rows = await self._directory.read(QUERIES["list_series"], {"limit": _SERIES_LIMIT})
+        rows = await self._directory.read(QUERIES["list_series"], {"limit": self._most})
         self._ids = {Key(row["component"], row["metric"], row["part"]): row["id"] for row in rows}
 
     async def _number(self, keys: Iterable[Key]) -> None:

@@ -109,6 +109,10 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tick_seconds: Annotated[
         float, setting("How often is measured and decided; a start takes several.", "s", ge=1, le=300)
     ] = 15.0
+    series_limit: Annotated[
+        int,
+        setting("Series that are recorded; a cluster of 100 shards has 1,500.", "series", ge=100, le=1_000_000),
+    ] = 20_000
     minute_price: Annotated[
         float,
         setting(

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.course.video.folders import prefix_of
+from atomic_guide.course.video.limits import TENANT_BYTES
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.errors import OutOfSpace
@@ -229,9 +230,10 @@ def _identity(use: Row) -> tuple[int, str, str]:
 
 def _check(standing: Standing, wanted: int) -> None:
     if wanted > 0 and standing.used + wanted > standing.allowed:
-        raise OutOfSpace(
+        message = (
             f"your institution may keep {size_text(standing.allowed)} of lectures and has"
             f" {size_text(standing.used)}; {size_text(wanted)} more do not fit. Delete a lecture, or ask the server's"
-            " operator for more space",
-            details={"scope": "tenant", "used": standing.used, "allowed": standing.allowed, "wanted": wanted},
+            " operator for more space"
         )
+        details = {"scope": "tenant", "used": standing.used, "allowed": standing.allowed, "wanted": wanted}
+        raise TENANT_BYTES.over(OutOfSpace(message, details=details))

@@ -24,6 +24,16 @@ SELECT CAST(coalesce(sum(used), 0) AS bigint) AS used, count(*) AS tenants,
        coalesce(sum(CASE WHEN used >= coalesce(allowed, :allowed) THEN 1 ELSE 0 END), 0) AS full_ones
 FROM media_space
 
+-- name: fullest_tenant
+-- purpose: The account that has the largest share of what it may have.
+SELECT tenant, used, coalesce(allowed, :allowed) AS allowed FROM media_space
+ORDER BY CAST(used AS double precision) / CASE WHEN coalesce(allowed, :allowed) > 0 THEN coalesce(allowed, :allowed)
+                                          ELSE 1 END DESC LIMIT 1
+
+-- name: fullest_course
+-- purpose: How much the course stores that stores most.
+SELECT sum(bytes) AS used FROM media_files GROUP BY tenant, course ORDER BY sum(bytes) DESC LIMIT 1
+
 -- name: add_used
 -- purpose: Count bytes that came, or that went.
 UPDATE media_space SET used = used + :bytes WHERE tenant = :tenant

@@ -1,0 +1,124 @@
+"""The limits of lectures: what may be uploaded and kept, and what one may take to process."""
+
+from __future__ import annotations
+
+from atomic_guide.limit import Limit
+
+UPLOAD_BYTES = Limit(
+    "video",
+    "upload_bytes",
+    "bytes",
+    "video.max_bytes",
+    refuses="The upload.",
+    answer="413 TOO_LARGE",
+    use="The largest upload lately.",
+    sized=True,
+)
+COURSE_BYTES = Limit(
+    "video",
+    "course_bytes",
+    "bytes",
+    "video.course_bytes",
+    refuses="The upload.",
+    answer="507 OUT_OF_SPACE",
+    use="Lectures of one course, of the course that has most.",
+)
+TENANT_BYTES = Limit(
+    "video",
+    "tenant_bytes",
+    "bytes",
+    "video.tenant_quota_bytes",
+    refuses="The upload.",
+    answer="507 OUT_OF_SPACE",
+    use="Lectures of one institution by what it may keep, of the one that is fullest.",
+)
+UNFINISHED_UPLOADS = Limit(
+    "video",
+    "unfinished_uploads",
+    "uploads",
+    "video.unfinished_uploads",
+    refuses="The beginning of a resumable upload.",
+    answer="409 CONFLICT",
+    use="Unfinished uploads of one course, of the course that has most.",
+)
+CAPTION_BYTES = Limit(
+    "video",
+    "caption_bytes",
+    "bytes",
+    "video.captions_bytes",
+    refuses="The captions.",
+    answer="413 TOO_LARGE",
+    use="The largest caption file lately.",
+    sized=True,
+)
+CHAPTERS = Limit(
+    "video",
+    "chapters",
+    "chapters",
+    "video.chapters",
+    refuses="The chapters.",
+    answer="400 VALIDATION_ERROR",
+    use="The most chapters of a lecture lately.",
+    sized=True,
+)
+DURATION = Limit(
+    "video",
+    "duration",
+    "s",
+    "video.max_duration",
+    refuses="The lecture: it ends `failed`, with the reason.",
+    answer="job fails",
+    use="The longest lecture lately.",
+    sized=True,
+)
+PIXELS = Limit(
+    "video",
+    "pixels",
+    "pixels",
+    "video.max_pixels",
+    refuses="The lecture: it ends `failed`, with the reason.",
+    answer="job fails",
+    use="The largest picture lately.",
+    sized=True,
+)
+STREAMS = Limit(
+    "video",
+    "streams",
+    "streams",
+    "video.max_streams",
+    refuses="The lecture: it ends `failed`, with the reason.",
+    answer="job fails",
+    use="The most streams of a file lately.",
+    sized=True,
+)
+JOB_MEMORY = Limit(
+    "video",
+    "job_memory",
+    "MiB",
+    "queues.video.memory_mb",
+    refuses="Memory to the program, which ends; the lecture ends `failed`, or is tried again.",
+    answer="job fails",
+    use="Address space of a running program at its largest.",
+)
+JOB_STALL = Limit(
+    "video",
+    "job_stall",
+    "s",
+    "video.stall_seconds",
+    refuses="The program, which is ended; the job is tried again.",
+    answer="job fails",
+    use="How long the running program that moves least has not moved.",
+)
+LIMITS = (
+    UPLOAD_BYTES,
+    COURSE_BYTES,
+    TENANT_BYTES,
+    UNFINISHED_UPLOADS,
+    CAPTION_BYTES,
+    CHAPTERS,
+    DURATION,
+    PIXELS,
+    STREAMS,
+    JOB_MEMORY,
+    JOB_STALL,
+)

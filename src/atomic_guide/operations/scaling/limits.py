@@ -1,0 +1,35 @@
+"""The limits of what is measured and of what scaling may do."""
+
+from __future__ import annotations
+
+from atomic_guide.limit import Limit
+
+FLEET = Limit(
+    "scaling",
+    "fleet_units",
+    "units",
+    "scaling.*.max",
+    refuses="More units, whatever asks for more; the decision says so.",
+    answer="decision is cut",
+    use="Units of a fleet, of the fleet that is nearest.",
+)
+SERIES = Limit(
+    "scaling",
+    "series",
+    "series",
+    "scaling.series_limit",
+    refuses="The measurements of a new series.",
+    answer="not recorded",
+    use="Series that are recorded.",
+)
+PROCESSES = Limit(
+    "scaling",
+    "processes",
+    "processes",
+    "",
+    refuses="The reports of further processes.",
+    answer="not read",
+    use="Processes that report.",
+    fixed=2000,
+)
+LIMITS = (FLEET, SERIES, PROCESSES)
