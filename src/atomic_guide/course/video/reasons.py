@@ -7,6 +7,9 @@ import re
 _EXPORT = "Export it again as MP4 (H.264 and AAC) and upload that."
 _CUT_OFF = "The recorder or the copy was probably cut off. Export it again, or choose the original recording."
 
+MEMORY = r"Cannot allocate memory|malloc of size \d+ failed|get_buffer\(\) failed|Resource temporarily unavailable"
+"""What ffmpeg and its encoders say where the address space is at its end; threads fail with the last."""
+
 # In this order: the first that is found in ffmpeg's words is the reason.
 _SIGNS: tuple[tuple[str, str], ...] = (
     (r"moov atom not found", f"The file stops in the middle: its index is missing. {_CUT_OFF}"),
@@ -29,7 +32,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
         r"File too large",
         "The file unpacks to more than what is accepted here. Export it at a lower quality.",
     ),
-    (r"Cannot allocate memory", f"The file needs more memory than what is given here. {_EXPORT}"),
+    (MEMORY, f"The file needs more memory than what is given here. {_EXPORT}"),
     (r"EBML header parsing failed|Invalid data found|Invalid argument|End of file", f"The file is damaged. {_CUT_OFF}"),
 )
 

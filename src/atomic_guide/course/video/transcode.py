@@ -83,9 +83,9 @@ class Transcoder:
         report = await self._run(arguments, path, folder, settings.max_duration, progress)
         source = read_report(report.head)
         if source.picture is None and source.sound is None:
-            raise Permanent(reasons.NOTHING) if report.status == 0 else _failed(report)
+            raise Permanent(reasons.NOTHING) if report.status == 0 else self._failed(report)
         if report.status != 0:
-            raise _failed(report)
+            raise self._failed(report)
         duration = source.duration or report.seconds
         DURATION.note(max(duration, report.seconds))
         if duration > settings.max_duration or report.seconds > settings.max_duration:
@@ -102,6 +102,18 @@ class Transcoder:
             raise Permanent(reasons.cut_off(there, duration))
         # The end of the last packet is not reported, only its beginning: the header knows better by a frame.
         return msgspec.structs.replace(source, duration=there if duration - there > _ROUNDING_SECONDS else duration)
+
+    def _failed(self, report: Report) -> Permanent:
+        """The reason of a failed run; where ffmpeg kept a limit of ours, that is counted."""
+        for words, limit, most in (
+            ("exceeds specified max pixel count", PIXELS, self._settings.max_pixels),
+            ("exceeds max_streams", STREAMS, self._settings.max_streams),
+            (reasons.MEMORY, JOB_MEMORY, 0),
+        ):
+            if re.search(words, report.text):
+                limit.note(most)
+                limit.refused += 1
+        return Permanent(reasons.reason_for(report.text, report.status))
 
     async def poster(self, path: Path, folder: Path, source: Source) -> Path | None:
         """A still as JPEG, a plain one for a lecture without a picture; None where no frame could be had."""
@@ -195,7 +207,7 @@ class Transcoder:
         ]
         report = await self._run(arguments, path, folder, source.duration or _UNKNOWN_DURATION, progress)
         if report.status != 0 or not (folder / "index.m3u8").exists():
-            raise _failed(report)
+            raise self._failed(report)
         made, length = measured(folder, rung, with_sound=source.sound is not None)
         if length < (source.duration or length) * _LEAST_SHARE:
             raise Permanent(reasons.cut_off(length, source.duration or length))
@@ -239,21 +251,6 @@ class Transcoder:
         if report.status == -signal.SIGKILL:
             raise MachineTrouble(reasons.NO_MEMORY)
         return report
-
-
-_SAYING = {
-    "exceeds specified max pixel count": PIXELS,
-    "exceeds max_streams": STREAMS,
-    "Cannot allocate memory": JOB_MEMORY,
-}
-"""The limits that ffmpeg keeps for us, by what it says of them."""
-
-
-def _failed(report: Report) -> Permanent:
-    """The reason of a failed run; where that is a limit of ours, it is counted."""
-    for words, limit in _SAYING.items():
-        limit.refused += words in report.text
-    return Permanent(reasons.reason_for(report.text, report.status))
 
 
 def _is_cut_off(report: Report, duration: float) -> bool:
