@@ -21,7 +21,8 @@ from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.servers import open_servers
 from atomic_guide.engines.data.settings import DataSettings, PostgresSettings, ReplicaSettings, ShardSettings
 from atomic_guide.engines.data.shards import Shards
-from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
+from atomic_guide.engines.data.sqlite import SqliteDatabase
+from atomic_guide.engines.data.sqlite_settings import SqliteSettings
 from tests.postgres import Cluster, Databases, Template, fresh_database, fresh_databases
 
 ENGINES = ["sqlite", "postgresql"]

@@ -14,7 +14,8 @@ from atomic_guide.app.targets.processes import Bounds
 from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.database import Database
 from atomic_guide.engines.data.migrations import upgrade_file
-from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
+from atomic_guide.engines.data.sqlite import SqliteDatabase
+from atomic_guide.engines.data.sqlite_settings import SqliteSettings
 from atomic_guide.operations.scaling.kubernetes import DeploymentSettings, KubernetesSettings
 from atomic_guide.operations.scaling.model import Target
 from atomic_guide.operations.scaling.wishes import Wishes

@@ -41,11 +41,12 @@ class Server(uvicorn.Server):
 class Course:
     """A running server and ways into its courses."""
 
-    def __init__(self, sessions: Sessions, chat: Chat, port: int, server: Server) -> None:
+    def __init__(self, sessions: Sessions, chat: Chat, port: int, server: Server, door: SocketDoor) -> None:
         self.sessions = sessions
         self.chat = chat
         self.port = port
         self.server = server
+        self.door = door
         self.url = f"http://127.0.0.1:{port}"
 
     async def token(self, user: str, *, role: Any = "learner", context: str = "algebra") -> str:
@@ -137,7 +138,7 @@ async def running(
                 await asyncio.sleep(0.005)
         port = server.servers[0].sockets[0].getsockname()[1]
         door.origins |= own_origins(f"http://127.0.0.1:{port}")
-        yield Course(sessions, chat, port, server)
+        yield Course(sessions, chat, port, server, door)
     finally:
         server.should_exit = True
         await serving

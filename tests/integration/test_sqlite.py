@@ -20,7 +20,8 @@ from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query, parse_queries
 from atomic_guide.engines.data.settings import DataSettings
-from atomic_guide.engines.data.sqlite import SqliteDatabase, SqliteSettings
+from atomic_guide.engines.data.sqlite import SqliteDatabase
+from atomic_guide.engines.data.sqlite_settings import SqliteSettings
 
 QUERIES = parse_queries(
     """

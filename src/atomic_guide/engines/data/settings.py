@@ -9,7 +9,7 @@ import msgspec
 
 from atomic_guide.engines.data.plan import TOLERANCE
 from atomic_guide.engines.data.replica import ReadSettings
-from atomic_guide.engines.data.sqlite import SqliteSettings
+from atomic_guide.engines.data.sqlite_settings import SqliteSettings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.setting import setting
 

@@ -19,48 +19,18 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
-
-import msgspec
+from typing import Any, NamedTuple, cast
 
 from atomic_guide import errors
 from atomic_guide.engines.data.checkpoints import LIMIT_PAGES, Checkpoints
 from atomic_guide.engines.data.database import Params, Row, Target, Transaction, Work
 from atomic_guide.engines.data.limits import FILE_BYTES, FILE_WRITES
 from atomic_guide.engines.data.queries import Query, load_queries
+from atomic_guide.engines.data.sqlite_settings import SqliteSettings
 from atomic_guide.engines.data.sqlite_transaction import SqliteTransaction
 from atomic_guide.engines.data.timeline import checkpoint_pages, is_logged
 from atomic_guide.engines.data.traffic import FileTraffic
 from atomic_guide.limit import Used
-from atomic_guide.setting import setting
-
-
-class SqliteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the embedded databases behave."""
-
-    busy_timeout: Annotated[
-        float,
-        setting("How long a write waits for another process that holds the file.", "s", ge=0.1, le=60),
-    ] = 5.0
-    scan_timeout: Annotated[
-        float,
-        setting("When a long read is broken off; a report over a year takes well under this.", "s", ge=0.1, le=600),
-    ] = 30.0
-    size_limit: Annotated[
-        int,
-        setting(
-            "Most bytes of one file; what does not fit is refused with 507. 0: as much as the disk has.", "bytes", ge=0
-        ),
-    ] = 0
-    group_limit: Annotated[
-        int,
-        setting("Most works in one commit; bounds how long the first of them waits.", "works", ge=1, le=10_000),
-    ] = 512
-    pending_limit: Annotated[
-        int,
-        setting("Most works that may wait; the next is refused with 503.", "works", ge=1, le=1_000_000),
-    ] = 20_000
-
 
 _MAY_READ = load_queries(__package__)["may_read"].sqlite
 
@@ -335,7 +305,7 @@ class SqliteDatabase:
             # Another process holds the file: each work alone would wait for it as long again.
             if len(group) > 1 and _code(error) not in _HELD:
                 return [outcome for pending in group for outcome in self._commit([pending])]
-            return [_Outcome(pending, None, _caused(wrap(error, self.name), error)) for pending in group]
+            return [_Outcome(pending, None, _caused(self._wrapped(error), error)) for pending in group]
         return outcomes
 
     def _run(self, pending: _Pending) -> _Outcome:
@@ -352,10 +322,15 @@ class SqliteDatabase:
             self._writer.execute("ROLLBACK TO work")
             self._writer.execute("RELEASE work")
             if isinstance(error, sqlite3.Error):
-                return _Outcome(pending, None, _caused(wrap(error, self.name), error))
+                return _Outcome(pending, None, _caused(self._wrapped(error), error))
             return _Outcome(pending, None, error)
         self._writer.execute("RELEASE work")
         return _Outcome(pending, value, None)
+
+    def _wrapped(self, error: sqlite3.Error) -> errors.GuideError:
+        wrapped = wrap(error, self.name)
+        full = isinstance(wrapped, errors.OutOfSpace) and self._settings.size_limit
+        return FILE_BYTES.over(wrapped) if full else wrapped
 
     def _rollback(self) -> None:
         try:

@@ -274,7 +274,6 @@ class Worker:
         for lane in self._lanes:
             refusal = self._refusal(lane, full=full)
             if refusal != lane.refusal:
-                limits.PROCESS_MEMORY.refused += refusal == "memory"
                 if "memory" in {refusal, lane.refusal}:
                     _log.warning("memory", queue=lane.name, resident_mb=figures.memory >> 20, refusing=bool(refusal))
                 lane.refusal = refusal

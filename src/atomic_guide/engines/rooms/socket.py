@@ -240,7 +240,6 @@ class Socket(asyncio.Protocol):
         """A message is on its way to the database; with too many of them the socket is not read."""
         self.waiting += 1
         if self.waiting >= self.rooms.settings.waiting_messages:
-            limits.SOCKET_MESSAGES.refused += 1
             self.stop_reading()
 
     def message_ended(self) -> None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from atomic_guide.limit import Limit
+
+if TYPE_CHECKING:
+    from atomic_guide.operations.scaling.model import Decision
+
+ALLOWED = "units are allowed"
+"""How a decision says that the most units were in the way."""
 
 FLEET = Limit(
     "scaling",
@@ -33,3 +42,8 @@ PROCESSES = Limit(
     fixed=2000,
 )
 LIMITS = (FLEET, SERIES, PROCESSES)
+
+
+def note_cuts(decisions: Iterable[Decision]) -> None:
+    """Count the decisions in whose way the most units of their fleet were."""
+    FLEET.refused += sum(f" {ALLOWED}" in decision.reason for decision in decisions)

@@ -21,6 +21,7 @@ from atomic_guide.operations.scaling.controls import NONE, Control
 from atomic_guide.operations.scaling.gate import Gate
 from atomic_guide.operations.scaling.judging import Recent
 from atomic_guide.operations.scaling.leader import Deposed
+from atomic_guide.operations.scaling.limits import note_cuts
 from atomic_guide.operations.scaling.model import Decision, Mode, Seen
 from atomic_guide.operations.scaling.troubles import EVERYTHING, Trouble, Troubles, caution
 
@@ -324,6 +325,7 @@ class Loop:
         }
         try:
             decisions = self._parts.mind.decide(seen, fleets, under_way, seen_as)
+            note_cuts(decisions)
         except Exception as error:  # noqa: BLE001 - a defect of a policy must not end the loop
             self._troubles.add("policy", "", str(error) or type(error).__name__)
             return []

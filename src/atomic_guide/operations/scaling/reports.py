@@ -46,7 +46,7 @@ _BREAK_SECONDS = 60.0
 _SETTLED_SECONDS = 1.0
 """What a process counts before is its start; a rate over less would be one of a moment."""
 
-_MOST_PROCESSES = int(PROCESSES.fixed or 0)
+MOST_PROCESSES = int(PROCESSES.fixed or 0)
 """Rows that are read; a server has at most 65 processes, and a cluster of thirty such servers still fits."""
 
 
@@ -166,8 +166,11 @@ def _since(earlier: Spread, now: Spread) -> Histogram:
 class Reports:
     """The reports in the directory: written by each process, read by whoever samples."""
 
-    def __init__(self, directory: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, directory: Database, monotonic: Callable[[], float] = time.monotonic, most: int = MOST_PROCESSES
+    ) -> None:
         self._directory = directory
+        self._most = most
         self._monotonic = monotonic
         self._known: dict[str, Report] = {}
         self._progress: dict[str, Progress] = {}
@@ -196,8 +199,9 @@ class Reports:
 
     async def look(self, at: float) -> Look:
         """Read all reports and take the differences. Raises as every read does; one look at a time."""
-        rows = await self._directory.read(QUERIES["read_reports"], {"limit": _MOST_PROCESSES})
-        reports = [msgspec.json.decode(row["report"], type=Report) for row in rows]
+        rows = await self._directory.read(QUERIES["read_reports"], {"limit": self._most + 1})
+        PROCESSES.refused += max(0, len(rows) - self._most)
+        reports = [msgspec.json.decode(row["report"], type=Report) for row in rows[: self._most]]
         found = self.compare(reports, at)
         if any(at - report.at > GONE_SECONDS for report in reports):
             await self._prune(at - GONE_SECONDS)

@@ -17,7 +17,8 @@ from atomic_guide.engines.data.moves.carrier import Say, Task, differ
 from atomic_guide.engines.data.moves.ledger import QUERIES
 from atomic_guide.engines.data.moves.move import Superseded
 from atomic_guide.engines.data.moves.rows import tables
-from atomic_guide.engines.data.sqlite import SqliteSettings, connect, wrap
+from atomic_guide.engines.data.sqlite import connect, wrap
+from atomic_guide.engines.data.sqlite_settings import SqliteSettings
 
 _SETTLE_SECONDS = 5.0
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from atomic_guide.operations.scaling.decide.memory import FleetState, State
 from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.limits import ALLOWED
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 
 _HOUR = 3600.0
@@ -36,7 +37,7 @@ def within(wanted: int, least: int, most: int, money: int | None) -> Cut:
     units = wanted
     if units > most:
         units = most
-        why.append(f"at most {most} units are allowed")
+        why.append(f"at most {most} {ALLOWED}")
     if money is not None and units > max(money, least):
         units = max(money, least)
         why.append(f"the budget of a day pays for {money} units")
