@@ -138,6 +138,11 @@ def test_arrivals_beyond_what_may_be_in_flight_are_not_begun_and_make_the_test_i
 def test_ctrl_c_ends_it_with_a_report_of_what_was(server: RunningServer) -> None:
     test = Test(server, "--rps", "30", "--duration", "10m", "--ramp", "1s", "--mix", "message=1", *PATIENT)
     test.wait_for("   3 s")
+    with operators(server) as client:
+        running = client.get("/api/ops/loadtests").json()["loadtests"][0]
+    assert (running["running"], running["verdict"], running["state"]["phase"]) == (True, None, "sending")
+    assert running["state"]["last"]["second"] >= 2
+    assert running["id"] + "  running" in call(server, "list").stdout
     began = time.monotonic()
     test.process.send_signal(signal.SIGINT)
     report = test.report()
@@ -146,6 +151,8 @@ def test_ctrl_c_ends_it_with_a_report_of_what_was(server: RunningServer) -> None
     assert (report["complete"], report["verdict"]["reasons"]) == (False, ["it was ended before its time"])
     assert 2 <= report["seconds"] < 10
     assert report["steady"]["all"]["count"] > 20
+    with operators(server) as client:
+        assert not any(one["running"] for one in client.get("/api/ops/loadtests").json()["loadtests"])
 
 
 def test_a_target_that_is_not_marked_is_not_loaded(tmp_path: Path) -> None:

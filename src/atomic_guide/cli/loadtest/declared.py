@@ -108,8 +108,8 @@ def make_plan(context: Context, spec: Spec, target: str, testers: int = 1) -> Pl
         raise click.UsageError(error.message) from error
 
 
-def target_of(context: Context, given: str | None) -> str:
-    """The address of the target: the given one, else that of the server that runs on the data directory.
+def target_of(context: Context, given: str | None, *, otherwise: str = "") -> str:
+    """The address of the target: the given one, that of the server that runs on the data directory, or `otherwise`.
 
     Raises `UsageError` where it is no web address, or none is known.
     """
@@ -117,7 +117,7 @@ def target_of(context: Context, given: str | None) -> str:
     from atomic_guide.course.lti.addresses import origin_of
 
     _, _, running = (holder(context.data) or "").partition(" at ")
-    address = given or running
+    address = given or running or otherwise
     if not address:
         raise click.UsageError(
             f"no server runs on {context.data}; give the address of the target with --target https://guide.example.edu"

@@ -80,7 +80,7 @@ def plan(context: Context, *, target: str | None, spec: Spec, first: int) -> Non
     from atomic_guide.operations.loadtest import spec as specs
     from atomic_guide.operations.loadtest.arrivals import moments
 
-    made = make_plan(context, spec, target_of(context, target or "http://target.invalid"))
+    made = make_plan(context, spec, target_of(context, target, otherwise="http://target.invalid"))
     chance = random.Random(f"{made.seed}/arrivals/0")
     gap = (lambda: chance.expovariate(1.0)) if made.pattern == "poisson" else (lambda: 1.0)
     due = [round(at, 6) for at, _ in itertools.islice(moments(made.profile, gap), first)]

@@ -115,6 +115,9 @@ async def conduct(
         heard = await running.carry_out(plan, platform, keys, asked.testers, listen, stop)
     except GuideError:
         place.discard()
+        # Nothing was measured, so nobody will ask for it by an id.
+        with contextlib.suppress(GuideError):
+            await target.clean(platform.run)
         raise
     finally:
         for task in watching:

@@ -124,7 +124,10 @@ class _Connection:
         self._body: list[bytes] = []
         self._done = False
         try:
-            self._socket.sendall(request)
+            # A request fits into the kernel's buffer nearly always; `sendall` asks for its size each time.
+            sent = self._socket.send(request)
+            if sent < len(request):
+                self._socket.sendall(request[sent:])
             while not self._done:
                 data = self._socket.recv(_CHUNK)
                 if not data:

@@ -32,14 +32,17 @@ _CODE = re.compile(rb'<meta name="atomic-guide-code" content="([^"]+)"')
 _TOKEN_SECONDS = 300
 """Life of a launch's token; one that waits longer in a stalled server is refused, as a real one would be."""
 
-_REFRESH_SECONDS = 120.0
-"""So long before its end a session is refreshed, as the course page does."""
+_REFRESHED = (0.4, 0.75)
+"""Between these shares of its life a session is refreshed: those who came in together not all together again."""
+
+_GOLDEN = 0.618034
+"""Multiples of it are spread evenly over 0 to 1, however many there are."""
 
 
 class Person:
     """Somebody in a course, with a session once they have come in. The first of each course teaches it."""
 
-    __slots__ = ("authorization", "course", "ends_at", "number", "teaches", "token", "user")
+    __slots__ = ("authorization", "course", "number", "renew_at", "teaches", "token", "user")
 
     def __init__(self, number: int, courses: int) -> None:
         self.number = number
@@ -48,7 +51,7 @@ class Person:
         self.user = f"person-{number}"
         self.token = ""
         self.authorization = b""
-        self.ends_at = 0.0
+        self.renew_at = 0.0
 
 
 class Steps:
@@ -114,8 +117,8 @@ class Entrance:
 
     @staticmethod
     def is_due(person: Person, now: float) -> bool:
-        """Whether somebody's session ends soon."""
-        return bool(person.token) and person.ends_at - now < _REFRESH_SECONDS
+        """Whether somebody's session is to be refreshed."""
+        return bool(person.token) and now >= person.renew_at
 
     def _init(self, person: Person) -> Reply:
         query = urlencode(
@@ -143,7 +146,8 @@ class Entrance:
         try:
             entered: dict[str, Any] = msgspec.json.decode(reply.body)
             person.token = entered["token"]
-            person.ends_at = time.monotonic() + float(entered["expires_in"])
+            share = _REFRESHED[0] + (_REFRESHED[1] - _REFRESHED[0]) * (person.number * _GOLDEN % 1)
+            person.renew_at = time.monotonic() + float(entered["expires_in"]) * share
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
             raise Failed(UNEXPECTED) from error
         person.authorization = b"Authorization: Bearer " + person.token.encode() + b"\r\n"

@@ -7,6 +7,7 @@ many frames come with one read, 10,000 deliveries a second are a tenth of a core
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 import time
@@ -123,7 +124,7 @@ class Sockets:
             connection.sendall(
                 f"GET /api/chat/ws?ticket={ticket}{after} HTTP/1.1\r\n".encode()
                 + b"Host: " + self._client.target.name + b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + base64.b64encode(os.urandom(16)) + b"\r\n\r\n"
             )  # fmt: skip
             socket.rest = _upgraded(connection)
         except BaseException:
