@@ -175,6 +175,25 @@ class Series:
         times = first + np.arange(count, dtype=np.float64) * step
         return Readings(times, values, most, step)
 
+    async def quantiles(self, key: Key, q: float, since: float, until: float, step: int) -> Readings:
+        """A quantile of the durations of each slot of `step` seconds, NaN where there were none, as `read` has them."""
+        first = since // step * step
+        count = max(0, math.ceil((until - first) / step))
+        if count > _PLACES_LIMIT:
+            raise Invalid(f"{count:,} slots of {step} s lie in that time; ask for a shorter one")
+        values = np.full(count, np.nan)
+        joined: dict[int, Histogram] = defaultdict(Histogram)
+        for row in await self._rows("read_histograms", key, first - LEVELS[-1].resolution, until):
+            durations = Histogram(msgspec.json.decode(row["histogram"] or _NOTHING, type=dict[int, int]), row["sum"])
+            begin = int((row["at"] - first) // step)
+            for place in range(max(0, begin), min(count, begin + max(1, row["resolution"] // step))):
+                joined[place].merge(durations)
+        for place, durations in joined.items():
+            found = durations.quantile(q)
+            values[place] = np.nan if found is None else found
+        times = first + np.arange(count, dtype=np.float64) * step
+        return Readings(times, values, values, step)
+
     async def latest(self, key: Key, at: float) -> float | None:
         """The newest measurement (of durations the mean) of the 45 s before `at`; None where there is none."""
         number = await self._id(key)

@@ -533,3 +533,67 @@ Table(
     Column("details", Text, nullable=False),
     Index("costs_audit_change", "change", "number"),
 )
+
+# --- alerts (owner: operations/alerts) ---------------------------------------------------
+
+Table(
+    "alerts_active",
+    directory_metadata,
+    # The alerts that are pending or firing, by their rule and all of their labels (JSON, sorted).
+    Column("rule", Text, primary_key=True),
+    Column("labels", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    # Since when the condition holds; since when it fires; since when it goes on although the condition does not hold.
+    Column("active_at", Double, nullable=False),
+    Column("fired_at", Double),
+    Column("keeping_since", Double),
+    Column("value", Double),
+)
+
+Table(
+    "alerts_standing",
+    directory_metadata,
+    # When rules were evaluated last, and what was not known then: JSON under a name.
+    Column("name", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("value", Text, nullable=False),
+)
+
+Table(
+    "alerts_groups",
+    directory_metadata,
+    # What a channel knows of a group of alerts, and the message that it is to be sent; JSON (grouping.py).
+    Column("channel", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+)
+
+Table(
+    "alerts_silences",
+    directory_metadata,
+    Column("id", Text, primary_key=True),
+    # JSON, a list of matchers as they are written.
+    Column("matchers", Text, nullable=False),
+    Column("begins_at", Double, nullable=False),
+    Column("ends_at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Index("alerts_silences_ends", "ends_at"),
+)
+
+Table(
+    "alerts_log",
+    directory_metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    # `leader` or an operator
+    Column("who", Text, nullable=False),
+    # fired, resolved, told, not told, retrying, silenced, unsilenced, tested
+    Column("what", Text, nullable=False),
+    # Empty for what concerns no single rule.
+    Column("rule", Text, nullable=False),
+    # JSON
+    Column("labels", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Index("alerts_log_at", "at"),
+)
