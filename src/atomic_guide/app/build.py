@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from atomic_guide.app.alerting import made_desk
 from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.limit_metrics import LimitMetrics
@@ -240,6 +241,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         chat=chat,
         notifications=notifications,
         costs=build_costs(shards.directory, clock, settings.scaling, settings.costs),
+        alerts=made_desk(settings, shards.directory, clock),
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
         loadtests=Loadtests(settings.loadtest, lti.platforms, where.public_url, _eraser(settings, data, shards), data),
         bounds=bounds,

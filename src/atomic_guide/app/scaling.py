@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 
 from atomic_guide.app.act_metrics import ActMetrics
+from atomic_guide.app.alerting import Alerting, built_alerting
 from atomic_guide.app.measuring import made_sampler
 from atomic_guide.app.targets.assembly import kubernetes_targets
 from atomic_guide.app.targets.processes import Bounds, process_targets
@@ -61,13 +62,17 @@ class Scaling(NamedTuple):
     leader: Leader
     chores: Chores
     costs: Costs
+    alerting: Alerting | None
 
     def root_tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What runs until the end."""
-        return [self.leader.keep(), self.loop.run(), self._tend(), self._account()]
+        beside = self.alerting.root_tasks() if self.alerting is not None else []
+        return [self.leader.keep(), self.loop.run(), self._tend(), self._account(), *beside]
 
     async def end(self) -> None:
         """Let go of the lead, so that another one has it at once."""
+        if self.alerting is not None:
+            await self.alerting.end()
         await self.leader.step_down()
 
     async def _account(self) -> None:
@@ -138,7 +143,9 @@ async def built_scaling(settings: Settings, tool: Tool, scaled: Scaled, server: 
         judging = Judging(events, sampler.series, lambda fleet: own.fleet(fleet).unit_price)
         parts = Parts(sampler, mind, targets, events, acting, Controls(directory), leader, judging)
         metrics = ActMetrics(tool.health.registry, clock)
-        yield Scaling(Loop(parts, gate, clock, _Told(chores), metrics), leader, chores, tool.costs)
+        alerting = built_alerting(settings, tool, sampler, leader)
+        loop = Loop(parts, gate, clock, _Told(chores), metrics)
+        yield Scaling(loop, leader, chores, tool.costs, alerting)
 
 
 async def _targets(

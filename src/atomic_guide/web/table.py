@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atomic_guide.web import (
+    alerts,
     chat,
     entry,
     health,
@@ -30,7 +31,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, measured, limiting, loadtests, health, wanted),
+    *(scaling, measured, alerts, limiting, loadtests, health, wanted),
     openapi,
 )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from atomic_guide.course.watching.lectures import Lectures
     from atomic_guide.course.watching.taking import Events
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.operations.alerts.desk import Desk
     from atomic_guide.operations.costs.assembly import Costs
     from atomic_guide.operations.limits.register import Register
     from atomic_guide.web.chat import Chat
@@ -45,6 +46,7 @@ class Tool(msgspec.Struct, kw_only=True):
     media: Media
     chat: Chat
     notifications: Notifications
+    alerts: Desk
     wanted: Wanted
     costs: Costs
     loadtests: Loadtests

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from atomic_guide.cli.alerts.quiet import silence, silences, unsilence
 from atomic_guide.cli.alerts.rules import check, export
+from atomic_guide.cli.alerts.standing import history, list_alerts, test
 
 
 @click.group(name="alerts")
@@ -12,5 +14,5 @@ def command() -> None:
     """Look at alerts and their rules, keep some quiet for a time, try rules and channels, export them to Prometheus."""
 
 
-for _part in (check, export):
+for _part in (list_alerts, check, test, silence, silences, unsilence, history, export):
     command.add_command(_part)

@@ -33,7 +33,8 @@ def back(at: float, when: When, zone: tzinfo, *, daily: bool) -> float | None:
     local = datetime.fromtimestamp(at, zone)
     earlier = local - timedelta(days=_DAYS[when])
     if not daily:
-        return at - earlier.replace(fold=0).timestamp()
+        # Whole seconds: a local time has microseconds, and `at` has more.
+        return float(round(at - earlier.replace(fold=0).timestamp()))
     begin = midnight(at, zone)
     start = earlier.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     length = (start + timedelta(days=1)).timestamp() - start.timestamp()
