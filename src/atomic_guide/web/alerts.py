@@ -123,7 +123,7 @@ async def replay_rule(call: Call[None]) -> Replayed:
     "GET",
     "/api/ops/alerts/prometheus",
     access="operator",
-    reply=Media("application/yaml"),
+    reply=Media("text/plain"),
     failures=(400, 401),
     parameters=(Parameter("match", _TEXT, 'More label matchers for every series, such as job="guide".'),),
 )
@@ -131,7 +131,7 @@ async def export_rules(call: Call[None]) -> Response:
     """Give the rules in force as a rules file of Prometheus."""
     asked = call.request.query_params.get("match", "")
     matchers = ",".join(one.said for one in read_matchers(asked.split(",") if asked else ()))
-    return Response(call.tool.alerts.export(matchers), media_type="application/yaml")
+    return Response(call.tool.alerts.export(matchers), media_type="text/plain")
 
 
 @calls.add(

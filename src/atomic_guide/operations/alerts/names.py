@@ -26,9 +26,13 @@ _VALUES: dict[tuple[str, str], str] = {
     ("backups", ""): "overdue",
     ("scaling", ""): "success_rate events_per_hour leader",
     ("scaling", "fleet"): "forecast_wrong",
-    ("costs", ""): "daily",
-    ("costs", "fleet"): "hourly efficiency",
-    ("costs", "feature"): "feature",
+    (
+        "costs",
+        "",
+    ): "daily stored database_bytes store_reads store_repeats store_writes launches messages lecture_seconds",
+    ("costs", "fleet"): "hourly efficiency units",
+    ("costs", "tenant"): "tenant_work tenant_sent tenant_stored",
+    ("costs", "feature"): "feature sent",
 }
 _DURATIONS: dict[tuple[str, str], str] = {
     ("web", ""): "latency",
