@@ -33,6 +33,7 @@ from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.operations.alerts.checking import check_alerts
 from atomic_guide.operations.alerts.settings import AlertSettings
+from atomic_guide.operations.capacity.settings import CapacitySettings
 from atomic_guide.operations.costs.settings import CostSettings, check_costs
 from atomic_guide.operations.costs.terms import with_unit_prices
 from atomic_guide.operations.limits.presets import PRESETS
@@ -106,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keeping: KeepingSettings = KeepingSettings()
     backups: BackupSettings = BackupSettings()
     scaling: ScalingSettings = ScalingSettings()
+    capacity: CapacitySettings = CapacitySettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     alerts: AlertSettings = AlertSettings()
     costs: CostSettings = CostSettings()

@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from atomic_guide.app.alerting import made_desk
+from atomic_guide.app.capacity import made_capacity
 from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.limit_metrics import LimitMetrics
@@ -245,6 +246,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
         loadtests=Loadtests(settings.loadtest, lti.platforms, where.public_url, _eraser(settings, data, shards), data),
         bounds=bounds,
+        capacity=made_capacity(settings, shards),
     )
 
 

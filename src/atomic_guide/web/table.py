@@ -6,6 +6,7 @@ from typing import Any
 
 from atomic_guide.web import (
     alerts,
+    capacity,
     chat,
     entry,
     health,
@@ -31,7 +32,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, measured, alerts, limiting, loadtests, health, wanted),
+    *(scaling, measured, alerts, limiting, loadtests, capacity, health, wanted),
     openapi,
 )
 

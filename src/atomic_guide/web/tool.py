@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from atomic_guide.course.watching.taking import Events
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.operations.alerts.desk import Desk
+    from atomic_guide.operations.capacity.capacity import Capacity
     from atomic_guide.operations.costs.assembly import Costs
     from atomic_guide.operations.limits.register import Register
     from atomic_guide.web.chat import Chat
@@ -51,4 +52,5 @@ class Tool(msgspec.Struct, kw_only=True):
     costs: Costs
     loadtests: Loadtests
     bounds: Register
+    capacity: Capacity
     practice: PracticePlatform | None = None

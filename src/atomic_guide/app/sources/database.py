@@ -35,6 +35,8 @@ METRICS = (
         "Busy connections by connections, or of the writer; the fuller kind.",
         "shard",
     ),
+    Metric(DATABASE, "readers_busy", "share", "Busy connections that read, by those that there are.", "shard"),
+    Metric(DATABASE, "writers_busy", "share", "Busy connections that write by those that there are.", "shard"),
 )
 
 _LOOK_SECONDS = 2.0
@@ -98,7 +100,8 @@ def _measured(look: Look, part: str, locked: float | None) -> list[Sample]:
     readers = sum(look.gauges(named("database.readers", part)))
     shared = bool(look.gauges(named("database.one_writer", part)))
     writers = 1.0 if shared else sum(look.gauges(named("database.writers", part)))
-    found = {"utilisation": max(reading / readers, writing / writers)}
+    busy = {"readers_busy": reading / readers, "writers_busy": writing / writers}
+    found = {"utilisation": max(busy.values()), **busy}
     if reading + writing:
         found["write_share"] = writing / (reading + writing)
     seconds = spreads["write"].total

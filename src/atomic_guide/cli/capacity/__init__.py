@@ -1,0 +1,18 @@
+"""`atomic-guide capacity`: what the system can bear, what it will need, and what runs out first."""
+
+from __future__ import annotations
+
+import click
+
+from atomic_guide.cli.capacity.fit import fit
+from atomic_guide.cli.capacity.plan import plan
+from atomic_guide.cli.capacity.queue import queue
+
+
+@click.group(name="capacity")
+def command() -> None:
+    """Plan what must be added by when, fit how the system scales, and ask how long a queue waits."""
+
+
+for _part in (plan, fit, queue):
+    command.add_command(_part)

@@ -1,0 +1,128 @@
+"""A plan from what is known today, in one call. Pure; the same for the command, the page and a trace."""
+
+from __future__ import annotations
+
+import math
+import re
+from statistics import NormalDist
+from typing import NamedTuple
+
+import msgspec
+
+from atomic_guide.clock import iso
+from atomic_guide.errors import Invalid
+from atomic_guide.operations.capacity.component import Prices, Today
+from atomic_guide.operations.capacity.growth import DRIVERS, NONE, read_growth
+from atomic_guide.operations.capacity.plan import (
+    Act,
+    ComponentPlan,
+    Cost,
+    Until,
+    acts,
+    component_plan,
+    months_of,
+    reckon_all,
+    total_cost,
+)
+from atomic_guide.operations.capacity.reckon import DRAWS, Terms
+from atomic_guide.operations.capacity.sensitivity import Swing, tornado
+from atomic_guide.operations.capacity.settings import CapacitySettings
+
+MEASURED = "measured"
+"""The growth that each component has shown itself."""
+
+MOST_MONTHS = 36
+_HORIZON = re.compile(r"(\d{1,3}) ?(m|y)", re.ASCII)
+
+
+class Asked(NamedTuple):
+    """For which growth, how many months ahead, from when (epoch seconds)."""
+
+    growth: str
+    months: int
+    at: float
+
+
+class First(msgspec.Struct, frozen=True):
+    """What runs out first."""
+
+    component: str
+    runs_out: Until
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A capacity plan; every interval holds nine of ten chances."""
+
+    made_at: str
+    growth: dict[str, str]
+    horizon_months: int
+    until: str
+    first: First | None
+    actions: list[Act]
+    components: list[ComponentPlan]
+    cost: Cost | None
+    sensitivity: list[Swing]
+    missing: dict[str, str]
+    drivers: dict[str, float | None]
+    notes: list[str]
+    rules: list[str]
+
+
+def read_horizon(text: str) -> int:
+    """Months of a horizon such as 12m or 2y. Raises `Invalid`."""
+    match = _HORIZON.fullmatch(text.strip())
+    months = int(match[1]) * (12 if match[2] == "y" else 1) if match else 0
+    if not 1 <= months <= MOST_MONTHS:
+        raise Invalid(f"{text[:20]!r} is no horizon of 1 to {MOST_MONTHS} months; write 12m or 2y")
+    return months
+
+
+def normal(share: float) -> float:
+    """The normal quantile of a share."""
+    return NormalDist().inv_cdf(share)
+
+
+def make_plan(today: Today, asked: Asked, settings: CapacitySettings, prices: Prices) -> Plan:
+    """The plan. Raises `Invalid` for a growth that is not understood, and where there is no component to plan."""
+    if not today.components:
+        reasons = "; ".join(f"{name}: {why}" for name, why in sorted(today.missing.items()))
+        raise Invalid(f"there is nothing to plan from: {reasons or 'no component was measured'}")
+    own = asked.growth == MEASURED
+    growths = dict.fromkeys(DRIVERS, NONE) if own else read_growth(asked.growth, settings.growth_spread)
+    calendar = months_of(asked.at, asked.months)
+    terms = Terms(growths, calendar.spans[-1][1], today.drivers, settings.evidence_factor, settings.horizon_factor)
+    ways = reckon_all(today, terms, prices)
+    components = [component_plan(way, calendar) for way in ways]
+    known = [one for one in components if one.runs_out.chance > 0]
+    first = min(known, key=lambda one: (one.runs_out.middle or "9", one.runs_out.low or "9"), default=None)
+    return Plan(
+        made_at=iso(asked.at),
+        growth={driver: MEASURED if own else growths[driver].text for driver in DRIVERS},
+        horizon_months=asked.months,
+        until=str(calendar.day(calendar.spans[-1][1])),
+        first=First(first.name, first.runs_out) if first is not None else None,
+        actions=acts(ways, calendar, settings),
+        components=components,
+        cost=total_cost(ways, calendar),
+        sensitivity=tornado(today, terms, prices, calendar),
+        missing=today.missing,
+        drivers={driver: _known(today.drivers.get(driver)) for driver in DRIVERS},
+        notes=list(today.notes),
+        rules=rules(settings),
+    )
+
+
+def rules(settings: CapacitySettings) -> list[str]:
+    """How a plan is made and where it ends, in words."""
+    return [
+        f"intervals hold nine of ten of {DRAWS:,} draws with one seed",
+        f"the need is what the highest quarter of an hour of a week passes in {1 - settings.peak_share:.0%} of weeks",
+        "a need grows in proportion to its driver",
+        f"nothing is said beyond {settings.evidence_factor:g} times the highest load that was measured or tested",
+        f"nothing is said further ahead than {settings.horizon_factor:g} times as long as was measured",
+        "a measured trend is carried on for as long as it was measured",
+    ]
+
+
+def _known(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
