@@ -1,4 +1,4 @@
-"""How often intervals of fitted laws of scaling hold: `python3 dev.py bench capacity [--systems 200]`.
+"""How often intervals of fitted laws of scaling hold: `dev.py bench capacity [--systems 200] [--traces DIR]`.
 
 Systems of known laws (tests/synthetic.py) are measured with noise up to a share of their peak and fitted. Asked are the
 concurrency of the peak, the throughput at the last point, and that at half as much again: how often the 90% interval
@@ -6,6 +6,10 @@ holds the truth, how wide it is (its ends' ratio, the median of all systems), an
 
 Beside the profile that is shipped, on the same systems: a bootstrap of residuals widened as Student's t asks, and a
 Bayesian grid, flat in s and k. Bars hold for the shipped one: the truth in at least 85% of them.
+
+With `--traces DIR` (`timestamp,value` files) also how often the weeks that follow are at or under the need that plans
+take from the eight weeks before: the level that one week in twenty is to pass, and the ends of its interval. Origins
+are a week apart, four weeks are looked ahead, and growth is none, so that a trace that grows passes it more often.
 """
 
 from __future__ import annotations
@@ -17,13 +21,20 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.capacity import peaks
+from atomic_guide.operations.capacity.capacity import slots_of
+from atomic_guide.operations.capacity.planner import normal
+from atomic_guide.operations.capacity.record import SLOT
 from atomic_guide.operations.capacity.spread import HIGH, LOW, student
 from atomic_guide.operations.capacity.usl import Fit, Law, Point, fit
+from atomic_guide.operations.scaling.reading import read_trace
+from atomic_guide.operations.scaling.trace import Trace
 from bench._bars import Bars
 from tests.synthetic import System, systems
 
@@ -59,10 +70,10 @@ def bootstrap(found: Fit, one: System) -> list[Interval]:
     best = np.array(asked(found.law, places[-1]))
     widened = student(HIGH, found.degrees) / 1.6449
     rows = np.array([asked(law, places[-1]) for law in drawn])
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.nan_to_num(np.log(rows / best), nan=0.0, posinf=np.inf, neginf=-np.inf)
         ends = np.quantile(logs, [LOW, HIGH], axis=0, method="nearest") * widened
-    return [(float(b * math.exp(low)), float(b * np.exp(high))) for b, low, high in zip(best, *ends, strict=True)]
+        return [(float(b * np.exp(low)), float(b * np.exp(high))) for b, low, high in zip(best, *ends, strict=True)]
 
 
 def bayesian(found: Fit, one: System) -> list[Interval]:
@@ -137,16 +148,53 @@ def _high(errors: list[float]) -> str:
     return "no peak" if math.isinf(value) else f"{value:.0%}"
 
 
+def levels(bars: Bars, folder: Path) -> None:
+    """One line for each trace, then the bar over all of them."""
+    print(f"\nweeks at or under the need of the {peaks.WEEKS} weeks before, of four weeks ahead")
+    means = []
+    for file in sorted(folder.glob("*.csv")):
+        with file.open(encoding="utf-8") as lines:
+            trace = read_trace(lines, file.name)
+        weeks = _weeks(trace)
+        shares = [share for origin in range(2, len(weeks)) for share in _ahead(weeks, origin)]
+        if shares:
+            means.append(np.mean(shares, axis=0))
+            low, middle, high = means[-1]
+            print(f"  {file.name:34} {len(shares):4} origins: low {low:.0%}, level {middle:.0%}, high {high:.0%}")
+    bars.least("weeks at or under the level, of all traces", float(np.mean(means, axis=0)[1]), 0.93)
+
+
+def _weeks(trace: Trace) -> np.ndarray:
+    values = slots_of(trace)
+    times = trace.end - np.arange(len(values), 0, -1.0) * max(trace.step, float(SLOT))
+    count = int((trace.end - trace.start) // peaks.DAY)
+    return peaks.days_of(times, values, trace.end, np.zeros(count, dtype=np.int64)).weeks
+
+
+def _ahead(weeks: np.ndarray, origin: int) -> list[list[float]]:
+    """The shares of four weeks at or under each end and the middle; empty where either side is not known."""
+    before, after = weeks[max(0, origin - peaks.WEEKS) : origin], weeks[origin : origin + 4]
+    known = after[~np.isnan(after)]
+    kinds = np.zeros(7 * len(before), dtype=np.int64)
+    found = peaks.peak(peaks.Days(0.0, np.repeat(before, 7), kinds, 1.0), normal(HIGH))
+    if found is None or not len(known):
+        return []
+    return [[float((known <= end).mean()) for end in found.need.interval]]
+
+
 def main() -> None:
     """All tables; ends with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--systems", type=int, default=200, help="of each kind")
+    parser.add_argument("--traces", type=Path, help="folder of timestamp,value files")
     chosen = parser.parse_args()
     bars = Bars()
     began = time.perf_counter()
     for kind in KINDS:
         for reach in (0.6, 1.2):
             judge(bars, chosen.systems, reach, kind)
+    if chosen.traces is not None:
+        levels(bars, chosen.traces)
     print(f"\n{time.perf_counter() - began:.0f} s")
     sys.exit(bars.conclude())
 

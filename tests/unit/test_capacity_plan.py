@@ -155,7 +155,7 @@ def test_what_is_kept_grows_by_what_comes_in() -> None:
 
 
 def test_beyond_the_evidence_nothing_is_said() -> None:
-    web = planned("4x/year", WEB._replace(evidence=1.0, proof="load-test {} cores")).components[0]
+    web = planned("4x/year", WEB._replace(evidence=1.0, proof="load-test {figure} cores")).components[0]
     assert "no evidence beyond" in web.unsupported
     assert "load-test" in web.unsupported
     # 2.0 grows to 2.5 times 1.0 in log4(1.25) of a year.
@@ -332,7 +332,7 @@ def test_gaps_are_told() -> None:
 
 
 def test_what_comes_in_is_by_whole_weeks() -> None:
-    daily = 100 + 3.0 * np.arange(50)
+    daily: Series = 100 + 3.0 * np.arange(50, dtype=np.float64)
     found = inflow(daily)
     assert found is not None
     assert found.interval == pytest.approx((3, 3, 3))

@@ -16,6 +16,10 @@ from atomic_guide.operations.capacity.capacity import HOURS, Capacity
 from atomic_guide.operations.capacity.component import Price, What
 from atomic_guide.operations.capacity.gather import Fleet, Installed
 from atomic_guide.operations.capacity.growth import Driver
+from atomic_guide.operations.capacity.plan import GIGABYTE
+from atomic_guide.operations.costs.state import DATABASE
+from atomic_guide.operations.costs.terms import listed_price, made_terms
+from atomic_guide.operations.loadtest.store import FOLDER
 from atomic_guide.operations.scaling.model import REPLICAS, WEB, WORKERS, Key
 from atomic_guide.operations.scaling.schedule import Schedule, spans_of
 from atomic_guide.operations.scaling.series import Series
@@ -32,27 +36,31 @@ _COUNTS: Mapping[str, Driver] = {"count_people": "users", "count_courses": "cour
 _NOW_SECONDS = 86_400.0
 """How far back the number of processes is looked for; before, it may have been another system."""
 
-TESTS = "loadtests"
-"""Where load tests leave their reports in a data directory."""
 
+class ListedPrices:
+    """The prices of the costs part: of the price list, or those that operators have set for a fleet's unit.
 
-class SettingsPrices:
-    """The prices that operators have put into the settings."""
+    Of storage the price of the hot class before its tiers. Files of a data directory have no servers to pay for.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        scaling, capacity = settings.scaling, settings.capacity
-        self._hourly: dict[What, float] = {
-            "web": scaling.web.unit_price,
-            "workers": scaling.workers.unit_price,
-            "replicas": scaling.replicas.unit_price,
-            "database": capacity.database_price,
-        }
-        self._storage = capacity.storage_price
+        self._terms = made_terms(settings.scaling, settings.costs)
+        self._files = is_embedded(settings.databases)
 
     def month(self, what: What) -> Price | None:
-        """The price of a thing for a month; None where none is set."""
-        month = self._storage if what == "storage" else self._hourly[what] * HOURS
-        return Price(month, "money", "settings") if month else None
+        """The price of a thing for a month; None where none is known."""
+        month = self._hourly(what) * HOURS if what != "storage" else self._gigabyte()
+        prices = self._terms.prices
+        return Price(month, prices.currency, prices.version) if month else None
+
+    def _hourly(self, what: What) -> float:
+        if what == "database":
+            return 0.0 if self._files else float(listed_price(self._terms.costs, self._terms.prices, DATABASE))
+        return self._terms.scaling.fleet(f"{REPLICAS}*" if what == "replicas" else what).unit_price
+
+    def _gigabyte(self) -> float:
+        item = self._terms.prices.find("storage.hot")
+        return float(item.price) * GIGABYTE / self._terms.prices.gigabyte if item is not None else 0.0
 
 
 def made_capacity(settings: Settings, shards: Shards) -> Capacity:
@@ -65,8 +73,8 @@ def made_capacity(settings: Settings, shards: Shards) -> Capacity:
     async def spans(since: float) -> Sequence[Span]:
         return spans_of(await Schedule(shards.directory).entries(since))
 
-    tests = Path(settings.data) / TESTS
-    return Capacity(series, installed, spans, tests, settings.capacity, SettingsPrices(settings))
+    tests = Path(settings.data) / FOLDER
+    return Capacity(series, installed, spans, tests, settings.capacity, ListedPrices(settings))
 
 
 async def _installed(settings: Settings, shards: Shards, series: Series, at: float) -> Installed:

@@ -26,15 +26,15 @@ def fit(context: Context, *, points: Path | None, at: tuple[float, ...]) -> None
     evidence for a peak, its interval has no upper end. Nothing is said beyond 2.5 times the highest
     concurrency.
     """
-    from atomic_guide.app.capacity import TESTS
     from atomic_guide.operations.capacity import usl
     from atomic_guide.operations.capacity.gather import told_peak
     from atomic_guide.operations.capacity.points import read_points, stored_points
+    from atomic_guide.operations.loadtest.store import FOLDER
 
-    taken = read_points(points) if points is not None else stored_points(context.data / TESTS)
+    taken = read_points(points) if points is not None else stored_points(context.data / FOLDER)
     if taken is None:
         raise errors.NotFound(
-            f"no load test is stored below {context.data / TESTS}; run `atomic-guide loadtest run`, or give --points"
+            f"no load test is stored below {context.data / FOLDER}; run `atomic-guide loadtest run`, or give --points"
         )
     law = usl.fit(taken.points)
     limit = context.settings.capacity.evidence_factor * law.highest

@@ -84,7 +84,7 @@ def plan_of_trace(trace: Trace, unit: Unit, asked: Asked, settings: CapacitySett
     """A plan as of the end of a trace of demand, without a server. Raises `Invalid` for under two weeks of it."""
     trends = asked.growth == MEASURED
     count = min(int((trace.end - trace.start) // DAY), _DAYS_MOST)
-    values = _slots(trace)
+    values = slots_of(trace)
     back = np.arange(len(values), 0, -1, dtype=np.float64)
     times: Values = trace.end - back * max(trace.step, float(SLOT))
     kinds = np.zeros(count, dtype=np.int64)
@@ -99,7 +99,7 @@ def plan_of_trace(trace: Trace, unit: Unit, asked: Asked, settings: CapacitySett
     return make_plan(Today([component], {}, {}), asked._replace(at=trace.end), settings, unit)
 
 
-def _slots(trace: Trace) -> Values:
+def slots_of(trace: Trace) -> Values:
     """Means of whole quarters of an hour, back from the end; as they are, where values are farther apart."""
     per = round(SLOT / trace.step)
     if per <= 1:

@@ -67,7 +67,7 @@ class Component(NamedTuple):
     table: Table | None = None
     billed: What | None = None
     proof: str = ""
-    """What would extend the evidence: a command, with {} for the figure in its own unit."""
+    """What would extend the evidence, with {figure} or {steps} up to it, in the unit that `proof_scale` makes."""
     proof_scale: float = 1.0
     notes: tuple[str, ...] = ()
 

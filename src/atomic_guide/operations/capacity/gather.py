@@ -120,7 +120,7 @@ async def _web(sight: Sight) -> Part:
         name="web", what="processes that answer requests, by their CPU", unit="cores", driver="users",
         size=CORE, units=fleet.units, ceiling=fleet.ceiling, least=fleet.least, kind="add_process", billed="web",
         evidence=evidence, tested=tested,
-        proof="run `atomic-guide loadtest run --rps {}`" if per_request else "",
+        proof="run `atomic-guide loadtest run --steps {steps}`" if per_request else "",
         proof_scale=1 / per_request if per_request else 1.0,
     )  # fmt: skip
 
@@ -142,7 +142,7 @@ async def _tested(sight: Sight) -> Part:
         name=name, what=f"what was borne in {sight.tests.source}, with as many processes as then", unit="requests/s",
         driver="users", size=law.best(sight.settings.evidence_factor * law.highest), units=1, ceiling=1,
         kind="add_process", evidence=max(sight.tests.highest, load.most), tested=True,
-        proof="run `atomic-guide loadtest run --rps {}`",
+        proof="run `atomic-guide loadtest run --steps {steps}`",
         notes=(*found.notes, told_peak(law)),
     )  # fmt: skip
 
@@ -212,7 +212,7 @@ async def _rooms(sight: Sight) -> Part:
         name="rooms", what="the fullest room, which is spread over the web processes", unit="sockets", driver="users",
         size=Spread.exactly(sight.installed.room_sockets), units=fleet.units, ceiling=fleet.ceiling,
         kind="add_process", evidence=load.most,
-        proof="load-test a room with {} sockets",
+        proof="load-test a room of {figure} sockets",
     )  # fmt: skip
 
 

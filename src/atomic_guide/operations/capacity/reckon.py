@@ -29,6 +29,9 @@ DRAWS = 2000
 
 _SEED = 20
 
+_STEPS = 6
+"""Steps of a load test that is asked for: one more than a law of scaling needs."""
+
 INPUTS = ("growth", "need", "size", "inflow")
 """What is uncertain, by the names that sensitivity uses."""
 
@@ -149,7 +152,9 @@ def _lacking(component: Component, terms: Terms, days: Series, most: float) -> s
     kind = "load-tested" if component.tested else "measured"
     offered = _needs(component._replace(table=None), terms, at_levels(growth=HIGH, need=HIGH), days)[0]
     aim = float(offered.max()) / terms.evidence_factor
-    proof = component.proof.format(f"{_round(aim * component.proof_scale):g}") if component.proof else ""
+    top = aim * component.proof_scale
+    steps = ",".join(f"{_round(top * part / _STEPS):g}" for part in range(1, _STEPS + 1))
+    proof = component.proof.format(figure=f"{_round(top):g}", steps=steps)
     said = (
         f"the need passes {terms.evidence_factor:g} times the highest that was {kind}"
         f" ({_round(most / terms.evidence_factor):g} {component.unit}): no evidence beyond"

@@ -87,10 +87,4 @@ class CapacitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait_share: Annotated[
         float, setting("The share of jobs that wait no longer than that.", "share", ge=0.5, le=0.9999)
     ] = 0.95
-    database_price: Annotated[
-        float, setting("What a shard's server costs in an hour; 0 where that is not known.", "money/h", ge=0)
-    ] = 0.0
-    storage_price: Annotated[
-        float, setting("What a gigabyte (10^9 bytes) costs in a month; 0 where that is not known.", "money", ge=0)
-    ] = 0.0
     lead_days: LeadSettings = LeadSettings()
