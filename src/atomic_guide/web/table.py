@@ -8,6 +8,7 @@ from atomic_guide.web import (
     alerts,
     capacity,
     chat,
+    costs,
     entry,
     health,
     launch,
@@ -32,7 +33,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, measured, alerts, limiting, loadtests, capacity, health, wanted),
+    *(scaling, measured, alerts, limiting, loadtests, capacity, costs, health, wanted),
     openapi,
 )
 
