@@ -398,6 +398,8 @@ class Set(NamedTuple):
 
     mode: Mode | None = None
     pinned: dict[str, Any] | None = None
+    least: int | None = None
+    most: int | None = None
 
 
 def test_the_mind_asks_for_nothing_while_an_act_is_carried_out_and_goes_on_after_it() -> None:
@@ -503,3 +505,19 @@ def test_slow_writes_of_a_cause_that_is_not_measured_get_no_shard() -> None:
     made = stage.run(1800, {"database.lock_wait[s1]": 0.5}, slow={"database.write[s1]": 900})
     assert acts(made) == []
     assert "is not measured" in holds(made)[0]
+
+
+def test_bounds_that_operators_set_go_before_those_of_the_settings_but_not_over_their_most() -> None:
+    settings = ScalingSettings(web=FleetSettings(mode="auto", min=3, max=6), quiet_hours="")
+    wanted = {}
+    for name, limits in (("none", None), ("fewer", (1, None)), ("over", (8, 9)), ("most", (None, 2))):
+        decider, memory = Decider(settings), Memory()
+        outside = Outside(bounds={} if limits is None else {"web": limits})
+        at, units = START, 1
+        for _ in range(8):
+            seen = Seen(at, {Key("web", "demand"): 10.0})
+            made = decider.decide(seen, {"web": Fleet(units, 0, 0, 6, 100.0)}, memory, outside)
+            units = next((one.after for one in made if one.action != "hold"), units)
+            at += TICK
+        wanted[name] = units
+    assert wanted == {"none": 3, "fewer": 1, "over": 6, "most": 2}

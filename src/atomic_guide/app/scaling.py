@@ -157,12 +157,10 @@ async def _targets(
     found: dict[str, Target] = {}
     if settings.kubernetes.on:
         bounds = {
-            WEB: Bounds(own.web.min, own.web.max, _WEB_UNIT),
-            WORKERS: Bounds(own.workers.min, own.workers.max, slots),
-            **{
-                replicas_of(cluster): Bounds(own.replicas.min, own.replicas.max, 1.0)
-                for cluster in settings.kubernetes.clusters
-            },
+            # What is possible; the fewest that are wanted are the decider's, and operators may lower them.
+            WEB: Bounds(min(own.web.min, 1), own.web.max, _WEB_UNIT),
+            WORKERS: Bounds(min(own.workers.min, 1), own.workers.max, slots),
+            **{replicas_of(cluster): Bounds(0, own.replicas.max, 1.0) for cluster in settings.kubernetes.clusters},
         }
         wishes = Wishes(tool.shards.directory, tool.clock)
         targets = await stack.enter_async_context(kubernetes_targets(settings.kubernetes, bounds, wishes))

@@ -50,6 +50,14 @@ class SetMode(msgspec.Struct):
     mode: Mode | None
 
 
+class SetBounds(msgspec.Struct):
+    """A fleet's fewest and most units beside the settings; null where those hold."""
+
+    fleet: Name
+    min: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None
+    max: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None
+
+
 class Pin(msgspec.Struct):
     """The number of the candidate that a fleet's nightly choice is pinned to; null frees it."""
 
@@ -77,6 +85,8 @@ class Set(msgspec.Struct, frozen=True):
     was_paused: bool | None = None
     mode: Mode | None = None
     candidate: int | None = None
+    min: int | None = None
+    max: int | None = None
 
 
 _REPEATABLE = Parameter(
@@ -168,6 +178,14 @@ async def set_mode(call: Call[SetMode]) -> Set:
     _checked(call)
     await _controls(call).set_mode(call.body.fleet, call.body.mode)
     return Set(call.body.fleet, mode=call.body.mode)
+
+
+@calls.add("POST", "/api/ops/scaling/bounds", body=SetBounds, reply=Set, **_CHANGING)
+async def set_bounds(call: Call[SetBounds]) -> Set:
+    """Set a fleet's fewest and most units beside the settings, or go back to them."""
+    _checked(call)
+    await _controls(call).set_bounds(call.body.fleet, call.body.min, call.body.max)
+    return Set(call.body.fleet, min=call.body.min, max=call.body.max)
 
 
 @calls.add("POST", "/api/ops/scaling/pin", body=Pin, reply=Set, **_CHANGING)

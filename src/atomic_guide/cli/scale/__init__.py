@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from atomic_guide.cli.scale.answer import approve, pause, pin, refuse, resume, set_mode
+from atomic_guide.cli.scale.answer import approve, bounds, pause, pin, refuse, resume, set_mode
 from atomic_guide.cli.scale.explain import explain
 from atomic_guide.cli.scale.metrics import metrics
 from atomic_guide.cli.scale.processes import processes
@@ -18,7 +18,7 @@ def command() -> None:
     """Look at how much runs and why, answer to what is decided, change it, and try policies on recorded demand."""
 
 
-_ANSWERS = (approve, refuse, pause, resume, set_mode, pin)
+_ANSWERS = (approve, refuse, pause, resume, set_mode, bounds, pin)
 
 for _part in (status, explain, history, metrics, *_ANSWERS, processes, simulate, forecast, schedule):
     command.add_command(_part)

@@ -1,7 +1,7 @@
-"""`atomic-guide scale approve|refuse|pause|resume|mode|pin`: what operators say to scaling.
+"""`atomic-guide scale approve|refuse|pause|resume|mode|bounds|pin`: what operators say to scaling.
 
 All of it is written to the directory and to the audit. A running server sees answers to decisions within a second, and
-modes, pauses and pins with its next tick, at most 15 s later.
+modes, bounds, pauses and pins with its next tick, at most 15 s later.
 """
 
 from __future__ import annotations
@@ -84,6 +84,24 @@ def set_mode(context: Context, fleet: str, mode: str) -> None:
     _ask(context, lambda controls: controls.set_mode(fleet, chosen))
     text = f"the settings hold for {fleet} again" if chosen is None else f"the mode of {fleet} is {mode}"
     context.emit({"fleet": fleet, "mode": chosen}, text)
+
+
+@click.command(name="bounds")
+@click.argument("fleet")
+@data_options
+@click.option("--min", "least", type=click.IntRange(0, 10_000), help="Fewest units.")
+@click.option("--max", "most", type=click.IntRange(0, 10_000), help="Most units; those of the settings are not passed.")
+@click.option("--settings", "back", is_flag=True, help="Go back to the settings.")
+def bounds(context: Context, fleet: str, least: int | None, most: int | None, *, back: bool) -> None:
+    """Set the fewest and most units of a fleet beside the settings, or go back to them."""
+    if back == (least is not None or most is not None):
+        raise click.UsageError("give --min, --max or both; or --settings")
+    _ask(context, lambda controls: controls.set_bounds(fleet, least, most))
+    shown = ", ".join(
+        f"{name} {value}" for name, value in (("at least", least), ("at most", most)) if value is not None
+    )
+    text = f"the settings hold for {fleet} again" if back else f"{fleet}: {shown}"
+    context.emit({"fleet": fleet, "min": least, "max": most}, text)
 
 
 @click.command(name="pin")

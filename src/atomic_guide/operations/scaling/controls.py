@@ -16,6 +16,7 @@ from atomic_guide.operations.scaling import audit
 from atomic_guide.operations.scaling.events import Reader, Record
 from atomic_guide.operations.scaling.leader import QUERIES
 from atomic_guide.operations.scaling.model import REPLICAS, SHARDS, WEB, WORKERS, Mode
+from atomic_guide.operations.scaling.overrides import Limits, check_limits, look_limits, put_limits
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database, Transaction
@@ -41,6 +42,9 @@ class Control(NamedTuple):
     paused_until: float | None = None
     why: str = ""
     pinned: dict[str, Any] | None = None
+    least: int | None = None
+    most: int | None = None
+    """Fewest and most units beside the settings, None where those hold."""
 
 
 NONE = Control()
@@ -56,7 +60,7 @@ class Controls:
 
     async def look(self) -> dict[str, Control]:
         """What is set, by fleet."""
-        found = {}
+        found: dict[str, Control] = {}
         for row in await self._directory.read(QUERIES["read_controls"]):
             paused = row["paused_until"] is not None and row["paused_until"] > row["now"]
             found[row["fleet"]] = Control(
@@ -65,7 +69,21 @@ class Controls:
                 row["why"] if paused else "",
                 msgspec.json.decode(row["pinned"]) if row["pinned"] else None,
             )
+        for fleet, limits in (await look_limits(self._directory)).items():
+            found[fleet] = found.get(fleet, NONE)._replace(least=limits.least, most=limits.most)
         return found
+
+    async def set_bounds(self, fleet: str, least: int | None, most: int | None) -> None:
+        """Fewest and most units beside the settings; None where those hold. Raises `Invalid`."""
+        check_fleet(fleet)
+        check_limits(least, most)
+        now = await self._now()
+
+        async def work(tx: Transaction) -> None:
+            await put_limits(tx, fleet, Limits(least, most, now))
+            await audit.note(tx, now, self._who, audit.Deed("bounds", fleet, details={"least": least, "most": most}))
+
+        await self._directory.write(work)
 
     async def set_mode(self, fleet: str, mode: Mode | None) -> None:
         """A fleet's mode; None goes back to the settings. Raises `Invalid`."""

@@ -33,6 +33,14 @@ class Control(Protocol):
     def pinned(self) -> dict[str, Any] | None:
         """`{"candidate": NUMBER}`, None where the best is used."""
 
+    @property
+    def least(self) -> int | None:
+        """Fewest units, None where the settings say it."""
+
+    @property
+    def most(self) -> int | None:
+        """Most units, None where the settings say it."""
+
 
 class Mind:
     """Decides for all fleets, and remembers."""
@@ -41,6 +49,7 @@ class Mind:
         self._settings = settings
         self._decider = Decider(settings)
         self.memory = Memory()
+        self._bounds: Mapping[str, tuple[int | None, int | None]] = {}
         # How the fleets stood before the last tick's decisions.
         self._before: dict[str, FleetState] = {}
 
@@ -53,11 +62,12 @@ class Mind:
     ) -> Sequence[Decision]:
         """At most one decision for a fleet; none where an act on it is carried out."""
         modes = {name: control.mode for name, control in controls.items() if control.mode is not None}
+        self._bounds = {name: (control.least, control.most) for name, control in controls.items()}
         for name in TRACKED:
             control = controls.get(name)
             self._pin(name, fleets.get(name), control.pinned if control is not None else None)
         self._before = {name: msgspec.structs.replace(state) for name, state in self.memory.state.fleets.items()}
-        return self._decider.decide(seen, fleets, self.memory, Outside(modes, under_way))
+        return self._decider.decide(seen, fleets, self.memory, Outside(modes, under_way, self._bounds))
 
     def withdraw(self, decision: Decision) -> None:
         """The decision of this tick is not carried out now: as if it had not been made, so that it blocks no other."""
@@ -84,7 +94,7 @@ class Mind:
 
     def study(self, fleets: Mapping[str, Fleet]) -> dict[str, Night]:
         """Replay the day that ended under all candidates; in a thread, between two ticks."""
-        return self._decider.study(fleets, self.memory)
+        return self._decider.study(fleets, self.memory, self._bounds)
 
     def recall(self, fleet: str, demand: Series, nights: Sequence[Night] = ()) -> None:
         """Tell a fleet's policy of recorded demand by ticks, NaN where it is missing, and of the nights before."""

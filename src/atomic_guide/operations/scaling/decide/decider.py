@@ -15,6 +15,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from atomic_guide.operations.scaling.decide import ahead, bounds
 from atomic_guide.operations.scaling.decide.memory import Asked, FleetState, Memory
 from atomic_guide.operations.scaling.decide.rules import Read, Rules
@@ -51,11 +53,19 @@ class _Now(NamedTuple):
     state: FleetState
 
 
+Limits = Mapping[str, tuple[int | None, int | None]]
+"""Fewest and most units by fleet, None where the settings say it."""
+
+
 class Outside(NamedTuple):
-    """What others say of the fleets: modes that operators have set beside the settings', acts that are carried out."""
+    """What others say of the fleets: modes and bounds that operators have set beside the settings', acts under way.
+
+    Of bounds, the fewest and the most units; None where the settings say it.
+    """
 
     modes: Mapping[str, Mode] = {}
     under_way: Mapping[str, Decision] = {}
+    bounds: Mapping[str, tuple[int | None, int | None]] = {}
 
 
 NOTHING = Outside()
@@ -87,11 +97,17 @@ class Decider:
             mode = outside.modes.get(name, self._settings.fleet(name).mode)
             _carried(memory.state.fleet(name), outside.under_way.get(name))
             if mode != "off":
-                made = self._fleet(self._now(name, mode, fleet, memory), seen, fleets, (read, missed), memory)
+                now = self._now((name, mode, fleet), memory, outside.bounds.get(name))
+                made = self._fleet(now, seen, fleets, (read, missed), memory)
                 found += [made] if made is not None and name not in outside.under_way else []
         return found
 
-    def study(self, fleets: Mapping[str, Fleet], memory: Memory) -> dict[str, Night]:
+    def study(
+        self,
+        fleets: Mapping[str, Fleet],
+        memory: Memory,
+        limits: Limits = NOTHING.bounds,
+    ) -> dict[str, Night]:
         """Replay the day that has ended, where one has, under all candidates. A third of a second for each fleet.
 
         To be called in a thread between two ticks; `Night`s are for the table of nights.
@@ -99,7 +115,7 @@ class Decider:
         found = {}
         for name, policy in memory.policies.items():
             if policy.due and name in fleets:
-                own = self._settings.fleet(name)
+                own = limited(self._settings.fleet(name), limits.get(name))
                 found[name] = policy.study(fleets[name]._replace(least=own.min, most=own.max))
         return found
 
@@ -116,8 +132,9 @@ class Decider:
         bounds.spend(state, fleets, self._settings, min(elapsed, _MISSED_MOST * tick))
         return min(max(round(elapsed / tick) - 1, 0), _MISSED_MOST)
 
-    def _now(self, name: str, mode: Mode, fleet: Fleet, memory: Memory) -> _Now:
-        state, own = memory.state, self._settings.fleet(name)
+    def _now(self, what: tuple[str, Mode, Fleet], memory: Memory, limits: tuple[int | None, int | None] | None) -> _Now:
+        name, mode, fleet = what
+        state, own = memory.state, limited(self._settings.fleet(name), limits)
         mine = state.fleet(name)
         outlook = state.outlooks.get(name)
         least = bounds.fewest(fleet, own, quiet=outlook is not None and outlook.quiet_at(state.at))
@@ -182,6 +199,15 @@ class Decider:
         if cooling or refused:
             return bounds.Cut(now.stands, (*why, cooling or refused))
         return bounds.Cut(third.units, tuple(why))
+
+
+def limited(own: FleetSettings, limits: tuple[int | None, int | None] | None) -> FleetSettings:
+    """A fleet's settings with the bounds that operators have set beside them; its most is never passed."""
+    if limits is None:
+        return own
+    most = own.max if limits[1] is None else min(limits[1], own.max)
+    least = own.min if limits[0] is None else limits[0]
+    return msgspec.structs.replace(own, min=min(least, most), max=most)
 
 
 def cleaned(seen: Seen) -> Seen:
