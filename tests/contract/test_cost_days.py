@@ -83,7 +83,7 @@ async def test_what_was_not_measured_is_unknown_and_not_free(shards: Shards) -> 
     series = await recorded(shards, 0.25)
     await record(series, BEGIN + DAY)
     now = BEGIN + 1.5 * DAY
-    costs = Costs(shards.directory, ManualClock(now), priced_terms())
+    costs = Costs(shards, ManualClock(now), priced_terms())
     await costs.tend()
     report = await costs.report(2)
     assert [(day.total, day.hours) for day in report.days] == [
@@ -97,7 +97,7 @@ async def test_what_was_not_measured_is_unknown_and_not_free(shards: Shards) -> 
 async def test_a_report_says_what_is_paid_for_what_and_what_the_month_comes_to(shards: Shards) -> None:
     await recorded(shards, 10.5)
     now = BEGIN + 10.5 * DAY
-    costs = Costs(shards.directory, ManualClock(now), priced_terms())
+    costs = Costs(shards, ManualClock(now), priced_terms())
     await costs.tend()
     report = await costs.report(30)
     assert report.now is not None
@@ -121,14 +121,14 @@ async def test_days_in_another_currency_are_left_out_and_named(shards: Shards) -
     series = await recorded(shards, 1.5)
     now = BEGIN + 1.5 * DAY
     await Days(shards.directory, series, priced_terms(currency="USD")).close(now)
-    report = await Costs(shards.directory, ManualClock(now), priced_terms()).report(30)
+    report = await Costs(shards, ManualClock(now), priced_terms()).report(30)
     assert report.total == Decimal("24.00")
     assert "days that were priced in USD are not in here" in report.missing
 
 
 async def test_without_prices_a_report_says_how_to_get_some(shards: Shards) -> None:
     await recorded(shards, 0.1)
-    costs = Costs(shards.directory, ManualClock(BEGIN + HOUR), made_terms(ScalingSettings(), CostSettings()))
+    costs = Costs(shards, ManualClock(BEGIN + HOUR), made_terms(ScalingSettings(), CostSettings()))
     report = await costs.report()
     assert "name a list with the setting costs.prices" in report.why
     assert (report.now, report.total) == (None, Decimal("0.00"))

@@ -241,7 +241,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         ),
         chat=chat,
         notifications=notifications,
-        costs=build_costs(shards.directory, clock, settings.scaling, settings.costs),
+        costs=build_costs(shards, clock, settings.scaling, settings.costs),
         alerts=made_desk(settings, shards.directory, clock),
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
         loadtests=Loadtests(settings.loadtest, lti.platforms, where.public_url, _eraser(settings, data, shards), data),

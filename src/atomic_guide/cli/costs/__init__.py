@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from atomic_guide.cli.costs.advice import explain, recommendations
+from atomic_guide.cli.costs.change import apply, changes, rollback
 from atomic_guide.cli.costs.prices import prices
 from atomic_guide.cli.costs.report import report
 
@@ -13,5 +15,5 @@ def command() -> None:
     """Look at what is paid and what for, find what could be saved, do it, and see what it has saved."""
 
 
-for _part in (report, prices):
+for _part in (report, recommendations, explain, apply, rollback, changes, prices):
     command.add_command(_part)

@@ -23,6 +23,6 @@ def ask(context: Context, question: Callable[[Costs], Awaitable[T]]) -> T:
     async def run() -> T:
         async with context.open_shards() as shards:
             settings = context.settings
-            return await question(build_costs(shards.directory, SystemClock(), settings.scaling, settings.costs))
+            return await question(build_costs(shards, SystemClock(), settings.scaling, settings.costs))
 
     return asyncio.run(run())

@@ -1,42 +1,153 @@
-"""Everything that speaks of costs over one directory: for commands, for HTTP, and for the leader's chores."""
+"""Everything that speaks of costs over one installation: for commands, for HTTP, and for the leader's chores."""
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from atomic_guide.clock import from_iso
+from atomic_guide.errors import NotFound
+from atomic_guide.operations.costs.advise.advising import advise
+from atomic_guide.operations.costs.advise.gather import gather
+from atomic_guide.operations.costs.advise.model import Advice, Advices
+from atomic_guide.operations.costs.changes import Applied, Changes, Entry
 from atomic_guide.operations.costs.days import Days
 from atomic_guide.operations.costs.report import Report, make_report
 from atomic_guide.operations.costs.terms import Terms, made_terms
+from atomic_guide.operations.costs.verdict import Verdict, judge
 from atomic_guide.operations.scaling.series import Series
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
-    from atomic_guide.engines.data.database import Database
+    from atomic_guide.engines.data.shards import Shards
     from atomic_guide.operations.costs.settings import CostSettings
     from atomic_guide.operations.scaling.settings import ScalingSettings
 
 REPORT_DAYS = 30
 """Of a report that is not asked for another span."""
 
+_FRESH_SECONDS = 300.0
+"""How long recommendations are good for others who ask: they are made from weeks, and take a second to make."""
+
+_CLOSE_SECONDS = 300.0
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """A recommendation, or a change that is in force, with what was done of it.
+
+    `verdict` is what it has saved until now, where it is in force.
+    """
+
+    advice: Advice
+    applied_at: str | None
+    who: str
+    verdict: Verdict | None
+    audit: list[Entry]
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What applying would do, or has done: `applied` says which."""
+
+    applied: bool
+    advice: Advice
+    applied_at: str | None = None
+    who: str = ""
+
 
 class Costs:
     """The costs of an installation."""
 
-    def __init__(self, directory: Database, clock: Clock, terms: Terms) -> None:
-        self.directory = directory
+    def __init__(self, shards: Shards, clock: Clock, terms: Terms) -> None:
         self.clock = clock
         self.terms = terms
-        self.series = Series(directory)
+        self.series = Series(shards.directory)
+        self._shards = shards
+        self._directory = shards.directory
+        self._advices: Advices | None = None
+        self._advised_at = -math.inf
+        self._advising = asyncio.Lock()
+        self._closed_at = -math.inf
 
     async def report(self, days: int = REPORT_DAYS) -> Report:
         """What was and is paid, what for, and what the month will come to. Raises `Invalid`."""
-        return await make_report(self.directory, self.series, self.terms, self.clock.now(), days)
+        return await make_report(self._directory, self.series, self.terms, self.clock.now(), days)
+
+    async def recommendations(self, *, fresh: bool = False) -> Advices:
+        """What could be saved; at most five minutes old unless it is to be `fresh`."""
+        async with self._advising:
+            if fresh or self._advices is None or self.clock.monotonic() - self._advised_at >= _FRESH_SECONDS:
+                now = self.clock.now()
+                found = await gather(self._shards, self.series, self.terms, now)
+                self._advices = await asyncio.to_thread(advise, found, self.terms, now)
+                self._advised_at = self.clock.monotonic()
+            return self._advices
+
+    async def explain(self, advice_id: str) -> Explained:
+        """All about a recommendation or a change. Raises `NotFound`."""
+        changes = Changes(self._directory, self.clock)
+        audit = await changes.entries(advice_id)
+        applied = await changes.find(advice_id)
+        if applied is not None:
+            verdict = applied.verdict or await self.verdict(applied)
+            return Explained(applied.advice, applied.applied_at, applied.who, verdict, audit)
+        return Explained(await self._find(advice_id), None, "", None, audit)
+
+    async def apply(self, advice_id: str, who: str, *, approved: bool) -> Planned:
+        """Do what a recommendation says, where it is `approved`; else only say what would be done. Again is harmless.
+
+        Raises `NotFound` for what is not recommended (any more), and as `Changes.apply`.
+        """
+        changes = Changes(self._directory, self.clock, who)
+        known = await changes.find(advice_id)
+        if known is None:
+            advice = await self._find(advice_id, fresh=approved)
+            if not approved:
+                return Planned(applied=False, advice=advice)
+            known = await changes.apply(advice)
+            self._advices = None
+        return Planned(applied=True, advice=known.advice, applied_at=known.applied_at, who=known.who)
+
+    async def rollback(self, change_id: str, who: str) -> bool:
+        """Put back exactly what there was before a change; whether it was in force. Raises as `Changes.rollback`."""
+        done = await Changes(self._directory, self.clock, who).rollback(change_id)
+        self._advices = None
+        return done
+
+    async def changes(self) -> list[Applied]:
+        """What is in force."""
+        return await Changes(self._directory, self.clock).all()
+
+    async def audit(self, limit: int) -> list[Entry]:
+        """What was done, the newest first."""
+        return await Changes(self._directory, self.clock).entries(limit=limit)
+
+    async def verdict(self, applied: Applied) -> Verdict:
+        """What a change has saved until now."""
+        return await judge(self.series, self.terms, applied.advice, from_iso(applied.applied_at), self.clock.now())
 
     async def tend(self) -> None:
-        """Close days that have ended; for whoever leads scaling, each few minutes. Again is harmless."""
-        await Days(self.directory, self.series, self.terms).close(self.clock.now())
+        """Close days that have ended and judge changes whose time has passed; for whoever leads. Again is harmless."""
+        if self.clock.monotonic() - self._closed_at < _CLOSE_SECONDS:
+            return
+        await Days(self._directory, self.series, self.terms).close(self.clock.now())
+        changes = Changes(self._directory, self.clock, "leader")
+        for applied in await changes.all():
+            if applied.verdict is None and (found := await self.verdict(applied)).final:
+                await changes.judged(applied.id, found)
+        self._closed_at = self.clock.monotonic()
+
+    async def _find(self, advice_id: str, *, fresh: bool = False) -> Advice:
+        found = await self.recommendations(fresh=fresh)
+        for one in found.recommendations:
+            if one.id == advice_id:
+                return one
+        known = ", ".join(one.id for one in found.recommendations) or "none"
+        raise NotFound(f"{advice_id} is not recommended; there are: {known}")
 
 
-def build_costs(directory: Database, clock: Clock, scaling: ScalingSettings, costs: CostSettings) -> Costs:
-    """Over a directory. Raises `Invalid` or `NotFound` where the price list cannot be used."""
-    return Costs(directory, clock, made_terms(scaling, costs))
+def build_costs(shards: Shards, clock: Clock, scaling: ScalingSettings, costs: CostSettings) -> Costs:
+    """Over open databases. Raises `Invalid` or `NotFound` where the price list cannot be used."""
+    return Costs(shards, clock, made_terms(scaling, costs))

@@ -25,6 +25,14 @@ _DIGITS = Decimal("0.0001")
 
 FEATURES, TENANTS = "features", "tenants"
 
+_WORK = {(WEB, "work"), (WORKERS, "work")}
+_RATES = ("store_reads", "store_repeats", "store_writes", "launches", "messages", "lecture_seconds")
+
+TOTALS = frozenset({"units", "stored", "database_bytes", "sent", *_RATES})
+"""What a state is made from, without whose work it was."""
+
+ALL = TOTALS | {"work", "tenant_work", "tenant_sent", "tenant_stored"}
+
 
 class Usage(msgspec.Struct, frozen=True):
     """Means over the measured part of a time; `hours` of it are measured, of `span`.
@@ -58,7 +66,9 @@ class Usage(msgspec.Struct, frozen=True):
         return round(self.rates.get(what, 0.0) * float(self.hours) * _HOUR)
 
 
-async def read_usage(series: Series, since: float, until: float, slot: int = SLOT) -> Usage:
+async def read_usage(
+    series: Series, since: float, until: float, slot: int = SLOT, metrics: frozenset[str] = ALL
+) -> Usage:
     """What was used between two moments, which are ends of slots: quarters of an hour, or minutes of a short time."""
     keys = [key for key in await series.keys() if key.component == COSTS or key[:2] in _WORK]
     slots = max(round((until - since) / slot), 0)
@@ -66,7 +76,7 @@ async def read_usage(series: Series, since: float, until: float, slot: int = SLO
     read: dict[Key, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
     known = np.zeros(slots, dtype=bool)
     for key in keys:
-        if key.metric in _READ:
+        if key.metric in metrics:
             values = (await series.read(key, since, until, slot)).values[:slots]
             read[key] = values
             if key[:2] == (COSTS, "units"):
@@ -115,11 +125,6 @@ def joined(first: Usage, second: Usage) -> Usage:
         sent=mean(first.sent, second.sent),
         tenants=means(first.tenants, second.tenants),
     )  # fmt: skip
-
-
-_WORK = {(WEB, "work"), (WORKERS, "work")}
-_RATES = ("store_reads", "store_repeats", "store_writes", "launches", "messages", "lecture_seconds")
-_READ = {"units", "stored", "database_bytes", *_RATES, "work", "sent", "tenant_work", "tenant_sent", "tenant_stored"}
 
 
 def _parts(means: Mapping[Key, float], component: str, metric: str) -> dict[str, float]:
