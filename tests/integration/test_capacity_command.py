@@ -64,7 +64,8 @@ def test_a_plan_over_a_record(data: Path) -> None:
     plan = answer("plan", "--growth", "3x/year", "--horizon", "12m", data=data)
     components = {one["name"]: one for one in plan["components"]}
     assert set(components) == {
-        "web", "web requests", "workers", "rooms", "database shard-0 writes", "database shard-0 reads", "storage",
+        "web", "web requests", "workers", "rooms", "sockets", "database shard-0 writes", "database shard-0 reads",
+        "storage", "memory",
     }  # fmt: skip
     assert components["web"]["units"] == 4
     assert 1.6 < components["web"]["need_now"]["low"] < components["web"]["need_now"]["high"] < 3.0

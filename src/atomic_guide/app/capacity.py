@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,9 @@ from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.operations.capacity.capacity import HOURS, Capacity
 from atomic_guide.operations.capacity.component import Price, What
-from atomic_guide.operations.capacity.gather import Fleet, Installed
 from atomic_guide.operations.capacity.growth import Driver
 from atomic_guide.operations.capacity.plan import GIGABYTE
+from atomic_guide.operations.capacity.sight import Fleet, Installed
 from atomic_guide.operations.costs.state import DATABASE
 from atomic_guide.operations.costs.terms import listed_price, made_terms
 from atomic_guide.operations.loadtest.store import FOLDER
@@ -96,7 +97,8 @@ async def _installed(settings: Settings, shards: Shards, series: Series, at: flo
         kept = [await _last(series, Key("costs", name), at) for name in ("stored", "database_bytes")]
         space += sum(size for size in kept if size is not None)
     return Installed(
-        fleets[WEB], fleets[WORKERS], replicas, settings.queues.slots, settings.rooms.room_sockets, space,
+        fleets[WEB], fleets[WORKERS], replicas, settings.queues.slots, settings.rooms.room_sockets,
+        settings.rooms.process_sockets, space, _memory() if space is not None else None,
         await _drivers(shards),
     )  # fmt: skip
 
@@ -110,6 +112,11 @@ async def _last(series: Series, key: Key, at: float) -> int | None:
 def _space(settings: Settings, data: Path) -> float:
     """Bytes that are free for lectures and databases: the reserve of the store is left."""
     return max(0.0, float(shutil.disk_usage(data).free - settings.assets.least_free_bytes))
+
+
+def _memory() -> float:
+    """Bytes of this machine's memory."""
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 async def _drivers(shards: Shards) -> dict[Driver, float]:

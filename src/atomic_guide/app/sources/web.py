@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from atomic_guide.engines.queues.load import resident
 from atomic_guide.operations.scaling.metric import Metric
 from atomic_guide.operations.scaling.model import WEB, Key, Sample
 from atomic_guide.operations.scaling.reports import Spread, Told, named
@@ -24,6 +25,7 @@ METRICS = (
     Metric(WEB, "throughput", "requests/s", "Requests answered, without probes."),
     Metric(WEB, "errors", "share", "Of them, answered with 5xx; no data while there are none."),
     Metric(WEB, "in_flight", "requests", "Requests being answered."),
+    Metric(WEB, "memory", "bytes", "Resident memory of web processes."),
     Metric(WEB, "work", "s/s", "Response time spent in a second, of one feature.", "feature"),
 )
 
@@ -45,7 +47,7 @@ def web_telling(metrics: WebMetrics, is_ready: Callable[[], bool]) -> Tell:
             "web.failed": float(metrics.failed),
             **{named("web.work", feature): seconds for feature, seconds in metrics.work.items()},
         }
-        gauges = {READY: 1.0, "web.in_flight": float(metrics.answering)}
+        gauges = {READY: 1.0, "web.in_flight": float(metrics.answering), "web.memory": float(resident())}
         return Told(counters, gauges, {"web.latency": Spread(metrics.answers.total, counts)})
 
     return tell
@@ -74,6 +76,9 @@ class WebSource:
             "throughput": requests,
             "in_flight": sum(look.gauges("web.in_flight")),
         }
+        # A process from before this metric tells nothing of it.
+        if len(told := look.gauges("web.memory")) == len(look.gauges(READY)):
+            found["memory"] = sum(told)
         if requests:
             found["errors"] = (look.rate("web.failed") or 0.0) / requests
         samples = [Sample(Key(WEB, name), value) for name, value in found.items()]

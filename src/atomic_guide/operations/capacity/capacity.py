@@ -11,13 +11,14 @@ import numpy as np
 
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.capacity.component import Price, Prices, Today, What
-from atomic_guide.operations.capacity.gather import Installed, Sight, gather, of_load
+from atomic_guide.operations.capacity.gather import gather
 from atomic_guide.operations.capacity.peaks import DAY
 from atomic_guide.operations.capacity.plan import months_of
 from atomic_guide.operations.capacity.planner import MEASURED, Asked, Plan, make_plan, normal
 from atomic_guide.operations.capacity.points import Taken, stored_points
 from atomic_guide.operations.capacity.record import SLOT, Record, load_of
 from atomic_guide.operations.capacity.settings import CapacitySettings
+from atomic_guide.operations.capacity.sight import Installed, Sight, of_load
 from atomic_guide.operations.capacity.spread import Series as Values
 from atomic_guide.operations.capacity.spread import Spread
 from atomic_guide.operations.scaling.calendar import Span

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 from atomic_guide.operations.capacity.growth import Driver, Growth
 from atomic_guide.operations.capacity.spread import Series, Spread
 
-Kind = Literal["add_process", "add_consumer", "add_read_replica", "add_shard", "add_storage"]
+Kind = Literal["add_process", "add_consumer", "add_read_replica", "add_shard", "add_storage", "add_memory"]
 
 What = Literal["web", "workers", "replicas", "database", "storage"]
 """What has a price: a unit of a fleet, a server of a shard, a gigabyte."""

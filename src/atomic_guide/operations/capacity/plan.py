@@ -7,7 +7,7 @@ reason. A figure that is told once has one name everywhere: in the JSON, in the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from atomic_guide.operations.capacity.component import Component, Kind, Price, Prices, Today
+from atomic_guide.operations.capacity.growth import Driver
 from atomic_guide.operations.capacity.reckon import Course, Terms, course, drawn, interval, units_needed
 from atomic_guide.operations.capacity.settings import CapacitySettings
 from atomic_guide.operations.capacity.spread import Series, Spread
@@ -72,6 +73,8 @@ class ComponentPlan(msgspec.Struct, frozen=True, kw_only=True):
     capacity_now: Figure | None
     capacity: Figure | None
     need_now: Figure
+    per_driver: Figure | None
+    """The need of now for each of what drives it: a user, a course, a lecture."""
     months: list[Month]
     course: list[Place]
     """Week by week as far as the evidence reaches, for a picture."""
@@ -152,9 +155,10 @@ def reckon_all(today: Today, terms: Terms, prices: Prices) -> list[Way]:
     ]
 
 
-def component_plan(way: Way, calendar: Calendar) -> ComponentPlan:
+def component_plan(way: Way, calendar: Calendar, drivers: Mapping[Driver, float]) -> ComponentPlan:
     """What is told of one component."""
     one, found, _ = way
+    now, count = of_draws(found.needs[:, 0]), drivers.get(one.driver)
     size = figure(one.size) if one.size is not None else None
     return ComponentPlan(
         name=one.name,
@@ -166,7 +170,8 @@ def component_plan(way: Way, calendar: Calendar) -> ComponentPlan:
         unit_size=size,
         capacity_now=scaled(size, one.units),
         capacity=scaled(size, one.ceiling),
-        need_now=of_draws(found.needs[:, 0]),
+        need_now=now,
+        per_driver=scaled(now, 1 / count) if count else None,
         months=[_month(way, label, span) for label, span in zip(calendar.labels, calendar.spans, strict=True)],
         course=[Place(str(calendar.day(day)), of_draws(found.needs[:, day])) for day in _weekly(found.supported)],
         runs_out=until(found.out, calendar),
@@ -243,7 +248,7 @@ def _act(way: Way, calendar: Calendar, settings: CapacitySettings) -> Act | None
     lead = float(getattr(settings.lead_days, one.kind))
     begin = math.floor(earliest - lead)
     most = found.needs[:, : found.supported + 1].max(axis=1)
-    stored = one.billed == "storage"
+    stored = one.unit == "bytes"
     more = np.maximum(most - found.sizes * one.ceiling, 0.0) if stored else units_needed(found, most)
     if more is None:
         return None
@@ -270,6 +275,7 @@ _THINGS = {
     "add_read_replica": "replicas",
     "add_shard": "shards",
     "add_storage": "bytes",
+    "add_memory": "bytes",
 }
 
 
@@ -296,6 +302,6 @@ def figure(spread: Spread) -> Figure:
     return Figure(*spread.interval)
 
 
-def scaled(found: Figure | None, count: int) -> Figure | None:
+def scaled(found: Figure | None, count: float) -> Figure | None:
     """So many times a figure."""
     return Figure(found.low * count, found.middle * count, found.high * count) if found is not None else None

@@ -92,7 +92,7 @@ def make_plan(today: Today, asked: Asked, settings: CapacitySettings, prices: Pr
     calendar = months_of(asked.at, asked.months)
     terms = Terms(growths, calendar.spans[-1][1], today.drivers, settings.evidence_factor, settings.horizon_factor)
     ways = reckon_all(today, terms, prices)
-    components = [component_plan(way, calendar) for way in ways]
+    components = [component_plan(way, calendar, today.drivers) for way in ways]
     known = [one for one in components if one.runs_out.chance > 0]
     first = min(known, key=lambda one: (one.runs_out.middle or "9", one.runs_out.low or "9"), default=None)
     return Plan(

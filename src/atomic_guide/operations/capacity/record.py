@@ -25,8 +25,6 @@ _USUAL_DAYS = 119
 _ALL_DAYS = 399
 """As far as the series goes; read only for a trend, or where a calendar says what days a year ago were."""
 
-_NOW_DAYS = 2
-
 
 class Load(NamedTuple):
     """A recorded load: its days, the need at its peak, the highest quarter of an hour, what kinds of days do to it."""
@@ -65,11 +63,9 @@ class Record:
             return None
         return load_of(times, total, self.at, self.kinds(-self._count, self._count), self._z)
 
-    async def latest(self, key: Key) -> float | None:
-        """The last value of the last two days."""
-        found = await self._series.read(key, self.at - _NOW_DAYS * DAY, self.at, SLOT)
-        known = found.values[~np.isnan(found.values)]
-        return float(known[-1]) if len(known) else None
+    async def values(self, key: Key) -> Series:
+        """The quarters of an hour of the last eight weeks."""
+        return (await self._series.read(key, self.at - peaks.WEEKS * peaks.WEEK, self.at, SLOT)).values
 
     async def daily(self, key: Key) -> Series:
         """The last value of each day, the oldest first, NaN for days without."""

@@ -27,6 +27,9 @@ class LeadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     add_storage: Annotated[
         float, setting("Disks or a larger volume: an order, and a window to put it in.", "days", ge=0, le=1000)
     ] = 45.0
+    add_memory: Annotated[
+        float, setting("Memory or a larger machine: an order, and a restart.", "days", ge=0, le=1000)
+    ] = 30.0
 
 
 class CapacitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,6 +19,7 @@ DOES: dict[Kind, str] = {
     "add_read_replica": "a read replica",
     "add_shard": "a database shard",
     "add_storage": "more storage",
+    "add_memory": "more memory",
 }
 """What an action is, for people."""
 
@@ -93,13 +94,19 @@ def _acts(plan: Plan) -> list[str]:
 
 
 def _components(components: Iterable[ComponentPlan]) -> list[str]:
-    rows = [("component", "needed today", "what is there bears", "needed at the end", "runs out")]
+    rows: list[tuple[str, ...]] = [
+        ("component", "needed today", "for each", "what is there bears", "needed at the end", "runs out")
+    ]
     for one in components:
         months = [month for month in one.months if month.need is not None]
         last = ranged(months[-1].need, one.unit) if months else "no evidence"
         label = f" in {months[-1].month}" if months and months[-1] is not one.months[-1] else ""
         bears = ranged(one.capacity, one.unit) if one.capacity is not None else "not known"
-        rows.append((one.name, ranged(one.need_now, one.unit), bears, last + label, when(one.runs_out)))
+        runs_out = when(one.runs_out) if one.capacity is not None else "not known"
+        each = f"{quantity(one.per_driver.middle)} a {one.driver[:-1]}" if one.per_driver is not None else "-"
+        rows.append((one.name, ranged(one.need_now, one.unit), each, bears, last + label, runs_out))
+    if all(row[2] == "-" for row in rows[1:]):
+        rows = [(*row[:2], *row[3:]) for row in rows]
     return [*_table(rows), ""]
 
 
