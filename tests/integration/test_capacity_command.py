@@ -80,6 +80,24 @@ def test_a_plan_over_a_record(data: Path) -> None:
     assert len(plan["components"][0]["months"]) in {12, 13}
 
 
+def test_what_each_socket_takes_and_what_a_process_may_hold(data: Path) -> None:
+    components = {one["name"]: one for one in answer("plan", data=data)["components"]}
+    assert components["memory"]["need_now"]["middle"] == pytest.approx(6e8 + 6000 * 1700, rel=0.01)
+    assert any("a socket takes 6,000 bytes" in note for note in components["memory"]["notes"])
+    assert components["sockets"]["unit_size"]["middle"] == 20_000
+    assert components["memory"]["runs_out"]["chance"] == 0
+    assert components["memory"]["per_driver"] is None, "nobody has come to a course here"
+
+
+def test_without_a_load_test_the_record_shows_what_is_borne_and_no_limit(tmp_path: Path) -> None:
+    asyncio.run(record_into(tmp_path, time.time(), 56))
+    requests = next(one for one in answer("plan", data=tmp_path)["components"] if one["name"] == "web requests")
+    assert "the busiest hours on record" in requests["what"]
+    assert requests["capacity"] is None
+    assert requests["runs_out"]["low"] is None
+    assert any(note.startswith("at least ") for note in requests["notes"])
+
+
 def test_doubled_growth_comes_earlier_and_costs_more(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATOMIC_GUIDE_SCALING_WEB_UNIT_PRICE", "0.05")
     once, twice = (

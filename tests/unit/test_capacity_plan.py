@@ -135,6 +135,15 @@ def test_only_the_driver_that_grows_moves_what_it_drives() -> None:
     assert stored[0].middle < stored[1].middle
 
 
+def test_a_need_is_told_for_each_of_what_drives_it() -> None:
+    web, storage = planned("2x/year").components
+    assert web.per_driver is not None
+    assert web.per_driver.middle == pytest.approx(web.need_now.middle / 1000)
+    assert storage.per_driver is not None
+    assert storage.per_driver.middle == pytest.approx(5e11 / 200)
+    assert "2.5 GB a lecture" in told(planned("2x/year"))
+
+
 def test_growth_in_numbers_is_by_what_there_is() -> None:
     plan = planned("+1000 users/year")
     assert plan.components[0].months[-1].need is not None
@@ -386,7 +395,7 @@ def test_a_trace_needs_no_server() -> None:
 
 def test_a_trace_has_its_own_growth_where_it_is_long_enough() -> None:
     plan = plan_of_trace(trace(120), Unit(100.0, 15, 15), Asked("measured", 12, 0.0), SETTINGS)
-    assert plan.components[0].driver == "measured"
+    assert plan.components[0].growth_measured
     assert plan.components[0].supported_until == "2027-03-27"
     with pytest.raises(Invalid, match="at least 8 usual weeks"):
         plan_of_trace(trace(50), Unit(100.0, 15, 15), Asked("measured", 12, 0.0), SETTINGS)

@@ -67,6 +67,8 @@ class ComponentPlan(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     unit: str
     driver: str
+    growth_measured: bool
+    """Whether it grows as it has grown itself, in the place of its driver's growth."""
     units: int
     ceiling: int
     unit_size: Figure | None
@@ -164,7 +166,8 @@ def component_plan(way: Way, calendar: Calendar, drivers: Mapping[Driver, float]
         name=one.name,
         what=one.what,
         unit=one.unit,
-        driver=one.driver if one.growth is None else "measured",
+        driver=one.driver,
+        growth_measured=one.growth is not None,
         units=one.units,
         ceiling=one.ceiling,
         unit_size=size,

@@ -103,11 +103,17 @@ def _components(components: Iterable[ComponentPlan]) -> list[str]:
         label = f" in {months[-1].month}" if months and months[-1] is not one.months[-1] else ""
         bears = ranged(one.capacity, one.unit) if one.capacity is not None else "not known"
         runs_out = when(one.runs_out) if one.capacity is not None else "not known"
-        each = f"{quantity(one.per_driver.middle)} a {one.driver[:-1]}" if one.per_driver is not None else "-"
-        rows.append((one.name, ranged(one.need_now, one.unit), each, bears, last + label, runs_out))
+        rows.append((one.name, ranged(one.need_now, one.unit), _each(one), bears, last + label, runs_out))
     if all(row[2] == "-" for row in rows[1:]):
         rows = [(*row[:2], *row[3:]) for row in rows]
     return [*_table(rows), ""]
+
+
+def _each(one: ComponentPlan) -> str:
+    """What one user, course or lecture needs."""
+    if one.per_driver is None:
+        return "-"
+    return f"{quantity(one.per_driver.middle, 'bytes' if one.unit == 'bytes' else '')} a {one.driver.removesuffix('s')}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
