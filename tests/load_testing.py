@@ -28,10 +28,12 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "atomic_guide.cli", "loadtest", *words]
 
 
-def call(server: RunningServer, *words: str, data: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Carry a command out, with the data directory of the server unless another is given."""
-    line = [*command(*words), "--data", str(data or server.data)]
-    return subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=55, check=False)
+def call(server: RunningServer, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Carry a command out on the data directory of a server."""
+    line = [*command(*words), "--data", str(server.data)]
+    return subprocess.run(
+        line, capture_output=True, text=True, env={**environment(), **variables}, timeout=58, check=False
+    )
 
 
 class Test:
@@ -63,13 +65,13 @@ class Test:
         found: dict[str, Any] = msgspec.json.decode(out)
         return found
 
-    def tester(self) -> int:
-        """The process that sends."""
+    def tester(self, place: int = 0) -> int:
+        """A process that sends, in the order in which they were started."""
         end = time.monotonic() + 10
         while time.monotonic() < end:
             children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            for child in children:
-                if b"loadtest.runner" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return int(child)
+            found = [int(one) for one in children if b"loadtest.runner" in Path(f"/proc/{one}/cmdline").read_bytes()]
+            if len(found) > place:
+                return found[place]
             time.sleep(0.05)
         raise AssertionError("no process sends")

@@ -12,8 +12,11 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.load_testing import Test, call, command, environment, needs_locust
+from tests.postgres.tls import certificate, pem
 from tests.running import RunningServer, running_server
 
 pytestmark = [needs_locust, pytest.mark.slow]
@@ -222,3 +225,40 @@ def test_testers_on_several_machines_share_the_rate(server: RunningServer, tmp_p
     assert max(moment["sockets"] for moment in report["timeline"]) == 20
     # Two courses of ten sockets.
     assert report["steady"]["delivery"]["count"] == 10 * report["steady"]["all"]["count"]
+
+
+def test_a_tester_that_is_lost_makes_the_test_invalid(server: RunningServer) -> None:
+    test = Test(server, "--rps", "20", "--duration", "12s", "--ramp", "1s", "--workers", "2", "--mix", "message=1",
+                *PATIENT)  # fmt: skip
+    test.wait_for("arrivals begin")
+    time.sleep(2)
+    # After the leader, which was started first.
+    os.kill(test.tester(1), signal.SIGKILL)
+    report = test.report()
+    assert test.process.returncode == 3
+    assert not report["complete"]
+    assert report["verdict"]["reasons"] == [report["verdict"]["reasons"][0]]
+    assert "was lost, and what it was to send was not sent" in report["verdict"]["reasons"][0]
+
+
+@pytest.mark.timeout(120)
+def test_over_tls_with_sessions_that_are_refreshed(tmp_path: Path) -> None:
+    signer, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority, chain, private = (tmp_path / name for name in ("authority.pem", "chain.pem", "key.pem"))
+    authority.write_bytes(pem(certificate(signer, signer)))
+    chain.write_bytes(pem(certificate(key, signer)))
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    settings = {"SERVER_TLS_CERTIFICATE": str(chain), "SERVER_TLS_KEY": str(private), "LOADTEST_TARGET": "true",
+                "SESSIONS_TOKEN_SECONDS": "60"}  # fmt: skip
+    with running_server(tmp_path / "data", settings) as secure:
+        words = ("run", "--rps", "20", "--duration", "34s", "--ramp", "1s", "--sockets", "10", "--people", "10",
+                 "--mix", "message=1", "--slo", "errors=0%", "--json", *PATIENT)  # fmt: skip
+        trusted = call(secure, *words, SSL_CERT_FILE=str(authority))
+        strange = call(secure, *words)
+    assert trusted.returncode == 0, trusted.stderr
+    steady = msgspec.json.decode(trusted.stdout)["steady"]
+    assert steady["delivery"]["count"] == 10 * steady["scenarios"]["message"]["count"]
+    assert steady["steps"]["refresh"]["count"] >= 1
+    assert steady["steps"]["refresh"]["errors"] == {}
+    assert strange.returncode == 1
+    assert "the certificate of https://127.0.0.1" in strange.stderr

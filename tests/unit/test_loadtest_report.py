@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atomic_guide.durations import seconds_of
 from atomic_guide.errors import NotFound
 from atomic_guide.operations.loadtest import slo
 from atomic_guide.operations.loadtest.counts import Cell, Second
 from atomic_guide.operations.loadtest.page import draw_page
-from atomic_guide.operations.loadtest.picture import Line, Over, picture
+from atomic_guide.operations.loadtest.picture import Line, Over, picture, spectrum
 from atomic_guide.operations.loadtest.plan import make_plan
 from atomic_guide.operations.loadtest.report import Report, make_report
 from atomic_guide.operations.loadtest.runner.seal import BadSeal, Seal
@@ -59,6 +60,7 @@ def parsed(text: str) -> ET.Element:
 def test_a_report_survives_being_kept() -> None:
     report = a_report()
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+    assert report.histograms["message"] == [(seconds_of(-40), 10 * 16)]
 
 
 def test_the_page_loads_and_runs_nothing_and_says_what_was_found() -> None:
@@ -82,7 +84,7 @@ def test_the_style_is_the_one_that_the_policy_lets_in() -> None:
 
 def test_each_picture_is_well_formed() -> None:
     figures = re.findall(r"<figure>.*?</figure>", draw_page(a_report()), re.DOTALL)
-    assert len(figures) == 5
+    assert len(figures) == 6
     for figure in figures:
         assert parsed(figure).find("svg") is not None
 
@@ -99,6 +101,15 @@ def test_lines_stay_within_their_picture(values: list[float | None], *, logarith
     points = re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path.get("d", ""))
     assert bool(points) == any(value is not None for value in values)
     assert all(56 <= float(x) <= 1016.1 and 8 <= float(y) <= 208 for x, y in points)
+
+
+@given(pairs=st.lists(st.tuples(st.floats(1e-6, 1e6), st.integers(1, 10**6)), min_size=1, max_size=60))
+def test_percentiles_rise_within_their_picture(pairs: list[tuple[float, int]]) -> None:
+    path = parsed(spectrum("t", {"n": sorted(pairs)})).find("svg/path")
+    assert path is not None
+    points = [(float(x), float(y)) for x, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path.get("d", ""))]
+    assert points == sorted(points, key=lambda point: (point[0], -point[1]))
+    assert all(56 <= x <= 1016.1 and 8 <= y <= 208 for x, y in points)
 
 
 def test_the_oldest_reports_are_removed(tmp_path: Path) -> None:

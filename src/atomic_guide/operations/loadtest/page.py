@@ -10,7 +10,7 @@ from pathlib import Path
 
 from atomic_guide.clock import from_iso
 from atomic_guide.operations.loadtest.judging import Summary
-from atomic_guide.operations.loadtest.picture import Line, Over, picture
+from atomic_guide.operations.loadtest.picture import Line, Over, picture, spectrum
 from atomic_guide.operations.loadtest.plan import described
 from atomic_guide.operations.loadtest.report import Report
 from atomic_guide.operations.loadtest.slo import duration
@@ -57,6 +57,9 @@ def _parts(report: Report) -> Iterable[str]:
     yield _objectives(report)
     yield "<h2>Over time</h2>" + "".join(_pictures(report))
     yield "<h2>While the rate was held</h2>" + _table(_heads(), _rows(report))
+    if report.histograms:
+        often = sorted(report.histograms.items(), key=lambda one: -sum(count for _, count in one[1]))
+        yield spectrum("Latency by percentile", dict(often))
     if any(one.errors for one in _counted(report)):
         yield "<h2>Errors</h2>" + _errors(report)
     if len(report.points) > 1:

@@ -6,7 +6,7 @@ Ramps are shaded, scaling events are marked. Latencies have a logarithmic axis: 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ _COLUMNS = 480
 """Points of a line at most; where seconds share one, the highest is shown."""
 
 _TICKS = 6
+_NINES = 4
+_KINDS = "abcdef"
 _LEAST_DECADE = 1e-3
 
 
@@ -56,6 +58,40 @@ def picture(title: str, unit: str, lines: Sequence[Line], over: Over, *, logarit
     ]  # fmt: skip
     legend = " ".join(f'<span class="key {line.kind}">{escape(line.name)}</span>' for line in lines)
     return f"<figure><figcaption>{escape(title)} {legend}</figcaption>{''.join(parts)}</figure>"
+
+
+def spectrum(title: str, counted: Mapping[str, Sequence[tuple[float, int]]]) -> str:
+    """Latency by percentile, each nine as wide as the one before: (seconds, count) by name, six names at most."""
+    scale = _Scale([seconds for pairs in counted.values() for seconds, _ in pairs], logarithmic=True)
+    height = TOP + HEIGHT + BOTTOM
+    parts = [f'<svg viewBox="0 0 {LEFT + WIDTH + 8} {height}" role="img" aria-label="{escape(title)}">']
+    for value in scale.ticks:
+        y = scale.y(value)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{scale.told(value, "s")}</text>')
+    for nines in range(1, _NINES + 1):
+        x = LEFT + WIDTH * nines / _NINES
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{TOP + HEIGHT}"/>')
+        name = f"p{100 * (1 - 0.1**nines):g}"
+        parts.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="end">{name}</text>')
+    keys = []
+    for (name, pairs), kind in zip(counted.items(), _KINDS, strict=False):
+        parts.append(f'<path class="line {kind}" d="{_rising(pairs, scale)}"/>')
+        keys.append(f'<span class="key {kind}">{escape(name)}</span>')
+    return f"<figure><figcaption>{escape(title)} {' '.join(keys)}</figcaption>{''.join(parts)}</svg></figure>"
+
+
+def _rising(pairs: Sequence[tuple[float, int]], scale: _Scale) -> str:
+    whole = sum(count for _, count in pairs)
+    seen, x = 0, float(LEFT)
+    parts: list[str] = []
+    for seconds, count in pairs:
+        parts.append(f"{'L' if parts else 'M'}{x:.1f} {scale.y(seconds):.1f}")
+        seen += count
+        nines = -math.log10(1 - seen / whole) if seen < whole else math.log10(whole)
+        x = LEFT + WIDTH * min(max(nines, 0.0), _NINES) / _NINES
+        parts.append(f"L{x:.1f} {scale.y(seconds):.1f}")
+    return "".join(parts)
 
 
 class _Scale:

@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from atomic_guide.clock import iso
+from atomic_guide.durations import seconds_of
 from atomic_guide.operations.loadtest import judging
 from atomic_guide.operations.loadtest.counts import Second, Total, Totals, summed
 from atomic_guide.operations.loadtest.judging import Point, Summary, TesterTold, Verdict, holds, overall, summary
 from atomic_guide.operations.loadtest.plan import Plan
 from atomic_guide.operations.loadtest.running import Heard
-from atomic_guide.operations.loadtest.slo import DELIVERY, Objective
+from atomic_guide.operations.loadtest.slo import DELIVERY, OVERALL, Objective
 from atomic_guide.operations.loadtest.watching import Observed
 
 FORMAT = 1
@@ -79,6 +80,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The holds: what is judged."""
     ramp: Figures
     """The ramps and what settles after them: what is not."""
+    histograms: dict[str, list[tuple[float, int]]]
+    """Latencies of the holds, of `all`, each scenario and `delivery`: seconds, and how many took about that."""
     max_throughput: float
     """Arrivals that succeeded in the best second."""
     points: list[Point]
@@ -117,6 +120,7 @@ def make_report(
         verdict=judging.verdict(objectives, totals, plan, tester, broken),
         steady=_figures(totals, plan, stages),
         ramp=_figures(totals, plan, others),
+        histograms=_histograms(totals, plan, stages),
         max_throughput=max((one.throughput for one in moments), default=0.0),
         points=judging.points(totals, plan, testers, [_share(cores, seen) for cores in used]),
         tester=tester,
@@ -159,6 +163,16 @@ def _figures(totals: Totals, plan: Plan, stages: list[int]) -> Figures:
         steps={name: summary(one, seconds) for name, one in steps.items()},
         delivery=summary(totals.of(DELIVERY, stages), seconds),
     )
+
+
+def _histograms(totals: Totals, plan: Plan, stages: list[int]) -> dict[str, list[tuple[float, int]]]:
+    counted = {OVERALL: overall(totals, plan, stages)}
+    counted |= {name: totals.of(name, stages) for name in (*plan.mix, DELIVERY)}
+    return {
+        name: [(seconds_of(bucket), count) for bucket, count in sorted(total.latency.counts.items())]
+        for name, total in counted.items()
+        if total.latency.counts
+    }
 
 
 def _timeline(totals: Totals, plan: Plan, seen: Observed) -> list[Moment]:

@@ -83,7 +83,7 @@ class Tester:
         self._sockets.began = began
         self._sockets.stage = self._stage
         self._recorder.taken(0)
-        self._greenlets = [gevent.spawn(self._seconds, began), gevent.spawn(self._refresh)]
+        self._greenlets = [gevent.spawn(self._seconds, began), gevent.spawn(self._refresh, began)]
         self._work = Work(self._order, self._client, self._people, self._sockets, began)
         pool = Pool()
         self._begin_all(pool, began)
@@ -156,16 +156,23 @@ class Tester:
             gevent.sleep(max(0.0, began + second - time.monotonic()))
             self._tell("second", self._recorder.taken(second))
 
-    def _refresh(self) -> None:
+    def _refresh(self, began: float) -> None:
         while True:
             gevent.sleep(_REFRESHED)
             now = time.monotonic()
             for person in self._people:
                 if self._entrance.is_due(person, now):
-                    try:
-                        self._entrance.refresh(person)
-                    except Failed as error:
-                        self._recorder.failed(self._stage(now), "refresh", error.kind, 0.0)
+                    self._renew(person, began)
+
+    def _renew(self, person: Person, began: float) -> None:
+        asked = time.monotonic()
+        stage = self._stage(asked - began)
+        try:
+            self._entrance.refresh(person)
+        except Failed as error:
+            self._recorder.failed(stage, "refresh", error.kind, time.monotonic() - asked)
+        else:
+            self._recorder.done(stage, "refresh", time.monotonic() - asked)
 
     def _let_in(self, person: Person) -> None:
         steps = Steps(Recorder(0), 0, "enter", time.monotonic())
