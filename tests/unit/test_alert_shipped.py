@@ -54,6 +54,9 @@ CASES: dict[str, tuple[str, Mapping[Series, Shape]]] = {
                                  ("database", "write_p95", "shard-0"): steady(0.4),
                                  ("database", "lock_wait", "shard-1"): steady(0.8),
                                  ("database", "write_p95", "shard-1"): steady(0.01)}),
+    "limit-near": (" rooms.room_sockets", {("limit", "usage", "rooms.room_sockets"): bad(0.5, 0.9),
+                                           ("limit", "usage", ""): bad(0.5, 0.9),
+                                           ("limit", "usage", "chat.frame_bytes"): steady(0.8)}),
     "disk-full": ("", {("disk", "utilisation", ""): bad(0.8, 0.97)}),
     "backup-late": ("", {("backups", "overdue", ""): bad(0.5, 2.5)}),
 }  # fmt: skip

@@ -80,12 +80,11 @@ class AlertMetrics(Collector):
         """How far back earlier days lie now: what PromQL cannot know."""
         shifts = GaugeMetricFamily(
             SHIFT,
-            "Seconds to the same time of an earlier day; absent where there is none.",
+            "Seconds to the same time of an earlier day; 0 where there is none.",
             labels=("to", "of"),
         )
         for when in _EARLIER:
             for kind in ("time", "day"):
-                distance = back(self._clock.now(), when, self._zone, daily=kind == "day")
-                if distance is not None:
-                    shifts.add_metric((when, kind), distance)
+                # Not absent: the last distance would be taken to hold for 40 s more.
+                shifts.add_metric((when, kind), back(self._clock.now(), when, self._zone, daily=kind == "day") or 0.0)
         return shifts

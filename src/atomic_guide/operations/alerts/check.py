@@ -113,10 +113,6 @@ def _labels(node: Node, reads: dict[Name, Selector]) -> Labels:
             ' name one of them, as in queues_oldest{queue="video"}',
             node.column,
         )
-    if isinstance(node, Either) and len(set(found)) > 1:
-        raise Refused(
-            f"one side of or is told apart by {_said(labelled[0])} and the other is not; write two rules", node.column
-        )
     return labelled[0] if labelled else ()
 
 

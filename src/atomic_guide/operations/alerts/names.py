@@ -24,6 +24,7 @@ _VALUES: dict[tuple[str, str], str] = {
     ("database", "shard"): "lock_wait write_share lag utilisation",
     ("disk", ""): "utilisation",
     ("backups", ""): "overdue",
+    ("limit", "limit"): "usage refused",
     ("scaling", ""): "success_rate events_per_hour leader",
     ("scaling", "fleet"): "forecast_wrong",
     (

@@ -90,7 +90,26 @@ class Printer:
             return _joined(node.sign, left, right, _STRENGTHS[node.sign], _constants(node))
         if isinstance(node, Comparison):
             return _joined(node.order, left, right, _COMPARES, _constants(node))
-        return _logical(node, left, right)
+        return self._logical(node, left, right)
+
+    def _logical(self, node: Node, left: _Said, right: _Said) -> _Said:
+        either = isinstance(node, Either)
+        word = "or" if either else "and"
+        strength = _STRENGTHS[word]
+        if right.labels and not left.labels:
+            # The side with the labels comes first: it is what remains.
+            left, right = right, left
+        matching = ""
+        if left.labels != right.labels and either:
+            # What has no labels counts for every place that the condition is about.
+            right = _Said(f"({self._places()}) and on() {right.within(_STRENGTHS['and'] + 1)}", _STRENGTHS["and"], ())
+        elif left.labels != right.labels:
+            matching = " on()"
+        return _Said(f"{left.within(strength)} {word}{matching} {right.within(strength + 1)}", strength, left.labels)
+
+    def _places(self) -> str:
+        """A sample for each place that any name of the condition is measured for."""
+        return " or ".join(self._read(one).within(_STRENGTHS["or"]) for one in self._condition.selectors if one.free)
 
     def _read(self, selector: Selector) -> _Said:
         distances = self._distances(selector)
@@ -138,16 +157,6 @@ def _joined(mark: str, left: _Said, right: _Said, strength: int, constants: tupl
     # Of two that bind alike the right one stands in parentheses; comparisons are never chained.
     text = f"{left.within(strength if strength != _COMPARES else strength + 1)} {mark}{matching} "
     return _Said(text + right.within(strength + 1), strength, left.labels or right.labels)
-
-
-def _logical(node: Node, left: _Said, right: _Said) -> _Said:
-    word = "or" if isinstance(node, Either) else "and"
-    strength = _STRENGTHS[word]
-    if right.labels and not left.labels:
-        # The side with the labels comes first: it is what remains.
-        left, right = right, left
-    matching = " on()" if left.labels != right.labels else ""
-    return _Said(f"{left.within(strength)} {word}{matching} {right.within(strength + 1)}", strength, left.labels)
 
 
 def _constants(node: Node) -> tuple[bool, bool]:

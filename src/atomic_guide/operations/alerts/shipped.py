@@ -73,6 +73,11 @@ SHIPPED: tuple[Given, ...] = (
         description="Writes to {shard} spend {value} of their time waiting for one another.",
     ),
     Given(
+        "limit-near", "A Limit Is Near", 'limit_usage{limit!=""} > limit', "warning", 5 * _MINUTE,
+        keep_firing_seconds=15 * _MINUTE, limit=0.8,
+        description="{value} of the limit {limit} is used in the process that is nearest to it.",
+    ),
+    Given(
         "disk-full", "Disk Nearly Full", "disk_utilisation > limit", "critical", 5 * _MINUTE, limit=0.95,
         description="The disk of the data directory is full to {value}.",
     ),
