@@ -36,7 +36,7 @@ def _settings(url: str) -> dict[str, str]:
 
 
 def _of_the_rule(one: Received) -> bool:
-    return one.json["groupLabels"].get("alertname") == "lecture-waits"
+    return bool(one.json["groupLabels"].get("alertname") == "lecture-waits")
 
 
 def _told(server: RunningServer, *arguments: str) -> Any:

@@ -89,6 +89,7 @@ def test(context: Context, *, name: str, since: float, send: bool) -> None:
 def _send(context: Context, name: str) -> None:
     tried = asked(context, lambda desk: desk.test(name, actor()))
     lines = [f"{one.channel}: {'taken' if one.taken else f'not taken: {one.why}'}" for one in tried]
+    lines = lines or ["no channel is told of it; alerts are in the log and in `atomic-guide alerts list`"]
     context.emit({"channels": msgspec.to_builtins(tried)}, "\n".join(lines))
     if failed := [one.channel for one in tried if not one.taken]:
         raise errors.Unavailable(f"{', '.join(failed)} did not take the message")

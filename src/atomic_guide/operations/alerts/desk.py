@@ -12,6 +12,7 @@ import msgspec
 
 from atomic_guide.clock import iso
 from atomic_guide.errors import NotFound, WorkerError
+from atomic_guide.operations.alerts.checking import CONSOLE
 from atomic_guide.operations.alerts.export import rules_file
 from atomic_guide.operations.alerts.notice import Notice, Told, fingerprint, made, told
 from atomic_guide.operations.alerts.promql import Scope
@@ -159,8 +160,11 @@ class Desk:
         return found
 
     async def test(self, name: str, who: str) -> list[Tried]:
-        """Send a message that is marked as a test, to a channel or to where a rule's alerts go. Raises `NotFound`."""
-        channels = {channel.name: channel for channel in self._channels()}
+        """Send a message that is marked as a test, to a channel or to where a rule's alerts go. Raises `NotFound`.
+
+        The console is left out: it is the log of whoever leads, and takes everything.
+        """
+        channels = {channel.name: channel for channel in self._channels() if channel.name != CONSOLE}
         now = self._clock.now()
         names = [one for one in channels if one.partition("/")[0] == name]
         if names:
