@@ -15,13 +15,13 @@ from atomic_guide.operations.alerts.tree import Match, Matcher, Name, Refused
 When = Literal["now", "previous_day", "previous_week"]
 
 _VALUES: dict[tuple[str, str], str] = {
-    ("web", ""): "processes demand utilisation throughput errors in_flight",
+    ("web", ""): "processes demand utilisation throughput errors in_flight memory",
     ("web", "feature"): "work",
     ("workers", ""): "processes demand utilisation",
     ("workers", "queue"): "work",
     ("queues", "queue"): "backlog oldest throughput dead_letters",
     ("rooms", ""): "sockets fullest_room largest_room fullest_process deliveries",
-    ("database", "shard"): "lock_wait write_share lag utilisation",
+    ("database", "shard"): "lock_wait write_share lag utilisation readers_busy writers_busy",
     ("disk", ""): "utilisation",
     ("backups", ""): "overdue",
     ("limit", "limit"): "usage refused",
