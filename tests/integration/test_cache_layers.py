@@ -20,7 +20,7 @@ from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.errors import Unavailable
 
 pytestmark = pytest.mark.timeout(60)
-KEY = ("tenant", "course-1")
+KEY = ("course", "tenant", "course-1")
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ async def test_one_process_finds_what_another_has_loaded_with_the_life_that_is_l
     assert await other.courses.get(KEY, load) == Course("Algebra")
     assert load.calls == 1
     await asyncio.sleep(1.7)
-    assert other.cache.memory.get(("course", *KEY))[0] is MISS, "memory does not outlive the shared value"
+    assert other.cache.memory.get(KEY)[0] is MISS, "memory does not outlive the shared value"
 
 
 async def test_nothing_old_is_read_anywhere_once_a_change_was_told(start: Start) -> None:
@@ -158,17 +158,17 @@ async def test_what_was_loaded_before_a_change_and_stored_after_it_is_not_believ
 async def test_a_mark_ends_everything_that_depends_on_it(start: Start) -> None:
     one, other = await start(), await start()
     load = Loader(Course("old"))
-    keys = [("tenant", f"course-{number}") for number in range(5)]
+    keys = [("course", "tenant", f"course-{number}") for number in range(5)]
     for process in (one, other):
         for key in keys:
             await process.courses.get(key, load, marks=["term 2026"])
-        await process.courses.get(("tenant", "alone"), load)
+        await process.courses.get(("course", "tenant", "alone"), load)
     load.value = Course("new")
     await other.cache.changed_mark("term 2026")
     await until(lambda: one.cache.memory.usage.entries == 1)
     for process in (one, other):
         assert await process.courses.get(keys[0], load, marks=["term 2026"]) == Course("new")
-        assert await process.courses.get(("tenant", "alone"), load) == Course("old")
+        assert await process.courses.get(("course", "tenant", "alone"), load) == Course("old")
 
 
 async def test_that_something_does_not_exist_is_remembered_and_an_error_is_not(start: Start) -> None:
@@ -183,7 +183,7 @@ async def test_that_something_does_not_exist_is_remembered_and_an_error_is_not(s
     fails = Loader(Unavailable("no database"))
     for _ in range(2):
         with pytest.raises(Unavailable, match="no database"):
-            await process.courses.get(("tenant", "other"), fails)
+            await process.courses.get(("course", "tenant", "other"), fails)
     assert fails.calls == 2
 
 
@@ -192,11 +192,11 @@ async def test_an_aged_value_is_given_out_while_it_is_loaded_anew(start: Start) 
     load = Loader(Course("old"))
     await process.courses.get(KEY, load)
     load.value, load.seconds = Course("new"), 0.1
-    await until(lambda: process.cache.memory.get(("course", *KEY))[1])
+    await until(lambda: process.cache.memory.get(KEY)[1])
     began = time.monotonic()
     assert await process.courses.get(KEY, load) == Course("old")
     assert time.monotonic() - began < 0.05
-    await until(lambda: process.cache.memory.get(("course", *KEY)) == (Course("new"), False))
+    await until(lambda: process.cache.memory.get(KEY) == (Course("new"), False))
     assert load.calls == 2
 
 
@@ -209,8 +209,10 @@ async def test_another_version_of_the_program_has_values_of_its_own(start: Start
 
 async def test_tenants_share_nothing(start: Start) -> None:
     process = await start()
-    await process.courses.get(("one", "course"), Loader(Course("one's")))
-    assert await process.courses.get(("other", "course"), Loader(Course("other's"))) == Course("other's")
+    await process.courses.get(process.courses.key("one", "course"), Loader(Course("one's")))
+    assert await process.courses.get(process.courses.key("other", "course"), Loader(Course("other's"))) == Course(
+        "other's"
+    )
 
 
 async def test_without_nats_values_live_shortly_and_come_back_with_it(start: Start, server: NatsServer) -> None:

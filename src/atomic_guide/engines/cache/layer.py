@@ -11,7 +11,7 @@ It is aged before it ends: then a read still finds it, by the slower way, and is
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, NamedTuple
 
 from cachebox import LRUCache
@@ -41,7 +41,7 @@ class Entry:
 
 
 class Usage(NamedTuple):
-    """How much is held: entries, bytes, entries that had to leave for others, hits of the quick way."""
+    """How much is held: entries, bytes, entries that had to leave for others, hits of hot ones."""
 
     entries: int
     bytes: int
@@ -66,15 +66,8 @@ class MemoryLayer:
         self._due: list[tuple[float, int, Hashable, Entry]] = []
         self._number = 0
         self._evicted = 0
-        self._hits = 0
-        self._look = self._hot.get
-
-    def hit(self, key: Hashable) -> Any:
-        """A hot value, or `MISS` for everything else: the quick way, which `get` is to follow."""
-        value = self._look(key, MISS)
-        if value is not MISS:
-            self._hits += 1
-        return value
+        self.hit, self._hits = _quick_way(self._hot.get)
+        """`hit(key)`: a hot value, or `MISS` for everything else: the quick way, which `get` is to follow."""
 
     def get(self, key: Hashable) -> tuple[Any, bool]:
         """A value, or `MISS`; and whether it is aged."""
@@ -84,8 +77,7 @@ class MemoryLayer:
         if entry.segment == _AGED:
             return entry.value, True
         if entry.segment == _HOT:
-            self._hits += 1
-            return self._look(key, MISS), False
+            return self.hit(key), False
         self._leave(key, entry)
         self._enter(key, entry, _HOT)
         self._shrink()
@@ -156,7 +148,7 @@ class MemoryLayer:
     @property
     def usage(self) -> Usage:
         """How much is held now, and what happened since the start."""
-        return Usage(len(self._entries), sum(self._bytes), self._evicted, self._hits)
+        return Usage(len(self._entries), sum(self._bytes), self._evicted, self._hits())
 
     def _remind(self, key: Hashable, entry: Entry, at: float) -> None:
         self._number += 1
@@ -202,3 +194,17 @@ class MemoryLayer:
             entry = self._entries[key]
             self._forget(key, entry)
             self._evicted += 1
+
+
+def _quick_way(look: Callable[[Hashable, Any], Any]) -> tuple[Callable[[Hashable], Any], Callable[[], int]]:
+    """A read that counts hits, and the count. A closure: a method would take a fifth longer."""
+    hits = 0
+
+    def hit(key: Hashable, miss: object = MISS) -> Any:
+        nonlocal hits
+        value = look(key, miss)
+        if value is not miss:
+            hits += 1
+        return value
+
+    return hit, lambda: hits

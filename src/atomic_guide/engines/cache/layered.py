@@ -2,6 +2,7 @@
 
     cache = Cache(settings, shards.clock, connection)
     courses = cache.space("course", Course, version=2)
+    key = courses.key(tenant, course)
     found = courses.hit(key)
     if found is MISS:
         found = await courses.get(key, load)
@@ -43,7 +44,7 @@ _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Key = tuple[str, ...]
-"""The tenant first, then what names the thing within it."""
+"""The space, the tenant, then what names the thing within it: made by `Space.key`."""
 
 _EARLY = 0.2
 """A value ages in the last fifth of its life, at a random moment of it: processes that loaded together part."""
@@ -63,17 +64,20 @@ class Space(Generic[T]):
         self.name = name
         self.rules = rules
         self._decoder = msgspec.msgpack.Decoder(cast("Any", kind | None))
-
-    def hit(self, key: Key) -> T | None:
+        self.hit: Callable[[Key], Any] = cache.memory.hit
         """A value that is hot in memory, or `MISS`; None means that it is known not to exist. The quick way."""
-        return cast("T | None", self._cache.memory.hit((self.name, *key)))
+
+    def key(self, tenant: str, *parts: str) -> Key:
+        """The key of a thing of a tenant, which must have one: nobody else's is ever found by it."""
+        return (self.name, tenant, *parts)
 
     async def get(self, key: Key, load: Callable[[], Awaitable[T | None]], marks: Sequence[str] = ()) -> T | None:
         """A value from the nearest layer, or as `load` loads it; None where it does not exist.
 
         `marks` name what else it depends on. Raises what `load` raises, and `Unavailable` where that takes too long.
         """
-        return cast("T | None", await self._cache.get(self, key, load, marks))
+        found = self.hit(key)
+        return cast("T | None", found if found is not MISS else await self._cache.get(self, key, load, marks))
 
     async def changed(self, *keys: Key) -> bool:
         """Say that values have changed; False where other processes learn of it only once NATS is back."""
@@ -163,11 +167,10 @@ class Cache:
         self, space: Space[T], key: Key, load: Callable[[], Awaitable[T | None]], marks: Sequence[str]
     ) -> T | None:
         """As `Space.get`."""
-        place = (space.name, *key)
-        value, aged = self.memory.get(place)
+        value, aged = self.memory.get(key)
         if value is not MISS and not aged:
             return cast("T | None", value)
-        flight = self._flights.get(place)
+        flight = self._flights.get(key)
         if flight is None:
             flight = self._take_off(space, key, load, marks, fresh=aged)
             if aged:
@@ -207,10 +210,9 @@ class Cache:
     def _take_off(
         self, space: Space[T], key: Key, load: Callable[[], Awaitable[T | None]], marks: Sequence[str], *, fresh: bool
     ) -> _Flight:
-        place = (space.name, *key)
         flight = _Flight((_digest(space, key), *map(_mark, marks)))
-        self._flights[place] = flight
-        flight.task = asyncio.create_task(self._fly(space, place, flight, load, fresh=fresh), name=f"load {space.name}")
+        self._flights[key] = flight
+        flight.task = asyncio.create_task(self._fly(space, key, flight, load, fresh=fresh), name=f"load {space.name}")
         # Nobody may be left to wait for it; its error is then nobody's.
         flight.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         return flight
@@ -350,7 +352,7 @@ class Cache:
 
 def _digest(space: Space[Any], key: Key) -> str:
     """The name of a value on NATS: of its space, its version, its tenant and the rest of its key."""
-    return _hashed("\0".join((space.name, str(space.rules.version), *key)))
+    return _hashed("\0".join((str(space.rules.version), *key)))
 
 
 def _mark(name: str) -> str:
