@@ -14,7 +14,7 @@ import heapq
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, NamedTuple
 
-from cachebox import LRUCache
+from atomic_guide.engines.cache.memory import Memory
 
 MISS: Final = object()
 """What is not there. None is a value: that something does not exist."""
@@ -57,8 +57,8 @@ class MemoryLayer:
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
-        self._hot: LRUCache[Hashable, Any] = LRUCache(0)
-        self._new: LRUCache[Hashable, Any] = LRUCache(0)
+        self._hot: Memory[Hashable, Any] = Memory(0)
+        self._new: Memory[Hashable, Any] = Memory(0)
         self._aged: dict[Hashable, Any] = {}
         self._bytes = [0, 0, 0]
         self._entries: dict[Hashable, Entry] = {}

@@ -12,17 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 import structlog
-from nats.errors import Error as NatsError
-from nats.js import api
-from nats.js.errors import APIError, NotFoundError
+
+from atomic_guide.engines.nats.bucket import Bounds, Bucket
+from atomic_guide.errors import Unavailable
 
 if TYPE_CHECKING:
-    from nats.js import JetStreamContext
-
     from atomic_guide.engines.cache.settings import CacheSettings
     from atomic_guide.engines.nats.connection import Connection
 
@@ -35,16 +33,12 @@ _GET_SECONDS = 0.25
 
 _PUT_SECONDS = 2.0
 _MARK_SECONDS = 1.0
-_OPEN_SECONDS = 5.0
 _REST_SECONDS = 0.5
 _MARKS_MOST = 100_000
-_LOCK = ".loads"
-_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
-_WRONG_SEQUENCE = 10071
 _MARK_SPARE = 120.0
 """A mark outlives the values that it may end: their lifetime, and the longest load before it."""
 
-_TROUBLES = (NatsError, OSError, TimeoutError)
+_LOCK = ".loads"
 
 
 class Cut(Protocol):
@@ -64,7 +58,7 @@ class Stored(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Counts(NamedTuple):
-    """Calls of the shared layer since the start."""
+    """Calls of the shared layer since the start: found, not found, without an answer; changes that were heard."""
 
     hits: int = 0
     misses: int = 0
@@ -84,29 +78,27 @@ class Shared:
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        settings: CacheSettings,
-        changed: Callable[[str], None],
-        cut: Cut,
+        self, connection: Connection, settings: CacheSettings, changed: Callable[[str], None], cut: Cut
     ) -> None:
         self._connection = connection
-        self._settings = settings
         self._changed = changed
         self._cut = cut
-        self._stream: JetStreamContext | None = None
+        self._values = Bucket(connection, VALUES, Bounds(settings.shared_seconds, bytes=settings.shared_bytes))
+        self._marks = Bucket(connection, MARKS, Bounds(settings.shared_seconds + _MARK_SPARE, _MARKS_MOST))
+        self._live = False
         self._known: dict[str, int] = {}
         self._floor = 0
         self._heard = 0
         self._owed: set[str] = set()
         self._moved = asyncio.Event()
+        self._telling: asyncio.Task[bool] | None = None
         self.counts = Counts()
         connection.watch(self._on_connection)
 
     @property
     def live(self) -> bool:
         """Whether changes are heard of."""
-        return self._stream is not None
+        return self._live
 
     @property
     def seen(self) -> int:
@@ -119,12 +111,12 @@ class Shared:
         while True:
             await self._moved.wait()
             self._moved.clear()
-            if self._connection.client is None:
+            if not self._connection.connected:
                 continue
             try:
                 await self._listen()
-            except _TROUBLES as error:
-                _log.warning("the shared cache is away", error=repr(error))
+            except Unavailable as error:
+                _log.warning("the shared cache is away", error=error.message)
             finally:
                 self._end()
             await asyncio.sleep(_REST_SECONDS)
@@ -132,126 +124,90 @@ class Shared:
 
     async def get(self, key: str) -> Stored | None:
         """A value that still holds; None where there is none, and where NATS does not say."""
-        stream = self._stream
-        if stream is None:
+        if not self._live:
             return None
         try:
-            async with asyncio.timeout(_GET_SECONDS):
-                message = await stream.get_msg(f"KV_{VALUES}", subject=f"$KV.{VALUES}.{key}", direct=True)
-            stored = _decoder.decode(message.data or b"")
-        except NotFoundError:
-            self._count(misses=1)
-            return None
-        except (*_TROUBLES, msgspec.DecodeError):
+            data = await self._values.get(key, _GET_SECONDS)
+            stored = _decoder.decode(data) if data is not None else None
+        except (Unavailable, msgspec.DecodeError):
             self._count(failures=1)
             return None
-        holds = self.holds(stored.seen, stored.marks)
-        self._count(hits=holds, misses=not holds)
-        return stored if holds else None
+        if stored is None or not self.holds(stored.seen, stored.marks):
+            self._count(misses=1)
+            return None
+        self._count(hits=1)
+        return stored
 
     async def put(self, key: str, stored: Stored) -> bool:
         """Keep a value; whether NATS took it."""
-        stream = self._stream
-        if stream is None:
+        if not self._live:
             return False
         try:
-            await stream.publish(f"$KV.{VALUES}.{key}", _encoder.encode(stored), timeout=_PUT_SECONDS)
-        except _TROUBLES:
+            await self._values.put(key, _encoder.encode(stored), _PUT_SECONDS)
+        except Unavailable:
             self._count(failures=1)
             return False
         return True
 
     async def lock(self, key: str, seconds: float) -> bool:
         """Be the one process that loads a value, for so long at most; True as well where NATS cannot say."""
-        stream = self._stream
-        if stream is None:
+        if not self._live:
             return True
         try:
-            await stream.publish(
-                f"$KV.{VALUES}.{key}{_LOCK}",
-                b"",
-                timeout=_GET_SECONDS,
-                headers={_EXPECTED: "0"},
-                msg_ttl=max(1.0, seconds),
-            )
-        except APIError as error:
-            return error.err_code != _WRONG_SEQUENCE
-        except _TROUBLES:
+            return await self._values.claim(key + _LOCK, _GET_SECONDS, seconds)
+        except Unavailable:
             return True
-        return True
 
     async def unlock(self, key: str) -> None:
         """Let others load again; without this the lock ends by itself."""
-        if self._stream is not None:
-            with contextlib.suppress(*_TROUBLES):
-                await self._stream.purge_stream(f"KV_{VALUES}", subject=f"$KV.{VALUES}.{key}{_LOCK}")
+        with contextlib.suppress(Unavailable):
+            await self._values.forget(key + _LOCK)
 
     async def mark(self, marks: Iterable[str]) -> bool:
         """Say that things have changed; False where that could not be said now. It is said once NATS is back."""
         waiting = set(marks)
         self._owed |= waiting
-        if self._stream is None:
-            return False
-        return await self._say(sorted(waiting))
+        return self._live and await self._say(sorted(waiting))
 
     def holds(self, seen: int, marks: Sequence[str]) -> bool:
         """Whether nothing has changed since a value was loaded, as far as has been heard."""
         return seen >= self._floor and all(self._known.get(mark, 0) <= seen for mark in marks)
 
     async def _say(self, marks: Sequence[str]) -> bool:
-        stream = self._stream
-        if stream is None:
-            return False
         try:
-            found = await asyncio.gather(
-                *(stream.publish(f"$KV.{MARKS}.{mark}", b"", timeout=_MARK_SECONDS) for mark in marks)
-            )
-        except _TROUBLES:
+            numbers = await asyncio.gather(*(self._marks.put(mark, b"", _MARK_SECONDS) for mark in marks))
+        except Unavailable:
             self._count(failures=1)
             return False
-        for mark, acknowledged in zip(marks, found, strict=True):
-            self._hear(mark, acknowledged.seq)
+        for mark, number in zip(marks, numbers, strict=True):
+            self._hear(mark, number)
             self._owed.discard(mark)
         return True
 
     async def _listen(self) -> None:
-        client = self._connection.client
-        if client is None:
-            return
-        stream = client.jetstream(timeout=_OPEN_SECONDS)
-        own = self._settings
-        await _opened(stream, VALUES, int(own.shared_seconds), max_bytes=own.shared_bytes)
-        state = await _opened(stream, MARKS, int(own.shared_seconds + _MARK_SPARE), max_msgs=_MARKS_MOST)
+        await self._values.open()
+        span = await self._marks.open()
         self._known.clear()
         # Marks that have left the stream may have ended what was loaded before them.
-        self._floor = max(state.first_seq - 1, 0)
-        self._heard = state.last_seq
-        watcher: Any = await (await stream.key_value(MARKS)).watch(">")
-        try:
-            async with asyncio.timeout(_OPEN_SECONDS):
-                while (entry := await watcher.updates(_OPEN_SECONDS)) is not None:
-                    self._hear(entry.key, entry.revision)
-            self._stream = stream
-            self._cut(away=False)
-            if self._owed:
-                await self._say(sorted(self._owed))
-            while self._connection.client is client:
-                with contextlib.suppress(TimeoutError, NatsError):
-                    if (entry := await watcher.updates(1.0)) is not None:
-                        self._hear(entry.key, entry.revision)
-        finally:
-            with contextlib.suppress(*_TROUBLES):
-                await watcher.stop()
+        self._floor = max(span.first - 1, 0)
+        self._heard = span.last
+        await self._marks.follow(self._hear, self._begin)
+
+    def _begin(self) -> None:
+        self._live = True
+        self._cut(away=False)
+        if self._owed:
+            self._telling = asyncio.create_task(self._say(sorted(self._owed)))
+
+    def _end(self) -> None:
+        if self._live:
+            self._live = False
+            self._cut(away=True)
 
     def _on_connection(self, connected: bool) -> None:  # noqa: FBT001 - a callback of the connection
         if not connected:
             self._end()
         self._moved.set()
-
-    def _end(self) -> None:
-        if self._stream is not None:
-            self._stream = None
-            self._cut(away=True)
 
     def _hear(self, mark: str, number: int) -> None:
         if self._known.get(mark, 0) >= number:
@@ -269,23 +225,3 @@ class Shared:
         self.counts = Counts(
             before.hits + hits, before.misses + misses, before.failures + failures, before.marks + marks
         )
-
-
-async def _opened(stream: JetStreamContext, bucket: str, seconds: int, **bounds: int) -> api.StreamState:
-    """Make a bucket, or bring it to its bounds; its state."""
-    config = api.StreamConfig(
-        name=f"KV_{bucket}",
-        subjects=[f"$KV.{bucket}.>"],
-        max_msgs_per_subject=1,
-        max_age=seconds,
-        storage=api.StorageType.MEMORY,
-        discard=api.DiscardPolicy.OLD,
-        allow_direct=True,
-        allow_rollup_hdrs=True,
-        allow_msg_ttl=True,
-        **bounds,  # type: ignore[arg-type]
-    )
-    try:
-        return (await stream.add_stream(config)).state
-    except APIError:
-        return (await stream.update_stream(config)).state
