@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run the whole suite, or what the arguments of pytest choose."""
-    _set_up("dev", "parquet", "recovery", "loadtest", built=True)
+    _set_up("dev", "parquet", "recovery", "loadtest", "tracing", built=True)
     chromium = browser.provide() or ""
     # Whole files: each sets its server or browser up once, and its tests may build on one another.
     chosen = arguments or ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -56,7 +56,7 @@ def bench(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] not in known:
         say(f"no benchmark {arguments[0]!r}; there are: {', '.join(known) or 'none'}")
         return 2
-    _set_up("dev", "parquet", "recovery", "loadtest")
+    _set_up("dev", "parquet", "recovery", "loadtest", "tracing")
     if arguments:
         return _become(str(PYTHON), "-m", f"bench.{arguments[0]}", *arguments[1:])
     results = [subprocess.run([str(PYTHON), "-m", f"bench.{name}"], cwd=ROOT, check=False).returncode for name in known]

@@ -29,6 +29,7 @@ PLAN = {
     "parquet": Lock(("", "extra:parquet"), ("runtime",)),
     "loadtest": Lock(("", "extra:loadtest"), ("runtime",)),
     "recovery": Lock(("", "extra:recovery"), ("runtime",)),
+    "tracing": Lock(("", "extra:tracing"), ("runtime",)),
     "dev": Lock(("", "group:dev"), ("runtime",)),
     "build": Lock(("build",)),
     "node": Lock(("group:node",)),

@@ -41,6 +41,7 @@ from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
 from atomic_guide.setting import setting
+from atomic_guide.tracing import TracingSettings
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import SessionSettings
@@ -89,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerSettings = ServerSettings()
     processes: ProcessSettings = ProcessSettings()
     logs: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     databases: DataSettings = DataSettings()
     nats: NatsSettings = NatsSettings()
     rooms: RoomSettings = RoomSettings()

@@ -131,7 +131,9 @@ def test_settings_say_unit_default_and_reason() -> None:
 
 def test_settings_print_what_was_changed_and_the_reference_page() -> None:
     changed = run("settings", "--changed", DATABASES_SHARDS="2").stdout
-    assert changed.startswith("databases.shards = 2 files (default 4)\n")
+    assert changed.startswith(
+        "databases.shards = 2 files (default 4; from environment ATOMIC_GUIDE_DATABASES_SHARDS)\n"
+    )
     assert "sessions" not in changed
     page = run("settings", "--markdown").stdout
     assert "| `databases.shards`<br>`ATOMIC_GUIDE_DATABASES_SHARDS` | `4` | files |" in page

@@ -1,8 +1,11 @@
 """Jobs."""
 
 import asyncio
+import importlib
 from collections import Counter
 from typing import Any
+
+import pytest
 
 from atomic_guide.clock import SystemClock
 from atomic_guide.engines.queues.lease import Lease
@@ -10,6 +13,7 @@ from atomic_guide.engines.queues.limits import PROCESS_MEMORY
 from atomic_guide.engines.queues.load import Load, resident
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.limit import Used
+from atomic_guide.tracing import ROOT, TracingSettings
 from tests.contract.test_worker import Floor, forever
 from tests.limit_cases import Ground, Reached, fullest, reaches, until
 from tests.limit_cases.web import databases
@@ -85,3 +89,18 @@ async def _(ground: Ground) -> Reached:
             await asyncio.sleep(0.4)
             assert not ran.is_set()
         return Reached("waits", most, [Used(PROCESS_MEMORY, resident() / 2**20)])
+
+
+@reaches("trace_spans")
+async def _(_ground: Ground) -> Reached:
+    pytest.importorskip("opentelemetry.sdk")
+    telemetry = importlib.import_module("atomic_guide.app.telemetry")
+    nowhere = TracingSettings("http://127.0.0.1:9/v1/traces", sample_ratio=1.0, queue_limit=16, timeout_seconds=0.2)
+    recorder = telemetry.Recorder(nowhere, "p", "all")
+    for _ in range(17):
+        with recorder.begin("span", "internal", ROOT, {}):
+            pass
+    seen = fullest(recorder.outgoing.used(), "trace_spans")
+    await asyncio.to_thread(recorder.end)
+    assert recorder.outgoing.dropped == 1
+    return Reached("drops", 16, seen)

@@ -25,6 +25,7 @@ from urllib.request import ProxyHandler, build_opener
 import msgspec
 
 from atomic_guide.app.doctor_limits import read_limits, said
+from atomic_guide.app.doctor_tracing import look_at_traces
 from atomic_guide.app.supervisor import holder
 from atomic_guide.config import Settings
 from atomic_guide.course.video.ffmpeg import Ffmpeg
@@ -100,6 +101,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         "certificate": in_thread(_certificate),
         "port": in_thread(_port),
         "clock": in_thread(_clock),
+        **({"tracing": in_thread(_tracing)} if settings.tracing.endpoint else {}),
         "limits": in_thread(_limits),
     }
 
@@ -336,6 +338,11 @@ def _own_address(settings: Settings) -> str:
     host = "127.0.0.1" if settings.server.host in {"0.0.0.0", "::"} else settings.server.host  # noqa: S104 - compared
     scheme = "https" if settings.server.tls_certificate else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+
+
+def _tracing(settings: Settings) -> Findings:
+    text, remedy = look_at_traces(settings.tracing)
+    yield Finding("tracing", "warning" if remedy else "ok", text, remedy)
 
 
 def _limits(settings: Settings) -> Findings:

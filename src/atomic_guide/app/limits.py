@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from atomic_guide import tracing
 from atomic_guide.config import value_at
 from atomic_guide.course.analytics import limits as analytics
 from atomic_guide.course.chat import limits as chat
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 LIMITS: tuple[Limit, ...] = (
     *(*web.LIMITS, *rooms.LIMITS, *chat.LIMITS, *lti.LIMITS, *video.LIMITS, *analytics.LIMITS, *watching.LIMITS),
-    *(*queues.LIMITS, *data.LIMITS, *nats.LIMITS, *store.LIMITS, *scaling.LIMITS),
+    *(*queues.LIMITS, *data.LIMITS, *nats.LIMITS, *store.LIMITS, *scaling.LIMITS, *tracing.LIMITS),
 )
 """In the order in which pages list them."""
 

@@ -13,8 +13,9 @@ import msgspec
 import structlog
 from structlog.dev import ConsoleRenderer
 from structlog.processors import JSONRenderer, format_exc_info
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
+from atomic_guide import tracing
 from atomic_guide.config import LogSettings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -28,6 +29,7 @@ def set_up_logs(settings: LogSettings) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_span,
     ]
     if as_json:
         # Bytes, written and flushed in one call: half the time of text through print.
@@ -45,6 +47,13 @@ def set_up_logs(settings: LogSettings) -> None:
             cache_logger_on_first_use=True,
         )
     _join_libraries(shared, as_json=as_json, level=level)
+
+
+def _name_span(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Say in which trace and span something was logged."""
+    if (ids := tracing.ids()) is not None:
+        event["trace_id"], event["span_id"] = ids
+    return event
 
 
 def _join_libraries(shared: list[Processor], *, as_json: bool, level: int) -> None:

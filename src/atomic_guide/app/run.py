@@ -38,6 +38,7 @@ from atomic_guide.app.processes import child_name
 from atomic_guide.app.sources.report import Reporter, process_name
 from atomic_guide.app.supervising import Household, household
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
+from atomic_guide.app.traces import Traces
 from atomic_guide.app.work import made_worker
 from atomic_guide.config import Settings
 from atomic_guide.course.watching.counting import prune_events
@@ -85,6 +86,7 @@ def serve(settings: Settings, launch: Launch) -> None:
     address(settings, settings.server.port)
     check_server(settings.server)
     raise_descriptors(settings.rooms.process_sockets)
+    traces = Traces(settings.tracing, _child_of(launch), launch.role)
     directory = Path(settings.data)
     if launch.lock_descriptor is None:
         lock = DataLock.acquire(directory)
@@ -94,12 +96,13 @@ def serve(settings: Settings, launch: Launch) -> None:
     try:
         listener = _listen(settings, launch)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, launch, lock, listener))
+            runner.run(_serve(settings, launch, lock, listener, traces))
     finally:
+        traces.end()
         lock.release()
 
 
-async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: socket.socket) -> None:
+async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: socket.socket, traces: Traces) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,6 +113,7 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
         lock.note(f"process {os.getpid()} at {where.public_url}")
     async with AsyncExitStack() as stack:
         built = await stack.enter_async_context(built_tool(settings, where, supervisor=supervisor))
+        traces.join(built.tool)
         process = _Process(settings, launch, built, where)
         beside: Household | None = None
         if supervisor:
@@ -211,14 +215,10 @@ class _Process:
         return tasks
 
     def _reporting(self, launch: Launch, where: Address) -> Reporter:
-        # One that answers nobody itself has a child web-0.
-        child = "supervisor"
-        if launch.child is not None:
-            child = child_name("worker" if launch.role == "worker" else "web", launch.child)
         server = self._server
         web = (server.metrics, lambda: server.started) if server is not None else None
         slots = self._settings.queues.slots if launch.role in {"all", "worker"} else None
-        names = process_name(where.port, child), launch.role
+        names = process_name(where.port, _child_of(launch)), launch.role
         return made_reporter(self._built.tool, names, web, (self._jobs.counts, slots))
 
     def _measure_limits(self) -> None:
@@ -265,6 +265,14 @@ class _Process:
 
     def _running(self) -> list[asyncio.Task[None]]:
         return [task for task in (self._working, self._serving) if task is not None]
+
+
+def _child_of(launch: Launch) -> str:
+    """What this process is called beside the others of its server."""
+    if launch.child is None:
+        # One that answers nobody itself has a child web-0.
+        return "supervisor"
+    return child_name("worker" if launch.role == "worker" else "web", launch.child)
 
 
 async def _until(task: asyncio.Task[None]) -> None:

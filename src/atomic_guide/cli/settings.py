@@ -51,8 +51,9 @@ def command(context: Context, *, changed: bool, markdown: bool) -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    default = "" if row["value"] == row["default"] else f"; default {_plain(row['default'])}"
-    origin = "" if row["from"] == "default" else f" (from {row['from']}{default})"
+    said = [] if row["value"] == row["default"] else [f"default {_plain(row['default'])}"]
+    said += [] if row["from"] == "default" else [f"from {row['from']}"]
+    origin = f" ({'; '.join(said)})" if said else ""
     return f"{row['key']} = {_plain(row['value'])} {row['unit']}{origin}\n    {row['reason']}"
 
 

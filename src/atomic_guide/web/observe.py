@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from atomic_guide import errors
+from atomic_guide import errors, tracing
 from atomic_guide.durations import Durations
 from atomic_guide.operations.costs.tally import Tally
 from atomic_guide.web.bounds import REQUESTS
@@ -39,6 +39,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _HTML = b"text/html"
 _POLICY = b"content-security-policy"
 _RESOURCE = b"cross-origin-resource-policy"
@@ -68,6 +69,8 @@ _FEATURES = {
 }
 """What requests are for, by how their routes begin."""
 _SERVER_ERROR = 500
+_SPAN = "atomic_guide.span"
+_UNTRACED = ("/healthz", "/readyz", "/metrics")
 _ALWAYS = ("/healthz", "/readyz", "/metrics", "/api/ops/")
 """What is answered however many requests there are: a full process is well, and operators must see it."""
 
@@ -185,7 +188,14 @@ class Observe:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        elif tracing.active() and not scope["path"].startswith(_UNTRACED):
+            with tracing.span("request", "server", _traceparent(scope["headers"])) as span:
+                scope[_SPAN] = span
+                await self._serve(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope["headers"])
         bind_contextvars(request_id=request_id)
         status, complete, began = 500, False, time.perf_counter()
@@ -233,6 +243,12 @@ class Observe:
         self._metrics.observe(method, route, status, seconds, response)
         if self._access_log:
             _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+        span: tracing.Span | None = scope.get(_SPAN)
+        if span is not None:
+            span.rename(f"{method} {route}")
+            span.set(http__request__method=method, http__route=route, http__response__status_code=status)
+            if status >= _SERVER_ERROR:
+                span.fail()
         return route
 
 
@@ -246,6 +262,14 @@ def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
         if name == b"x-request-id" and _ID.fullmatch(value):
             return value.decode()
     return os.urandom(8).hex()
+
+
+def _traceparent(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's W3C traceparent where it has the form of one, else none."""
+    for name, value in headers:
+        if name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+            return value.decode()
+    return tracing.ROOT
 
 
 def _secured(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:

@@ -20,7 +20,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from atomic_guide import errors
+from atomic_guide import errors, tracing
 from atomic_guide.engines.rooms import deflate
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.socket import Socket
@@ -132,13 +132,14 @@ class _Handshake(asyncio.Protocol):
 
     async def _open(self, transport: asyncio.Transport, head: bytes) -> None:
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                request = _parse(head)
-                compressed = self._compressed(request)
-                answer = _answer(request, compressed=compressed)
-                after, revision = _number(request, "after"), _number(request, "revision")
-                session = await self._door.admit(request, self._address(transport, request))
-                context = await self._door.chat.reading(session.bookmark)
+            with tracing.span("socket open", "server", tracing.ROOT):
+                async with asyncio.timeout(HANDSHAKE_SECONDS):
+                    request = _parse(head)
+                    compressed = self._compressed(request)
+                    answer = _answer(request, compressed=compressed)
+                    after, revision = _number(request, "after"), _number(request, "revision")
+                    session = await self._door.admit(request, self._address(transport, request))
+                    context = await self._door.chat.reading(session.bookmark)
         except errors.GuideError as error:
             self._refuse(transport, error)
             return

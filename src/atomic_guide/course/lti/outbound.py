@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
-from atomic_guide import errors
+from atomic_guide import errors, tracing
 from atomic_guide.course.lti.addresses import Reach, origin_of, problem_with
 from atomic_guide.course.lti.limits import ANSWER_BYTES
 
@@ -154,6 +154,12 @@ class Outbound:
         await self._client.aclose()
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None) -> Reply:
+        with tracing.span(f"LMS {method}", "client", http__request__method=method) as span:
+            reply = await self._answered(method, url, headers, body)
+            span.set(http__response__status_code=reply.status)
+            return reply
+
+    async def _answered(self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None) -> Reply:
         try:
             async with (
                 asyncio.timeout(4 * self._seconds),

@@ -26,7 +26,7 @@ from typing import Any, TypeVar, cast
 import asyncpg
 import msgspec
 
-from atomic_guide import errors
+from atomic_guide import errors, tracing
 from atomic_guide.engines.data.checkout import Checkout, Connection
 from atomic_guide.engines.data.coalesce import Answer, PointReads
 from atomic_guide.engines.data.database import Params, Row, Target, Work
@@ -187,7 +187,7 @@ class PostgresDatabase:
             refusal = errors.DataUnavailable(f"database {self.name} has too many writes waiting", retry_after=1)
             raise SERVER_CALLS.over(refusal)
         # A task, so that a caller that gives up does not break a transaction off in its middle.
-        task = asyncio.create_task(self._written(work))
+        task = asyncio.create_task(self._traced(work) if tracing.active() else self._written(work))
         self._works.add(task)
         task.add_done_callback(self._works.discard)
         asked = time.perf_counter()
@@ -235,6 +235,10 @@ class PostgresDatabase:
                 yield connection
         except FAILURES as error:
             raise self._failed(error) from error
+
+    async def _traced(self, work: Work[Any]) -> Any:
+        with tracing.span("database write", "client", db__namespace=self.name):
+            return await self._written(work)
 
     async def _written(self, work: Work[Any]) -> Any:
         try:

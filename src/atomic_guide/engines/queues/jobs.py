@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from atomic_guide import tracing
 from atomic_guide.engines.data.placement import CourseKey, zone_tenant
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.scatter import scatter
@@ -61,6 +62,8 @@ class Job(msgspec.Struct, frozen=True):
     run_after: float = 0.0
     why: str | None = None
     troubles: int = 0
+    trace: str | None = None
+    """The span that published it, as a W3C traceparent; None where that was not traced."""
 
     @classmethod
     def of(cls, row: Row) -> Job:
@@ -82,6 +85,7 @@ class Job(msgspec.Struct, frozen=True):
             run_after=row["run_after"],
             why=row["why"],
             troubles=row["troubles"],
+            trace=row["trace"],
         )
 
     @property
@@ -135,7 +139,7 @@ class Queues:
         await lock_orders(tx, [(key, group.same["order_key"]) for group in groups if group.ordered])
         session = current_session()
         promise = session.promise() if session is not None else None
-        same = {**key.columns, "created_at": now, "bookmark": promise}
+        same = {**key.columns, "created_at": now, "bookmark": promise, "trace": tracing.carried()}
         left_out: set[str] = set()
         for group in groups:
             left_out |= await _add(tx, group, same)

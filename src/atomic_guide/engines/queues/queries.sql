@@ -3,17 +3,17 @@
 -- dialect: sqlite
 INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
                   spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
-                  bookmark)
+                  bookmark, trace)
 VALUES (:bucket, :tenant, :course, :id, :queue, :kind, :subject, :payload, :state, :priority, :why, :boost, :rank, :tag,
-        :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark)
+        :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark, :trace)
 
 -- name: add_jobs
 -- dialect: postgresql
 INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
                   spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
-                  bookmark)
+                  bookmark, trace)
 SELECT :bucket, :tenant, :course, r.id, :queue, :kind, r.subject, r.payload, :state, :priority, :why, :boost, r.rank,
-       r.tag, :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark
+       r.tag, :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark, :trace
 FROM unnest(:id::text[], :subject::text[], :payload::text[], :rank::float8[], :tag::float8[])
   AS r(id, subject, payload, rank, tag)
 
@@ -22,18 +22,18 @@ FROM unnest(:id::text[], :subject::text[], :payload::text[], :rank::float8[], :t
 -- dialect: sqlite
 INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
                   spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
-                  bookmark, order_key, unique_key)
+                  bookmark, trace, order_key, unique_key)
 VALUES (:bucket, :tenant, :course, :id, :queue, :kind, :subject, :payload, :state, :priority, :why, :boost, :rank, :tag,
-        :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark, :order_key, :unique_key)
+        :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark, :trace, :order_key, :unique_key)
 ON CONFLICT DO NOTHING RETURNING id
 
 -- name: add_keyed_jobs
 -- dialect: postgresql
 INSERT INTO jobs (bucket, tenant, course, id, queue, kind, subject, payload, state, priority, why, boost, rank, tag,
                   spacing, attempts, max_attempts, run_after, lease_until, lease_owner, token, progress, created_at,
-                  bookmark, order_key, unique_key)
+                  bookmark, trace, order_key, unique_key)
 SELECT :bucket, :tenant, :course, r.id, :queue, :kind, r.subject, r.payload, :state, :priority, :why, :boost, r.rank,
-       r.tag, :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark, :order_key, r.unique_key
+       r.tag, :spacing, 0, :max_attempts, :run_after, 0, '', 0, 0, :created_at, :bookmark, :trace, :order_key, r.unique_key
 FROM unnest(:id::text[], :subject::text[], :payload::text[], :rank::float8[], :tag::float8[], :unique_key::text[])
   AS r(id, subject, payload, rank, tag, unique_key)
 ON CONFLICT DO NOTHING RETURNING id
@@ -102,7 +102,7 @@ WHERE rowid IN (
     AND {{writable jobs}}
   ORDER BY rank, id LIMIT :limit)
 RETURNING bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, token, created_at,
-          bookmark, order_key, rank, run_after, why, troubles
+          bookmark, trace, order_key, rank, run_after, why, troubles
 
 -- name: claim_jobs
 -- dialect: postgresql
@@ -114,7 +114,7 @@ WHERE state = 'queued' AND ctid = ANY(ARRAY(
     AND {{writable jobs}}
   ORDER BY rank, id LIMIT :limit FOR UPDATE SKIP LOCKED))
 RETURNING bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, token, created_at,
-          bookmark, order_key, rank, run_after, why, troubles
+          bookmark, trace, order_key, rank, run_after, why, troubles
 
 -- name: place_unranked
 -- purpose: Give queued jobs that a program from before ranks has published a place by their time, and its delay.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import structlog
 
+from atomic_guide import tracing
 from atomic_guide.engines.queues.ending import Return, bury_job
 from atomic_guide.engines.queues.endings import Ending
 from atomic_guide.engines.queues.lease import LeaseLost
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.engines.queues.endings import Endings
     from atomic_guide.engines.queues.handlers import Handler, Observer
+    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lane import Lane
     from atomic_guide.engines.queues.lease import Lease
     from atomic_guide.engines.queues.settings import QueueSettings
@@ -126,7 +128,8 @@ class Runs:
         lease = run.lease
         handler = run.lane.handlers.get(lease.job.kind)
         try:
-            await _attempt(handler, lease)
+            with _traced(lease.job):
+                await _attempt(handler, lease)
         except LeaseLost:
             self._told(lease, self._seconds(run))("lost")
         except asyncio.CancelledError:
@@ -205,6 +208,14 @@ class Runs:
 
     def _told(self, lease: Lease, seconds: float) -> Callable[[str], None]:
         return lambda outcome: self._observer.ended(lease.job, outcome, seconds)
+
+
+def _traced(job: Job) -> tracing.Span:
+    """The span of an attempt: it goes on with the trace in which the job was published."""
+    if not tracing.active():
+        return tracing.NOTHING
+    queue, attempt = {"messaging__destination__name": job.queue}, {"atomic_guide__job__attempt": job.attempts}
+    return tracing.span(f"job {job.kind}", "consumer", job.trace or tracing.ROOT, **queue, **attempt)
 
 
 async def _attempt(handler: Handler | None, lease: Lease) -> None:

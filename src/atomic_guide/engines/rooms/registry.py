@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from atomic_guide import errors
+from atomic_guide import errors, tracing
 from atomic_guide.clock import Clock
 from atomic_guide.engines.rooms import limits, tabs, wire
 from atomic_guide.engines.rooms.bus import Bus, Kind, Notice, RoomKey, encode, subject
@@ -333,7 +333,9 @@ class Rooms:
     async def _answer(self, room: Room, socket: Socket, incoming: wire.Incoming) -> None:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                frame = await self._answered(room, socket, incoming)
+                # A trace of its own: a socket lives for hours.
+                with tracing.span(f"socket {incoming.type}", "server", tracing.ROOT):
+                    frame = await self._answered(room, socket, incoming)
         except errors.GuideError as error:
             socket.error(error, incoming.id)
         except msgspec.DecodeError as error:

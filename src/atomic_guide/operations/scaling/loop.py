@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 import msgspec
 import structlog
 
-from atomic_guide import errors
+from atomic_guide import errors, tracing
 from atomic_guide.operations.scaling.audit import Deed
 from atomic_guide.operations.scaling.controls import NONE, Control
 from atomic_guide.operations.scaling.gate import Gate
@@ -212,8 +212,11 @@ class Loop:
 
     async def tick(self) -> None:
         """Measure, decide, write down, act. Raises `Deposed` where the lead is lost meanwhile."""
-        if not await self._leads():
-            return
+        if await self._leads():
+            with tracing.span("scaling tick", parent=tracing.ROOT):
+                await self._ticked()
+
+    async def _ticked(self) -> None:
         began = self._clock.now()
         self._troubles.begin()
         seen = self._sane(await self._sampled())

@@ -239,6 +239,8 @@ Table(
     Column("error", Text),
     # What its publisher had written or seen, as a signed bookmark, so that its worker sees that too.
     Column("bookmark", Text),
+    # The span that published it, as a W3C traceparent.
+    Column("trace", Text),
     # Set while the job lives; a dead one keeps it in `kept_key`, so that the same work may be asked for again.
     Column("unique_key", Text),
     Column("kept_key", Text),
