@@ -57,6 +57,8 @@ class Component(NamedTuple):
     least: int = 0
     age: float = 0.0
     evidence: float | None = None
+    evidence_unit: str = ""
+    """What evidence is in, where a table makes the unit of it."""
     tested: bool = False
     history: float | None = None
     """Days that were measured."""

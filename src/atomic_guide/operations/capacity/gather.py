@@ -133,7 +133,8 @@ async def _workers(sight: Sight) -> Part:
     return found._replace(
         name="workers", what="slots of processes that run jobs", unit="slots", driver="lectures",
         size=Spread.exactly(installed.slots), units=fleet.units, ceiling=fleet.ceiling, least=fleet.least,
-        kind="add_consumer", billed="workers", evidence=load.most, table=table, notes=tuple(notes),
+        kind="add_consumer", billed="workers", evidence=load.most, evidence_unit="busy slots",
+        table=table, notes=tuple(notes),
     )  # fmt: skip
 
 

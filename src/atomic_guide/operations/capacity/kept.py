@@ -56,7 +56,7 @@ async def memory(sight: Sight) -> Part:
     return loaded(sight, load)._replace(
         name=name, what="resident memory of web processes, by the sockets that are connected", unit="bytes",
         driver="users", size=Spread.exactly(limit) if limit is not None else None, units=1, ceiling=1,
-        kind="add_memory", table=Table(places, rest + each * places), evidence=load.most,
+        kind="add_memory", table=Table(places, rest + each * places), evidence=load.most, evidence_unit="sockets",
         proof="load-test {figure} sockets",
         notes=(f"a socket takes {each:,.0f} bytes more than the {rest / 1e6:,.0f} MB at rest",),
     )  # fmt: skip

@@ -155,9 +155,10 @@ def _lacking(component: Component, terms: Terms, days: Series, most: float) -> s
     top = aim * component.proof_scale
     steps = ",".join(f"{_round(top * part / _STEPS):g}" for part in range(1, _STEPS + 1))
     proof = component.proof.format(figure=f"{_round(top):g}", steps=steps)
+    highest = _round(most / terms.evidence_factor)
     said = (
         f"the need passes {terms.evidence_factor:g} times the highest that was {kind}"
-        f" ({_round(most / terms.evidence_factor):g} {component.unit}): no evidence beyond"
+        f" ({highest:,g} {component.evidence_unit or component.unit}): no evidence beyond"
     )
     return f"{said}; {proof}" if proof else said
 
