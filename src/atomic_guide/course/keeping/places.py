@@ -226,6 +226,23 @@ DIRECTORY: tuple[Place, ...] = (
         (*("component", "metric", "made_at", "begins_at", "p50", "p95", "score"),),
         "nobody",
     ),
+    Place("scaling_bounds", (), (), ("fleet", "least", "most", "changed_at"), "nobody"),
+    Place("costs_days", (), (), ("day", "closed_at", "version", "currency", "value"), "nobody"),
+    Place(
+        "costs_changes", (), (), ("id", "fleet", "applied_at", "who", "before", "after", "advice", "verdict"), "nobody"
+    ),
+    Place("costs_audit", (), (), ("number", "at", "who", "what", "change", "details"), "nobody"),
+    Place(
+        "alerts_active",
+        (),
+        (),
+        (*("rule", "labels", "state", "active_at", "fired_at", "keeping_since", "value"),),
+        "nobody",
+    ),
+    Place("alerts_standing", (), (), ("name", "at", "value"), "nobody"),
+    Place("alerts_groups", (), (), ("channel", "id", "state"), "nobody"),
+    Place("alerts_silences", (), (), ("id", "matchers", "begins_at", "ends_at", "who", "comment"), "nobody"),
+    Place("alerts_log", (), (), ("number", "at", "who", "what", "rule", "labels", "details"), "nobody"),
     Place(
         "lti_platforms",
         (),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TICK = 15.0
 
 MOST_SECONDS = 14 * 86_400.0
-"""Two weeks have 81,000 ticks, and a rule over ten series takes two seconds for them. Older rows are coarser, too."""
+"""Two weeks have 81,000 ticks, and a rule over ten series takes seven seconds for them. Older rows are coarser, too."""
 
 
 class Spell(msgspec.Struct, frozen=True):
