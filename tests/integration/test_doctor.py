@@ -103,6 +103,7 @@ def test_a_shard_that_the_settings_leave_out_is_a_failure(tmp_path: Path) -> Non
         ({"SERVER_PUBLIC_URL": "https://guide.invalid", "SERVER_TRUSTED_PROXIES": "10.0.0.1"}, "address", "ok"),
         ({"SERVER_HOST": "0.0.0.0"}, "address", "failed"),  # noqa: S104 - refused
         ({"SERVER_TLS_CERTIFICATE": "/nowhere.pem"}, "certificate", "failed"),
+        ({"LOADTEST_TARGET": "true"}, "load tests", "warning"),
         ({"NATS_BINARY": "/nowhere/nats-server"}, "nats-server", "failed"),
         ({"NATS_URL": "nats://127.0.0.1:1"}, "nats-server", "warning"),
         ({"VIDEO_FFMPEG": "/nowhere/ffmpeg"}, "ffmpeg", "failed"),

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc.jwk import RSAKey
 
 from tests.load_testing import Test, call, command, environment, needs_locust
 from tests.postgres.tls import certificate, pem
@@ -169,6 +170,21 @@ def test_a_target_that_is_not_marked_is_not_loaded(tmp_path: Path) -> None:
         assert refused.status_code == 403
         assert "loadtest.target = true" in refused.json()["error"]["message"]
         assert call(plain, "list").stdout.startswith("no load test was run")
+
+
+def test_a_target_takes_a_tester_in_once_and_only_with_keys_that_can_be_used(server: RunningServer) -> None:
+    key = RSAKey.generate_key(2048).as_dict(private=False)
+    keys = {"keys": [{**key, "kid": "k", "use": "sig", "alg": "RS256"}]}
+    with operators(server) as client:
+        first, again = (client.post("/api/ops/loadtest/runs", json=keys) for _ in range(2))
+        assert (first.status_code, again.json()) == (201, first.json())
+        assert first.json()["tool"] == server.url
+        run = first.json()["run"]
+        assert client.post(f"/api/ops/loadtest/runs/{run}/clean").json()["erased"].keys() <= {"lti_deployments"}
+        assert client.post("/api/ops/loadtest/runs", json={"keys": []}).status_code == 400
+        assert client.post("/api/ops/loadtest/runs", json={"keys": [{"kty": "RSA", "kid": "k"}]}).status_code == 400
+        assert client.post("/api/ops/loadtest/runs/practice/clean").status_code == 404
+    assert httpx.post(f"{server.url}/api/ops/loadtest/runs", json=keys).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def second(
     lag = {bucket_of(late): max(1, count)}
     return Second(
         part=part, second=number, cells=cells, due={stage: count + dropped},
-        dropped={stage: dropped} if dropped else {}, lag=lag, late={stage: lag}, in_flight=1, sockets=0, cpu=cpu,
+        dropped={stage: dropped} if dropped else {}, late={stage: lag}, in_flight=1, sockets=0, cpu=cpu,
         span=1.0,
     )  # fmt: skip
 

@@ -42,7 +42,7 @@ def a_report() -> Report:
         ]
         lag = {-60: 11}
         told = Second(
-            part=0, second=number, cells=cells, due={stage: 11}, dropped={}, lag=lag, late={stage: lag}, in_flight=1,
+            part=0, second=number, cells=cells, due={stage: 11}, dropped={}, late={stage: lag}, in_flight=1,
             sockets=5, cpu=0.1, span=1.0,
         )  # fmt: skip
         heard.totals.add(told)

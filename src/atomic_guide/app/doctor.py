@@ -102,8 +102,14 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         "port": in_thread(_port),
         "clock": in_thread(_clock),
         **({"tracing": in_thread(_tracing)} if settings.tracing.endpoint else {}),
+        **({"load tests": in_thread(_target)} if settings.loadtest.target else {}),
         "limits": in_thread(_limits),
     }
+
+
+def _target(_settings: Settings) -> Findings:
+    text = "this server is marked as a test target: whoever has the operator token may load it"
+    yield Finding("load tests", "warning", text, "where people learn, take loadtest.target away")
 
 
 def _python(_settings: Settings) -> Findings:

@@ -38,10 +38,8 @@ class Second(msgspec.Struct, frozen=True, kw_only=True):
     """Arrivals that were due, by stage."""
     dropped: dict[int, int]
     """Those of them that were not begun, since as many as may be were in flight."""
-    lag: dict[int, int]
-    """By how much arrivals were begun late: counts by bucket."""
-    late: dict[int, dict[int, int]] = {}
-    """The same by stage."""
+    late: dict[int, dict[int, int]]
+    """By how much arrivals were begun late: counts by bucket, by stage."""
     in_flight: int
     sockets: int
     cpu: float

@@ -90,7 +90,7 @@ def _pictures(report: Report) -> Iterable[str]:
     spans = zip(profile.begins(), profile.stages, strict=True)
     began = from_iso(report.started_at)
     marks = [(from_iso(event["at"]) - began, f"{event['fleet']} {event['before']} to {event['after']}")
-             for event in report.scaling]  # fmt: skip
+             for event in report.scaling if event["before"] != event["after"]]  # fmt: skip
     over = Over(
         [one.second for one in moments],
         whole,

@@ -29,6 +29,7 @@ _STOP_SECONDS = 20.0
 """How long a tester may take to end after it was told to; then it is killed."""
 
 _SAID_LIMIT = 4000
+_ANYWHERE = {"0.0.0.0", "*", "::"}  # noqa: S104 - not listened on here
 
 
 class Testers(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,9 +116,9 @@ async def carry_out(
         leader = await stack.enter_async_context(_started(brief))
 
         async def follow(port: int) -> None:
-            # Children of the leader's address, whatever it listens on for others.
+            host = LOCAL_HOST if testers.host in _ANYWHERE else testers.host
             for _ in range(testers.local):
-                given = Brief(role="follow", secret=secret, host=LOCAL_HOST, port=port)
+                given = Brief(role="follow", secret=secret, host=host, port=port)
                 process = await stack.enter_async_context(_started(given))
                 stack.enter_context(_drained(process))
 

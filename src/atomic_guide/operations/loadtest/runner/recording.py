@@ -77,12 +77,8 @@ class Recorder:
             for (stage, name), one in self._cells.items()
         ]
         late = {stage: dict(lags.counts) for stage, lags in self._late.items()}
-        lag: dict[int, int] = {}
-        for buckets in late.values():
-            for bucket, count in buckets.items():
-                lag[bucket] = lag.get(bucket, 0) + count
         told = Second(
-            part=self._part, second=second, cells=cells, due=self._due, dropped=self._dropped, lag=lag, late=late,
+            part=self._part, second=second, cells=cells, due=self._due, dropped=self._dropped, late=late,
             in_flight=self.in_flight, sockets=self.sockets, cpu=cpu - self._cpu, span=now - self._at,
         )  # fmt: skip
         self._cells, self._due, self._dropped, self._late = {}, {}, {}, {}
