@@ -113,6 +113,31 @@ def test_a_stall_of_two_seconds_is_in_the_p99_and_would_not_be_in_a_closed_loops
     assert closed < p99 / 2
 
 
+def test_what_fails_is_told_by_its_class_and_the_test_goes_on(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", LOADTEST_TARGET="true") as doomed:
+        test = Test(doomed, "--rps", "30", "--duration", "11s", "--ramp", "1s", "--sockets", "5", "--timeout", "1s",
+                    "--mix", "launch=30,message=70", *PATIENT)  # fmt: skip
+        test.wait_for("   3 s")
+        doomed.process.send_signal(signal.SIGSTOP)
+        time.sleep(2)
+        doomed.process.send_signal(signal.SIGCONT)
+        test.wait_for("   8 s")
+        doomed.kill()
+        report = test.report()
+    steady = report["steady"]
+    assert test.process.returncode == 1
+    assert report["verdict"]["result"] == "missed"
+    errors = steady["all"]["errors"]
+    assert errors["timeout"] > 0
+    assert errors["refused"] > 0
+    assert errors.keys() <= {"timeout", "refused", "closed", "unfinished", "http_400", "http_401", "http_403"}
+    assert steady["steps"]["launch/init"]["errors"].keys() <= {"timeout", "refused", "closed", "unfinished"}
+    assert steady["steps"]["socket"]["errors"]["closed"] == 5
+    # What was given up was waited for a second, and counts with it.
+    assert steady["all"]["p99"] > 0.9
+    assert steady["all"]["count"] + steady["all"]["failed"] == report["tester"]["due"]
+
+
 def test_where_the_tester_is_stopped_it_says_that_it_is_the_limit(server: RunningServer) -> None:
     test = Test(server, "--rps", "30", "--duration", "6s", "--ramp", "1s", "--mix", "message=1", "--slo", "p99=10s")
     test.wait_for("arrivals begin")

@@ -19,7 +19,7 @@ from atomic_guide.operations.loadtest.plan import Plan, described, warnings
 from atomic_guide.operations.loadtest.report import Moment, Report, make_report, moment
 from atomic_guide.operations.loadtest.running import Heard, Testers
 from atomic_guide.operations.loadtest.slo import Objective
-from atomic_guide.operations.loadtest.store import PAGE, REPORT, Place, Store
+from atomic_guide.operations.loadtest.store import PAGE, REPORT, STALE_SECONDS, Place, Store
 from atomic_guide.operations.loadtest.target import Target
 from atomic_guide.operations.loadtest.watching import Observed, Watcher
 from atomic_guide.operations.loadtest.wording import live
@@ -71,7 +71,14 @@ class Teller:
             self.say(f"tester {value['part']} is lost", **value)
         elif kind == "fault":
             self.say(f"fault in the tester: {value}")
-        self._note()
+        if kind in {"begin", "second"}:
+            self._note()
+
+    async def beat(self) -> None:
+        """Keep the state fresh until cancelled: people and testers may be waited for longer than it counts as such."""
+        while True:
+            self._note()
+            await asyncio.sleep(STALE_SECONDS / 4)
 
     def _hear_second(self, told: Second) -> None:
         self._seconds.setdefault(told.second, []).append(told)
@@ -104,7 +111,7 @@ async def conduct(
         teller.say(text)
     watcher = Watcher(target, teller.say)
     teller.seen = watcher.seen
-    watching: list[asyncio.Task[None]] = []
+    watching = [asyncio.create_task(teller.beat())]
 
     def listen(kind: str, value: Any) -> None:
         if kind == "begin":

@@ -14,7 +14,9 @@ import msgspec
 
 from atomic_guide.operations.scaling.histogram import Histogram
 
-TIMEOUT = "timeout"
+TIMEOUT, UNFINISHED = "timeout", "unfinished"
+WAITED = (TIMEOUT, UNFINISHED)
+"""Errors whose time counts: an answer was given up, or the test ended before it came."""
 
 
 class Cell(msgspec.Struct, frozen=True, array_like=True):

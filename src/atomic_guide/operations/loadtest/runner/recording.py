@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from atomic_guide.durations import Durations
-from atomic_guide.operations.loadtest.counts import TIMEOUT, Cell, Second
+from atomic_guide.operations.loadtest.counts import WAITED, Cell, Second
 
 
 class _Counts:
@@ -44,7 +44,7 @@ class Recorder:
         """Something failed after so many seconds."""
         counts = self._counts(stage, name)
         counts.failed[kind] = counts.failed.get(kind, 0) + 1
-        if kind == TIMEOUT:
+        if kind in WAITED:
             counts.durations.add(seconds)
 
     def began(self, stage: int, late: float) -> None:

@@ -17,6 +17,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 
 from atomic_guide.operations.loadtest.arrivals import Profile, moments
+from atomic_guide.operations.loadtest.counts import UNFINISHED
 from atomic_guide.operations.loadtest.runner.client import UNEXPECTED, Client, Failed, Target
 from atomic_guide.operations.loadtest.runner.people import Entrance, Person, Steps
 from atomic_guide.operations.loadtest.runner.recording import Recorder
@@ -41,6 +42,9 @@ _YIELD = 32
 
 _REFRESHED = 4.0
 """Seconds between looks for sessions that end soon."""
+
+_STEPS = 3
+"""Answers that an arrival waits for at most, one after the other: those of a launch."""
 
 _STOPPED_SECONDS = 2.0
 """How long answers are waited for when the test is ended early."""
@@ -87,8 +91,7 @@ class Tester:
         self._work = Work(self._order, self._client, self._people, self._sockets, began)
         pool = Pool()
         self._begin_all(pool, began)
-        patience = _STOPPED_SECONDS if self._stopping.is_set() else self._order.plan.timeout + 1
-        pool.join(timeout=patience)
+        pool.join(timeout=_STOPPED_SECONDS if self._stopping.is_set() else _STEPS * self._order.plan.timeout)
         pool.kill(timeout=1)
         gevent.killall(self._greenlets, timeout=1)
         self._tell("second", self._recorder.taken(int(time.monotonic() - began) + 1))
@@ -137,6 +140,8 @@ class Tester:
             ACTS[name](self._work, steps, due)
         except Failed as error:
             self._recorder.failed(stage, name, error.kind, time.monotonic() - due - steps.thought)
+        except gevent.GreenletExit:
+            self._recorder.failed(stage, name, UNFINISHED, time.monotonic() - due - steps.thought)
         except Exception as error:  # noqa: BLE001 - as the comment says
             # A fault of the tester's own is no answer of the target: it is told, and ends as an error of its own kind.
             self._tell("fault", f"{type(error).__name__} in {name}: {error}")
