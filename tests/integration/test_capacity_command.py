@@ -124,10 +124,15 @@ def test_a_record_that_is_empty_says_what_is_missing(tmp_path: Path) -> None:
     code, _, err = run("plan", data=tmp_path)
     assert code == 1
     assert "there is nothing to plan from" in err
-    assert "web: there are not two weeks of it on record" in err
+    assert "web, web requests, workers: there are not two weeks of it on record" in err
+    assert "or give demand as --trace FILE.csv" in err
     code, _, err = run("plan", data=tmp_path / "none")
     assert code == 1
     assert "there is no data directory" in err
+    for place in (tmp_path, tmp_path / "none"):
+        code, _, err = run("plan", "--growth", "2x/yr", data=place)
+        assert code == 1
+        assert "growth, column 4: 'yr' is none of day, week, month, quarter, year" in err
 
 
 def test_a_plan_of_a_trace_alone(tmp_path: Path) -> None:

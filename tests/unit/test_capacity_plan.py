@@ -202,7 +202,7 @@ def test_sensitivity_names_the_widest_swing_first_and_leaves_out_what_is_sure() 
 
 
 def test_nothing_to_plan_is_refused_with_what_is_missing() -> None:
-    with pytest.raises(Invalid, match="nothing to plan from: web: not on record"):
+    with pytest.raises(Invalid, match="nothing to plan from yet: web: not on record; or give demand as --trace"):
         make_plan(Today([], {"web": "not on record"}, {}), Asked("2x/year", 12, AT), SETTINGS, Prices())
 
 

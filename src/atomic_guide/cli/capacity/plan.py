@@ -47,10 +47,12 @@ def plan(  # noqa: PLR0913 - the options of a command
     Everything is a 90% interval. Nothing is said beyond 2.5 times the highest load that was measured or load-tested,
     nor further ahead than 13 times as long as was measured; what is missing is named. docs/capacity.md says how.
     """
-    from atomic_guide.operations.capacity.planner import Asked, read_horizon
+    from atomic_guide.operations.capacity.planner import Asked, grown, read_horizon
     from atomic_guide.operations.capacity.telling import told
 
     asked = Asked(growth.strip(), read_horizon(horizon), time.time())
+    # Before anything is read, which takes seconds.
+    grown(asked, context.settings.capacity)
     if trace is None:
         if any(value is not None for value in (unit_capacity, units, unit_price)):
             raise click.UsageError("--unit-capacity, --units and --unit-price go with --trace.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import msgspec
 from atomic_guide.clock import iso
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.capacity.component import Prices, Today
-from atomic_guide.operations.capacity.growth import DRIVERS, NONE, read_growth
+from atomic_guide.operations.capacity.growth import DRIVERS, NONE, Driver, Growth, read_growth
 from atomic_guide.operations.capacity.plan import (
     Act,
     ComponentPlan,
@@ -82,13 +83,18 @@ def normal(share: float) -> float:
     return NormalDist().inv_cdf(share)
 
 
+def grown(asked: Asked, settings: CapacitySettings) -> dict[Driver, Growth]:
+    """The growth that was asked for, by driver. Raises `Invalid` with the column for one that is not understood."""
+    if asked.growth == MEASURED:
+        return dict.fromkeys(DRIVERS, NONE)
+    return read_growth(asked.growth, settings.growth_spread)
+
+
 def make_plan(today: Today, asked: Asked, settings: CapacitySettings, prices: Prices) -> Plan:
     """The plan. Raises `Invalid` for a growth that is not understood, and where there is no component to plan."""
+    growths = grown(asked, settings)
     if not today.components:
-        reasons = "; ".join(f"{name}: {why}" for name, why in sorted(today.missing.items()))
-        raise Invalid(f"there is nothing to plan from: {reasons or 'no component was measured'}")
-    own = asked.growth == MEASURED
-    growths = dict.fromkeys(DRIVERS, NONE) if own else read_growth(asked.growth, settings.growth_spread)
+        raise Invalid(f"there is nothing to plan from yet: {_gaps(today.missing)}; or give demand as --trace FILE.csv")
     calendar = months_of(asked.at, asked.months)
     terms = Terms(growths, calendar.spans[-1][1], today.drivers, settings.evidence_factor, settings.horizon_factor)
     ways = reckon_all(today, terms, prices)
@@ -97,7 +103,7 @@ def make_plan(today: Today, asked: Asked, settings: CapacitySettings, prices: Pr
     first = min(known, key=lambda one: (one.runs_out.middle or "9", one.runs_out.low or "9"), default=None)
     return Plan(
         made_at=iso(asked.at),
-        growth={driver: MEASURED if own else growths[driver].text for driver in DRIVERS},
+        growth={driver: MEASURED if asked.growth == MEASURED else growths[driver].text for driver in DRIVERS},
         horizon_months=asked.months,
         until=str(calendar.day(calendar.spans[-1][1])),
         first=First(first.name, first.runs_out) if first is not None else None,
@@ -122,6 +128,15 @@ def rules(settings: CapacitySettings) -> list[str]:
         f"nothing is said further ahead than {settings.horizon_factor:g} times as long as was measured",
         "a measured trend is carried on for as long as it was measured",
     ]
+
+
+def _gaps(missing: Mapping[str, str]) -> str:
+    """Why nothing is known, each reason once with all that it concerns."""
+    concerned: dict[str, list[str]] = {}
+    for name, why in sorted(missing.items()):
+        concerned.setdefault(why, []).append(name)
+    told = [f"{', '.join(names)}: {why}" for why, names in concerned.items()]
+    return "; ".join(told) or "no component was measured"
 
 
 def _known(value: float | None) -> float | None:
