@@ -1,12 +1,15 @@
 """How load tests are declared: files, options, mixes, objectives, and what is refused, with the line and the reason."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.loadtest import slo
-from atomic_guide.operations.loadtest.plan import make_plan, warnings
+from atomic_guide.operations.loadtest.plan import holders, make_plan, members, warnings
 from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.loadtest.spec import SCENARIOS, Spec, merged, parse_mix, parse_spec, ramp_of, settle_of
 
@@ -175,6 +178,26 @@ def test_a_plan_that_runs_into_limits_says_so() -> None:
         "one address begins 1800 logins a minute",
         "each of 20 people has 10.0 sockets",
     ]
+
+
+@given(people=st.integers(1, 60), courses=st.integers(1, 12), sockets=st.integers(0, 200), parts=st.integers(1, 5))
+def test_testers_share_people_by_courses_and_sockets_by_people(
+    people: int, courses: int, sockets: int, parts: int
+) -> None:
+    courses = min(courses, people)
+    parts = min(parts, courses)
+    given = {"load": {"rps": 1.0}, "people": {"count": people, "courses": courses}, "sockets": {"count": sockets}}
+    plan = make_plan(merged(Spec(), given), "http://localhost", LoadtestSettings(), parts)
+    let_in = [members(plan, part, parts) for part in range(parts)]
+    assert sorted(number for mine in let_in for number in mine) == list(range(people))
+    assert all(mine for mine in let_in)
+    # Whole courses, each with whoever teaches it.
+    assert all(number % courses in mine for mine in let_in for number in mine)
+    held = [holders(plan, part, parts) for part in range(parts)]
+    assert all(set(theirs) <= set(mine) for theirs, mine in zip(held, let_in, strict=True))
+    counts = Counter(number for theirs in held for number in theirs)
+    assert counts.total() == sockets
+    assert max(counts.values(), default=0) <= -(-sockets // people)
 
 
 def test_each_tester_has_a_course() -> None:

@@ -71,6 +71,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return {name: share / whole for name, share in self.mix.items() if share > 0}
 
 
+def members(plan: Plan, part: int, parts: int) -> list[int]:
+    """The numbers of the people whom one of several testers lets in, whole courses.
+
+    So who sends a message and who gets it are of one tester, and one clock times the way.
+    """
+    return [number for number in range(plan.people) if number % plan.courses % parts == part]
+
+
+def holders(plan: Plan, part: int, parts: int) -> list[int]:
+    """For each socket that one of several testers holds, the number of the person whose it is; in turns over all."""
+    everybody = (number % plan.people for number in range(plan.sockets))
+    return [person for person in everybody if person % plan.courses % parts == part]
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What a tester's process is given: the plan, the key to sign launches with, and which part of it all it is."""
 

@@ -18,6 +18,7 @@ from gevent.pool import Pool
 
 from atomic_guide.operations.loadtest.arrivals import Profile, moments
 from atomic_guide.operations.loadtest.counts import UNFINISHED
+from atomic_guide.operations.loadtest.plan import holders, members
 from atomic_guide.operations.loadtest.runner.client import UNEXPECTED, Client, Failed, Target
 from atomic_guide.operations.loadtest.runner.people import Entrance, Person, Steps
 from atomic_guide.operations.loadtest.runner.recording import Recorder
@@ -59,9 +60,7 @@ class Tester:
         plan = order.plan
         self._recorder = Recorder(order.part)
         self._client = Client(Target(plan.target), plan.timeout)
-        everybody = (Person(number, plan.courses) for number in range(plan.people))
-        # Whole courses: who sends a message and who gets it are of one tester, and its clock times the way.
-        self._people = [one for one in everybody if one.course % order.parts == order.part]
+        self._people = [Person(number, plan.courses) for number in members(plan, order.part, order.parts)]
         self._sockets = Sockets(self._client, self._recorder, order.part, plan.timeout)
         self._entrance = Entrance(self._client, order)
         self._profile: Profile = plan.profile.split(order.parts)
@@ -76,10 +75,10 @@ class Tester:
         self._recorder.done(0, "", 0.0)
         self._recorder.taken(0)
         self._all(self._people, _ENTERING, self._let_in, "people")
-        plan, order = self._order.plan, self._order
-        mine = [number for number in range(plan.sockets) if number % order.parts == order.part]
-        holders = [self._people[place % len(self._people)] for place in range(len(mine))]
-        self._all(holders, _OPENING, self._sockets.hold, "sockets")
+        known = {person.number: person for person in self._people}
+        order = self._order
+        mine = [known[number] for number in holders(order.plan, order.part, order.parts)]
+        self._all(mine, _OPENING, self._sockets.hold, "sockets")
 
     def run(self) -> None:
         """Send what is due, until the end or until `stop`; tells of each second."""
