@@ -186,8 +186,10 @@ def test_testers_share_people_by_courses_and_sockets_by_people(
 ) -> None:
     courses = min(courses, people)
     parts = min(parts, courses)
-    given = {"load": {"rps": 1.0}, "people": {"count": people, "courses": courses}, "sockets": {"count": sockets}}
-    plan = make_plan(merged(Spec(), given), "http://localhost", LoadtestSettings(), parts)
+    sizes: dict[str, dict[str, Any]] = {
+        "load": {"rps": 1.0}, "people": {"count": people, "courses": courses}, "sockets": {"count": sockets},
+    }  # fmt: skip
+    plan = make_plan(merged(Spec(), sizes), "http://localhost", LoadtestSettings(), parts)
     let_in = [members(plan, part, parts) for part in range(parts)]
     assert sorted(number for mine in let_in for number in mine) == list(range(people))
     assert all(mine for mine in let_in)
