@@ -12,6 +12,8 @@ from tools import browser, environment, frontend, locks
 from tools.environment import PYTHON, VENV, SetupError, say
 from tools.locks import ROOT
 
+_EXTRAS = ("parquet", "recovery", "loadtest", "tracing")
+
 
 def _become(*command: str, folder: Path = ROOT, **variables: str) -> int:
     """Replace this process, so that signals and the exit status are the command's own."""
@@ -31,13 +33,14 @@ def _set_up(*names: str, built: bool = False) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Start Atomic Guide with embedded engines; options go to `atomic-guide serve`."""
-    _set_up(built=True)
+    # With all extras: whoever has a clone tries every command of it.
+    _set_up(*_EXTRAS, built=True)
     return _become(str(VENV / "bin" / "atomic-guide"), "serve", *arguments, folder=Path.cwd())
 
 
 def test(arguments: Sequence[str]) -> int:
     """Run the whole suite, or what the arguments of pytest choose."""
-    _set_up("dev", "parquet", "recovery", "loadtest", "tracing", built=True)
+    _set_up("dev", *_EXTRAS, built=True)
     chromium = browser.provide() or ""
     # Whole files: each sets its server or browser up once, and its tests may build on one another.
     chosen = arguments or ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -56,7 +59,7 @@ def bench(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] not in known:
         say(f"no benchmark {arguments[0]!r}; there are: {', '.join(known) or 'none'}")
         return 2
-    _set_up("dev", "parquet", "recovery", "loadtest", "tracing")
+    _set_up("dev", *_EXTRAS)
     if arguments:
         return _become(str(PYTHON), "-m", f"bench.{arguments[0]}", *arguments[1:])
     results = [subprocess.run([str(PYTHON), "-m", f"bench.{name}"], cwd=ROOT, check=False).returncode for name in known]
