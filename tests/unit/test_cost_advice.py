@@ -24,12 +24,13 @@ from atomic_guide.operations.costs.advise.model import (
     RoomFacts,
     StoreFacts,
 )
+from atomic_guide.operations.costs.advise.replicas import replicas
 from atomic_guide.operations.costs.advise.storage import caching, classes
 from atomic_guide.operations.costs.prices import Item, Prices
 from atomic_guide.operations.costs.pricing import difference, priced
 from atomic_guide.operations.costs.shipped import shipped
 from atomic_guide.operations.costs.state import COOL, HOT, State, Units
-from atomic_guide.operations.scaling.model import WEB, WORKERS
+from atomic_guide.operations.scaling.model import WEB, WORKERS, Mode
 from tests.costs_recorded import lectures_week
 
 STEP = 300.0
@@ -185,6 +186,33 @@ def test_no_recommendation_is_made_where_the_prices_are_the_same() -> None:
     assert not told.recommendations
     assert "the two states cost the same to the cent" in told.considered[0].why
     assert told.saving == 0
+
+
+@pytest.mark.parametrize(
+    ("least", "mode", "p95", "busy", "made", "said"),
+    [
+        (2, "approve", 0.02, 0.2, True, ""),
+        (2, "approve", 0.3, 0.2, False, ""),
+        (2, "approve", 0.02, 0.5, False, "the others would be 75% busy"),
+        (2, "shadow", 0.02, 0.2, False, "in mode shadow nobody acts"),
+        (0, "auto", 0.02, 0.2, False, "for the rule quick-reads: it does that by itself"),
+    ],
+)
+def test_a_replica_fewer_is_recommended_only_below_the_fewest_and_where_the_others_have_room(
+    least: int, mode: Mode, p95: float, busy: float, made: bool, said: str,  # noqa: FBT001
+) -> None:  # fmt: skip
+    name = "replicas/s1"
+    two = fleet(units="2")._replace(fleet=name, bounds=Bounds(mode, least, 4, 0))
+    state = msgspec.structs.replace(STATE, fleets={**STATE.fleets, name: Units(Decimal(2), Decimal(2), Decimal(8))})
+    found = list(replicas(facts(two, reads_p95={"s1": p95}, busy={"s1": busy})))
+    if not made:
+        assert all(isinstance(one, Considered) for one in found)
+        assert said in "".join(one.why for one in found if isinstance(one, Considered))
+        return
+    advice = advised(found, state).recommendations[0]
+    assert advice.saving == difference(priced(state, AWS), priced(state.with_units(name, Decimal(1)), AWS)) > 0
+    assert advice.change is not None
+    assert (advice.change.fleet, advice.change.least) == (name, 1)
 
 
 def test_reads_of_a_database_are_considered_and_save_nothing() -> None:

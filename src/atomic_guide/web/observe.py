@@ -100,6 +100,7 @@ class WebMetrics:
         )
         # Finding a child by its labels costs more than observing; there are a few hundred of them at most.
         self._children: dict[tuple[str, str, int], tuple[Any, str]] = {}
+        self._features: dict[str, str] = {}
         self.answering = 0
         """Requests being answered."""
         self.answers = Durations()
@@ -146,7 +147,9 @@ class WebMetrics:
 
     def share(self, route: str, tenant: str | None, response: float, sent: int) -> None:
         """Count whose work an answered request was, and what was sent for it."""
-        feature = feature_of(route)
+        feature = self._features.get(route)
+        if feature is None:
+            feature = self._features[route] = feature_of(route)
         if feature == PROBES:
             return
         self.sent[feature] = self.sent.get(feature, 0) + sent

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from atomic_guide.cli.costs.opened import ask
+from atomic_guide.cli.costs.opened import REPLAYED, ask
 from atomic_guide.cli.options import Context, data_options
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def recommendations(context: Context) -> None:
 
     They are made from the last four weeks (costs.look_back_days). What the set saves is priced as one state.
     """
-    found = ask(context, lambda costs: costs.recommendations(fresh=True))
+    found = ask(context, lambda costs: costs.recommendations(fresh=True), REPLAYED)
     context.emit(msgspec.to_builtins(found), "\n".join(_list(found)))
 
 
@@ -34,7 +34,7 @@ def recommendations(context: Context) -> None:
 @data_options
 def explain(context: Context, advice: str) -> None:
     """Explain a recommendation or a change: evidence, prices, risk, steps, what it would break, what it has saved."""
-    found = ask(context, lambda costs: costs.explain(advice))
+    found = ask(context, lambda costs: costs.explain(advice), REPLAYED)
     context.emit(msgspec.to_builtins(found), "\n".join(explained(found)))
 
 

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from atomic_guide.cli.costs.advice import judged
-from atomic_guide.cli.costs.opened import ask
+from atomic_guide.cli.costs.opened import REPLAYED, ask
 from atomic_guide.cli.options import Context, actor, data_options
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def apply(context: Context, advice: str, *, approved: bool) -> None:
 
     A running server follows with its next tick, at most 15 s later. Who approved it, and when, is in the audit.
     """
-    found = ask(context, lambda costs: costs.apply(advice, actor(), approved=approved))
+    found = ask(context, lambda costs: costs.apply(advice, actor(), approved=approved), REPLAYED)
     one = found.advice
     if found.applied:
         text = (

@@ -31,7 +31,7 @@ def report(context: Context, days: int) -> None:
 
     Each day is priced with the list of that day. What was not measured is not in the sums, and is said.
     """
-    found = ask(context, lambda costs: costs.report(days))
+    found = ask(context, lambda costs: costs.report(days), "reading the record")
     context.emit(msgspec.to_builtins(found), "\n".join(_lines(found)))
 
 

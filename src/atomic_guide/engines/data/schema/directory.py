@@ -508,9 +508,9 @@ Table(
 Table(
     "costs_changes",
     directory_metadata,
-    # What was changed to save and is in force, by the recommendation that said so.
+    # What was changed to save and is in force, by the recommendation that said so; one for a fleet.
     Column("id", Text, primary_key=True),
-    Column("fleet", Text, nullable=False),
+    Column("fleet", Text, nullable=False, unique=True),
     Column("applied_at", Double, nullable=False),
     Column("who", Text, nullable=False),
     # JSON: what held before, to put it back as it was; what was set; the recommendation with its evidence.

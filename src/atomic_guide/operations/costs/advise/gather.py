@@ -78,6 +78,7 @@ async def gather(shards: Shards, series: Series, terms: Terms, now: float) -> Ga
         store=store,
         databases=await _databases(series, since, until),
         reads_p95=await _reads(series, fleets, since, until),
+        busy=await _busy(series, fleets, since, until),
     )
     return Gathered(facts, usage, since)
 
@@ -165,6 +166,15 @@ async def _reads(
     begin = max(since, until - _DATABASE_SECONDS)
     shards = [name.removeprefix(REPLICAS) for name in fleets if name.startswith(REPLICAS)]
     return {shard: await series.quantile(Key(DATABASE, "query", shard), 0.95, begin, until) for shard in shards}
+
+
+async def _busy(series: Series, fleets: Mapping[str, FleetFacts], since: float, until: float) -> dict[str, float]:
+    found = {}
+    for shard in [name.removeprefix(REPLICAS) for name in fleets if name.startswith(REPLICAS)]:
+        values = (await series.read(Key(DATABASE, "utilisation", shard), since, until, SLOT)).values
+        if not np.isnan(values).all():
+            found[shard] = float(np.nanquantile(values, 0.95))
+    return found
 
 
 async def _idle(shards: Shards, now: float) -> int | None:

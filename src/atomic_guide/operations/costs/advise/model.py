@@ -190,3 +190,5 @@ class Facts(NamedTuple):
     databases: Mapping[str, tuple[float, float]]
     """Reads and writes of a shard in the window."""
     reads_p95: Mapping[str, float | None]
+    busy: Mapping[str, float] = {}
+    """How busy a shard's servers were, the 95th percentile of quarters of an hour."""
