@@ -73,8 +73,10 @@ def until(what: Callable[[], Any], seconds: float) -> Any:
     raise AssertionError(f"not within {seconds} s")
 
 
-def reported(monkeypatch: pytest.MonkeyPatch, data: Path) -> Any:
-    found = ask(monkeypatch, data, "report", "--days", "9")
+def reported(monkeypatch: pytest.MonkeyPatch, server: RunningServer) -> Any:
+    """The report with what was said; what is said before a server has measured once is in no figure."""
+    talk(server)
+    found = ask(monkeypatch, server.data, "report", "--days", "9")
     return found if found["unit_costs"]["messages"] >= 5 else None
 
 
@@ -95,7 +97,6 @@ def test_a_report_has_figures_after_traffic_and_a_fleet_follows_a_change_there_a
         base_url=server.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
     ) as operator:  # fmt: skip
         until(lambda: workers(server.data) == 1, 90)
-        talk(server)
         advice = until(lambda: ask(monkeypatch, data, "recommendations")["recommendations"], 60)[0]
         assert advice["id"] == "workers-fewest-1"
         assert set(advice["triggers"]) == {"right-size", "idle-queues"}
@@ -110,7 +111,7 @@ def test_a_report_has_figures_after_traffic_and_a_fleet_follows_a_change_there_a
         until(lambda: workers(server.data) == 0, 90)
 
         # A minute is in the report when it has passed.
-        report = until(lambda: reported(monkeypatch, data), 120)
+        report = until(lambda: reported(monkeypatch, server), 120)
         assert float(report["now"]["hour"]) > 0
         assert report["features"]["chat"] != "0.000000"
         assert report["tenants"]["t-test"] != "0.000000"
