@@ -2,7 +2,8 @@
 
 A day of measurements with gaps and restarts is written in OpenMetrics, put into blocks by promtool and queried from a
 real Prometheus; every shipped rule and conditions with every operator are compared at every tick and for every series:
-true, false, unknown. Then what an evaluation costs, beside the same conditions in Python's own `eval`.
+true, false, unknown. Then which alerts are pending, firing and over at every tick is compared with promtool's own
+evaluation of the exported rules, and an evaluation is timed, beside the same conditions in Python's `eval`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from atomic_guide.operations.alerts.sights import Sights
 from atomic_guide.operations.alerts.state import Moment
 from bench._bars import Bars
 from tests.alert_day import OWN, Day, compared, made_day, programs, prometheus, write_openmetrics
+from tests.alert_states import compared_states
+from tests.alerting import Series
 
 CONDITIONS = tuple(RuleSettings(name=f"own-{number}", condition=text) for number, text in enumerate(OWN))
 SPEEDS = {
@@ -63,6 +66,26 @@ def agreement(bars: Bars, day: Day) -> None:
     verdicts = sum(one.verdicts for one in found.values())
     bars.show("verdicts", verdicts)
     bars.least("verdicts that are the same as in Prometheus", 100 * (1 - len(differ) / verdicts), 100, "%")
+
+
+def states(bars: Bars, day: Day) -> None:
+    """Pending, firing and over, by promtool's own evaluation of the exported rules; without those of earlier days."""
+    judged = [
+        rule for rule in rules_of(CONDITIONS).enabled if all(one.when == "now" for one in rule.condition.selectors)
+    ]
+    begin, end = day.ticks[0], day.ticks[-1]
+    series: dict[Series, list[float | None]] = {}
+    for key, points in day.samples:
+        known = dict(points)
+        series[key] = [known.get(at) for at in range(begin, end + 1, 15)]
+    with tempfile.TemporaryDirectory() as name:
+        began = time.perf_counter()
+        found = compared_states(judged, series, Path(name), 1800)
+        took = time.perf_counter() - began
+    bars.show("states of alerts", found.compared, f"at {len(found.ticks):,} ticks, compared in {took:.0f} s")
+    if found.said:
+        print(found.said)
+    bars.most("ticks at which promtool finds other alerts", float(bool(found.said)), 0)
 
 
 def speed(bars: Bars, day: Day) -> None:
@@ -106,6 +129,7 @@ def main() -> None:
     day = made_day(begin, chosen.hours, zone)
     bars = Bars()
     agreement(bars, day)
+    states(bars, day)
     speed(bars, day)
     sys.exit(bars.conclude())
 

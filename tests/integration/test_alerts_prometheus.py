@@ -1,6 +1,5 @@
 """Rules mean the same in a real Prometheus: a part of a day, replayed in both. A whole day: `dev.py bench alerts`."""
 
-import json
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,10 +12,9 @@ from atomic_guide.operations.alerts.export import rules_file
 from atomic_guide.operations.alerts.promql import Scope
 from atomic_guide.operations.alerts.rules import rules_of
 from atomic_guide.operations.alerts.settings import RuleSettings
-from atomic_guide.operations.alerts.traces import Traces
 from tests.alert_day import OWN, compared, made_day, programs, prometheus, write_openmetrics
+from tests.alert_states import compared_states
 from tests.alerting import rules
-from tests.alerting import run as evaluated
 
 pytestmark = pytest.mark.skipif(programs() is None, reason="prometheus and promtool are not installed")
 
@@ -80,35 +78,12 @@ def test_alerts_are_pending_firing_and_over_at_the_same_ticks(tmp_path: Path) ->
         RuleSettings(name="one", condition='queues_oldest{queue="gaps"} > 5', for_="1m", unmeasured_after="2m"),
     )  # fmt: skip
     judged = rules(*settings, only=[one.name for one in settings])
-    traces = Traces()
-    series = []
-    for queue, spans in WAVES.items():
-        values = [value for value, count in spans for _each in range(count)][:STEPS]
-        for number, value in enumerate(values):
-            if value is not None:
-                traces.note(15.0 * number, ("queues", "oldest", queue), value)
-        name = f'atomic_guide_scaling_measurement{{component="queues",metric="oldest",part="{queue}"}}'
-        series.append({"series": name, "values": " ".join("_" if value is None else str(value) for value in values)})
-    found = evaluated(judged, traces, [15.0 * number for number in range(STEPS)])
-    expected = []
-    for tick in found:
-        alerts = [
-            {"labels": _sample(dict(alert.labels), alert.state), "value": 1} for alert in tick.turn.alerts.values()
-        ]
-        expected.append({"expr": "ALERTS", "eval_time": f"{int(tick.at)}s", "exp_samples": alerts})
-    assert {alert.state for tick in found for alert in tick.turn.alerts.values()} == {"pending", "firing"}
-    (tmp_path / "rules.yml").write_text(rules_file(judged))
-    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "15s",
-             "tests": [{"interval": "15s", "input_series": series, "promql_expr_test": expected}]}  # fmt: skip
-    (tmp_path / "tests.yml").write_text(json.dumps(tests))
-    done = subprocess.run([TOOL, "test", "rules", str(tmp_path / "tests.yml")], capture_output=True, text=True,
-                          check=False, timeout=50)  # fmt: skip
-    assert done.returncode == 0, (done.stdout + done.stderr)[:3000]
-    fired = {alert.rule for tick in found for alert in tick.turn.alerts.values() if alert.state == "firing"}
+    series = {
+        ("queues", "oldest", queue): [value for value, count in spans for _each in range(count)][:STEPS]
+        for queue, spans in WAVES.items()
+    }
+    found = compared_states(judged, series, tmp_path, 50)
+    assert found.said == ""
+    assert {alert.state for tick in found.ticks for alert in tick.turn.alerts.values()} == {"pending", "firing"}
+    fired = {alert.rule for tick in found.ticks for alert in tick.turn.alerts.values() if alert.state == "firing"}
     assert fired >= {"plain", "at-once", "damped", "kept", "both", "one", "one-unmeasured"}
-
-
-def _sample(labels: dict[str, str], state: str) -> str:
-    whole = {"__name__": "ALERTS", "alertstate": state, **labels}
-    name = whole.pop("__name__")
-    return name + "{" + ",".join(f'{key}="{value}"' for key, value in sorted(whole.items())) + "}"
