@@ -87,6 +87,10 @@ def test_an_alert_is_told_once_survives_a_restart_and_is_told_to_be_over(tmp_pat
             metrics = httpx.get(f"{server.url}/metrics").text
             assert 'atomic_guide_alerts_notifications_total{channel="hook",outcome="taken"} 1.0' in metrics
             assert 'atomic_guide_alerts{rule="lecture-waits",state="firing"} 0.0' in metrics
+        log = (tmp_path / "data.log").read_text(encoding="utf-8")
+        assert "an alert fires" in log
+        assert SECRET not in log
+        assert came.url not in log
 
 
 def _over_http(server: RunningServer) -> None:
