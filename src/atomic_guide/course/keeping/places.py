@@ -122,7 +122,7 @@ SHARD: tuple[Place, ...] = (
         (
             *("id", "queue", "kind", "state", "priority", "why", "boost", "rank", "tag", "spacing", "attempts"),
             *("max_attempts", "run_after", "lease_until", "lease_owner", "token", "progress", "created_at"),
-            *("finished_at", "troubles"),
+            *("finished_at", "troubles", "trace"),
         ),
         "removed",
     ),
