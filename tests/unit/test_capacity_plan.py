@@ -81,6 +81,14 @@ def test_a_plan_says_what_runs_out_first_and_what_to_do_by_when() -> None:
     assert not act.overdue
 
 
+def test_what_hardly_ever_runs_out_is_not_first() -> None:
+    plan = planned("1.2x/year", WEB._replace(need=Spread.between(1.0, 2.0, 2.4)))
+    assert 0 < plan.components[0].runs_out.chance < 0.05
+    assert plan.first is None
+    assert plan.actions == []
+    assert "Nothing that is measured runs out" in told(plan)
+
+
 def test_a_lead_time_that_is_over_is_told() -> None:
     own = CapacitySettings(lead_days=LeadSettings(add_process=300))
     act = planned("2x/year", own=own).actions[0]

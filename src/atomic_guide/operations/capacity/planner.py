@@ -99,8 +99,9 @@ def make_plan(today: Today, asked: Asked, settings: CapacitySettings, prices: Pr
     terms = Terms(growths, calendar.spans[-1][1], today.drivers, settings.evidence_factor, settings.horizon_factor)
     ways = reckon_all(today, terms, prices)
     components = [component_plan(way, calendar, today.drivers) for way in ways]
-    known = [one for one in components if one.runs_out.chance > 0]
-    first = min(known, key=lambda one: (one.runs_out.middle or "9", one.runs_out.low or "9"), default=None)
+    # Dates sort as text, and what runs out later than the evidence sorts last.
+    known = [one for one in components if one.runs_out.low is not None]
+    first = min(known, key=lambda one: (one.runs_out.middle or "later", str(one.runs_out.low)), default=None)
     return Plan(
         made_at=iso(asked.at),
         growth={driver: MEASURED if asked.growth == MEASURED else growths[driver].text for driver in DRIVERS},
