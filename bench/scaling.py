@@ -7,6 +7,8 @@ values: a count of half an hour says nothing of steps within it. Policies are re
 Bars are judged over all traces together: the mean of minutes over capacity at the mean cost, changes, flaps; the
 forecast's error, pinball loss and coverage. How the default does beside the best HPA target in hindsight (45 to 85%) is
 printed for each trace: what that target costs at as many minutes, between the two next to it.
+
+`--floor` tries the forecast's floor instead, off and by either quantile (docs/policies.md has what came of it).
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from atomic_guide.operations.scaling.reading import read_trace
 from atomic_guide.operations.scaling.simulate import Score, Terms, replay, score
 from atomic_guide.operations.scaling.trace import Series, Trace
 from bench._bars import Bars
+from bench._scaling_floor import floors
 
 PEAK_UNITS = 50
 TERMS = Terms()
@@ -130,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--traces", type=Path, required=True, help="folder of CSV files timestamp,value")
     parser.add_argument("--days", type=float, default=30.0, help="how much of each is replayed, from its begin")
+    parser.add_argument("--floor", action="store_true", help="only what the forecast's floor does to the default")
     chosen = parser.parse_args()
     files = sorted(chosen.traces.glob("*.csv"))
     if not files:
@@ -140,6 +144,9 @@ def main() -> None:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             traces[file.stem] = read_trace(lines, file.name)
     bars = Bars()
+    if chosen.floor:
+        floors({title: (trace.start, demand_of(trace, chosen.days)) for title, trace in traces.items()}, TERMS)
+        return
     policies(bars, traces, chosen.days)
     forecasts(bars, traces)
     sys.exit(bars.conclude())
