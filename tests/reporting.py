@@ -66,7 +66,8 @@ class Reporting:
         )
         declared = [*reports.calls.declared, *watching.calls.declared, *health.calls.declared, *openapi.calls.declared]
         app = create_app(self.tool, declared)
-        self.app: ASGIApp = Observe(app, app.routes, WebMetrics(self.registry), access_log=True)
+        self.metrics = WebMetrics(self.registry)
+        self.app: ASGIApp = Observe(app, app.routes, self.metrics, access_log=True)
 
     async def token(self, user: str, role: Role = "learner", context: str = "course-1", tenant: str = "t1") -> str:
         """The token of somebody who has launched into a course."""

@@ -134,6 +134,15 @@ async def test_without_prices_a_report_says_how_to_get_some(shards: Shards) -> N
     assert (report.now, report.total) == (None, Decimal("0.00"))
 
 
+async def test_a_price_list_that_is_old_is_said_to_be(shards: Shards) -> None:
+    await recorded(shards, 0.1)
+    terms = made_terms(ScalingSettings(), CostSettings(prices="own-hardware"))
+    for days, said in ((30, False), (500, True)):
+        now = dt.datetime(2026, 11, 1, tzinfo=dt.UTC).timestamp() + days * DAY
+        report = await Costs(shards, ManualClock(now), terms).report(1)
+        assert any("500 days old" in text for text in report.missing) == said
+
+
 async def test_usage_is_a_mean_over_what_was_measured(shards: Shards) -> None:
     series = Series(shards.directory)
     await record(series, BEGIN, units=1.0)

@@ -28,6 +28,26 @@ async def test_what_was_put_is_read_in_any_range(store: Store) -> None:
     assert await store.read("t/c/a.bin") == content
 
 
+async def test_requests_are_counted_as_stores_charge_for_them(store: Store) -> None:
+    await store.put("t/c/a", b"one")
+    await store.names("t/c")
+    assert (store.requests.writes, store.requests.reads) == (2, 0), "a list is charged for like a write"
+    await store.head("t/c/a")
+    assert await read(store, "t/c/a", 0, 3) == b"one"
+    assert await read(store, "t/c/a", 1, 3) == b"ne"
+    assert (store.requests.reads, store.requests.repeats) == (3, 0)
+    assert await read(store, "t/c/a", 0, 3) == b"one"
+    assert (store.requests.reads, store.requests.repeats) == (4, 1), "a cache would have had it"
+
+
+async def test_a_cache_would_not_have_everything(store: Store) -> None:
+    for number in range(5000):
+        store.requests.read(f"t/c/{number}", 0)
+    store.requests.read("t/c/0", 0)
+    store.requests.read("t/c/4999", 0)
+    assert (store.requests.reads, store.requests.repeats) == (5002, 1)
+
+
 async def test_the_version_changes_with_the_content(store: Store) -> None:
     await store.put("t/c/a", b"one")
     first = await store.head("t/c/a")

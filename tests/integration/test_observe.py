@@ -114,6 +114,20 @@ async def test_requests_are_counted_by_route_and_not_by_path(site: Reporting) ->
     }
 
 
+async def test_work_and_bytes_are_counted_by_tenant_and_feature(site: Reporting) -> None:
+    token = await site.token("ada", "instructor", tenant="t7")
+    answer = await site.anybody().get(URL, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    await site.anybody().get(URL)
+    await site.anybody().get("/healthz")
+    metrics = site.metrics
+    assert metrics.tenant_sent.sums() == {"t7": len(answer.content)}
+    assert list(metrics.tenant_work.sums()) == ["t7"]
+    # What nobody's session asked for is the feature's only, and probes are nobody's at all.
+    assert set(metrics.sent) == {"analytics"}
+    assert metrics.sent["analytics"] > len(answer.content)
+
+
 @pytest.mark.parametrize(
     ("address", "headers", "status"),
     [

@@ -33,6 +33,9 @@ _RECENT_SECONDS = 3600.0
 
 MOST_DAYS = 400
 
+_OLD_DAYS = 365
+"""Providers change prices about once a year, lately more often."""
+
 
 class Listed(msgspec.Struct, frozen=True):
     """The price list in force; `assumed` names the items whose price is a guess, and what it was made from."""
@@ -189,7 +192,13 @@ def _missing(shown: Sequence[DayCost], every: Sequence[DayCost], terms: Terms, n
         )
     if strange := sorted({one.currency for one in every if one.currency != terms.prices.currency}):
         found.append(f"days that were priced in {', '.join(strange)} are not in here")
+    if terms.prices.date and (old := _age(terms.prices.date, now)) > _OLD_DAYS:
+        found.append(f"the price list is {old} days old: whether its prices still hold")
     names = sorted({one.what for day in shown for one in day.unpriced})
     if names and terms.known:
         found.append(f"without a price, and so not in here: {', '.join(names)}")
     return found
+
+
+def _age(date: str, now: float) -> int:
+    return (dt.datetime.fromtimestamp(now, dt.UTC).date() - dt.date.fromisoformat(date)).days
