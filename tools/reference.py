@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from tools.bounds import bounds
 from tools.environment import VENV
 from tools.locks import ROOT
 
@@ -120,6 +121,20 @@ def http_page(document: dict[str, Any]) -> str:
     return f"{PRINTED}\n# HTTP calls\n\n{intro}\n\n{_BOOKMARKS}\n\n{table}\n\n{codes}\n"
 
 
+_BOUNDS = """\
+What no setting changes: bounds that keep a defect, or somebody with bad intent, from taking a process along. They lie
+far beyond what is used; where somebody meets one, the answer says so. What people and operators do meet is a setting,
+and is measured: [limits.md](limits.md)."""
+
+
+def bounds_page() -> str:
+    """Return the page of the bounds that are constants."""
+    found = bounds(ROOT / "src" / "atomic_guide")
+    rows = [f"| `{one.name.strip('_').lower()}` | {one.value} | `{one.place}` | {one.why} |" for one in found]
+    table = "| bound | value | where | why |\n|---|---|---|---|\n" + "\n".join(rows)
+    return f"{PRINTED}\n# Fixed bounds\n\n{_BOUNDS}\n\n{table}\n"
+
+
 def pages() -> dict[str, str]:
     """Return each printed page by its name in `docs/`; those whose code does not exist yet are left out."""
     found: dict[str, str] = {}
@@ -137,7 +152,8 @@ def pages() -> dict[str, str]:
 def main() -> int:
     """Write the pages."""
     (ROOT / "docs").mkdir(exist_ok=True)
-    for name, text in pages().items():
+    # A constant more makes no page wrong; what the page says is compared by a test.
+    for name, text in {**pages(), "bounds.md": bounds_page()}.items():
         (ROOT / "docs" / name).write_text(text, "utf-8")
         print(f"docs/{name}")
     return 0

@@ -146,9 +146,10 @@ def test_the_doctor_looks_for_the_collector(traced: Traced, tmp_path: Path) -> N
     assert "tracing" not in doctor(tmp_path / "data")[1]
 
 
-def test_scaling_ticks_have_traces_of_their_own(traced: Traced) -> None:
-    traced.collector.until(lambda: any(span.name == "scaling tick" for span in traced.collector.spans))
-    assert all(span.parent == "" for span in traced.collector.spans if span.name == "scaling tick")
+@pytest.mark.parametrize("name", ["scaling tick", "alerts turn"])
+def test_ticks_have_traces_of_their_own(traced: Traced, name: str) -> None:
+    traced.collector.until(lambda: any(span.name == name for span in traced.collector.spans))
+    assert all(span.parent == "" for span in traced.collector.spans if span.name == name)
 
 
 def test_what_waits_is_sent_at_the_end(tmp_path: Path, trace: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from atomic_guide import tracing
 from atomic_guide.app.alert_metrics import AlertMetrics
 from atomic_guide.course.notifications.smtp import MailServer
 from atomic_guide.errors import GuideError
@@ -78,7 +79,8 @@ class Alerting:
         seen = self._sampler.last
         if seen is not None and seen.at != self._seen_at:
             self._seen_at = seen.at
-            await self._watch.tick(seen.at, seen.values)
+            with tracing.span("alerts turn", parent=tracing.ROOT):
+                await self._watch.tick(seen.at, seen.values)
         await self._watch.beat()
 
 

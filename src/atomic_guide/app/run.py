@@ -198,7 +198,7 @@ class _Process:
                 _every(schedule.LOOK_SECONDS, "back up", self._keeper.back_up, limit=schedule.LIMIT_SECONDS),
             ]
         if self._counted is not None:
-            tasks.append(_every(60, "count limits", partial(self._counted.look, tool.shards, tool.clock)))
+            tasks.append(_every(60, "count limits", partial(self._counted.look, tool.shards, tool.clock), first=2))
         if self._built.nats is not None:
             tasks.append(self._built.nats.keep())
         if self._built.wal is not None:
@@ -298,11 +298,21 @@ def announce(settings: Settings, where: Address) -> None:
 
 
 async def _every(
-    seconds: float, what: str, action: Callable[[], Awaitable[None]], *, limit: float | None = None
+    seconds: float,
+    what: str,
+    action: Callable[[], Awaitable[None]],
+    *,
+    limit: float | None = None,
+    first: float | None = None,
 ) -> None:
-    """Do something again and again, for at most `limit` (default: `seconds`) each time; a failure is logged."""
+    """Do something again and again, for at most `limit` (default: `seconds`) each time; a failure is logged.
+
+    The first time after `first` seconds (default: `seconds`).
+    """
+    pause = first or seconds
     while True:
-        await asyncio.sleep(seconds * random.uniform(0.8, 1.2))
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+        pause = seconds
         try:
             await asyncio.wait_for(action(), timeout=limit or seconds)
         except Exception as error:  # noqa: BLE001 - housekeeping must not end the server

@@ -18,7 +18,8 @@ def check_content(content: str, most: int = 4000) -> str:
         message = "content holds control characters; of those only line feeds and tabs are taken"
         raise errors.Invalid(message, details={"field": "content"})
     length = len(content) if content.isascii() else len(unicodedata.normalize("NFC", content))
-    MESSAGE_CHARACTERS.note(length)
+    if length > MESSAGE_CHARACTERS.top:
+        MESSAGE_CHARACTERS.note(length)
     if length > most:
         message = f"content has {length} characters, at most {most} are taken"
         raise MESSAGE_CHARACTERS.over(errors.Invalid(message, details={"field": "content", "limit": most}))

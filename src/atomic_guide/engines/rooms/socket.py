@@ -293,7 +293,8 @@ class Socket(asyncio.Protocol):
             if not self.slow:
                 self.send(wire.frame(wire.PONG, payload))
         elif opcode == wire.TEXT and self.room is not None:
-            limits.FRAME_BYTES.note(len(payload))
+            if len(payload) > limits.FRAME_BYTES.top:
+                limits.FRAME_BYTES.note(len(payload))
             try:
                 incoming = wire.read_envelope(payload)
             except msgspec.DecodeError as error:
