@@ -35,6 +35,8 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True):
     testers: int = 1
     host: str = LOCAL_HOST
     port: int = 0
+    patience: float = 60.0
+    """Seconds in which all testers must have come to their leader."""
 
 
 class Line(msgspec.Struct, frozen=True):

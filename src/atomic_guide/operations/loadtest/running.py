@@ -28,6 +28,9 @@ _LINE_LIMIT = 8 * 1024 * 1024
 _STOP_SECONDS = 20.0
 """How long a tester may take to end after it was told to; then it is killed."""
 
+_LOCAL_SECONDS, _REMOTE_SECONDS = 60.0, 600.0
+"""How long testers may take to come: somebody may have to start those on other machines."""
+
 _SAID_LIMIT = 4000
 _ANYWHERE = {"0.0.0.0", "*", "::"}  # noqa: S104 - not listened on here
 
@@ -111,7 +114,10 @@ async def carry_out(
         return heard
     secret = testers.secret or secrets.token_urlsafe(32)
     count = testers.local + testers.remote
-    brief = Brief(role="lead", order=order, secret=secret, testers=count, host=testers.host, port=testers.port)
+    patience = _REMOTE_SECONDS if testers.remote else _LOCAL_SECONDS
+    brief = Brief(
+        role="lead", order=order, secret=secret, testers=count, host=testers.host, port=testers.port, patience=patience
+    )
     async with contextlib.AsyncExitStack() as stack:
         leader = await stack.enter_async_context(_started(brief))
 
@@ -120,7 +126,7 @@ async def carry_out(
             for _ in range(testers.local):
                 given = Brief(role="follow", secret=secret, host=host, port=port)
                 process = await stack.enter_async_context(_started(given))
-                stack.enter_context(_drained(process))
+                await stack.enter_async_context(_drained(process, listen))
 
         await _listened(leader, heard, listen, stop, follow)
     return heard
@@ -166,20 +172,27 @@ async def _say(process: asyncio.subprocess.Process, text: bytes) -> None:
             await process.stdin.drain()
 
 
-@contextlib.contextmanager
-def _drained(process: asyncio.subprocess.Process) -> Any:
-    """Read what a tester writes that tells its leader everything."""
+@asynccontextmanager
+async def _drained(process: asyncio.subprocess.Process, listen: Listen) -> AsyncIterator[None]:
+    """Read what a tester writes that tells its leader everything; tell where it ends with an error."""
 
     async def drain() -> None:
-        if process.stdout is not None:
-            while await process.stdout.readline():
-                pass
+        said = asyncio.create_task(_read_all(process.stderr))
+        try:
+            last = b""
+            while process.stdout is not None and (text := await process.stdout.readline()):
+                last = text
+            if await process.wait():
+                listen("fault", f"a tester ended by itself: {await said or last.decode(errors='replace').strip()}")
+        finally:
+            said.cancel()
 
     task = asyncio.create_task(drain())
     try:
         yield
     finally:
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _listened(

@@ -21,9 +21,6 @@ from atomic_guide.operations.loadtest.runner.seal import BadSeal, Seal
 if TYPE_CHECKING:
     from atomic_guide.operations.loadtest.plan import Order
 
-_JOIN_SECONDS = 600.0
-"""How long the leader waits for its testers: somebody may have to start them on other machines."""
-
 _PREPARE_SECONDS = 1800.0
 _SILENCE_SECONDS = 6.0
 """A tester that tells nothing for so long is lost; each tells something every second."""
@@ -47,6 +44,7 @@ class Leader:
         self._order = order
         self._count = brief.testers
         self._secret = brief.secret
+        self._patience = brief.patience
         self._tell = tell
         self._followers: dict[str, _Follower] = {}
         self._changed = Event()
@@ -60,7 +58,7 @@ class Leader:
     def run(self) -> None:
         """Lead until all have ended. Raises `Failed` where people cannot come in, `Broken` where testers do not."""
         try:
-            self._until(lambda: len(self._followers) == self._count, _JOIN_SECONDS, "not all testers came in time")
+            self._until(lambda: len(self._followers) == self._count, self._patience, "not all testers came in time")
             self._until(
                 lambda: all(one.ready for one in self._followers.values()), _PREPARE_SECONDS,
                 "not all testers were ready in time",
