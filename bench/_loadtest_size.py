@@ -33,7 +33,7 @@ async def measure(bars: Bars) -> None:
     bars.most("errors", steady["all"]["error_rate"] * 100, 1, "%")
     bars.most("deliveries that were missed or doubled", steady["delivery"]["failed"], 0)
     bars.most("the tester's cores", tester["cpu"], 0.6)
-    bars.show("the server's cores, with what processes lectures", spent)
+    bars.show("cores of the server's first process, people coming in included", spent)
     bars.show("arrivals begun late, p99", (tester["lag_p99"] or 0) * 1000, "ms")
     bars.most("arrivals that were not begun", tester["dropped"], 0)
     bars.most("reasons why the tester was the limit", len(tester["limit"]), 0)
