@@ -80,6 +80,19 @@ def test_a_plan_over_a_record(data: Path) -> None:
     assert len(plan["components"][0]["months"]) in {12, 13}
 
 
+def test_measured_growth_goes_as_far_as_it_was_measured(data: Path, tmp_path: Path) -> None:
+    plan = answer("plan", "--growth", "measured", data=data)
+    assert all(one["growth_measured"] for one in plan["components"])
+    assert all("days were measured, which is enough for 6" in one["unsupported"] for one in plan["components"])
+    storage = next(one for one in plan["components"] if one["name"] == "storage")
+    assert storage["months"][0]["need"]["middle"] < 6.2e9, "what comes in stays as it was"
+    asyncio.run(record_into(tmp_path, time.time(), 28))
+    code, _, err = run("plan", "--growth", "measured", data=tmp_path)
+    assert code == 0, "storage grows by what comes in"
+    assert "at least 8 usual weeks" in run("plan", "--growth", "measured", data=tmp_path)[1]
+    assert not err
+
+
 def test_what_each_socket_takes_and_what_a_process_may_hold(data: Path) -> None:
     components = {one["name"]: one for one in answer("plan", data=data)["components"]}
     assert components["memory"]["need_now"]["middle"] == pytest.approx(6e8 + 6000 * 1700, rel=0.01)

@@ -6,7 +6,7 @@ is told by name and never taken for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import numpy as np
 
@@ -40,18 +40,30 @@ async def gather(sight: Sight) -> Today:
     found: list[Component] = []
     missing: dict[str, str] = {}
     shards = await sight.record.parts(DATABASE, "utilisation")
-    parts = [await _web(sight), await _tested(sight), await _workers(sight), *await _rooms(sight)]
-    for shard in shards:
-        parts += await _shard(sight, shard)
-    for part in (*parts, await storage(sight), await memory(sight)):
-        if isinstance(part, Lacking):
-            missing[part.name] = part.why
-        else:
-            found.append(part)
+    asked: list[tuple[str, Awaitable[Part | list[Part]]]] = [
+        ("web", _web(sight)), ("web requests", _tested(sight)), ("workers", _workers(sight)), ("rooms", _rooms(sight)),
+        *((f"database {shard}", _shard(sight, shard)) for shard in shards),
+        ("storage", storage(sight)), ("memory", memory(sight)),
+    ]  # fmt: skip
+    for name, part in asked:
+        for one in await _answered(name, part):
+            if isinstance(one, Lacking):
+                missing[one.name] = one.why
+            else:
+                found.append(one)
     if not shards:
         missing["database"] = TOO_LITTLE
     missing["nats"] = "how busy NATS is, is not measured"
     return Today(found, missing, dict(sight.installed.drivers), _notes(sight))
+
+
+async def _answered(name: str, asked: Awaitable[Part | list[Part]]) -> list[Part]:
+    """The parts of a component; what it refuses, such as a trend of too few weeks, is lacking of it alone."""
+    try:
+        answer = await asked
+    except Invalid as error:
+        return [Lacking(name, error.message)]
+    return answer if isinstance(answer, list) else [answer]
 
 
 async def _web(sight: Sight) -> Part:

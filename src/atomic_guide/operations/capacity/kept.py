@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from atomic_guide.operations.capacity.component import Component, Table
+from atomic_guide.operations.capacity.growth import Growth
 from atomic_guide.operations.capacity.record import inflow
-from atomic_guide.operations.capacity.sight import TOO_LITTLE, Lacking, Part, Sight, loaded, own_growth
+from atomic_guide.operations.capacity.sight import TOO_LITTLE, Lacking, Part, Sight, loaded
 from atomic_guide.operations.capacity.spread import Spread
 from atomic_guide.operations.scaling.model import ROOMS, WEB, Key
 
@@ -34,7 +35,7 @@ async def storage(sight: Sight) -> Part:
         size=Spread.exactly(space) if space is not None else None, units=1, ceiling=1, kind="add_storage",
         history=float(len(stored) - known[0]), inflow=grows, billed="storage",
         notes=each if space is not None else (*each, "how much room there is where they are kept is not known here"),
-        growth=own_growth(await record.load(Key("costs", "stored"))) if sight.trends else None,
+        growth=Growth(compound=True, rate=Spread.exactly(0.0), text="measured") if sight.trends else None,
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def _supported(component: Component, terms: Terms, days: Series) -> tuple[int, s
         if reach < last:
             last = reach
             measured = f"{component.history:.0f} days were measured"
-            why = f"{measured}: enough for {reach} days ahead ({factor:g} times as far)"
+            why = f"{measured}, which is enough for {reach} days ahead"
     if component.evidence is not None:
         most = terms.evidence_factor * component.evidence
         middle = _needs(component, terms, at_levels(), days)[0]
