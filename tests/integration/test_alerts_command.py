@@ -58,6 +58,7 @@ def test_without_a_server_nothing_was_evaluated(data: Path) -> None:
     found = run(data, "alerts", "list")
     assert (found["at"], found["stale"], found["alerts"]) == (None, True, [])
     assert {"queue-stalled", "cost-spike"} <= {rule["name"] for rule in found["rules"]}
+    assert {rule["state"] for rule in found["rules"]} == {"unknown"}, "nobody has looked"
     assert run(data, "alerts", "history") == {"entries": []}
 
 

@@ -35,7 +35,7 @@ def check(context: Context, file: Path | None) -> None:
     told += [{"key": key, "said": f"{key}: {why}"} for key, why in faults_of(settings, mail=mail)]
     own = sum(not rule.given.shipped for rule in found.rules.values())
     rules = f"{len(found.rules)} rules ({own} of your own, {len(found.rules) - len(found.enabled)} switched off)"
-    summary = f"{rules}, {len(settings.channels)} channels, {len(settings.routes)} routes"
+    summary = f"{rules}; channels: {len(settings.channels)}, routes: {len(settings.routes)}"
     faults = [str(one["said"]) for one in told]
     context.emit({"faults": told, "rules": sorted(found.rules)}, "\n".join([*faults, summary]))
     if faults:

@@ -12,6 +12,7 @@ import msgspec
 from atomic_guide import errors
 from atomic_guide.cli.options import Context, actor, data_options, moment
 from atomic_guide.cli.scale.demand import DURATION
+from atomic_guide.clock import iso
 
 if TYPE_CHECKING:
     from atomic_guide.operations.alerts.desk import AlertShown, Desk, RuleShown, Standing
@@ -101,9 +102,10 @@ def _lines(found: Standing, *, with_rules: bool) -> list[str]:
     else:
         stale = "; none since, is the server running?" if found.stale else ""
         lines = [f"last evaluation {found.at}{stale}"]
-    lines += [_alert(one) for one in found.alerts] or ["no alert is firing or pending"]
+    nothing = [] if found.at is None else ["no alert is firing or pending"]
+    lines += [_alert(one) for one in found.alerts] or nothing
     unknown = [rule.name for rule in found.rules if rule.state == "unknown"]
-    if unknown and not with_rules:
+    if unknown and not with_rules and not found.stale:
         lines.append(f"unknown, since nothing is measured: {', '.join(unknown)}")
     if with_rules:
         lines += ["", *(_rule(rule) for rule in found.rules)]
@@ -112,7 +114,7 @@ def _lines(found: Standing, *, with_rules: bool) -> list[str]:
             why = f": {channel.error}" if channel.error else ""
             lines.append(f"channel {channel.name}: {channel.pending} messages not taken yet{why}")
     if found.silences:
-        lines.append(f"{found.silences} silences are in force; see `atomic-guide alerts silences`")
+        lines.append(f"silences in force: {found.silences}; see `atomic-guide alerts silences`")
     if found.dropped:
         lines.append(f"there was no room for {found.dropped} more alerts")
     return lines
@@ -131,8 +133,17 @@ def _rule(rule: RuleShown) -> str:
 
 
 def _entry(one: Entry) -> str:
-    name = one.rule or _labels(one.labels)
+    if "matchers" in one.details:
+        silence = one.details
+        return (
+            f"{one.at}  {one.who}: {one.what} {' '.join(silence['matchers'])} ({silence['id']}, until"
+            f" {silence['ends_at']}: {silence['comment']})"
+        )
+    own = _labels(one.labels)
+    name = f"{one.rule} {own}".strip() if own != "{}" else one.rule
     details: dict[str, Any] = {key: value for key, value in one.details.items() if value not in (None, "")}
+    if "since" in details:
+        details["since"] = iso(details["since"])
     shown = ", ".join(f"{key} {value}" for key, value in details.items())
     return f"{one.at}  {one.who}: {one.what} {name}" + (f" ({shown})" if shown else "")
 

@@ -56,7 +56,7 @@ class AlertShown(msgspec.Struct, frozen=True):
 
 
 class RuleShown(msgspec.Struct, frozen=True):
-    """A rule: `firing`, `pending`, `inactive`, `unknown` (nothing is measured of it), or `off`."""
+    """A rule: `firing`, `pending`, `inactive`, `unknown` (nothing is measured of it, or nobody evaluates), or `off`."""
 
     name: str
     title: str
@@ -127,7 +127,7 @@ class Desk:
             at=iso(evaluated.at) if evaluated.at else None,
             stale=now - evaluated.at > STALE_SECONDS,
             alerts=shown,
-            rules=[self._rule(rule, alerts.values(), evaluated) for rule in self._rules.values()],
+            rules=[self._rule(rule, alerts.values(), evaluated, now) for rule in self._rules.values()],
             channels=self._shown_channels(list(groups.values())),
             silences=len(silences),
             dropped=evaluated.dropped,
@@ -177,7 +177,7 @@ class Desk:
         notice = made(("test", secrets.token_hex(8)), {"alertname": alert.name}, [alert], [])
         marked = msgspec.structs.replace(notice, test=True)
         outcomes = await asyncio.gather(*(_tried(channels[one], marked) for one in names))
-        await self._note(now, who, alert.name, outcomes)
+        await self._note(now, who, name, outcomes)
         return list(outcomes)
 
     def _example(self, rule: Rule, now: float) -> Told:
@@ -213,11 +213,13 @@ class Desk:
             fingerprint=one.fingerprint,
         )
 
-    def _rule(self, rule: Rule, alerts: Collection[Alert], evaluated: Evaluated) -> RuleShown:
+    def _rule(self, rule: Rule, alerts: Collection[Alert], evaluated: Evaluated, now: float) -> RuleShown:
         given = rule.given
         states = {alert.state for alert in alerts if alert.rule == rule.name}
         since = evaluated.unknown.get(rule.name)
-        state = next((one for one in ("firing", "pending") if one in states), "unknown" if since else "inactive")
+        # That nothing was found wrong long ago, or never looked for, says nothing of now.
+        unknown = since is not None or now - evaluated.at > STALE_SECONDS
+        state = next((one for one in ("firing", "pending") if one in states), "unknown" if unknown else "inactive")
         return RuleShown(
             name=rule.name,
             title=given.title,
