@@ -32,6 +32,8 @@ def _settings(url: str) -> dict[str, str]:
         "ALERTS_CHANNELS": json.dumps([{"name": "hook", "kind": "webhook", "url": f"{url}/in", "secret": SECRET}]),
         "ALERTS_GROUP_WAIT_SECONDS": "0",
         "ALERTS_GROUP_INTERVAL_SECONDS": "1",
+        # The machine of a test run is busy with others' work, which would keep the lecture waiting for minutes.
+        "QUEUES_VIDEO_HOLD_WHEN_BUSY": "false",
     }  # fmt: skip
 
 
@@ -58,14 +60,14 @@ def _clip(server: RunningServer) -> None:
         scaling_live._upload(teacher, scaling_live.clips(1, 1.0, "160x90")[0])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(360)
 def test_an_alert_is_told_once_survives_a_restart_and_is_told_to_be_over(tmp_path: Path) -> None:
     with receiver() as came:
         settings = _settings(came.url)
         with running_server(tmp_path / "data", settings) as server:
             run(server.data, "queues", "pause", "video")
             _clip(server)
-            [first] = came.until(1, 90, of=_of_the_rule)
+            [first] = came.until(1, 120, of=_of_the_rule)
             _check_signed(first)
             assert first.json["alerts"][0]["annotations"]["description"] == "1 lectures wait."
             [alert] = _told(server, "list")["alerts"]
@@ -77,7 +79,7 @@ def test_an_alert_is_told_once_survives_a_restart_and_is_told_to_be_over(tmp_pat
             assert standing["alerts"][0]["since"] == alert["since"], "it is the same alert"
             assert len([one for one in came.received if _of_the_rule(one)]) == 1, "nothing is told twice"
             run(server.data, "queues", "resume", "video")
-            last = came.until(2, 90, of=_of_the_rule)[-1]
+            last = came.until(2, 120, of=_of_the_rule)[-1]
             assert last.json["status"] == "resolved"
             _check_signed(last)
             happened = [one["what"] for one in _told(server, "history", "--limit", "100")["entries"]]
