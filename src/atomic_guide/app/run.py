@@ -85,11 +85,12 @@ def serve(settings: Settings, launch: Launch) -> None:
     # Refused before anything is made: an open practice LMS on the network, a certificate that cannot be used.
     address(settings, settings.server.port)
     check_server(settings.server)
-    raise_descriptors(settings.rooms.process_sockets)
     traces = Traces(settings.tracing, _child_of(launch), launch.role)
     directory = Path(settings.data)
     if launch.lock_descriptor is None:
         lock = DataLock.acquire(directory)
+        # Children inherit it.
+        raise_descriptors(settings.rooms.process_sockets)
     else:
         end_with_parent()
         lock = DataLock.admitted(directory, launch.lock_descriptor)
