@@ -9,7 +9,7 @@ from tools.bounds import bounds
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "bounds.md").read_text("utf-8")
-ROWS = re.findall(r"^\| `(\w+)` \| (\S+) \| `(\S+)` \| (.*?) ?\|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| `(\w+)` \| (\S+) \| `(\S+)` \| .*\|$", PAGE, re.MULTILINE)
 CODE = {(one.place, one.name.strip("_").lower()): one for one in bounds(ROOT / "src" / "atomic_guide")}
 
 
@@ -17,10 +17,9 @@ def test_there_are_rows() -> None:
     assert len(ROWS) > 50
 
 
-@pytest.mark.parametrize(("name", "value", "place", "why"), ROWS)
-def test_a_row_is_as_in_the_code(name: str, value: str, place: str, why: str) -> None:
-    found = CODE[place, name]
-    assert (found.value, found.why) == (value, why.strip())
+@pytest.mark.parametrize(("name", "value", "place"), ROWS)
+def test_a_row_has_the_value_of_the_code(name: str, value: str, place: str) -> None:
+    assert CODE[place, name].value == value
 
 
 def test_only_numbers_whose_name_says_so_are_bounds(tmp_path: Path) -> None:
