@@ -72,6 +72,7 @@ async def test_one_more_takes_its_share_and_gives_it_back(shards: Shards, tmp_pa
         found = await until(target, lambda fleet: fleet.ready == 3)
         assert found.starting == 0
         assert await states(shards) == {"shard-0": "active", "shard-1": "active", "shard-2": "active"}
+        await shards.refresh()
         owned = [owner for owner, _ in shards.map.buckets["default"]].count("shard-2")
         assert 5 <= owned <= 20
         await target.scale(2, "fewer")
