@@ -143,9 +143,9 @@ async def test_nothing_old_is_read_anywhere_once_a_change_was_told(start: Start)
 
 async def test_what_was_loaded_before_a_change_and_stored_after_it_is_not_believed(start: Start) -> None:
     slow, quick = await start(), await start()
-    load = Loader(Course("old"), 0.4)
+    load = Loader(Course("old"), 1.0)
     first = asyncio.create_task(slow.courses.get(KEY, load))
-    await asyncio.sleep(0.1)
+    await until(lambda: load.calls == 1)
     load.value, load.seconds = Course("new"), 0.0
     await quick.courses.changed(KEY)
     assert await slow.courses.get(KEY, load) == Course("new"), "whoever comes after a change has it loaded anew"
@@ -246,7 +246,7 @@ async def test_a_load_that_nobody_waits_for_goes_on_for_the_others(start: Start)
     load = Loader(Course("Algebra"), 0.3)
     given_up = asyncio.create_task(process.courses.get(KEY, load))
     stays = asyncio.create_task(process.courses.get(KEY, load))
-    await asyncio.sleep(0.05)
+    await until(lambda: load.calls == 1)
     given_up.cancel()
     assert await stays == Course("Algebra")
     assert load.calls == 1
