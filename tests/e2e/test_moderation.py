@@ -138,6 +138,7 @@ def test_keys_alone_delete_a_message(meet: Meet) -> None:
     teacher.keyboard.press("Enter")
     expect(teacher.get_by_role("dialog", name="Message of Student 4")).to_be_visible()
     teacher.keyboard.press("Escape")
+    expect(teacher.get_by_role("dialog")).to_have_count(0)
     expect(first).to_be_focused()
     teacher.keyboard.press("Enter")
     delete = teacher.get_by_role("dialog").get_by_role("button", name="Delete the message of Student 4")

@@ -148,6 +148,9 @@ async def test_what_was_loaded_before_a_change_and_stored_after_it_is_not_believ
     await until(lambda: load.calls == 1)
     load.value, load.seconds = Course("new"), 0.0
     await quick.courses.changed(KEY)
+    shared = slow.cache.shared
+    assert shared is not None
+    await until(lambda: shared.counts.marks > 0)
     assert await slow.courses.get(KEY, load) == Course("new"), "whoever comes after a change has it loaded anew"
     assert await first == Course("old"), "whoever came before it gets what was loaded"
     await asyncio.sleep(0.2)

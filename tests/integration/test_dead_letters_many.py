@@ -155,7 +155,7 @@ def test_wrong_usage_is_refused_before_anything_is_done(tmp_path: Path, argument
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_replay_that_is_ended_in_the_middle_goes_on_and_does_none_twice(tmp_path: Path, number: int) -> None:
-    fill(tmp_path, 60)
+    fill(tmp_path, 120)
     command = [sys.executable, "-m", "atomic_guide.cli", "dead-letters", "replay", "--all", "--reason", "busy"]
     command += ["--rate", "15", "--data", str(tmp_path)]
     environment = {**os.environ, **ENVIRONMENT}
@@ -167,8 +167,8 @@ def test_a_replay_that_is_ended_in_the_middle_goes_on_and_does_none_twice(tmp_pa
         ended.communicate(timeout=10)
         assert ended.returncode != 0
     left = len(listed(tmp_path, "--reason", "busy"))
-    assert 0 < left < 60
+    assert 0 < left < 120
     assert run(tmp_path, "replay", "--all", "--reason", "busy", "--run", name)["replayed"] == left
     entries = run(tmp_path, "audit", "--limit", "1000")["actions"]
-    assert len(entries) == len({entry["subject"] for entry in entries}) == 60
+    assert len(entries) == len({entry["subject"] for entry in entries}) == 120
     assert {entry["run"] for entry in entries} == {name}

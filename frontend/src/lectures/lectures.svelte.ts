@@ -50,9 +50,9 @@ export class Lectures {
       const progress = Number(data.progress ?? known.progress);
       this.#put({ ...known, progress, status: (data.status as Video['status'] | undefined) ?? known.status });
     }
-    // Learners cannot see a lecture before it plays; asking for it would be refused.
-    const early = data.status === 'queued' || data.status === 'processing';
-    if (early && this.session.user.role !== 'instructor') return;
+    // Learners cannot see a lecture before it plays, or one that failed; asking for it would be refused.
+    const hidden = ['queued', 'processing', 'failed'].includes(String(data.status));
+    if (hidden && this.session.user.role !== 'instructor') return;
     clearTimeout(this.#due.get(id));
     this.#due.set(
       id,
