@@ -178,13 +178,6 @@ class Engine(Database, Protocol):
         """As `Database.scan`."""
         ...
 
-    async def vacuum(self, table: str) -> None:
-        """Let the room of a table's dead rows be used again, where the engine does not at once.
-
-        One that is being vacuumed already is left to that.
-        """
-        ...
-
     def apart(self) -> Engine:
         """The same database over connections of its own, for another event loop; whoever asks closes it."""
         ...

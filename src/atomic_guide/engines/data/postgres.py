@@ -197,16 +197,6 @@ class PostgresDatabase:
             self.traffic.writes.add(time.perf_counter() - asked)
         return result
 
-    async def vacuum(self, table: str) -> None:
-        """Let the room of a table's dead rows be used again. Raises `DataUnavailable` at the time limit of a scan."""
-        async with self.reading(self._settings.scan_timeout + 1) as connection:
-            await connection.execute(f"SET statement_timeout = {int(self._settings.scan_timeout * 1000)}")
-            try:
-                # A statement of its own: it refuses to be in a transaction. It may change no row, and so may a reader.
-                await connection.execute(f"VACUUM (SKIP_LOCKED, TRUNCATE FALSE, PARALLEL 0) {table}")
-            finally:
-                await connection.execute("RESET statement_timeout")
-
     def forget(self) -> None:
         """End every connection, those in use when they come back; new ones look for the server again."""
         self._readers.forget()

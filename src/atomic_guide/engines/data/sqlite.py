@@ -208,9 +208,6 @@ class SqliteDatabase:
         """The same file, opened anew."""
         return SqliteDatabase(self.path, self._settings)
 
-    async def vacuum(self, table: str) -> None:
-        """Nothing: a file leaves no dead rows."""
-
     async def close(self) -> None:
         """Finish what was accepted, then close the file."""
         if not self._closed:
