@@ -126,7 +126,10 @@ def test_a_newer_lecture_does_not_take_away_the_one_that_is_watched(meet: Meet, 
 
 @pytest.mark.timeout(90)
 def test_a_broken_file_fails_with_a_reason_and_students_never_see_it(meet: Meet, lecture: Path) -> None:
-    teacher, student = meet().in_frame("Instructor"), meet().in_frame("Student 4")
+    instructor = meet()
+    # A page that asks for a lecture in the moment in which it deletes it is told that there is none.
+    instructor.expected.append("status of 404")
+    teacher, student = instructor.in_frame("Instructor"), meet().in_frame("Student 4")
     panel = tab(teacher, "Upload")
     whole = lecture.read_bytes()
     broken = FilePayload(name="cut.mp4", mimeType="video/mp4", buffer=whole[: len(whole) // 3])
