@@ -166,7 +166,7 @@ def test_a_replay_that_is_ended_in_the_middle_goes_on_and_does_none_twice(tmp_pa
         ended.send_signal(number)
         ended.communicate(timeout=10)
         assert ended.returncode != 0
-    left = len(listed(tmp_path, "--reason", "busy"))
+    left = len(listed(tmp_path, "--reason", "busy", "--limit", "1000"))
     assert 0 < left < 120
     assert run(tmp_path, "replay", "--all", "--reason", "busy", "--run", name)["replayed"] == left
     entries = run(tmp_path, "audit", "--limit", "1000")["actions"]
