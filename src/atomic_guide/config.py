@@ -40,6 +40,7 @@ from atomic_guide.operations.limits.presets import PRESETS
 from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
+from atomic_guide.regions.settings import RegionsSettings, ShardPlace, check_regions, primaries
 from atomic_guide.setting import setting
 from atomic_guide.tracing import TracingSettings
 from atomic_guide.web.limits import LimitSettings
@@ -92,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
     databases: DataSettings = DataSettings()
+    regions: RegionsSettings = RegionsSettings()
     nats: NatsSettings = NatsSettings()
     rooms: RoomSettings = RoomSettings()
     queues: QueueSettings = QueueSettings()
@@ -175,6 +177,7 @@ def source_settings(
         key = place.rstrip("`")
         raise ConfigurationError(f"setting {key or '(top level)'}: {text}", details={"key": key}) from error
     check_servers(settings.databases)
+    databases = _placed(settings.databases, settings.regions)
     check_queues(settings.queues)
     check_mail(settings.mail)
     check_costs(settings.costs)
@@ -182,7 +185,7 @@ def source_settings(
     check_scaling(scaling)
     check_kubernetes(settings.kubernetes)
     check_alerts(settings.alerts, mail=settings.mail.on)
-    return Sourced(msgspec.structs.replace(settings, scaling=scaling), origins)
+    return Sourced(msgspec.structs.replace(settings, databases=databases, scaling=scaling), origins)
 
 
 def describe() -> list[Described]:
@@ -220,6 +223,20 @@ def _describe(kind: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -
             default=value,
             reason=(meta.description or "") if meta else "",
         )
+
+
+def _placed(databases: DataSettings, regions: RegionsSettings) -> DataSettings:
+    """The databases with the regions of their primaries, once both agree. Raises as `check_regions` does."""
+    places = [
+        ShardPlace(one.name, one.zone, one.region, tuple(replica.region for replica in one.replicas))
+        for one in databases.servers
+    ]
+    check_regions(regions, places, databases.region)
+    standing = primaries(regions)
+    servers = tuple(
+        msgspec.structs.replace(one, region=one.region or standing.get(one.name, "")) for one in databases.servers
+    )
+    return msgspec.structs.replace(databases, servers=servers)
 
 
 def _prefer(tree: dict[str, Any]) -> dict[str, str]:

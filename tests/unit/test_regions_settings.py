@@ -1,0 +1,122 @@
+"""What a region is, and what is refused of it at start."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atomic_guide.config import load_settings
+from atomic_guide.errors import ConfigurationError
+
+TOML = """
+[databases]
+region = "eu-central"
+directory = "postgresql://db-1/directory"
+
+[[databases.servers]]
+name = "shard-eu"
+url = "postgresql://db-1/eu"
+zone = "eu"
+replicas = [{ url = "postgresql://db-2/eu", region = "eu-north" }]
+
+[[databases.servers]]
+name = "shard-us"
+url = "postgresql://db-3/us"
+zone = "us"
+
+[[regions.declared]]
+name = "eu-central"
+coordinates = [50.1, 8.7]
+countries = ["DE", "AT"]
+zones = ["eu"]
+primary = ["shard-eu"]
+store = "objects-eu"
+cacheNodes = ["nats://cache-1:4222"]
+address = "https://eu-central.guide.example.edu"
+
+[[regions.declared]]
+name = "eu-north"
+coordinates = [59.3, 18.1]
+countries = ["SE"]
+zones = ["eu"]
+replicas = ["shard-eu"]
+roles = ["web", "analytics"]
+address = "https://eu-north.guide.example.edu"
+
+[[regions.declared]]
+name = "us-east"
+coordinates = [39.0, -77.5]
+zones = ["us"]
+primary = ["shard-us"]
+address = "https://us-east.guide.example.edu"
+"""
+
+
+def _loaded(tmp_path: Path, text: str = TOML) -> Any:
+    file = tmp_path / "guide.toml"
+    file.write_text(text, encoding="utf-8")
+    return load_settings({}, file)
+
+
+def test_regions_are_read_as_they_are_declared(tmp_path: Path) -> None:
+    settings = _loaded(tmp_path)
+    first, second, third = settings.regions.declared
+    assert (first.name, first.point.latitude, first.countries, first.store) == (
+        "eu-central", 50.1, ("DE", "AT"), "objects-eu",
+    )  # fmt: skip
+    assert first.cache_nodes == ("nats://cache-1:4222",)
+    assert second.roles == ("web", "analytics")
+    assert third.zones == ("us",)
+    assert settings.regions.fallback == first
+    # A shard's primary stands where a region says so.
+    assert [server.region for server in settings.databases.servers] == ["eu-central", "us-east"]
+
+
+def test_an_installation_without_regions_needs_none() -> None:
+    settings = load_settings({})
+    assert settings.regions.declared == ()
+    assert settings.regions.fallback is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('countries = ["SE"]', 'countries = ["XX"]', "eu-north names the country XX; write ISO 3166 codes"),
+        ('countries = ["SE"]', 'countries = ["se"]', "eu-north names the country se"),
+        ('countries = ["SE"]', 'countries = ["AT", "SE"]', "AT is a country of two regions"),
+        ("coordinates = [59.3, 18.1]", "", "eu-north has no coordinates; give `coordinates"),
+        ("[59.3, 18.1]", "[159.3, 18.1]", "eu-north lies at 159.3, 18.1; the latitude is from -90 to 90"),
+        ("[59.3, 18.1]", "[nan, 18.1]", "eu-north lies at nan, 18.1"),
+        ('name = "eu-north"', 'name = "eu-central"', "eu-central stands twice"),
+        ('region = "eu-central"', 'region = "eu-west"', "databases.region: eu-west is not declared"),
+        ('zones = ["us"]\nprimary = ["shard-us"]', 'zones = ["eu", "us"]\nprimary = ["shard-us", "shard-eu"]',
+         "shard-eu has its primary in two regions"),
+        ('primary = ["shard-us"]', 'primary = ["shard-us", "shard-eu"]',
+         "shard-eu has its primary in two regions"),
+        ('primary = ["shard-us"]', 'primary = ["shard-asia"]', "us-east names the shard shard-asia"),
+        ('zones = ["us"]', 'zones = ["us"]\nreplicas = ["shard-eu"]', "a replica of shard-eu, whose zone eu may not"),
+        ('replicas = ["shard-eu"]', 'replicas = ["shard-us"]', "a replica of shard-us, whose zone us may not"),
+        ('region = "eu-north" }]', 'region = "us-east" }]', "databases.servers has none there"),
+        ('zone = "us"\n', 'zone = "us"\nregion = "eu-north"\n', "which databases.servers has in eu-north"),
+        ('zones = ["us"]\nprimary = ["shard-us"]', 'zones = ["asia"]', "no region may keep zone us, which has shards"),
+        ('zones = ["us"]\n', 'zones = ["us"]\nroles = ["web", "media"]\n',
+         "no region of zone us has the role analytics; add it to one of us-east"),
+        ('zones = ["us"]\n', 'zones = ["us"]\nroles = []\n', "us-east has no roles"),
+        ('address = "https://us-east.guide.example.edu"', "", "us-east has no address"),
+        ("https://us-east.", "https://eu-north.", "is the address of two regions"),
+        ('cacheNodes = ["nats://cache-1:4222"]', 'cacheNodes = ["cache-1"]', "matching regex"),
+        ('roles = ["web", "analytics"]', 'roles = ["video"]', "Invalid enum value 'video'"),
+        ("[databases]\n", '[regions]\ndefault = "eu-west"\n[databases]\n', "regions.default: eu-west is not declared"),
+        ("[databases]\n", '[regions]\ngeo_file = "/none"\n[databases]\n', "regions.geo_file: there is no file /none"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_with_its_name(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in TOML
+    with pytest.raises(ConfigurationError) as refused:
+        _loaded(tmp_path, TOML.replace(old, new, 1))
+    assert said in refused.value.message
+
+
+def test_a_default_without_regions_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"declare it in regions\.declared"):
+        load_settings({"ATOMIC_GUIDE_REGIONS_DEFAULT": "eu"})
