@@ -1,7 +1,8 @@
 """The processes of this server as two fleets: `web` answers requests and holds rooms, `workers` runs jobs.
 
-One more is a child of the supervisor, ready within seconds; one fewer drains first. Counts are absolute, so that the
-same wish twice is one act, also across leaders and restarts.
+One more is a child of the supervisor, ready within seconds; one fewer drains first. An act is done once for its key, as
+long as the supervisor lives, whose end also ends what was wished. Counts are absolute, so that an act that is asked for
+again after that is still one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from atomic_guide.app.processes import Role, Scaled, Wanted
+from atomic_guide.app.targets.taken import Taken
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.model import WEB, WORKERS
@@ -30,6 +32,7 @@ class Processes:
         self._role: Role = "web" if fleet == WEB else "worker"
         self._scaled = scaled
         self._bounds = bounds
+        self._taken = Taken()
 
     async def look(self) -> Fleet:
         """What is ready and what starts; one that drains is neither."""
@@ -42,8 +45,12 @@ class Processes:
         return Fleet(ready, starting, least, most, unit)
 
     async def scale(self, desired: int, key: str) -> None:
-        """Leave a wish, which the supervisor takes within a second. Raises `Invalid` out of the bounds."""
-        del key
+        """Leave a wish, which the supervisor takes within a second, once for each key. Raises `Invalid` out of bounds.
+
+        Between an act and its repetition operators may have set another count, which then stays.
+        """
+        if key in self._taken:
+            return
         if not self._bounds.least <= desired <= self._bounds.most:
             raise Invalid(
                 f"{desired} {self.fleet} are out of the bounds of scaling.{self.fleet}: from {self._bounds.least}"
@@ -53,6 +60,7 @@ class Processes:
             self._scaled.wish(web=desired)
         else:
             self._scaled.wish(worker=desired - 1)
+        self._taken.add(key)
 
     def _wished(self) -> int:
         wanted: Wanted = self._scaled.newest()
