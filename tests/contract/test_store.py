@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from atomic_guide.engines.assets.store import AssetSettings, Store
+from atomic_guide.engines.assets.settings import AssetSettings
+from atomic_guide.engines.assets.store import Store
 from atomic_guide.errors import NotFound, OutOfSpace
 
 

@@ -15,7 +15,7 @@ import pytest
 from atomic_guide.clock import ManualClock, SystemClock
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.videos import QUERIES
-from atomic_guide.engines.assets.store import AssetSettings
+from atomic_guide.engines.assets.settings import AssetSettings
 from tests import media
 from tests.media import BYTES, TUS, Studio, code, create, files, metadata, patch
 

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 
 from atomic_guide.course.video.settings import VideoSettings
-from atomic_guide.engines.assets.store import AssetSettings
+from atomic_guide.engines.assets.settings import AssetSettings
 from tests import media
 from tests.media import Studio, code, create, files
 

@@ -12,7 +12,8 @@ import pytest
 
 from atomic_guide import errors
 from atomic_guide.config import Settings
-from atomic_guide.engines.assets.store import AssetSettings, Store
+from atomic_guide.engines.assets.settings import AssetSettings
+from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.postgres import PostgresDatabase

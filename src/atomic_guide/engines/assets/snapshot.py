@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from atomic_guide.engines.assets.store import checked_name
+from atomic_guide.engines.assets.names import checked_name
 from atomic_guide.errors import NotFound
 
 _BLOCK = 1024 * 1024

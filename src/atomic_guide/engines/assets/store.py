@@ -19,33 +19,24 @@ import re
 import shutil
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
+from atomic_guide.engines.assets.names import checked_name
+from atomic_guide.engines.assets.settings import AssetSettings
 from atomic_guide.errors import NotFound, OutOfSpace, RangeUnsatisfiable, Unavailable
 from atomic_guide.limit import Limit, Used
-from atomic_guide.setting import setting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,11}")
 _CHUNK = 256 * 1024
 _REMEMBERED = 4096
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where objects are kept."""
-
-    least_free_bytes: Annotated[
-        int,
-        setting("Free disk below which new uploads are refused, so that the databases can go on.", "bytes", ge=0),
-    ] = 1_000_000_000
 
 
 DISK = Limit(
@@ -149,6 +140,26 @@ class Store:
         etag = re.sub(r"[^A-Za-z0-9-]", "", meta["e_tag"] or f"{meta['last_modified'].timestamp():.6f}-{meta['size']}")
         return Head(meta["size"], f'"{etag}"', meta["last_modified"].timestamp())
 
+    async def size(self, name: str) -> int:
+        """The bytes of an object. Raises `NotFound`."""
+        return (await self.head(name)).size
+
+    async def restore(self, name: str, parts: AsyncIterator[bytes]) -> None:
+        """Put back an object from elsewhere, in place of what is there; nothing is changed where `parts` raises."""
+        target = self._root / checked_name(name)
+        beside = target.with_name(f".{target.name}.back")
+        self.requests.writes += 1
+        try:
+            await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+            with await asyncio.to_thread(beside.open, "wb") as file:
+                async for part in parts:
+                    await asyncio.to_thread(file.write, part)
+            await asyncio.to_thread(self._move, [(beside, name)])
+        except OSError as error:
+            raise _wrap(error) from error
+        finally:
+            await asyncio.to_thread(beside.unlink, missing_ok=True)
+
     async def read(self, name: str, limit: int = 4 * 1024 * 1024) -> bytes:
         """A small object whole. Raises `NotFound`, or `RangeUnsatisfiable` where it is over `limit` bytes."""
         head = await self.head(name)
@@ -192,7 +203,7 @@ class Store:
         folder = self._root / checked_name(prefix)
         # What obstore would not list: a half written file of a process that was killed, and empty folders.
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        await asyncio.to_thread(_sync_folder, _nearest(folder.parent))
+        await asyncio.to_thread(sync_folder, _nearest(folder.parent))
         return len(names)
 
     @contextlib.asynccontextmanager
@@ -202,18 +213,18 @@ class Store:
         yield (self._root / checked_name(name)).resolve()
 
     def _settle(self, name: str) -> None:
-        _sync(self._root / name)
+        sync(self._root / name)
         self._sync_folders([name])
 
     def _sync_folders(self, names: list[str]) -> None:
         for folder in sorted({parent for name in names for parent in Path(name).parents}, reverse=True):
-            _sync_folder(self._root / folder)
+            sync_folder(self._root / folder)
 
     def _move(self, pairs: list[tuple[Path, str]]) -> None:
         for path, name in pairs:
             target = self._root / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            _sync(path)
+            sync(path)
             try:
                 path.replace(target)
             except OSError as error:
@@ -223,26 +234,20 @@ class Store:
         self._sync_folders([name for _, name in pairs])
 
 
-def checked_name(name: str) -> str:
-    """The name of an object or folder. Raises `NotFound` for one that no object of ours can have."""
-    if not _NAME.fullmatch(name):
-        raise NotFound("there is no such object")
-    return name
-
-
 def _copy_whole(path: Path, target: Path) -> None:
     """Across file systems: copy beside the target, then rename, so that nobody sees half of it."""
     beside = target.with_name(f".{target.name}.part")
     try:
         shutil.copyfile(path, beside)
-        _sync(beside)
+        sync(beside)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
     path.unlink()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or a folder's entries, on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -250,10 +255,11 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """The same for a folder that may be gone."""
     # A folder may be gone because a neighbour was deleted; there is nothing left in it to keep then.
     with contextlib.suppress(FileNotFoundError):
-        _sync(folder)
+        sync(folder)
 
 
 def _nearest(folder: Path) -> Path:
