@@ -13,15 +13,20 @@ import httpx
 import imageio_ffmpeg
 import pytest
 
+from atomic_guide.app.copies import made_seals
 from atomic_guide.clock import Clock, SystemClock
 from atomic_guide.course.notifications.feed import Feed
 from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings
 from atomic_guide.course.video.announce import Announce
 from atomic_guide.course.video.assembly import Media, build_media, media_key
 from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.course.video.spread.parts import QUEUE as COPYING
+from atomic_guide.course.video.spread.parts import Engines, SpreadParts
+from atomic_guide.course.video.spread.spread import Spread
 from atomic_guide.course.video.videos import QUEUE, Parts
+from atomic_guide.engines.assets.settings import AssetSettings
 from atomic_guide.engines.assets.sign import Signer, SigningSettings
-from atomic_guide.engines.assets.store import AssetSettings, Store
+from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DataSettings
@@ -43,6 +48,8 @@ QUICK = QueueSettings(
     poll_seconds=0.1,
     handover_seconds=0,
     video=QueueRules(concurrency=2, retry_first_seconds=0.02, time_limit_seconds=60, memory_mb=4096),
+    assets=QueueRules(concurrency=2, retry_first_seconds=0.02, time_limit_seconds=60),
+    trouble_wait_seconds=0.2,
 )
 OPERATOR = "operator-token-of-a-test"
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -75,15 +82,24 @@ async def opened(
     clock: Clock | None = None,
     announce: Announce | None = None,
     over: Shards | None = None,
+    copies: bool = False,
 ) -> AsyncIterator["Studio"]:
-    """The video parts over a data directory, and an application with their calls; `over` are other databases."""
+    """The video parts over a data directory, and an application with their calls; `over` are other databases; with
+    `copies` lectures are copied to the stores of `assets`."""
     clock = clock or SystemClock()
     shards = over or await open_embedded(installed(data, 2), DataSettings(shards=2))
     try:
         store = Store(data / "objects", assets or AssetSettings(least_free_bytes=0))
         queues = Queues(shards, clock, QUICK)
         feed = Feed(shards, clock, queues, NotificationSettings(), MailSettings())
-        parts = Parts(shards, store, queues, settings or VideoSettings(), clock, feed)
+        video = settings or VideoSettings()
+        stores = assets or AssetSettings(least_free_bytes=0)
+        spread = Spread(
+            SpreadParts(Engines(shards, store, queues), clock, stores, "eu"),
+            made_seals(b"k" * 32),
+            sources=video.keep_source,
+        )
+        parts = Parts(shards, store, queues, video, clock, feed, spread if copies else None)
         signer = Signer(await media_key(shards, clock), clock, signing)
         heard = Heard()
         feed.on_tell = heard.tell
@@ -142,7 +158,7 @@ class Studio:
     @contextlib.asynccontextmanager
     async def working(self, observer: Observer | None = None, queues: QueueSettings = QUICK) -> AsyncIterator[Worker]:
         """A worker for media that runs meanwhile."""
-        handlers = {QUEUE: self.media.handlers(queues.video.memory_mb)}
+        handlers = {QUEUE: self.media.handlers(queues.video.memory_mb), COPYING: self.media.copying()}
         worker = Worker(self.shards, handlers, clock=self.clock, settings=queues, observer=observer)
         self.media.queues.on_wake(worker.wake)
         task = asyncio.create_task(worker.run())

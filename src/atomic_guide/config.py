@@ -24,8 +24,8 @@ from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings, check_mail
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.watching.settings import EventSettings
+from atomic_guide.engines.assets.settings import AssetSettings, check_assets
 from atomic_guide.engines.assets.sign import SigningSettings
-from atomic_guide.engines.assets.store import AssetSettings
 from atomic_guide.engines.data.settings import DataSettings, check_servers
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.queues.settings import QueueSettings, check_queues
@@ -179,6 +179,7 @@ def source_settings(
     check_servers(settings.databases)
     databases = _placed(settings.databases, settings.regions)
     check_queues(settings.queues)
+    check_assets(settings.assets)
     check_mail(settings.mail)
     check_costs(settings.costs)
     scaling = with_unit_prices(settings.scaling, settings.costs)

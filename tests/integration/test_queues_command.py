@@ -93,7 +93,13 @@ def test_queues_are_listed_with_what_is_next_and_why(tmp_path: Path) -> None:
     assert [one["id"] for one in view["next"]] == [live, plain]
     assert view["next"][0]["why"].startswith("its course has a live session and an instructor asked for it, worth")
     assert view["next"][1]["why"].startswith("nothing gives it precedence; it has waited")
-    assert [one["queue"] for one in told(tmp_path)["queues"]] == ["video", "analytics", "notifications", "rosters"]
+    assert [one["queue"] for one in told(tmp_path)["queues"]] == [
+        "video",
+        "analytics",
+        "notifications",
+        "rosters",
+        "assets",
+    ]
     assert f"next: {live}" in ask(tmp_path, "list").stdout
     assert [job["id"] for job in told(tmp_path, "list", "--state", "queued")["jobs"]] == [live, plain]
 

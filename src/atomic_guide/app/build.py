@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from atomic_guide.app.alerting import made_desk
 from atomic_guide.app.capacity import made_capacity
+from atomic_guide.app.copies import made_spread
 from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.limit_metrics import LimitMetrics
@@ -37,6 +38,7 @@ from atomic_guide.course.notifications.assembly import build_notifications
 from atomic_guide.course.notifications.feed import Tell
 from atomic_guide.course.video.announce import Announce
 from atomic_guide.course.video.assembly import build_media, media_key
+from atomic_guide.course.video.spread.parts import Engines as Stands
 from atomic_guide.course.video.videos import Parts
 from atomic_guide.course.watching.lectures import Lectures
 from atomic_guide.course.watching.taking import Events
@@ -215,14 +217,15 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         shards, clock, queues, where.public_url, (settings.notifications, settings.mail)
     )
     notifications.feed.on_tell = _teller(chat.rooms)
-    parts = Parts(shards, store, queues, settings.video, clock, notifications.feed)
+    key = await keeping_key(shards.directory, clock)
+    copies = made_spread(settings, Stands(shards, store, queues), clock, key)
+    parts = Parts(shards, store, queues, settings.video, clock, notifications.feed, copies)
     performance = Performance(shards, clock, settings.analytics)
     health.checks["nats"] = Check(_connected(connection), needed=False)
     health.checks["store"] = Check(_has_space(store))
     sessions = Sessions(shards.directory, clock, settings.sessions, token)
     bounds = made_register(settings, clock)
     health.registry.register(LimitMetrics(bounds))
-    key = await keeping_key(shards.directory, clock)
     lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where))
     return Tool(
         clock=clock,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from atomic_guide.course import enrolment, membership
 from atomic_guide.course.notifications import feed, mail
 from atomic_guide.course.video import videos
+from atomic_guide.course.video.spread import parts as spread
 from atomic_guide.course.watching import counting, taking
 from atomic_guide.engines.queues.worker import Worker
 
@@ -20,6 +21,7 @@ def handlers_of(tool: Tool, settings: QueueSettings) -> dict[str, dict[str, Hand
     """The handlers of every queue, by kind."""
     return {
         videos.QUEUE: tool.media.handlers(settings.video.memory_mb),
+        spread.QUEUE: tool.media.copying(),
         taking.QUEUE: counting.handlers(tool.events),
         feed.QUEUE: mail.handlers(tool.notifications.mail),
         enrolment.QUEUE: membership.handlers(tool.shards, tool.lti, tool.clock, mailed=tool.notifications.contacts.on),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from atomic_guide.app.copies import made_spread
 from atomic_guide.app.keeping.log import folder_of, log_folder
 from atomic_guide.app.keeping.manifest import all_in
 from atomic_guide.clock import SystemClock
@@ -21,6 +22,7 @@ from atomic_guide.course.keeping.key import keeping_key
 from atomic_guide.course.keeping.ledger import FILE, merged, read_ledger
 from atomic_guide.course.keeping.reads import Reads
 from atomic_guide.course.keeping.survey import Whom
+from atomic_guide.course.video.spread.parts import Engines
 from atomic_guide.course.video.videos import Parts, Videos
 from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.embedded import open_embedded, present_files
@@ -57,7 +59,9 @@ async def assembled(settings: Settings, data: Path, shards: Shards) -> Keeping:
     await shards.open_all()
     key = await keeping_key(shards.directory, clock)
     store = Store(data / "objects", settings.assets)
-    parts = Parts(shards, store, Queues(shards, clock, settings.queues), settings.video, clock)
+    queues = Queues(shards, clock, settings.queues)
+    copies = made_spread(settings, Engines(shards, store, queues), clock, key)
+    parts = Parts(shards, store, queues, settings.video, clock, spread=copies)
     spool = data / "uploads"
     forgetter = Forgetter(parts, Videos(parts), spool)
     ledgers = [data / FILE]
@@ -69,7 +73,7 @@ async def assembled(settings: Settings, data: Path, shards: Shards) -> Keeping:
         ledgers.append(log_folder(settings) / FILE)
     erasures = Erasures(shards, clock, key, forgetter, ledgers)
     if data == Path(settings.data):
-        erasures.elsewhere = _elsewhere(settings, backups)
+        erasures.elsewhere = _elsewhere(settings, backups, forgetter)
     holds = Holds(shards.directory, clock)
     return Keeping(key, parts, spool, forgetter, erasures, holds, Reads(shards, clock))
 
@@ -96,7 +100,7 @@ async def catch_up(settings: Settings, shards: Shards, given: Path | None = None
     return await keeping.erasures.catch_up(records, since)
 
 
-def _elsewhere(settings: Settings, backups_in: Path) -> Elsewhere:
+def _elsewhere(settings: Settings, backups_in: Path, forgetter: Forgetter) -> Elsewhere:
     """Erases in what restores have put aside and in the databases' logs, and names the backups."""
     data = Path(settings.data).absolute()
 
@@ -108,6 +112,7 @@ def _elsewhere(settings: Settings, backups_in: Path) -> Elsewhere:
 
             vacuumed = await vacuum_servers(settings.databases)
             erased = {f"dead rows of {name}": outcome for name, outcome in vacuumed.items()}
+        erased |= forgetter.stores
         for folder in await asyncio.to_thread(_put_aside, data):
             erased[folder.name] = await _forget_in(settings, folder, whom)
         backups = [found.manifest.id for found in all_in(backups_in)]

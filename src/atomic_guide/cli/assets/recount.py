@@ -37,7 +37,7 @@ async def _recounted(context: Context, tenants: tuple[str, ...]) -> list[TenantS
         for tenant in tenants:
             await check_tenant(shards.directory, tenant)
         parts = (await assembled(context.settings, context.data, shards)).parts
-        sweep = Sweep(shards, parts.store, parts.settings, parts.clock)
+        sweep = Sweep(shards, parts.store, parts.settings, parts.clock, parts.spread)
         wanted = tenants or await known_tenants(shards.directory)
         for tenant in wanted:
             await sweep.recount(tenant, tell)

@@ -61,6 +61,9 @@ class Forgetter:
         self._account = parts.account
         self._videos = videos
         self._spool = spool
+        self._spread = parts.spread
+        self.stores: dict[str, str] = {}
+        """What other stores said to the last erasure of a tenant."""
 
     async def found(self, whom: Whom) -> dict[str, int]:
         """What there is of somebody: rows by table, and the tenant's objects."""
@@ -91,6 +94,8 @@ class Forgetter:
         else:
             raise Unavailable(f"rows of {whom.named()} keep coming; erase again when they do not", retry_after=60)
         if not whom.user:
+            if self._spread is not None:
+                self.stores = await self._spread.forget_tenant(whom.tenant)
             await self._store.delete_prefix(whom.tenant)
             await self._forget_tenant(whom.tenant)
             await forget_tenant(self._shards.directory, whom.tenant)

@@ -259,6 +259,23 @@ DIRECTORY: tuple[Place, ...] = (
     Place("media_space", (), (), ("tenant", "used", "allowed"), "nobody"),
     Place("media_files", (), (), ("tenant", "id", "course", "bytes", "created_at"), "nobody"),
     Place("media_uses", (), (), ("tenant", "media", "bucket", "course", "video", "created_at"), "nobody"),
+    Place(
+        "asset_sets",
+        (),
+        (),
+        (*("tenant", "media", "place", "bucket", "course", "list", "objects", "bytes", "listed_at"),),
+        "nobody",
+    ),
+    Place(
+        "asset_replicas",
+        (),
+        (),
+        (*("tenant", "media", "store", "state", "held", "done", "error", "changed_at", "verified_at"),),
+        "nobody",
+    ),
+    # What is gone is named only until it is gone everywhere; then a digest stands for it.
+    Place("asset_deletions", (), (), ("id", "folder", "digest", "asked_at", "finished_at", "receipt"), "nobody"),
+    Place("asset_answers", (), (), ("deletion", "store", "objects", "tries", "error", "answered_at"), "nobody"),
 )
 
 PEOPLE: tuple[Place, ...] = tuple(place for place in SHARD if place.people)
@@ -275,6 +292,7 @@ TENANT_TABLES: tuple[str, ...] = tuple(
 CARRIED: tuple[str, ...] = (
     *("secrets", "lti_platforms", "lti_deployments", "lti_invitations", "lti_changes", "erasures", "legal_holds"),
     *("media_space", "media_files", "media_uses"),
+    *("asset_sets", "asset_replicas", "asset_deletions", "asset_answers"),
 )
 """The tables of the directory that another installation of the same data needs. Placement is each one's own; sessions
 and logins end."""

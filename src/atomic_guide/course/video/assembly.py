@@ -53,6 +53,15 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
         """What runs the jobs about videos, each program of theirs within so much memory."""
         return jobs.handlers(self.parts, self.announce, self.directory / "work", memory_mb)
 
+    async def tend_copies(self) -> None:
+        """Look whether copies are where they should be; for a root task."""
+        if self.parts.spread is not None:
+            await self.parts.spread.tend()
+
+    def copying(self) -> dict[str, Handler]:
+        """What runs the jobs about copies in other stores."""
+        return self.parts.spread.handlers() if self.parts.spread is not None else {}
+
 
 def build_media(directory: Path, parts: Parts, signer: Signer, announce: Announce) -> Media:
     """The parts over a data directory: `uploads/` and `work/` beside the store, on its file system."""

@@ -191,6 +191,8 @@ class Copy:
                 await account.let_go(source, video.id, video.origin)
             return
         await account.measure(key, new)
+        if written.captions and self._parts.spread is not None:
+            await self._parts.spread.note(key, key.course, new)
         await self._announce(key, "video", announcement(written))
 
     async def _copy_captions(self, source: CourseKey, video: str, key: CourseKey, new: str, language: str) -> bool:

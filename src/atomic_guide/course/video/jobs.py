@@ -14,7 +14,7 @@ from atomic_guide.course.notifications.notice import video_failed
 from atomic_guide.course.video import reasons
 from atomic_guide.course.video.copies import COPY, Copy
 from atomic_guide.course.video.folders import media_prefix
-from atomic_guide.course.video.making import Maker, measure_shown, replaced
+from atomic_guide.course.video.making import Maker, measure_shown, note_shown, replaced
 from atomic_guide.course.video.progressing import Progressing
 from atomic_guide.course.video.transcode import Transcoder
 from atomic_guide.course.video.videos import (
@@ -93,6 +93,7 @@ class Transcode:
             # Last: a worker that takes over before the video is ready needs it.
             await self._drop_source(video, folder)
             await measure_shown(self._parts, video)
+            await note_shown(self._parts, video)
         except (LeaseLost, asyncio.CancelledError):
             with contextlib.suppress(NotFound):
                 await self._settle(job, video.video.origin)

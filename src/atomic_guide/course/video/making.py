@@ -207,6 +207,13 @@ async def measure_shown(parts: Parts, video: Progressing) -> None:
         await parts.account.measure(video.key, video.video.id)
 
 
+async def note_shown(parts: Parts, video: Progressing) -> None:
+    """Have copies follow what has changed of the files that a lecture shows."""
+    if parts.spread is not None:
+        course, _, owner = video.video.origin.partition("/")
+        await parts.spread.note(video.key, course or video.key.course, owner or video.video.id)
+
+
 def _prefix(video: Progressing) -> str:
     return media_prefix(video.key, video.video.id, video.video.origin)
 

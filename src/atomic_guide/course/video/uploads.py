@@ -109,7 +109,7 @@ class Uploads:
         self._announce = announce
         self._account = parts.account
         self.largest = parts.settings.max_bytes
-        self.sweep = Sweep(parts.shards, parts.store, parts.settings, parts.clock)
+        self.sweep = Sweep(parts.shards, parts.store, parts.settings, parts.clock, parts.spread)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def create(self, key: CourseKey, user: str, length: int, title: str = "", filename: str = "") -> Upload:

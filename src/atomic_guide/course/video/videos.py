@@ -22,6 +22,7 @@ from atomic_guide.errors import Conflict, NotFound, TooLarge
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.course.video.settings import VideoSettings
+    from atomic_guide.course.video.spread.spread import Spread
     from atomic_guide.engines.assets.store import Store
     from atomic_guide.engines.data.database import Row, Transaction
     from atomic_guide.engines.data.placement import CourseKey
@@ -116,11 +117,13 @@ class Parts(NamedTuple):
     settings: VideoSettings
     clock: Clock
     posts: Posts = Silent()
+    spread: Spread | None = None
+    """Copies in other stores; None where nothing knows of any."""
 
     @property
     def account(self) -> Account:
         """What tenants store, against what they may."""
-        return Account(self.shards.directory, self.store, self.settings, self.clock)
+        return Account(self.shards.directory, self.store, self.settings, self.clock, self.spread)
 
 
 class Videos:
@@ -134,6 +137,7 @@ class Videos:
         self._clock = parts.clock
         self._posts = parts.posts
         self._account = parts.account
+        self._spread = parts.spread
 
     async def of_course(self, key: CourseKey) -> list[Video]:
         """The newest videos of a course, at most `LISTED`."""
@@ -171,6 +175,7 @@ class Videos:
             await self._store.delete_prefix(prefix_of(key, video))
             raise
         await self._account.measure(key, video)
+        await self._note(key, video)
         return entry
 
     async def delete_captions(self, key: CourseKey, video: str, language: str) -> None:
@@ -182,6 +187,7 @@ class Videos:
         await self._change_captions(key, video, language, None)
         await self._store.delete(f"{prefix_of(key, video)}/captions/{language}.vtt")
         await self._account.measure(key, video)
+        await self._note(key, video)
 
     async def put_chapters(self, key: CourseKey, video: str, chapters: list[Chapter]) -> list[Chapter]:
         """Replace the chapters, put in order. Raises `Invalid`, `NotFound`."""
@@ -239,6 +245,11 @@ class Videos:
 
         await self._account.let_go(key, video, await self._shards.of(key).write(work))
         self._queues.wake(QUEUE)
+
+    async def _note(self, key: CourseKey, video: str) -> None:
+        """Have copies follow what has changed of a lecture's own files."""
+        if self._spread is not None:
+            await self._spread.note(key, key.course, video)
 
     async def _change_captions(self, key: CourseKey, video: str, language: str, entry: Captions | None) -> None:
         async def work(tx: Transaction) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from atomic_guide.clock import Clock
     from atomic_guide.course.video.settings import VideoSettings
+    from atomic_guide.course.video.spread.spread import Spread
     from atomic_guide.engines.assets.store import Store
     from atomic_guide.engines.data.database import Database, Row, Transaction
 
@@ -52,11 +53,14 @@ class Counted(NamedTuple):
 class Account:
     """The accounts of all tenants; without state of its own, so that every part may have one."""
 
-    def __init__(self, directory: Database, store: Store, settings: VideoSettings, clock: Clock) -> None:
+    def __init__(
+        self, directory: Database, store: Store, settings: VideoSettings, clock: Clock, spread: Spread | None = None
+    ) -> None:
         self._directory = directory
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._spread = spread
 
     async def standing(self, tenant: str) -> Standing | None:
         """What a tenant uses and may use; None for one that has never been counted."""
@@ -159,10 +163,15 @@ class Account:
         mine = (key.bucket, key.course, video)
         others = [one for one in await self.uses(key.tenant, media) if _identity(one) != mine]
         if not others:
+            if self._spread is not None:
+                await self._spread.forget(place, media)
             await self._store.delete_prefix(prefix)
         elif (place.course, media) == (key.course, video):
             # Captions are a lecture's own, even where others show what it shows.
             await self._store.delete_prefix(f"{prefix}/captions")
+            if self._spread is not None:
+                at = CourseKey(key.tenant, others[0]["course"], others[0]["bucket"])
+                await self._spread.note(at, place.course, media)
 
         async def work(tx: Transaction) -> bool:
             await tx.one(QUERIES["hold_space"], {"tenant": key.tenant})

@@ -16,6 +16,7 @@ import structlog
 
 from atomic_guide.course.video.folders import prefix_of
 from atomic_guide.course.video.space.account import QUERIES, Account, Counted
+from atomic_guide.engines.assets.manifest import LISTS
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import GuideError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from atomic_guide.clock import Clock
     from atomic_guide.course.video.settings import VideoSettings
+    from atomic_guide.course.video.spread.spread import Spread
     from atomic_guide.engines.assets.store import Store
     from atomic_guide.engines.data.database import Database, Row
     from atomic_guide.engines.data.shards import Shards
@@ -44,12 +46,14 @@ _FIRST: dict[str, Any] = {"bucket": -1, "tenant": "", "course": "", "id": ""}
 class Sweep:
     """Walks over the lectures of an installation."""
 
-    def __init__(self, shards: Shards, store: Store, settings: VideoSettings, clock: Clock) -> None:
+    def __init__(
+        self, shards: Shards, store: Store, settings: VideoSettings, clock: Clock, spread: Spread | None = None
+    ) -> None:
         self._shards = shards
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._account = Account(shards.directory, store, settings, clock)
+        self._account = Account(shards.directory, store, settings, clock, spread)
         self._rows: dict[str, dict[str, Any]] = {}
         self._files = ("", "")
 
@@ -148,7 +152,7 @@ def _unused(names: Iterable[str], prefix: str, shown: Sequence[Row], now: float)
             folders.add(msgspec.json.decode(row["preview"])["folder"])
     for name in names:
         folder, _, file = name.removeprefix(f"{prefix}/").partition("/")
-        if file and folder not in folders | {"captions"}:
+        if file and folder not in folders | {"captions", LISTS}:
             yield name
 
 

@@ -298,6 +298,66 @@ Table(
     Column("created_at", Double, nullable=False),
 )
 
+Table(
+    "asset_sets",
+    directory_metadata,
+    # The files of a lecture as they were listed: `list` is the SHA-256 of the list, `place` the folder's course.
+    # `bucket` and `course` say where the jobs about them live.
+    Column("tenant", Text, primary_key=True),
+    Column("media", Text, primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("bucket", Integer, nullable=False),
+    Column("course", Text, nullable=False),
+    Column("list", Text, nullable=False),
+    Column("objects", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("listed_at", Double, nullable=False),
+)
+
+Table(
+    "asset_replicas",
+    directory_metadata,
+    # A lecture's files in one store: pending, copying, verified, failed or deleting. `held` is the list that was
+    # verified there last, `done` how many objects of the present one are.
+    Column("tenant", Text, primary_key=True),
+    Column("media", Text, primary_key=True),
+    Column("store", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("held", Text),
+    Column("done", Integer, nullable=False),
+    Column("error", Text),
+    Column("changed_at", Double, nullable=False),
+    Column("verified_at", Double),
+    Index("asset_replicas_verified", "verified_at"),
+    Index("asset_replicas_state", "state", "changed_at"),
+)
+
+Table(
+    "asset_deletions",
+    directory_metadata,
+    # What is to be gone from every store. `folder` names it until it is; `digest` stands for it in the receipt.
+    Column("id", Text, primary_key=True),
+    Column("folder", Text),
+    Column("digest", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("finished_at", Double),
+    # JSON, sealed with the installation's key.
+    Column("receipt", Text),
+    Index("asset_deletions_asked", "asked_at"),
+)
+
+Table(
+    "asset_answers",
+    directory_metadata,
+    # What each store has said to a deletion: `answered_at` is NULL until it said that nothing is left.
+    Column("deletion", Text, primary_key=True),
+    Column("store", Text, primary_key=True),
+    Column("objects", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("error", Text),
+    Column("answered_at", Double),
+)
+
 # --- scaling (owner: operations/scaling) -------------------------------------------------
 
 Table(

@@ -1,0 +1,138 @@
+"""What is known of lectures' files: their lists, and in which stores they are, in which state.
+
+It is in the directory, beside the account of what tenants store: a lecture's files may be shown by courses of several
+shards, and stay where they are when a course moves. Of each lecture there is a row, and one for each store; what each
+object's SHA-256 is stands in the list, which is an object itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from atomic_guide.course.video.folders import prefix_of
+from atomic_guide.engines.assets.settings import LOCAL
+from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.engines.data.queries import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from atomic_guide.clock import Clock
+    from atomic_guide.engines.data.database import Database, Row, Transaction
+
+QUERIES = load_queries(__package__)
+
+
+class Listed(NamedTuple):
+    """A lecture's files: whose, in which course's folder they lie, which course's jobs are about them, their list."""
+
+    tenant: str
+    media: str
+    place: str
+    key: CourseKey
+    list: str
+    objects: int
+    bytes: int
+
+    @property
+    def prefix(self) -> str:
+        """The folder, in every store."""
+        return prefix_of(CourseKey(self.tenant, self.place, 0), self.media)
+
+
+class Replica(msgspec.Struct, frozen=True):
+    """A lecture's files in one store; times are since the epoch."""
+
+    store: str
+    state: str
+    held: str | None
+    done: int
+    error: str | None
+    changed_at: float
+    verified_at: float | None
+
+
+class Catalog:
+    """The rows; without state of its own."""
+
+    def __init__(self, directory: Database, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+
+    async def find(self, tenant: str, media: str) -> Listed | None:
+        """A lecture's files as they were listed last."""
+        row = await self._directory.one(QUERIES["find_set"], {"tenant": tenant, "media": media})
+        return _listed(tenant, media, row) if row is not None else None
+
+    async def put(self, listed: Listed, stores: Sequence[str]) -> None:
+        """A list was made of what is here; it is to be in these stores, too."""
+        names = {"tenant": listed.tenant, "media": listed.media, "now": self._clock.now(), "list": listed.list}
+        row = {
+            **names,
+            "place": listed.place,
+            "bucket": listed.key.bucket,
+            "course": listed.key.course,
+            "objects": listed.objects,
+            "bytes": listed.bytes,
+        }
+
+        async def work(tx: Transaction) -> None:
+            before = await tx.one(QUERIES["find_set"], names)
+            await tx.execute(QUERIES["put_set"], row)
+            for store in (LOCAL, *stores):
+                await tx.execute(QUERIES["want_replica"], {**names, "store": store})
+            if before is None or before["list"] != listed.list:
+                await tx.execute(QUERIES["renew_replicas"], names)
+                await tx.execute(QUERIES["end_copy"], {**names, "store": LOCAL, "done": listed.objects})
+
+        await self._directory.write(work)
+
+    async def replicas(self, tenant: str, media: str) -> list[Replica]:
+        """Where a lecture's files are, by the names of the stores."""
+        rows = await self._directory.read(QUERIES["read_replicas"], {"tenant": tenant, "media": media})
+        return [msgspec.convert({name: row[name] for name in Replica.__struct_fields__}, Replica) for row in rows]
+
+    async def begin(self, listed: Listed, store: str) -> tuple[int, str | None] | None:
+        """Copying begins: how many objects are done, and the list that the store holds; None where it is to go."""
+        params = self._names(listed, store)
+
+        async def work(tx: Transaction) -> Row | None:
+            return await tx.one(QUERIES["begin_copy"], params)
+
+        row = await self._directory.write(work)
+        return (row["done"], row["held"]) if row is not None else None
+
+    async def note(self, listed: Listed, store: str, done: int) -> bool:
+        """So many objects are there and were read back; False where they are to go."""
+        return await self._change("note_copy", listed, store, done=done)
+
+    async def end(self, listed: Listed, store: str) -> bool:
+        """All are there; False where the list has changed meanwhile, or is gone."""
+        return await self._change("end_copy", listed, store, done=listed.objects)
+
+    async def fail(self, listed: Listed, store: str, error: str) -> None:
+        """They are not there, or not as they should be."""
+        await self._change("fail_replica", listed, store, error=error[:300])
+
+    async def checked(self, listed: Listed, store: str) -> None:
+        """They were read, and are what they should be."""
+        await self._change("checked_replica", listed, store)
+
+    async def _change(self, query: str, listed: Listed, store: str, **values: Any) -> bool:
+        params = {**self._names(listed, store), **values}
+
+        async def work(tx: Transaction) -> int:
+            return await tx.execute(QUERIES[query], params)
+
+        return bool(await self._directory.write(work))
+
+    def _names(self, listed: Listed, store: str) -> dict[str, Any]:
+        names = {"tenant": listed.tenant, "media": listed.media, "store": store}
+        return {**names, "list": listed.list, "now": self._clock.now()}
+
+
+def _listed(tenant: str, media: str, row: Row) -> Listed:
+    key = CourseKey(tenant, row["course"], row["bucket"])
+    return Listed(tenant, media, row["place"], key, row["list"], row["objects"], row["bytes"])
