@@ -17,6 +17,7 @@ from atomic_guide.engines.data.database import Database
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.errors import Conflict, Invalid, NotFound
 from atomic_guide.operations.scaling.controls import Controls
+from atomic_guide.operations.scaling.decide.memory import Memory, Pace, State
 from atomic_guide.operations.scaling.events import Record
 from atomic_guide.operations.scaling.model import Seen
 from tests.running import running_server
@@ -98,6 +99,31 @@ def test_status_tells_how_things_stand(data: Path) -> None:
     assert "not known: database: no answer within 5 s" in text
     assert "waits for `atomic-guide scale approve d3`" in text
     assert "paused until" in text
+
+
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [
+        (
+            6.2,
+            "budget of 2026-11: 812.40 of 1,000.00 spent, 1,240.10 forecast for the 212 h left: at most 6.20 an hour",
+        ),
+        (None, "forecast for the 212 h left: it lasts"),
+    ],
+)
+def test_status_tells_how_the_budget_of_the_month_stands(tmp_path: Path, level: float | None, text: str) -> None:
+    async def spent(directory: Database) -> None:
+        one = Controller(directory, SystemClock(), RecordingTarget("workers"))
+        pace = Pace(time.time(), "2026-11", 1000.0, 812.4, 1240.1, 212.0, 2.0, level)
+        one.mind.memory = Memory(State(pace=pace)).saved()
+        await one.leader.campaign()
+        await one.decide(decision(1, at=time.time()))
+        await one.leader.step_down()
+
+    opened(tmp_path, spent)
+    found = told(tmp_path, "status")["budget"]
+    assert (found["spent"], found["hours_left"], found["per_hour"]) == (812.4, 212.0, level)
+    assert text in ask(tmp_path, "status").stdout
 
 
 def test_a_decision_is_explained(data: Path) -> None:

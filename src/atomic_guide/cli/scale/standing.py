@@ -14,7 +14,7 @@ from atomic_guide.cli.options import Context, data_options, moment
 
 if TYPE_CHECKING:
     from atomic_guide.operations.scaling.effect import Rate
-    from atomic_guide.operations.scaling.telling import FleetTold, History, Status, Told
+    from atomic_guide.operations.scaling.telling import BudgetTold, FleetTold, History, Status, Told
 
 _LIMIT = 10_000
 
@@ -87,6 +87,8 @@ def _lines(found: Status) -> list[str]:
     lines = [f"last tick {found.at}{stale}; {who}"]
     for fleet in found.fleets:
         lines += _fleet(fleet)
+    if found.budget:
+        lines.append(_budget(found.budget))
     lines += [f"not known: {name}: {why}" for name, why in found.missing.items()]
     lines += [f"trouble since {one['since']}: {one['kind']} {one['subject']}: {one['why']}" for one in found.troubles
               if one["subject"] not in found.missing]  # fmt: skip
@@ -113,6 +115,14 @@ def _fleet(fleet: FleetTold) -> list[str]:
         peak = f"; next peak {fleet.forecast.next_peak}" if fleet.forecast.next_peak else ""
         lines.append(f"  forecast: {trust}{peak}")
     return lines
+
+
+def _budget(budget: BudgetTold) -> str:
+    held = "it lasts" if budget.per_hour is None else f"at most {budget.per_hour:,.2f} an hour"
+    return (
+        f"budget of {budget.month}: {budget.spent:,.2f} of {budget.budget:,.2f} spent, {budget.forecast:,.2f} forecast"
+        f" for the {budget.hours_left:.0f} h left: {held}"
+    )
 
 
 def _event(event: Told) -> str:

@@ -132,6 +132,15 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         setting("Most that all fleets cost in 24 hours; nothing goes below its fewest for it. 0 is no limit.", "money",
                 ge=0),
     ] = 0.0  # fmt: skip
+    budget_per_month: Annotated[
+        float,
+        setting(
+            "Most that all fleets cost in a month (UTC); where what is spent and the forecast of the rest exceed it,"
+            " the dearest hours are cut. 0 is no limit.",
+            "money",
+            ge=0,
+        ),
+    ] = 0.0
     forecast_floor: Annotated[
         Literal["off", "p50", "p95"],
         setting(
@@ -222,10 +231,12 @@ def check_scaling(settings: ScalingSettings) -> None:
             raise ConfigurationError(
                 f"setting scaling.{name}.min: {fleet.min} units are more than scaling.{name}.max ({fleet.max})"
             )
-        if fleet.mode not in {"off", "shadow"} and settings.budget_per_day and not fleet.unit_price:
-            raise ConfigurationError(
-                f"setting scaling.{name}.unit_price: without a price scaling.budget_per_day cannot be kept"
-            )
+        for span in ("day", "month"):
+            budget = getattr(settings, f"budget_per_{span}")
+            if fleet.mode not in {"off", "shadow"} and budget and not fleet.unit_price:
+                raise ConfigurationError(
+                    f"setting scaling.{name}.unit_price: without a price scaling.budget_per_{span} cannot be kept"
+                )
     for rule in settings.rules:
         _check_rule(settings, rule)
 

@@ -15,7 +15,7 @@ from atomic_guide.clock import iso
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.scaling import audit, effect, leader
 from atomic_guide.operations.scaling.controls import NONE, Control, Controls
-from atomic_guide.operations.scaling.decide.memory import Memory
+from atomic_guide.operations.scaling.decide.memory import Memory, Pace
 from atomic_guide.operations.scaling.decide.watch import Watch
 from atomic_guide.operations.scaling.events import Reader, Record, Wanted
 from atomic_guide.operations.scaling.judging import recent
@@ -86,6 +86,20 @@ class FleetTold(msgspec.Struct, frozen=True):
     forecast: Ahead | None
 
 
+class BudgetTold(msgspec.Struct, frozen=True):
+    """A month's budget as of the hour: spent, forecast for the hours left, and the most that an hour may cost.
+
+    `per_hour` is None where the budget lasts without holding anything back.
+    """
+
+    month: str
+    budget: float
+    spent: float
+    forecast: float
+    hours_left: float
+    per_hour: float | None
+
+
 class Leading(msgspec.Struct, frozen=True):
     """Who leads; `alive` is whether its lease is being renewed."""
 
@@ -105,6 +119,7 @@ class Status(msgspec.Struct, frozen=True):
     troubles: list[dict[str, Any]]
     success: effect.Rate
     events_per_hour: int
+    budget: BudgetTold | None = None
 
 
 class Explained(msgspec.Struct, frozen=True):
@@ -153,6 +168,7 @@ async def status(directory: Database, now: float) -> Status:
         troubles=[{**msgspec.to_builtins(one), "since": iso(one.since)} for one in standing.troubles],
         success=lately.success,
         events_per_hour=lately.events_per_hour,
+        budget=_budget(known.pace),
     )
 
 
@@ -241,6 +257,13 @@ async def _known(reader: Reader) -> Memory:
     except Invalid:
         # A newer or older program wrote it: nothing can be said of the forecast.
         return Memory()
+
+
+def _budget(pace: Pace) -> BudgetTold | None:
+    if not pace.budget:
+        return None
+    per_hour = None if pace.level is None else max(pace.level, pace.fewest)
+    return BudgetTold(pace.month, pace.budget, pace.spent, pace.forecast, pace.hours, per_hour)
 
 
 def _ahead(outlook: Outlook | None, watch: Watch, now: float) -> Ahead | None:

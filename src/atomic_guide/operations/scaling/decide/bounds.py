@@ -6,24 +6,22 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from atomic_guide.operations.scaling.decide.memory import FleetState, State
+from atomic_guide.operations.scaling.decide.budget import Money
+from atomic_guide.operations.scaling.decide.memory import FleetState
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.limits import ALLOWED
-from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
-
-_HOUR = 3600.0
+from atomic_guide.operations.scaling.settings import FleetSettings
 
 _MOST_WANTED = 240
 """Changes of what is wanted that are kept: more than one in 15 s for an hour are none that a window could hold."""
 
-_DAY_HOURS = 24
-
 
 class Cut(NamedTuple):
-    """What remains of a wish, and what was taken from it, in words."""
+    """What remains of a wish, and what was taken from it, in words and figures."""
 
     units: int
     why: tuple[str, ...] = ()
+    inputs: Mapping[str, float | None] = {}
 
 
 def fewest(fleet: Fleet, settings: FleetSettings, *, quiet: bool) -> int:
@@ -31,16 +29,16 @@ def fewest(fleet: Fleet, settings: FleetSettings, *, quiet: bool) -> int:
     return max(settings.floor if quiet else settings.min, fleet.least)
 
 
-def within(wanted: int, least: int, most: int, money: int | None) -> Cut:
+def within(wanted: int, least: int, most: int, money: Money | None) -> Cut:
     """A wish within fewest and most and what the budget pays for, which does not go below the fewest."""
     why = []
     units = wanted
     if units > most:
         units = most
         why.append(f"at most {most} {ALLOWED}")
-    if money is not None and units > max(money, least):
-        units = max(money, least)
-        why.append(f"the budget of a day pays for {money} units")
+    if money is not None and units > max(money.units, least):
+        units = max(money.units, least)
+        why.append(money.why)
     if units < least:
         units = least
         why.append(f"at least {least} units are kept")
@@ -93,28 +91,3 @@ def cooling(wanted: int, standing: int, state: FleetState, at: float, settings: 
         if left > 0:
             return f"a step up was {at - state.grown_at:.0f} s ago; nothing is taken away for {left:.0f} s more"
     return ""
-
-
-def spend(state: State, fleets: Mapping[str, Fleet], settings: ScalingSettings, seconds: float) -> None:
-    """Add what has run for the last seconds to the hour that it ran in."""
-    hour = int(state.at // _HOUR)
-    cost = sum(fleet.coming * settings.fleet(name).unit_price for name, fleet in fleets.items()) * seconds / _HOUR
-    state.spent[hour] = state.spent.get(hour, 0.0) + cost
-    for old in [known for known in state.spent if known <= hour - _DAY_HOURS]:
-        del state.spent[old]
-
-
-def affordable(state: State, name: str, fleets: Mapping[str, Fleet], settings: ScalingSettings) -> int | None:
-    """How many units of a fleet the budget pays for in the coming hour, beside the others; None without a budget."""
-    price = settings.fleet(name).unit_price
-    if not settings.budget_per_day or not price:
-        return None
-    hour = int(state.at // _HOUR)
-    others = sum(one.coming * settings.fleet(other).unit_price for other, one in fleets.items() if other != name)
-    fewest_cost = sum(settings.fleet(one).min * settings.fleet(one).unit_price for one in fleets)
-    # Of every 24 hours that this hour is in, the later ones cost at least what the fewest do.
-    spent = max(
-        sum(money for known, money in state.spent.items() if known > hour + later - _DAY_HOURS) + later * fewest_cost
-        for later in range(_DAY_HOURS)
-    )
-    return max(math.floor((settings.budget_per_day - spent - others) / price), 0)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from atomic_guide.operations.scaling.decide import ahead, bounds
+from atomic_guide.operations.scaling.decide import ahead, bounds, budget
 from atomic_guide.operations.scaling.decide.memory import Asked, FleetState, Memory
 from atomic_guide.operations.scaling.decide.rules import Read, Rules
 from atomic_guide.operations.scaling.decide.shipped import rules_in_force
@@ -129,7 +129,7 @@ class Decider:
         elif elapsed < tick / 2:
             return None
         state.at = at
-        bounds.spend(state, fleets, self._settings, min(elapsed, _MISSED_MOST * tick))
+        budget.spend(state, fleets, self._settings, min(elapsed, _MISSED_MOST * tick))
         return min(max(round(elapsed / tick) - 1, 0), _MISSED_MOST)
 
     def _now(self, what: tuple[str, Mode, Fleet], memory: Memory, limits: tuple[int | None, int | None] | None) -> _Now:
@@ -148,7 +148,8 @@ class Decider:
         heard = self._heard(now, seen, told, memory)
         loss = _loss(now.name, seen)
         weighed = weigh(heard, now.stands, loss)
-        money = bounds.affordable(memory.state, now.name, fleets, self._settings)
+        now.state.needed = min(max(weighed.units, now.least), now.most) if now.mode in {"approve", "auto"} else None
+        money = budget.affordable(memory.state, now.name, fleets, self._settings)
         cut = self._bounded(now, weighed, money)
         if cut.units == now.stands:
             planned = ahead.coming(memory.state.outlooks.get(now.name), now.at, now.fleet)
@@ -184,11 +185,12 @@ class Decider:
             wishes += ahead.asks(outlook, watch, now.at, standing_fleet, (now.own, self._settings))
         return Heard(tuple(wishes), tuple(leaves))
 
-    def _bounded(self, now: _Now, weighed: Weighed, money: int | None) -> bounds.Cut:
+    def _bounded(self, now: _Now, weighed: Weighed, money: budget.Money | None) -> bounds.Cut:
         """The wish within all bounds, with what each of them took."""
         first = bounds.within(weighed.units, now.least, now.most, money)
         why = list(first.why)
-        forced = now.stands > now.most or (money is not None and now.stands > max(money, now.least))
+        inputs = money.inputs if money is not None and money.why in why else {}
+        forced = now.stands > now.most or (money is not None and now.stands > max(money.units, now.least))
         steady = bounds.steadied(first.units, now.stands, now.state, now.at, now.own)
         second = bounds.Cut(first.units) if forced else steady
         why += second.why
@@ -197,8 +199,8 @@ class Decider:
         cooling = "" if forced else bounds.cooling(third.units, now.stands, now.state, now.at, now.own)
         refused = _refused(now, third.units)
         if cooling or refused:
-            return bounds.Cut(now.stands, (*why, cooling or refused))
-        return bounds.Cut(third.units, tuple(why))
+            return bounds.Cut(now.stands, (*why, cooling or refused), inputs)
+        return bounds.Cut(third.units, tuple(why), inputs)
 
 
 def limited(own: FleetSettings, limits: tuple[int | None, int | None] | None) -> FleetSettings:

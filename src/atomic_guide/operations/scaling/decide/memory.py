@@ -34,6 +34,37 @@ class Asked(msgspec.Struct, frozen=True):
     """Whether it is known to be carried out, and so nothing else is asked for meanwhile."""
 
 
+class Month(msgspec.Struct):
+    """What a month has cost, and since when that has been counted."""
+
+    since: float
+    spent: float = 0.0
+
+
+class Hour(msgspec.Struct):
+    """What the present hour has wanted to cost so far: money an hour times seconds, and seconds."""
+
+    hour: int = 0
+    wanted: float = 0.0
+    seconds: float = 0.0
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How a month's budget stood at a moment: spent, forecast for the hours left, what the fewest cost an hour.
+
+    `level` is the most that an hour may cost; None where the budget lasts anyhow.
+    """
+
+    at: float = 0.0
+    month: str = ""
+    budget: float = 0.0
+    spent: float = 0.0
+    forecast: float = 0.0
+    hours: float = 0.0
+    fewest: float = 0.0
+    level: float | None = None
+
+
 class FleetState(msgspec.Struct):
     """Of one fleet: what is under way, when it changed, what was wanted lately, what was refused."""
 
@@ -52,6 +83,8 @@ class FleetState(msgspec.Struct):
     refused_why: str = ""
     held: str = ""
     held_at: float = 0.0
+    needed: int | None = None
+    """What was wanted at the last tick before the budget was asked; None where nothing is done to the fleet."""
     planned: float = 0.0
     """The peak, by its begin, that has been said to be coming."""
 
@@ -65,6 +98,13 @@ class State(msgspec.Struct):
     fleets: dict[str, FleetState] = {}
     spent: dict[int, float] = {}
     """Money by hour since 1970, of the last day."""
+    months: dict[str, Month] = {}
+    """Money by month, such as 2026-11."""
+    hour: Hour = msgspec.field(default_factory=Hour)
+    usual: dict[int, float] = {}
+    """What each hour of the week, from Monday's first on, has lately been wanted to cost."""
+    pace: Pace = Pace()
+    """Of the month's budget, as of this hour."""
     outlooks: dict[str, Outlook] = {}
     watches: dict[str, Watch] = {}
     """Of the forecasts in the outlooks."""
@@ -136,4 +176,5 @@ class Memory:
             if fleet.asked is not None and fleet.asked.at > at:
                 fleet.asked = msgspec.structs.replace(fleet.asked, at=at)
         state.watches.clear()
+        state.hour, state.pace = Hour(), Pace()
         state.spent = {hour: money for hour, money in state.spent.items() if hour * 3600 <= at}

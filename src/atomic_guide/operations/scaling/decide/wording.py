@@ -72,7 +72,7 @@ def decision(now: Now, weighed: Weighed, cut: Cut) -> Decision:
         rule=rule if more or leave is not None else "bounds",
         urgency=wish.urgency if more else "low",
         reason=reason,
-        inputs={**inputs, "ready": float(now.fleet.ready), "starting": float(now.fleet.starting)},
+        inputs={**inputs, **cut.inputs, "ready": float(now.fleet.ready), "starting": float(now.fleet.starting)},
         rejected=tuple(rejected),
         expected=wish.expected if more else None,
     )
@@ -83,13 +83,13 @@ def held(now: Now, weighed: Weighed, cut: Cut, loss: str, planned: tuple[Peak, s
     code, rule, reason = _why_held(now, weighed, cut, loss)
     if not code and planned is not None and now.state.planned != planned[0].begins:
         now.state.planned = planned[0].begins
-        return _hold(now, weighed, "next-peak", planned[1])
+        return _hold(now, weighed, "next-peak", planned[1], cut)
     if not code:
         return None
     if code == now.state.held and now.at - now.state.held_at < _SAID_SECONDS:
         return None
     now.state.held, now.state.held_at = code, now.at
-    return _hold(now, weighed, rule, reason)
+    return _hold(now, weighed, rule, reason, cut)
 
 
 def _why_held(now: Now, weighed: Weighed, cut: Cut, loss: str) -> tuple[str, str, str]:
@@ -107,7 +107,7 @@ def _why_held(now: Now, weighed: Weighed, cut: Cut, loss: str) -> tuple[str, str
     return "", "", ""
 
 
-def _hold(now: Now, weighed: Weighed, rule: str, reason: str) -> Decision:
+def _hold(now: Now, weighed: Weighed, rule: str, reason: str, cut: Cut) -> Decision:
     inputs = dict(weighed.wish.inputs)
     for wish in weighed.refused:
         inputs.update(wish.inputs)
@@ -121,7 +121,7 @@ def _hold(now: Now, weighed: Weighed, rule: str, reason: str) -> Decision:
         rule=rule,
         urgency="low",
         reason=reason,
-        inputs={**inputs, "ready": float(now.fleet.ready), "starting": float(now.fleet.starting)},
+        inputs={**inputs, **cut.inputs, "ready": float(now.fleet.ready), "starting": float(now.fleet.starting)},
         rejected=weighed.rejected,
     )
 
