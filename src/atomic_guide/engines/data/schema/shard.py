@@ -254,8 +254,9 @@ Table(
     Index("jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
     Index("jobs_tags", "queue", "tenant", "boost", "tag", **_where("tag IS NOT NULL")),
     Index("jobs_order", "bucket", "tenant", "course", "order_key", "id", **_where("order_key IS NOT NULL")),
-    # The subject first: with the course first, a planner without fresh statistics takes it for a job's key.
-    Index("jobs_subject", "subject", "bucket", "tenant", "course"),
+    # Every job has a subject. The condition keeps the index from statements that name none: PostgreSQL's planner, where
+    # it saw the table empty, takes it for a job's key, and so goes through all jobs of the course for each of them.
+    Index("jobs_subject", "subject", "bucket", "tenant", "course", postgresql_where=text("subject IS NOT NULL")),
 )
 
 Table(
