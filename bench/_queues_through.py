@@ -1,7 +1,7 @@
 """A million jobs published, claimed, ended and pruned: what the tables weigh meanwhile and in the end.
 
-One batch after the other, so that nothing is left over when the next one comes; on PostgreSQL autovacuum looks every
-five seconds, as docs/queues.md asks for.
+One batch after the other, so that nothing is left over when the next one comes. On PostgreSQL autovacuum looks every
+five seconds, as docs/queues.md asks for, and whoever ends jobs looks after the dead rows, as a worker does.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 
 from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.engines.queues.ending import tidy
+from atomic_guide.engines.queues.vacuums import Vacuums
 from bench._bars import Bars
 from bench._queues_claim import BATCH, ENGINES, opened
 from bench.data import show_durability
@@ -52,15 +53,18 @@ async def running_through(bars: Bars, engine: str, cluster: Cluster) -> None:
     batches = bars.size(THROUGH // BATCH)
     sizes = []
     async with opened(engine, cluster) as line:
+        vacuums, shard = Vacuums(line.shards), line.whole.shard.name
         began = time.perf_counter()
         for number in range(batches):
             await line.publish(BATCH, f"course-{number % 64}")
             await line.end(await line.take(BATCH))
+            vacuums.ended(shard, BATCH)
             if number % TIDY_EVERY == TIDY_EVERY - 1 or number == batches - 1:
                 now = line.clock.now()
                 await tidy(line.shards, now, now - KEPT_SECONDS)
                 sizes.append((await line.whole.read(OWN["sizes"]))[0])
         seconds = time.perf_counter() - began
+        await vacuums.close()
     name = f"{engine}: {batches * BATCH:,} jobs"
     bars.show(f"{name} published, claimed, ended, pruned", batches * BATCH / seconds, "jobs/s")
     label = "live jobs with their indexes" if engine == "PostgreSQL" else "the whole file"

@@ -178,6 +178,13 @@ class Engine(Database, Protocol):
         """As `Database.scan`."""
         ...
 
+    async def vacuum(self, table: str, dead: int, share: float) -> bool:
+        """Let the room of a table's dead rows be used again, where the engine does not at once; whether it did.
+
+        It does from so many dead rows on, and so large a share of those that live. The count may be a second old.
+        """
+        ...
+
     def apart(self) -> Engine:
         """The same database over connections of its own, for another event loop; whoever asks closes it."""
         ...

@@ -197,6 +197,25 @@ class PostgresDatabase:
             self.traffic.writes.add(time.perf_counter() - asked)
         return result
 
+    async def vacuum(self, table: str, dead: int, share: float) -> bool:
+        """Let the room of a table's dead rows be used again, from so many and such a share of those that live on.
+
+        One that is being vacuumed already is left to that; so is one of another owner, to autovacuum.
+        """
+        row = await self.one(QUERIES["read_dead_rows"], {"table": table})
+        if row is None or row["dead"] < max(dead, share * row["live"]):
+            return False
+        seconds = self._settings.scan_timeout
+        async with self.reading(seconds + 1) as connection:
+            await connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
+            try:
+                # A statement of its own: it refuses to be in a transaction. It may change no row, and so may a reader.
+                # The pages are filled again at once; to give them back would keep all others from the table.
+                await connection.execute(f'VACUUM (SKIP_LOCKED, TRUNCATE FALSE, PARALLEL 0) "{table}"')
+            finally:
+                await connection.execute("RESET statement_timeout")
+        return True
+
     def forget(self) -> None:
         """End every connection, those in use when they come back; new ones look for the server again."""
         self._readers.forget()

@@ -119,6 +119,11 @@ FROM (SELECT pg_is_in_recovery() AS recovering OFFSET 0) AS server
 -- dialect: postgresql
 SELECT pg_postmaster_start_time()::text AS started
 
+-- name: read_dead_rows
+-- purpose: How many rows of a table are dead, and live, as its server counts them together.
+-- dialect: postgresql
+SELECT n_dead_tup AS dead, n_live_tup AS live FROM pg_stat_all_tables WHERE relid = to_regclass(:table)
+
 -- name: read_vitals
 -- purpose: What a server is, and whether what it acknowledges survives.
 -- dialect: postgresql

@@ -208,6 +208,10 @@ class SqliteDatabase:
         """The same file, opened anew."""
         return SqliteDatabase(self.path, self._settings)
 
+    async def vacuum(self, table: str, dead: int, share: float) -> bool:  # noqa: ARG002 - as every engine takes them
+        """Nothing: a file leaves no dead rows."""
+        return False
+
     async def close(self) -> None:
         """Finish what was accepted, then close the file."""
         if not self._closed:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from atomic_guide.engines.queues.ending import Return, end_jobs, return_jobs
+from atomic_guide.engines.queues.vacuums import Vacuums
 from atomic_guide.errors import Fenced, GuideError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Endings:
         self._patience = patience
         self._waiting: dict[str, deque[Ending]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._vacuums = Vacuums(shards)
         self.unwritten: dict[int, Lease] = {}
 
     def add(self, ending: Ending) -> None:
@@ -71,6 +73,7 @@ class Endings:
         """Wait until everything is written, for at most `limit` seconds."""
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()), timeout=limit)
+        await self._vacuums.close()
 
     async def _write(self, place: str, waiting: deque[Ending]) -> None:
         try:
@@ -106,6 +109,7 @@ class Endings:
             here = [ending for ending in group if ending.lease.job.key in courses.keys]
             try:
                 self._tell(here, await courses.write(self._work(here)))
+                self._vacuums.ended(courses.shard.name, len(here))
             except Fenced:
                 # A course is on its way to another shard: each follows its own.
                 for ending in here:
