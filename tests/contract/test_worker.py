@@ -200,7 +200,7 @@ async def test_scarce_slots_are_shared_by_weight(shards: Shards) -> None:
         running[lease.job.queue] += 1
         if running.total() == 8:
             shares.append((running["q"], running["slow"]))
-        await asyncio.sleep(dice.uniform(0.01, 0.03))
+        await asyncio.sleep(dice.uniform(0.03, 0.09))
         running[lease.job.queue] -= 1
 
     dice = random.Random(1)
