@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,34 @@ def test_a_running_server_is_seen_and_not_disturbed(server: RunningServer) -> No
     assert found["shard-0"]["text"].endswith("no damage")
     with server.enter() as client:
         assert client.get("/readyz").json()["status"] == "ready"
+
+
+def test_whatever_listens_on_the_port_of_the_settings_is_not_given_the_token(server: RunningServer) -> None:
+    heard: list[str] = []
+
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(f"{self.path} {self.headers}")
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        _, found = doctor(server.data, SERVER_PORT=str(stranger.server_port))
+        stranger.shutdown()
+    assert heard, "the doctor looks what is on the port"
+    token = (server.data / "operator-token").read_text(encoding="utf-8").strip()
+    assert not [one for one in heard if token in one or "authorization" in one.lower()]
+    assert "limits" in found
+
+
+def test_limits_with_room_are_one_line_unless_all_are_asked_for(server: RunningServer) -> None:
+    short = run("doctor", "--data", str(server.data)).stdout
+    assert "ok       limits: " in short
+    assert "limit room_sockets" not in short
+    assert "limit room_sockets: " in run("doctor", "--data", str(server.data), "--all").stdout
 
 
 def test_a_damaged_database_is_named_with_a_remedy(tmp_path: Path) -> None:

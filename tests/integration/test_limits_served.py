@@ -79,12 +79,14 @@ def test_the_command_lists_what_matters(server: RunningServer, reported: dict[st
 def test_the_doctor_lists_every_limit_and_what_to_do(
     server: RunningServer, reported: dict[str, dict[str, Any]]
 ) -> None:
-    _, found = doctor(server.data, SERVER_PORT=server.url.rpartition(":")[2])
+    _, found = doctor(server.data, SERVER_BODY_BYTES="32768")
     assert {f"limit {name}" for name in reported} <= set(found)
+    assert found["limits"]["text"].startswith(f"{len(reported)} in all, ")
     body = found["limit body_bytes"]
-    assert body["status"] == "warning"
+    assert (body["status"], body.get("detail")) == ("warning", None)
     assert "1 refused; server.body_bytes" in body["text"]
     assert "raise server.body_bytes" in body["remedy"]
+    assert found["limit room_sockets"]["detail"]
     assert found["limit room_sockets"]["text"] == "0%: 0 of 1,000 sockets, 0 refused; rooms.room_sockets"
 
 

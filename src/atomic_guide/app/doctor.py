@@ -24,7 +24,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
-from atomic_guide.app.doctor_limits import read_limits, said
+from atomic_guide.app.doctor_limits import read_limits, said, summed_up
 from atomic_guide.app.doctor_tracing import look_at_traces
 from atomic_guide.app.supervisor import holder
 from atomic_guide.config import Settings
@@ -54,12 +54,13 @@ _OTHERS = 0o077
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a part is, and where it is not well, what to do."""
+    """How a part is, and where it is not well, what to do. A `detail` is summed up by another one."""
 
     part: str
     status: Literal["ok", "warning", "failed"]
     text: str
     remedy: str = ""
+    detail: bool = False
 
 
 Findings = Iterator[Finding]
@@ -103,7 +104,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         "clock": in_thread(_clock),
         **({"tracing": in_thread(_tracing)} if settings.tracing.endpoint else {}),
         **({"load tests": in_thread(_target)} if settings.loadtest.target else {}),
-        "limits": in_thread(_limits),
+        "limits": lambda: _limits(settings),
     }
 
 
@@ -351,10 +352,13 @@ def _tracing(settings: Settings) -> Findings:
     yield Finding("tracing", "warning" if remedy else "ok", text, remedy)
 
 
-def _limits(settings: Settings) -> Findings:
-    for row in read_limits(settings, _own_address(settings)):
+async def _limits(settings: Settings) -> list[Finding]:
+    rows = await read_limits(settings)
+    found = [Finding("limits", "ok", f"{summed_up(rows)}; --all lists them")]
+    for row in rows:
         text, remedy = said(row)
-        yield Finding(f"limit {row.name}", "warning" if remedy else "ok", text, remedy)
+        found.append(Finding(f"limit {row.name}", "warning" if remedy else "ok", text, remedy, detail=not remedy))
+    return found
 
 
 def _listener(settings: Settings) -> Finding | None:

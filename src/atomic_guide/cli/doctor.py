@@ -18,12 +18,13 @@ MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 
 @click.command()
 @data_options
-def command(context: Context) -> None:
+@click.option("--all", "everything", is_flag=True, help="List every limit, not only those that are nearly reached.")
+def command(context: Context, *, everything: bool) -> None:
     """Check everything the server needs, beside a running one too; exits 1 where something fails."""
     from atomic_guide.app.doctor import examine
 
     def tell(finding: Finding) -> None:
-        if not context.as_json:
+        if not context.as_json and (everything or not finding.detail):
             click.echo(f"{MARKS[finding.status]}  {finding.part}: {finding.text}")
             if finding.remedy:
                 click.echo(f"         -> {finding.remedy}")

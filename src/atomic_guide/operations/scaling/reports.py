@@ -197,6 +197,12 @@ class Reports:
 
         await self._directory.write(work)
 
+    async def standing(self, at: float) -> list[Report]:
+        """The reports that are no older than they may be; nothing is written. Raises as every read does."""
+        rows = await self._directory.read(QUERIES["read_reports"], {"limit": self._most})
+        reports = (msgspec.json.decode(row["report"], type=Report) for row in rows)
+        return [report for report in reports if abs(at - report.at) <= STALE_SECONDS]
+
     async def look(self, at: float) -> Look:
         """Read all reports and take the differences. Raises as every read does; one look at a time."""
         rows = await self._directory.read(QUERIES["read_reports"], {"limit": self._most + 1})
