@@ -10,6 +10,7 @@ from atomic_guide.errors import ConfigurationError, Invalid
 from atomic_guide.operations.alerts.matchers import matching, read_matcher, read_matchers
 from atomic_guide.operations.alerts.rules import rules_of
 from atomic_guide.operations.alerts.settings import RuleSettings
+from atomic_guide.operations.alerts.silences import Silence, Silenced
 from atomic_guide.operations.alerts.spans import said, seconds_of
 
 OWN = {"name": "own", "condition": "web_errors > 0.1"}
@@ -136,6 +137,30 @@ def test_matchers_are_those_of_alertmanager(text: str, labels: dict[str, str], *
 def test_what_is_no_matcher_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         read_matcher(text)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(a+)+x", "(a|a)*b", "((((a*)*)*)*)*", ".*.*.*x", "a?" * 40 + "a" * 40, "(?:(?:a|b)?){20}x", "([a-z-]+)+X",
+     "a{1,200}b{1,200}c{1,200}", "(a|ab)(c|bcd)(d*)" * 3, "a{9999999999999}", "(a)\\1", "(?=a).*", "(?i)a"],
+)  # fmt: skip
+def test_patterns_that_could_take_long_are_refused(pattern: str) -> None:
+    with pytest.raises(Invalid):
+        read_matcher(f'part=~"{pattern}"')
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [".*", "queue-.*", ".*video.*", "web|workers", "(?:web|workers)-[0-9]+", "(ab)*c", "shard-(0|1|2)", "a{2}b{,3}",
+     "[]a-z]+", "[^]]*", "{", "(a*|b)", "x*+"],
+)  # fmt: skip
+def test_patterns_that_people_write_are_taken(pattern: str) -> None:
+    assert read_matcher(f'part=~"{pattern}"').value == pattern
+
+
+def test_a_silence_whose_pattern_is_refused_by_now_keeps_nothing_quiet() -> None:
+    old = Silence("old", ('part=~"(a+)+x"',), 0.0, 100.0, "operator", "of another version")
+    assert Silenced().by([old], {"part": "aaax"}, 50.0) == []
 
 
 def test_there_are_only_so_many_matchers() -> None:

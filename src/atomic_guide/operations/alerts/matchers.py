@@ -1,7 +1,7 @@
 """Which alerts are meant: matchers over their labels, as Alertmanager writes them. Pure.
 
 `severity=critical`, `part!="video"`, `alertname=~"queue-.*"`, `fleet!~"web|workers"`; a word alone is a rule's name. A
-label that an alert has not is empty. Patterns are matched as a whole, and are bounded in length.
+label that an alert has not is empty. Patterns are matched as a whole, and bounded in length and in work (patterns.py).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.alerts.patterns import compiled_pattern
 from atomic_guide.operations.alerts.rule import NAME
 
 MOST = 20
@@ -49,10 +50,7 @@ def read_matcher(text: str) -> LabelMatcher:
     if value.startswith('"'):
         value = re.sub(r"\\(.)", r"\1", value[1:-1]) if sign in {"=", "!="} else value[1:-1]
     if "~" in sign:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise Invalid(f"{value!r} is no pattern ({error})") from error
+        compiled_pattern(value)
     return LabelMatcher(label, sign, value)
 
 
@@ -76,7 +74,7 @@ def _test(matcher: LabelMatcher) -> Test:
         return lambda labels: labels.get(label, "") == value
     if sign == "!=":
         return lambda labels: labels.get(label, "") != value
-    pattern = re.compile(value, re.DOTALL)
+    pattern = compiled_pattern(value)
     if sign == "=~":
         return lambda labels: pattern.fullmatch(labels.get(label, "")) is not None
     return lambda labels: pattern.fullmatch(labels.get(label, "")) is None
