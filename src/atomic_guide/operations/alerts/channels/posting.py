@@ -8,6 +8,7 @@ an answer at most some kilobytes are read. Errors never repeat the address, whic
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 16 * 1024
 _LONGEST_DELAY = 300.0
 _AGAIN = {408, 425, 429}
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _FIRST_REDIRECT, _FIRST_REFUSAL, _FIRST_FAILURE = 300, 400, 500
 
 
@@ -34,7 +36,12 @@ class Poster:
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Return when it was answered with 2xx. Raises `RetryLater`, `MachineTrouble` or `Permanent`."""
-        sent = {"Content-Type": "application/json", "User-Agent": "atomic-guide", **headers}
+        sent = {
+            "Content-Type": "application/json",
+            "User-Agent": "atomic-guide",
+            "Accept-Encoding": "identity",
+            **headers,
+        }
         try:
             async with (
                 asyncio.timeout(self._seconds),
@@ -43,7 +50,8 @@ class Poster:
                 ) as client,
                 client.stream("POST", self._url, content=body, headers=sent) as answer,
             ):
-                await _read(answer.aiter_bytes())
+                # As it came: some kilobytes of what is packed may be some hundred megabytes.
+                await _read(answer.aiter_raw())
                 _check(answer.status_code, answer.headers.get("retry-after", ""))
         except (TimeoutError, httpx.TimeoutException) as error:
             raise RetryLater(f"the receiver did not answer within {self._seconds:g} s") from error
@@ -67,6 +75,6 @@ def _check(status: int, retry_after: str) -> None:
     if status < _FIRST_REFUSAL:
         raise Permanent(f"{said}, which leads elsewhere; set the address where that ends")
     if status in _AGAIN or status >= _FIRST_FAILURE:
-        delay = min(float(retry_after), _LONGEST_DELAY) if retry_after.isdigit() else None
+        delay = min(float(retry_after), _LONGEST_DELAY) if _SECONDS.fullmatch(retry_after) else None
         raise RetryLater(said, delay)
     raise Permanent(said)
