@@ -37,12 +37,16 @@ from atomic_guide.operations.costs.items import KINDS
 from atomic_guide.operations.costs.lines import line_of
 from atomic_guide.operations.costs.prices import Item, Prices, Tier
 
-LIMIT_BYTES = 256 * 1024
+LIMIT_BYTES = 128 * 1024
 """A file of all that a server pays for has 3 kB."""
+
+_LINE = 1000
+"""Characters of a line: the parser's time grows with the square of a key's parts, `a.a.a...` of a hundred kB took hours."""
 
 _MOST_ITEMS, _MOST_TIERS = 200, 20
 _MOST_PRICE = Decimal(1_000_000)
 _MOST_DIGITS = 12
+_MOST_BITS, _SHOWN = 256, 60
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 _ADDRESS = re.compile(r"https?://\S{4,500}|stated by .{2,200}")
@@ -70,6 +74,8 @@ def read_prices(text: str, name: str) -> Prices:
     """The prices of a file's text. Raises `Invalid` naming file, line and reason."""
     if len(text.encode()) > LIMIT_BYTES:
         raise Invalid(f"{name}: a price file has at most {LIMIT_BYTES // 1024} kB")
+    if long := next((number for number, line in enumerate(text.splitlines(), 1) if len(line) > _LINE), None):
+        raise Invalid(f"{name}, line {long}: a line has at most {_LINE:,} characters", details={"line": long})
     try:
         tree = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
@@ -97,7 +103,7 @@ def _prices(tree: dict[str, Any]) -> Prices:
     head = _table(tree, "prices")
     _known(head, _HEAD, _Place("prices"))
     gigabyte = head.get("gigabyte", 10**9)
-    if isinstance(gigabyte, bool) or gigabyte not in _GIGABYTES:
+    if not isinstance(gigabyte, int) or isinstance(gigabyte, bool) or gigabyte not in _GIGABYTES:
         raise _Refusal(_Place("prices", 0, "gigabyte"), "gigabyte is 1_000_000_000 or 1_073_741_824 bytes")
     items = _items(tree) + _hardware(tree)
     if not items:
@@ -137,11 +143,12 @@ def _item(row: dict[str, Any], number: int) -> Item:
     place = _Place("item", number)
     _known(row, _ITEM, place)
     what = row.get("what")
-    if what not in KINDS:
-        raise _Refusal(place._replace(key="what"), f"{what!r} is nothing that is priced; there are {', '.join(KINDS)}")
+    if not isinstance(what, str) or what not in KINDS:
+        known = ", ".join(KINDS)
+        raise _Refusal(place._replace(key="what"), f"{_said(what)} is nothing that is priced; there are {known}")
     unit = row.get("unit")
     if unit != KINDS[what].unit:
-        raise _Refusal(place._replace(key="unit"), f"{what} is priced by the {KINDS[what].unit}, not by {unit!r}")
+        raise _Refusal(place._replace(key="unit"), f"{what} is priced by the {KINDS[what].unit}, not by {_said(unit)}")
     name = str(row.get("name", ""))
     if (what == "fixed") != bool(name):
         raise _Refusal(place._replace(key="name"), "`name` says what a fixed price is for, and stands nowhere else")
@@ -204,13 +211,24 @@ def _amount(row: dict[str, Any], name: str, place: _Place, default: Decimal | No
     try:
         found = Decimal(value if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else "none")
     except InvalidOperation as error:
-        raise _Refusal(place, f'`{name}` is a number such as "0.05", not {value!r}') from error
+        raise _Refusal(place, f'`{name}` is a number such as "0.05", not {_said(value)}') from error
     if not found.is_finite() or not 0 <= found <= _MOST_PRICE:
-        raise _Refusal(place, f"`{name}` is from 0 to {_MOST_PRICE:,}, not {value}")
+        raise _Refusal(place, f"`{name}` is from 0 to {_MOST_PRICE:,}, not {_said(value)}")
     exponent = found.as_tuple().exponent
     if isinstance(exponent, int) and -exponent > _MOST_DIGITS:
         raise _Refusal(place, f"`{name}` has more than {_MOST_DIGITS} digits after the point")
-    return found
+    if isinstance(exponent, int) and exponent > 0:
+        # Without an exponent of its own: 1E+2 is shown as people write it, and 0E+9 has no nine digits.
+        found = Decimal(int(found)) if found else Decimal(0)
+    return abs(found)
+
+
+def _said(value: object) -> str:
+    """A value of the file in a message, shortened; numbers of thousands of digits are not written out at all."""
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "a number of so many digits"
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _table(tree: dict[str, Any], name: str) -> dict[str, Any]:
