@@ -4,6 +4,7 @@ import os
 import signal
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -72,6 +73,35 @@ def test_a_test_sends_what_it_was_told_and_cleans_up_behind_itself(server: Runni
     assert erased["messages"] == everybody
     assert erased["members"] == report["plan"]["people"]
     assert msgspec.json.decode(call(server, "clean", "last", "--json").stdout)["erased"] == {}
+
+
+def test_what_a_killed_test_has_left_can_be_cleaned(server: RunningServer) -> None:
+    test = Test(server, "--rps", "10", "--duration", "50s", "--ramp", "1s", "--people", "20", *PATIENT)
+    test.wait_for("   2 s")
+    assert "runs; end it first" in call(server, "clean", "last").stderr
+    tester = test.tester(0)
+    test.process.kill()
+    test.process.wait()
+    until_gone(tester)
+    (newest, *_) = sorted((server.data / "loadtests").iterdir(), reverse=True)
+    state = newest / "state.json"
+    # As ten seconds later, when it counts as killed.
+    os.utime(state, (0, 0))
+    erased = msgspec.json.decode(call(server, "clean", newest.name, "--json").stdout)["erased"]
+    assert erased["members"] == 20
+    platforms = subprocess.run(
+        [sys.executable, "-m", "atomic_guide.cli", "platforms", "list", "--data", str(server.data)],
+        capture_output=True, text=True, env=environment(), timeout=50, check=True,
+    ).stdout  # fmt: skip
+    assert msgspec.json.decode(state.read_bytes())["run"] not in platforms
+
+
+def until_gone(process: int) -> None:
+    """A tester whose starter is gone ends by itself."""
+    end = time.monotonic() + 20
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def closed_loop(server: RunningServer, user: str, seconds: float, found: list[float]) -> None:

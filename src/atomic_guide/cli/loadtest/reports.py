@@ -22,7 +22,7 @@ _TEST = click.argument("identifier", metavar="ID")
 @data_options
 def list_tests(context: Context) -> None:
     """List the load tests of this data directory, the newest first, and the one that runs."""
-    from atomic_guide.operations.loadtest.store import REPORT, Store
+    from atomic_guide.operations.loadtest.store import REPORT, STATE, Store
 
     store = Store(context.data)
     rows, lines = [], []
@@ -30,7 +30,8 @@ def list_tests(context: Context) -> None:
         place = store.find(name)
         state, found = place.state(time.time()), place.read(REPORT) or {}
         verdict = (found.get("verdict") or {}).get("result")
-        row = {"id": name, "running": state is not None, "target": found.get("target") or (state or {}).get("target"),
+        told = found or state or place.read(STATE) or {}
+        row = {"id": name, "running": state is not None, "target": told.get("target"),
                "started_at": found.get("started_at"), "result": verdict}  # fmt: skip
         rows.append(row)
         lines.append(f"{name}  {'running' if state else verdict or 'no report':9}  {row['target'] or ''}{_rate(found)}")
@@ -74,13 +75,16 @@ def report(context: Context, identifier: str, out: Path | None) -> None:
 @_TEST
 @TOKEN
 def clean(context: Context, identifier: str, token_file: Path | None) -> None:
-    """Erase what a load test left at its target: its tenant with everything in it. The report stays."""
-    from atomic_guide.operations.loadtest.conduct import cleaned
+    """Erase what a load test left at its target: its tenant with everything in it. The report stays.
+
+    Of a test that was killed, too.
+    """
+    from atomic_guide.operations.loadtest.conduct import cleaned, left
     from atomic_guide.operations.loadtest.store import Store
     from atomic_guide.operations.loadtest.target import Target
 
     place = Store(context.data).find(identifier)
-    address = _report(context, identifier)["target"]
+    address = left(place).target
     token = token_of(context, token_file)
 
     async def work() -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from atomic_guide.clock import iso
-from atomic_guide.errors import GuideError
+from atomic_guide.errors import Conflict, GuideError
 from atomic_guide.operations.loadtest import running
 from atomic_guide.operations.loadtest.counts import Second
 from atomic_guide.operations.loadtest.page import draw_page
@@ -19,13 +19,20 @@ from atomic_guide.operations.loadtest.plan import Plan, described, warnings
 from atomic_guide.operations.loadtest.report import Moment, Report, make_report, moment
 from atomic_guide.operations.loadtest.running import Heard, Testers
 from atomic_guide.operations.loadtest.slo import Objective
-from atomic_guide.operations.loadtest.store import PAGE, REPORT, STALE_SECONDS, Place, Store
+from atomic_guide.operations.loadtest.store import PAGE, REPORT, STALE_SECONDS, STATE, Place, Store
 from atomic_guide.operations.loadtest.target import Target
 from atomic_guide.operations.loadtest.watching import Observed, Watcher
 from atomic_guide.operations.loadtest.wording import live
 
 _LATE = 2
 """Seconds for which the counts of a second are waited for, where several testers send."""
+
+
+class Left(msgspec.Struct, frozen=True):
+    """What a test leaves, and where."""
+
+    target: str
+    run: str
 
 
 class Asked(NamedTuple):
@@ -41,7 +48,7 @@ class Asked(NamedTuple):
 class Teller:
     """Tells of a test while it runs: lines for people or JSON for programs, and the state for whoever looks."""
 
-    def __init__(self, plan: Plan, say: Callable[[str], None], place: Place, *, as_json: bool) -> None:
+    def __init__(self, left: Left, plan: Plan, say: Callable[[str], None], place: Place, *, as_json: bool) -> None:
         self._plan = plan
         self._write = say
         self._place = place
@@ -49,7 +56,9 @@ class Teller:
         self._seconds: dict[int, list[Second]] = {}
         self.seen = Observed()
         self._testers = 1
-        self._state: dict[str, Any] = {"target": plan.target, "since": iso(time.time()), "phase": "preparing"}
+        self._state: dict[str, Any] = {**msgspec.structs.asdict(left), "since": iso(time.time()), "phase": "preparing"}
+        # Whoever is killed from here on has left something at the target, and is to be cleaned up after.
+        place.note(self._state)
 
     def say(self, text: str, **facts: Any) -> None:
         """Tell something in words; `facts` are for programs."""
@@ -105,7 +114,7 @@ async def conduct(
     running.check_installed()
     platform, keys = await running.admitted(target)
     place = asked.store.begin(time.time(), asked.kept)
-    teller = Teller(plan, say, place, as_json=as_json)
+    teller = Teller(Left(plan.target, platform.run), plan, say, place, as_json=as_json)
     teller.say(f"load test {place.id}, run {platform.run} at {plan.target}", id=place.id, run=platform.run)
     for text in [*described(plan), *(f"warning: {one}" for one in warnings(plan))]:
         teller.say(text)
@@ -130,10 +139,12 @@ async def conduct(
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
-        place.note(None)
     if heard.began_at:
         await watcher.look_scaling()
-    return _kept(asked, place, (platform.run, platform.tenant), heard, watcher.seen)
+    report = _kept(asked, place, (platform.run, platform.tenant), heard, watcher.seen)
+    # Not before there is a report: one of both says what is to be cleaned.
+    place.note(None)
+    return report
 
 
 def _kept(asked: Asked, place: Place, at: tuple[str, str], heard: Heard, seen: Observed) -> Report:
@@ -145,9 +156,21 @@ def _kept(asked: Asked, place: Place, at: tuple[str, str], heard: Heard, seen: O
     return report
 
 
+def left(place: Place) -> Left:
+    """What a test has left, of its report or, where it was killed, of what it noted before.
+
+    Raises `Conflict` where it runs, `GuideError` where nothing is known.
+    """
+    if place.state(time.time()) is not None:
+        raise Conflict(f"load test {place.id} runs; end it first")
+    for name in (REPORT, STATE):
+        found = place.read(name)
+        if isinstance(found, dict):
+            with contextlib.suppress(msgspec.ValidationError):
+                return msgspec.convert(found, Left)
+    raise GuideError(f"load test {place.id} has no report, so that its run at the target is not known")
+
+
 async def cleaned(place: Place, target: Target) -> dict[str, int]:
     """Erase what a test left at its target: rows by table. Raises `GuideError`."""
-    report = place.read(REPORT)
-    if not isinstance(report, dict):
-        raise GuideError(f"load test {place.id} has no report, so that its run at the target is not known")
-    return (await target.clean(report["run"])).erased
+    return (await target.clean(left(place).run)).erased
