@@ -203,7 +203,7 @@ def test_without_a_bend_no_peak_is_told(tmp_path: Path) -> None:
         ("", "line 1: the header is concurrency,throughput, not empty"),
         ("a,b\n1,2\n", "line 1: the header is"),
         ("concurrency,throughput\n1,2\n2,x\n", "line 3: 'x' is no throughput"),
-        ("concurrency,throughput\n1,nan\n", "line 2: throughput must be a number over 0"),
+        ("concurrency,throughput\n1,nan\n", "line 2: throughput must be a number from"),
         ("concurrency,throughput\n1\n", "line 2: there is no throughput"),
         ("concurrency,throughput\n" + "1,2\n" * 1001, "line 1002: there are more than 1,000 points"),
         ("concurrency,throughput\n1,2\n2,3\n", "2 different concurrencies are too few"),

@@ -81,7 +81,7 @@ def test_what_a_killed_test_has_left_can_be_cleaned(server: RunningServer) -> No
     assert "runs; end it first" in call(server, "clean", "last").stderr
     tester = test.tester(0)
     test.process.kill()
-    test.process.wait()
+    test.process.communicate(timeout=10)
     until_gone(tester)
     (newest, *_) = sorted((server.data / "loadtests").iterdir(), reverse=True)
     state = newest / "state.json"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.capacity.gather import told_peak
 from atomic_guide.operations.capacity.spread import Spread, student
 from atomic_guide.operations.capacity.usl import Law, Point, fit
 from tests.synthetic import systems
@@ -47,6 +48,13 @@ def test_a_retrograde_system_has_its_highest_throughput_before_the_last_point() 
     low, middle, high = found.best(200.0).interval
     assert low <= law.throughput(law.peak) <= high
     assert middle > law.throughput(130)
+
+
+def test_what_only_falls_is_highest_where_it_was_measured_first() -> None:
+    found = fit([Point(n, 1000.0 / n) for n in (1, 2, 4, 8, 16, 32)])
+    low, middle, high = found.best(80.0).interval
+    assert 980 < low <= middle <= high < 1020, "nothing was measured below one in flight"
+    assert told_peak(found).startswith("throughput falls from 1 in flight on")
 
 
 @pytest.mark.parametrize("reach", [0.6, 1.2])
@@ -112,6 +120,8 @@ def test_a_point_of_little_weight_says_little() -> None:
         ([*measured(LAW), Point(50, -3.0)], "point 8"),
         ([*measured(LAW), Point(0, 30.0)], "point 8"),
         ([*measured(LAW), Point(math.inf, 30.0)], "point 8"),
+        ([Point(n * 1e300, 1e300) for n in range(1, 9)], "from 1e-06 to 1e\\+12"),
+        ([Point(n * 1e-300, 1e-300) for n in range(1, 9)], "from 1e-06 to 1e\\+12"),
         ([Point(n, 100.0 if n % 2 else 900.0) for n in range(1, 12)], "follow no law of scaling"),
         ([Point(n, n**2.0) for n in (1, 2, 4, 8, 16, 32)], "follow no law of scaling"),
         ([], "0 different concurrencies"),

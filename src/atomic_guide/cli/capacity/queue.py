@@ -24,7 +24,7 @@ from atomic_guide.cli.scale.demand import DURATION
 @click.option("--wait", type=DURATION, default="60s", show_default=True, help="How long one may wait, such as 1s.")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
               help="The share that waits no longer.")  # fmt: skip
-@click.option("--variation", type=click.FloatRange(min=0), help="Standard deviation of services by their mean; 1.")
+@click.option("--variation", type=click.FloatRange(0, 1000), help="Standard deviation of services by their mean; 1.")
 def queue(  # noqa: PLR0913 - the options of a command
     context: Context, *, rate: float | None, service: float | None, name: str | None, servers: int | None,
     wait: float, share: float, variation: float | None,

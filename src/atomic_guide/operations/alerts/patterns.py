@@ -1,8 +1,8 @@
 """Whether a pattern is quick whatever it is compared with. Pure.
 
 Python's engine tries one way after the other, and `(a+)+x` has as many as two to the length of the value: one such
-silence would hold up the process that leads. So the ways are counted before a pattern is taken: what each part may choose
-is multiplied, and a group that may choose is not repeated without end.
+silence would hold up the process that leads. So the ways are counted before a pattern is taken: what each part may
+choose is multiplied, and a group that may choose is not repeated without end.
 """
 
 from __future__ import annotations

@@ -120,6 +120,8 @@ def told_peak(law: Fit) -> str:
         return (
             f"no evidence for a peak: throughput may level off, or be highest anywhere over {peak.low:,.0f} in flight"
         )
+    if peak.high <= law.lowest:
+        return f"throughput falls from {law.lowest:g} in flight on: if it is ever higher, below what was measured"
     return f"throughput is highest at {peak.low:,.0f} to {peak.high:,.0f} in flight"
 
 

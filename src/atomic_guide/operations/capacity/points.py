@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from atomic_guide.errors import Invalid
-from atomic_guide.operations.capacity.usl import LEAST_POINTS, MOST_POINTS, Point
+from atomic_guide.operations.capacity.usl import LEAST_POINTS, LEAST_VALUE, MOST_POINTS, MOST_VALUE, Point
 
 _REPORTS = "*/report.json"
 _REPORTS_MOST = 5
@@ -137,7 +137,7 @@ def _fault(point: _Point) -> str:
         return "the tester was the limit, so that it says nothing of the system; test with more testers"
     if point.errors is not None and point.errors > _FAILED_MOST:
         return f"{point.errors:.0%} failed: beyond what the system bears"
-    if not all(math.isfinite(value) and value > 0 for value in (point.concurrency, point.throughput)):
+    if not all(LEAST_VALUE <= value <= MOST_VALUE for value in (point.concurrency, point.throughput)):
         return f"concurrency {point.concurrency:g} and throughput {point.throughput:g} must both be over 0"
     return ""
 
@@ -171,6 +171,9 @@ def _number(text: str, name: str, line: int, column: str) -> float:
         value = float(text)
     except ValueError as error:
         raise Invalid(f"{name}, line {line}: {text[:40]!r} is no {column}") from error
-    if not math.isfinite(value) or value <= 0:
-        raise Invalid(f"{name}, line {line}: {column} must be a number over 0, not {text[:40].strip()}")
+    if not LEAST_VALUE <= value <= MOST_VALUE:
+        raise Invalid(
+            f"{name}, line {line}: {column} must be a number from {LEAST_VALUE:g} to {MOST_VALUE:g}, not"
+            f" {text[:40].strip()}"
+        )
     return value

@@ -38,6 +38,9 @@ MOST_POINTS = 1000
 LEAST_RATIO = 2.0
 """The highest concurrency over the lowest; within less, no bend shows beside noise."""
 
+LEAST_VALUE, MOST_VALUE = 1e-6, 1e12
+"""Of a concurrency and a throughput: beyond there is no system, and the squares of the fit overflow."""
+
 _ODD = 0.15
 """A residual of 15%: load tests on one machine repeat within 1 to 5%, so that such points follow another law."""
 
@@ -127,10 +130,13 @@ class Fit(NamedTuple):
         return self._spread(np.full(self.cells.squares.shape, concurrency), concurrency)
 
     def best(self, most: float) -> Spread:
-        """The highest throughput at up to `most` in flight: at the peak, or there where that lies beyond it."""
+        """The highest throughput at up to `most` in flight: at the peak, or where that lies beyond it, there.
+
+        Below the fewest in flight that were measured nothing is known: it is the highest of what lies above.
+        """
         with np.errstate(divide="ignore"):
             peaks = np.sqrt((1 - self.cells.contention) / self.cells.coherency)
-        return self._spread(np.minimum(peaks, most), min(self.law.peak, most))
+        return self._spread(np.clip(peaks, self.lowest, most), min(max(self.law.peak, self.lowest), most))
 
     def _spread(self, concurrency: Series, best: float) -> Spread:
         """Quantiles of log X as ends of one-sided profile intervals."""
@@ -183,10 +189,10 @@ def fit(points: Sequence[Point]) -> Fit:
 def check_points(points: Sequence[Point]) -> None:
     """Raise `Invalid` for points from which no law can be told."""
     for number, point in enumerate(points, 1):
-        if not all(math.isfinite(value) and value > 0 for value in point):
+        if not all(LEAST_VALUE <= value <= MOST_VALUE for value in point[:2]) or not point.weight > 0:
             raise Invalid(
                 f"point {number}: concurrency {point.concurrency:g} and throughput {point.throughput:g} must both be"
-                " numbers over 0"
+                f" numbers from {LEAST_VALUE:g} to {MOST_VALUE:g}"
             )
     distinct = {point.concurrency for point in points}
     if len(distinct) < LEAST_POINTS:

@@ -41,7 +41,8 @@ LIMIT_BYTES = 128 * 1024
 """A file of all that a server pays for has 3 kB."""
 
 _LINE = 1000
-"""Characters of a line: the parser's time grows with the square of a key's parts, `a.a.a...` of a hundred kB took hours."""
+"""Characters of a line: the parser takes a time that grows with the square of a key's parts; `a.a.a...` of a hundred kB
+took longer than a minute."""
 
 _MOST_ITEMS, _MOST_TIERS = 200, 20
 _MOST_PRICE = Decimal(1_000_000)
