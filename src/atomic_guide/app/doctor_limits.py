@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from atomic_guide.config import Settings
-    from atomic_guide.engines.data.database import Database
+    from atomic_guide.engines.data.postgres import PostgresDatabase
     from atomic_guide.operations.scaling.reports import Report
 
 
@@ -43,7 +43,7 @@ async def read_limits(settings: Settings) -> list[Shown]:
     return shown(LIMITS, values_of(settings), reports)
 
 
-def _opened(settings: Settings) -> Database | None:
+def _opened(settings: Settings) -> SqliteDatabase | PostgresDatabase | None:
     """The directory as it is, brought up to no other schema; None where it is a file and no server uses it."""
     data = settings.databases
     if not is_embedded(data):
