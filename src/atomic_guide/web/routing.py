@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -180,31 +180,30 @@ async def read_body(request: Request, limit: int, kinds: tuple[str, ...], bound:
     """
     kind = media_type(request)
     if kind not in kinds:
-        message = f"send {' or '.join(kinds)}, not {kind or 'a body without a Content-Type'}"
-        raise errors.UnsupportedMedia(message)
+        raise errors.UnsupportedMedia(f"send {' or '.join(kinds)}, not {kind or 'a body without a Content-Type'}")
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
-        message = f"the body is {declared} bytes, at most {limit} are taken"
         bound.note(int(declared))
-        raise bound.over(errors.TooLarge(message))
+        raise bound.over(errors.TooLarge(f"the body is {declared} bytes, at most {limit} are taken"))
     parts: list[bytes] = []
     size = 0
     seconds = BODY_SECONDS + limit / BODY_PACE
     try:
         async with asyncio.timeout(seconds):
-            async for part in request.stream():
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] != "http.request":
+                    raise errors.Invalid("the body ended before its declared length")
+                part = message.get("body", b"")
                 size += len(part)
                 if size > limit:
-                    message = f"the body is over {limit} bytes"
                     bound.note(size)
-                    raise bound.over(errors.TooLarge(message))
+                    raise bound.over(errors.TooLarge(f"the body is over {limit} bytes"))
                 parts.append(part)
+                more = message.get("more_body", False)
     except TimeoutError as error:
-        message = f"the body did not come within {seconds:.0f} s"
-        raise errors.Invalid(message) from error
-    except ClientDisconnect as error:
-        message = "the body ended before its declared length"
-        raise errors.Invalid(message) from error
+        raise errors.Invalid(f"the body did not come within {seconds:.0f} s") from error
     bound.note(size)
     return b"".join(parts)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from atomic_guide import errors
@@ -17,6 +18,10 @@ from atomic_guide.web.problems import on_guide_error, on_http_exception, on_unex
 from atomic_guide.web.routing import Declared, routes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import Receive, Scope, Send
+
     from atomic_guide.web.tool import Tool
 
 STATIC = Path(__file__).parent / "static"
@@ -113,6 +118,42 @@ class _ImmutableFiles(StaticFiles):
         return response
 
 
+class _Application(Starlette):
+    """Starlette, with calls of fixed addresses found in one look.
+
+    Its router asks one route after another, and its middleware wraps `send` and `receive` anew at three layers. For a
+    message in a room of 1,000 that was 6% of all that the server does for it.
+    """
+
+    def fix(self, table: Iterable[BaseRoute]) -> None:
+        """Answer routes whose addresses hold no parameter without the router, which has the rest and wrong methods."""
+        self._fixed = {
+            (method, route.path): route.endpoint
+            for route in table
+            if isinstance(route, Route) and not route.param_convertors
+            for method in route.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        endpoint = self._fixed.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if endpoint is None or scope.get("root_path"):
+            await super().__call__(scope, receive, send)
+            return
+        scope.update(app=self, endpoint=endpoint, path_params={})
+        request = Request(scope, receive, send)
+        try:
+            response = await endpoint(request)
+        except errors.GuideError as error:
+            response = await on_guide_error(request, error)
+        except HTTPException as error:
+            response = await on_http_exception(request, error)
+        except Exception as error:
+            await (await on_unexpected(request, error))(scope, receive, send)
+            raise
+        await response(scope, receive, send)
+
+
 def create_app(
     tool: Tool, declared: list[Declared], extra: list[BaseRoute] | None = None, settings: ServerSettings | None = None
 ) -> Starlette:
@@ -120,7 +161,7 @@ def create_app(
     table: list[BaseRoute] = [*routes(declared), *(extra or [])]
     if STATIC.is_dir():
         table.append(Mount("/static", _ImmutableFiles(directory=STATIC)))
-    app = Starlette(
+    app = _Application(
         routes=table,
         exception_handlers={
             errors.GuideError: on_guide_error,
@@ -129,6 +170,7 @@ def create_app(
         },
     )
     app.router.redirect_slashes = False
+    app.fix(table)
     app.state.tool = tool
     app.state.declared = declared
     app.state.body_bytes = (settings or ServerSettings()).body_bytes
