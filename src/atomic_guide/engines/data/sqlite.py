@@ -2,8 +2,8 @@
 
 Guarantees:
 - A write that has answered is on disk (`synchronous=FULL`: the WAL is fsynced at each commit).
-- Works that wait together share one transaction and one fsync; each has its own savepoint, so that one that
-  fails does not take its neighbours along. When the engine undoes the whole transaction (disk full), each work
+- Works that wait together share one transaction and one fsync; each of several has its own savepoint, so that one
+  that fails does not take its neighbours along. When the engine undoes the whole transaction (disk full), each work
   of the group is run again alone, so that only the one that cannot be stored fails.
 - Several processes may write the same file: `BEGIN IMMEDIATE` with a bounded wait.
 - Reads see everything that was committed before they began, in WAL mode without waiting for the writer.
@@ -305,8 +305,9 @@ class SqliteDatabase:
                 self._writer.execute("BEGIN IMMEDIATE")
             finally:
                 self.traffic.begin(pending.asked for pending in group)
-            outcomes = [self._run(pending) for pending in group]
-            self._writer.execute("COMMIT")
+            outcomes = [self._run(group[0])] if len(group) == 1 else [self._run_beside(pending) for pending in group]
+            if self._writer.in_transaction or outcomes[0].error is None:
+                self._writer.execute("COMMIT")
             self.traffic.end()
         except errors.GuideError as error:
             return [_Outcome(pending, None, error) for pending in group]
@@ -319,23 +320,39 @@ class SqliteDatabase:
         return outcomes
 
     def _run(self, pending: _Pending) -> _Outcome:
-        """One work in its savepoint. Raises sqlite3.Error only where the whole transaction is gone."""
+        """A lone work, undone with its transaction where it fails. Raises sqlite3.Error where that is gone already."""
+        try:
+            return _Outcome(pending, _driven(pending, SqliteTransaction(self._writer)), None)
+        except BaseException as error:  # noqa: BLE001 - it is the caller's, and goes to the caller
+            self._check_open(error)
+            self._writer.execute("ROLLBACK")
+            return self._failed(pending, error)
+
+    def _run_beside(self, pending: _Pending) -> _Outcome:
+        """One of several works, in its savepoint. Raises sqlite3.Error only where the whole transaction is gone."""
         self._writer.execute("SAVEPOINT work")
         try:
             value = _driven(pending, SqliteTransaction(self._writer))
-        except BaseException as error:
-            if not self._writer.in_transaction:
-                if isinstance(error, sqlite3.Error):
-                    raise
-                message = "the transaction was lost inside a work"
-                raise sqlite3.OperationalError(message) from error
+        except BaseException as error:  # noqa: BLE001 - it is the caller's, and goes to the caller
+            self._check_open(error)
             self._writer.execute("ROLLBACK TO work")
             self._writer.execute("RELEASE work")
-            if isinstance(error, sqlite3.Error):
-                return _Outcome(pending, None, _caused(self._wrapped(error), error))
-            return _Outcome(pending, None, error)
+            return self._failed(pending, error)
         self._writer.execute("RELEASE work")
         return _Outcome(pending, value, None)
+
+    def _check_open(self, error: BaseException) -> None:
+        """Raise sqlite3.Error where an error has ended the transaction."""
+        if not self._writer.in_transaction:
+            if isinstance(error, sqlite3.Error):
+                raise error
+            message = "the transaction was lost inside a work"
+            raise sqlite3.OperationalError(message) from error
+
+    def _failed(self, pending: _Pending, error: BaseException) -> _Outcome:
+        if isinstance(error, sqlite3.Error):
+            return _Outcome(pending, None, _caused(self._wrapped(error), error))
+        return _Outcome(pending, None, error)
 
     def _wrapped(self, error: sqlite3.Error) -> errors.GuideError:
         wrapped = wrap(error, self.name)
