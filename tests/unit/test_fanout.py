@@ -120,7 +120,7 @@ async def _one_reads_late() -> None:
             await asyncio.sleep(0)
             assert sent < 2000, "the kernel takes everything"
         await until(lambda: gone.state == LOST)
-        assert late.descriptor not in opened.rooms._rooms[KEY].live._direct
+        assert late.line not in opened.rooms._rooms[KEY].live._direct
         late_writer.transport.resume_reading()  # type: ignore[attr-defined]
         for each in (reader, late_reader):
             heard = [json.loads(await read_frame(each)) for _ in range(sent)]
@@ -129,7 +129,8 @@ async def _one_reads_late() -> None:
                 heard.append(json.loads(await read_frame(each)))
         # It is written to directly again.
         await until(lambda: late.backlog is None)
-        assert opened.rooms._rooms[KEY].live._direct[late.descriptor] is late
+        assert late.line is not None
+        assert opened.rooms._rooms[KEY].live._direct[late.line] is late
 
 
 @pytest.mark.parametrize("factory", [uvloop.new_event_loop, asyncio.new_event_loop])
@@ -153,7 +154,7 @@ async def test_a_closed_handle_takes_nothing_from_the_others() -> None:
 
         transport, room = first.transport, opened.rooms._rooms[KEY]
         room.live.discard(first)
-        first.descriptor = -1
+        first.line = None
         first.transport = Closed()  # type: ignore[assignment]
         room.live.add(first)
         for user in (None, first.person.id):

@@ -19,6 +19,7 @@ from atomic_guide import errors
 from atomic_guide.engines.rooms import limits, wire
 from atomic_guide.engines.rooms.budget import Rate
 from atomic_guide.engines.rooms.lag import Backlog, Lag
+from atomic_guide.engines.rooms.line import Line
 from atomic_guide.engines.rooms.wire import CloseCode
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class Socket(asyncio.Protocol):
         "connections",
         "context",
         "deadline",
-        "descriptor",
         "ends_at",
         "faults",
         "frames",
         "heard_at",
+        "line",
         "pages",
         "person",
         "pinged",
@@ -104,10 +105,10 @@ class Socket(asyncio.Protocol):
         self.pages = 0
         self.frames = 0.0
         self.faults = 0.0
-        self.descriptor = _descriptor(transport)
-        """Where it may be written to while there is no backlog; -1 where only the transport may."""
+        self.line = _line(transport)
+        """Where it may be written to while there is no backlog; None where only the transport may."""
         # At 0 the transport says at once when the first byte is left to it, and when the last one has gone.
-        transport.set_write_buffer_limits(high=0 if self.descriptor >= 0 else rooms.settings.soft_buffer)
+        transport.set_write_buffer_limits(high=0 if self.line is not None else rooms.settings.soft_buffer)
         connections.add(self)
         rooms.sockets.add(self)
 
@@ -343,11 +344,11 @@ class Socket(asyncio.Protocol):
             room.leave(self)
 
 
-def _descriptor(transport: asyncio.Transport) -> int:
-    """The descriptor behind a transport whose bytes are the peer's, as with TLS they are not; else -1."""
+def _line(transport: asyncio.Transport) -> Line | None:
+    """The line under a transport whose bytes are the peer's, as with TLS they are not."""
     found = transport.get_extra_info("socket")
     if found is None or transport.get_extra_info("sslcontext") is not None:
-        return -1
+        return None
     if hasattr(sockets, "TCP_NOTSENT_LOWAT"):
         found.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, _UNSENT_IN_KERNEL)
-    return int(found.fileno())
+    return Line(found.family, found.type, found.proto, fileno=found.fileno())
