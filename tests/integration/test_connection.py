@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from atomic_guide.app.connection import BoundedConnection
@@ -25,9 +25,27 @@ async def _echo(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
 
 
+async def _large(_request: Request) -> Response:
+    return Response(b"HTTP/1.1 " * 40_000)
+
+
+async def _late(_request: Request) -> Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.3)
+        yield b"late"
+
+    return StreamingResponse(pieces())
+
+
 @pytest.fixture(params=[BoundedConnection])
 async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
-    app = Starlette(routes=[Route("/", _echo, methods=["GET", "POST"])])
+    app = Starlette(
+        routes=[
+            Route("/", _echo, methods=["GET", "POST"]),
+            Route("/large", _large),
+            Route("/late", _late),
+        ]
+    )
     server = uvicorn.Server(uvicorn.Config(app, http=request.param, lifespan="off", log_config=None))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server._serve([listener]))
@@ -95,3 +113,29 @@ async def test_a_body_may_be_larger_than_a_head(port: int) -> None:
 async def test_a_head_that_does_not_come_ends_the_connection(port: int, begun: bytes) -> None:
     answer = await _said(port, begun)
     assert answer.count(b"HTTP/1.1 200 ") == begun.count(b"\r\n\r\n")
+
+
+async def test_an_answer_goes_out_in_one_piece(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(0)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(20):
+            for _ in range(20):
+                await loop.sock_sendall(client, GET + b"\r\n")
+                assert (await loop.sock_recv(client, 65536)).endswith(b"\r\n\r\n0")
+
+
+async def test_a_head_without_a_body_yet_does_not_wait_for_it(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /late HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(20):
+        assert (await reader.read(65536)).endswith(b"\r\n\r\n")
+        assert await reader.read() == b"4\r\nlate\r\n0\r\n\r\n"
+    writer.close()
+
+
+async def test_answers_one_after_another_keep_their_order(port: int) -> None:
+    asked = [b"HEAD /large HTTP/1.1\r\nHost: here\r\n\r\n", b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n", GET + b"\r\n"]
+    answer = await _said(port, b"".join(asked), GET, b"Connection: close\r\n\r\n")
+    heads = answer.replace(b"HTTP/1.1 " * 40_000, b"LARGE").split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [head.partition(b"\r\n\r\n")[2] for head in heads] == [b"", b"LARGE", b"0", b"0"]

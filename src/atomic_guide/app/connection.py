@@ -5,6 +5,8 @@ one client that sends header lines and no end fills the memory, and thousands th
 What it cannot parse it answers in plain text; here that has the shape of every other error.
 
 Guaranteed: a head is at most `head_bytes` and complete within `HEAD_SECONDS`, trailers included in the size.
+
+An answer's head goes out with the first piece of its body, where uvicorn makes two writes and so two packets of it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,54 @@ from atomic_guide.web.problems import problem, raw
 
 HEAD_SECONDS = 20.0
 """From the connection, or the first byte of a next request, to the end of its head; nginx waits 60."""
+
+
+_JOINED = 64 * 1024
+"""Bytes of a piece that are copied behind a head; a larger one makes many packets anyway."""
+_STATUS, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
+
+
+class _Joining:
+    """What an answer is written to: its transport, with the head held until the body's first piece.
+
+    A head that no piece follows in the same turn of the loop goes out at its end.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Write, or hold."""
+        if self._head is not None and len(data) <= _JOINED:
+            data = self._head + data
+            self._head = None
+            self._transport.write(data)
+        elif self._head is not None:
+            self._flush()
+            self._transport.write(data)
+        elif data.startswith(_STATUS) and not data.startswith(_CONTINUE):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close once everything is written."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            head, self._head = self._head, None
+            self._transport.write(head)
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -73,7 +123,10 @@ class BoundedConnection(HttpToolsProtocol):
         HEAD_BYTES.note(self._head)
         self._silent = 0
         self._head_ended()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            self.cycle.transport = _Joining(self.transport, self.loop)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
