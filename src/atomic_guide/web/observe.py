@@ -87,7 +87,8 @@ class WebMetrics:
     """Counts requests in a registry of its own, by route and not by path."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.in_flight = Gauge("atomic_guide_http_requests_in_flight", "Requests being answered.", registry=registry)
+        in_flight = Gauge("atomic_guide_http_requests_in_flight", "Requests being answered.", registry=registry)
+        in_flight.set_function(lambda: self.answering)
         self._seconds = Histogram(
             "atomic_guide_http_request_duration_seconds",
             "From the request's head to the end of its answer.",
@@ -118,12 +119,10 @@ class WebMetrics:
 
     def begin(self) -> None:
         """A request has come."""
-        self.in_flight.inc()
         self.answering += 1
 
     def end(self) -> None:
         """It is answered, or given up."""
-        self.in_flight.dec()
         self.answering -= 1
 
     def observe(self, method: str, route: str, status: int, seconds: float, response: float | None = None) -> None:
