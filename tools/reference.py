@@ -124,7 +124,8 @@ def http_page(document: dict[str, Any]) -> str:
 _BOUNDS = """\
 What no setting changes: bounds that keep a defect, or somebody with bad intent, from taking a process along. They lie
 far beyond what is used; where somebody meets one, the answer says so. What people and operators do meet is a setting,
-and is measured: [limits.md](limits.md)."""
+and is measured: [limits.md](limits.md). Of alerts, costs, load tests and capacity planning only bounds of form are left
+here: how long a condition, a price file, an answer or a message may be, and what one look takes in."""
 
 
 def bounds_page() -> str:

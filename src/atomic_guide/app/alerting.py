@@ -93,8 +93,10 @@ def built_alerting(settings: Settings, tool: Tool, sampler: Sampler, leader: Lea
     store = Store(directory, leader)
     limits = (own.timeout_seconds, own.retry_seconds)
     delivery = Delivery(made_channels(settings, clock), store, leader, clock, limits)
-    parts = Parts(store, Silences(directory, clock), delivery, sampler.series, leader, clock)
+    silences = Silences(directory, clock, most=own.most_silences)
+    parts = Parts(store, silences, delivery, sampler.series, leader, clock)
     watch = Watch(rules_of(own.rules, own.runbooks).enabled, own, zone, parts)
+    tool.bounds.add(watch.used)
     tool.health.registry.register(AlertMetrics(watch, delivery, zone, clock))
     return Alerting(watch, delivery, sampler, leader)
 

@@ -13,6 +13,10 @@ from atomic_guide.course.watching.limits import BACKLOG
 from atomic_guide.course.watching.taking import QUERIES as WATCHING
 from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.limit import Used
+from atomic_guide.operations.alerts.limits import LOG, SILENCES
+from atomic_guide.operations.alerts.store import QUERIES as ALERTS
+from atomic_guide.operations.costs.changes import QUERIES as COSTS
+from atomic_guide.operations.costs.limits import AUDIT
 from atomic_guide.operations.scaling.limits import FLEET, PROCESSES, SERIES
 from atomic_guide.operations.scaling.model import WEB, WORKERS
 from atomic_guide.operations.scaling.reports import QUERIES as SCALING
@@ -48,6 +52,7 @@ class CountedLimits:
         self._found["logins"] = [Used(PENDING_LOGINS, _number(logins, "logins"))]
         series = await directory.one(SCALING["count_series"])
         self._found["series"] = [Used(SERIES, _number(series, "series"))]
+        self._found["operations"] = await self._of_operations(directory, clock.now())
         rows = await directory.read(SCALING["count_roles"], {"since": clock.now() - STALE_SECONDS})
         self._found["processes"] = self._of_processes({row["role"]: row["processes"] for row in rows})
 
@@ -68,6 +73,13 @@ class CountedLimits:
         if (row := await directory.one(SPACE["fullest_tenant"], allowed)) is not None:
             found.append(Used(TENANT_BYTES, _number(row, "used"), row["tenant"], _number(row, "allowed")))
         return found
+
+    @staticmethod
+    async def _of_operations(directory: Database, now: float) -> list[Used]:
+        silences = await directory.one(ALERTS["count_silences"], {"now": now})
+        log, audit = await directory.one(ALERTS["count_entries"]), await directory.one(COSTS["count_entries"])
+        counted = ((SILENCES, silences, "silences"), (LOG, log, "entries"), (AUDIT, audit, "entries"))
+        return [Used(limit, _number(row, name)) for limit, row, name in counted]
 
     def _of_processes(self, roles: dict[str, int]) -> list[Used]:
         found = [Used(PROCESSES, sum(roles.values()))]

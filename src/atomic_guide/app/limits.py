@@ -21,7 +21,11 @@ from atomic_guide.engines.queues.load import resident
 from atomic_guide.engines.rooms import limits as rooms
 from atomic_guide.engines.rooms import usage as room_usage
 from atomic_guide.limit import Used
+from atomic_guide.operations.alerts import limits as alerts
+from atomic_guide.operations.capacity import limits as capacity
+from atomic_guide.operations.costs import limits as costs
 from atomic_guide.operations.limits.register import Register
+from atomic_guide.operations.loadtest import limits as loadtest
 from atomic_guide.operations.scaling import limits as scaling
 from atomic_guide.web import bounds as web
 
@@ -38,7 +42,8 @@ if TYPE_CHECKING:
 
 LIMITS: tuple[Limit, ...] = (
     *(*web.LIMITS, *rooms.LIMITS, *chat.LIMITS, *lti.LIMITS, *video.LIMITS, *analytics.LIMITS, *watching.LIMITS),
-    *(*queues.LIMITS, *data.LIMITS, *nats.LIMITS, *store.LIMITS, *scaling.LIMITS, *tracing.LIMITS),
+    *(*queues.LIMITS, *data.LIMITS, *nats.LIMITS, *store.LIMITS, *scaling.LIMITS),
+    *(*alerts.LIMITS, *costs.LIMITS, *loadtest.LIMITS, *capacity.LIMITS, *tracing.LIMITS),
 )
 """In the order in which pages list them."""
 

@@ -227,7 +227,9 @@ class _Process:
         if self._server is not None:
             measure_web(self._built.tool, self._server.metrics, self._server.door)
         if self._counted is not None:
-            self._built.tool.bounds.add(self._counted.used)
+            tool = self._built.tool
+            tool.bounds.add(self._counted.used)
+            tool.bounds.add(lambda: tool.loadtests.store.used(tool.clock.now()))
 
     async def ready(self) -> bool:
         """Wait until requests are answered; whether they are."""

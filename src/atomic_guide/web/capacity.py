@@ -23,12 +23,12 @@ calls = Calls()
         Parameter(
             "horizon",
             {"type": "string", "pattern": "^[0-9]{1,3}[my]$", "default": "12m"},
-            "How far ahead, at most 36 months.",
+            "How far ahead, at most capacity.most_months (36).",
         ),
     ),
 )
 async def plan_capacity(call: Call[None]) -> Plan:
     """Plan capacity: what is needed by month, what runs out first and when, what to do by when, what it costs."""
     asked = call.request.query_params
-    months = read_horizon(asked.get("horizon", "12m"))
+    months = read_horizon(asked.get("horizon", "12m"), call.tool.capacity.settings.most_months)
     return await call.tool.capacity.plan(Asked(asked.get("growth", "2x/year"), months, call.tool.clock.now()))

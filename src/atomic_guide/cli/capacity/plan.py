@@ -50,7 +50,7 @@ def plan(  # noqa: PLR0913 - the options of a command
     from atomic_guide.operations.capacity.planner import Asked, grown, read_horizon
     from atomic_guide.operations.capacity.telling import told
 
-    asked = Asked(growth.strip(), read_horizon(horizon), time.time())
+    asked = Asked(growth.strip(), read_horizon(horizon, context.settings.capacity.most_months), time.time())
     # Before anything is read, which takes seconds.
     grown(asked, context.settings.capacity)
     if trace is None:

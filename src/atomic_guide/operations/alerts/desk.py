@@ -139,7 +139,7 @@ class Desk:
 
     def silences(self, who: str = "operator") -> Silences:
         """Silences, as changed by somebody."""
-        return Silences(self._directory, self._clock, who)
+        return Silences(self._directory, self._clock, who, self._settings.most_silences)
 
     def export(self, matchers: str = "") -> str:
         """The rules in force as a rules file of Prometheus."""

@@ -8,12 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from atomic_guide.operations.alerts.rule import KEPT_UNMEASURED, NAME, UNMEASURED, Judged, Labels, Rule
+from atomic_guide.operations.alerts.settings import MOST_ALERTS
 from atomic_guide.operations.alerts.state import Alert, Moment, Terms, advanced, begun
 from atomic_guide.operations.alerts.traces import Sight
-
-MOST_ALERTS = 2000
-"""Alerts that are kept at once; what is above is counted as dropped. A cluster of 100 shards has a few hundred series
-that a rule can be about."""
 
 Alerts = Mapping[tuple[str, Labels], Alert]
 
@@ -31,8 +28,8 @@ class Turn(NamedTuple):
     dropped: int
 
 
-def evaluated(rules: Sequence[Rule], sight: Sight, before: Alerts, moment: Moment) -> Turn:
-    """One evaluation of all rules. Alerts of rules that are not among them resolve."""
+def evaluated(rules: Sequence[Rule], sight: Sight, before: Alerts, moment: Moment, most: int = MOST_ALERTS) -> Turn:
+    """One evaluation of all rules, for so many alerts at most. Alerts of rules that are not among them resolve."""
     alerts: dict[tuple[str, Labels], Alert] = {}
     resolved: list[Alert] = []
     unknown: set[str] = set()
@@ -50,7 +47,7 @@ def evaluated(rules: Sequence[Rule], sight: Sight, before: Alerts, moment: Momen
         for alert in found:
             if alert.state == "resolved":
                 resolved.append(alert)
-            elif len(alerts) < MOST_ALERTS:
+            elif len(alerts) < most:
                 alerts[alert.key] = alert
             else:
                 dropped += 1

@@ -18,9 +18,7 @@ import msgspec
 
 from atomic_guide.operations.alerts.notice import Notice, Told, ended, made
 from atomic_guide.operations.alerts.routes import Patience, Routes, Stop
-
-MOST_GROUPS = 1000
-"""Groups over all channels; alerts of groups above that wait until others have ended."""
+from atomic_guide.operations.alerts.settings import MOST_GROUPS
 
 Key = tuple[str, str]
 """A channel and a group of it."""
@@ -66,16 +64,20 @@ class _Members(NamedTuple):
 
 
 def planned(
-    groups: Mapping[Key, Group], firing: Sequence[Firing], routes: Routes, quiet: Iterable[str], now: float
-) -> dict[Key, Group | None]:
-    """The groups that change, None for those that end. Channels in `quiet` are not told that something has ended."""
+    groups: Mapping[Key, Group], firing: Sequence[Firing], routes: Routes, quiet: Iterable[str], now: float,
+    most: int = MOST_GROUPS,
+) -> dict[Key, Group | None]:  # fmt: skip
+    """The groups that change, None for those that end; there are so many at most, and others wait.
+
+    Channels in `quiet` are not told that something has ended.
+    """
     silent = set(quiet)
     members: dict[Key, _Members] = {}
     for one in firing:
         for stop in routes.stops(one.told.labels):
             members.setdefault((stop.channel, stop.group), _Members(stop, [])).firing.append(one)
     changed: dict[Key, Group | None] = {}
-    room = MOST_GROUPS - len(groups)
+    room = most - len(groups)
     for key, (stop, inside) in members.items():
         group = groups.get(key)
         if group is None:

@@ -58,6 +58,10 @@ ORDER BY ends_at, id LIMIT :limit
 -- purpose: How many silences are in force.
 SELECT count(*) AS silences FROM alerts_silences WHERE ends_at > :now
 
+-- name: count_entries
+-- purpose: How many entries there are; numbers have no gaps but for what is gone at their beginning.
+SELECT coalesce(max(number) - min(number) + 1, 0) AS entries FROM alerts_log
+
 -- name: prune_silences
 -- purpose: Forget silences that ended long ago.
 DELETE FROM alerts_silences WHERE ends_at < :before

@@ -16,6 +16,9 @@ _NAME = msgspec.Meta(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9-]*$
 _TEXT = msgspec.Meta(max_length=1000)
 Span = float | str
 
+MOST_ALERTS, MOST_GROUPS = 2000, 1000
+"""As shipped."""
+
 
 class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A rule. One with the name of a shipped rule changes what it gives of that one, and leaves the rest."""
@@ -125,5 +128,28 @@ class AlertSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             le=7 * 86400,
         ),
     ] = 3600.0
+    most_alerts: Annotated[
+        int,
+        setting(
+            "Alerts that are kept at once; what is above is left out and counted. A cluster of 100 shards has a few"
+            " hundred series that a rule can be about.",
+            "alerts",
+            ge=10,
+            le=20_000,
+        ),
+    ] = MOST_ALERTS
+    most_groups: Annotated[
+        int,
+        setting("Groups over all channels; what is above is told when others have ended.", "groups", ge=10, le=20_000),
+    ] = MOST_GROUPS
+    most_silences: Annotated[
+        int, setting("Silences in force at once: each alert is compared with each of them.", "silences", ge=10,
+                     le=10_000),
+    ] = 1000  # fmt: skip
+    most_entries: Annotated[
+        int,
+        setting("Entries of the log of alerts, about 300 bytes each; the oldest ones go.", "entries", ge=1000,
+                le=10_000_000),
+    ] = 100_000  # fmt: skip
     timeout_seconds: Annotated[float, setting("What a channel may take for one message.", "s", ge=0.1, le=10)] = 8.0
     """Below the ten seconds for which the lead is sure: nobody else sends the same meanwhile."""

@@ -11,6 +11,7 @@ import msgspec
 
 from atomic_guide import errors
 from atomic_guide.clock import iso
+from atomic_guide.operations.alerts.limits import SILENCES
 from atomic_guide.operations.alerts.matchers import Test, matching, read_matchers
 from atomic_guide.operations.alerts.store import QUERIES, Deed, note
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 MOST_SECONDS = 90 * 86_400.0
 """A silence always ends; for longer than a term there is `enabled = false` of the rule."""
 
-MOST_SILENCES = 1000
+_MOST_KNOWN = 2000
+"""Patterns that are kept made; more silences than that are made anew at each look."""
+
 _COMMENT = 500
 
 
@@ -49,12 +52,13 @@ class Silence(msgspec.Struct, frozen=True):
 
 
 class Silences:
-    """The silences of a directory; `who` names whoever changes them."""
+    """The silences of a directory, so many at most; `who` names whoever changes them."""
 
-    def __init__(self, directory: Database, clock: Clock, who: str = "operator") -> None:
+    def __init__(self, directory: Database, clock: Clock, who: str = "operator", most: int = 1000) -> None:
         self._directory = directory
         self._clock = clock
         self._who = who
+        self._most = most
 
     async def active(self) -> list[Silence]:
         """Those in force, the next to end first."""
@@ -62,7 +66,7 @@ class Silences:
 
     async def ending_after(self, after: float) -> list[Silence]:
         """Those that end after a moment, the ended ones among them included."""
-        rows = await self._directory.read(QUERIES["list_silences"], {"after": after, "limit": MOST_SILENCES})
+        rows = await self._directory.read(QUERIES["list_silences"], {"after": after, "limit": self._most})
         return [_silence(row) for row in rows]
 
     async def add(self, matchers: Sequence[str], seconds: float, comment: str, key: str | None = None) -> Silence:
@@ -81,10 +85,9 @@ class Silences:
 
         async def work(tx: Transaction) -> None:
             count = await tx.one(QUERIES["count_silences"], {"now": now})
-            if count is not None and count["silences"] >= MOST_SILENCES:
-                raise errors.Conflict(
-                    f"there are {MOST_SILENCES} silences; end some with `atomic-guide alerts unsilence`"
-                )
+            if count is not None and count["silences"] >= self._most:
+                message = f"there are {self._most} silences; end some with `atomic-guide alerts unsilence`"
+                raise SILENCES.over(errors.Conflict(message))
             if await tx.execute(QUERIES["add_silence"], row):
                 await note(tx, now, self._who, Deed("silenced", details=made.shown(now)))
 
@@ -122,7 +125,7 @@ class Silenced:
         found = []
         for one in silences:
             if one.id not in self._known:
-                if len(self._known) > 2 * MOST_SILENCES:
+                if len(self._known) > _MOST_KNOWN:
                     self._known.clear()
                 self._known[one.id] = _test(one)
             if one.begins_at <= now < one.ends_at and self._known[one.id](labels):

@@ -13,8 +13,7 @@ import msgspec
 
 from atomic_guide.clock import iso
 from atomic_guide.engines.data.queries import load_queries
-from atomic_guide.operations.alerts.evaluation import MOST_ALERTS
-from atomic_guide.operations.alerts.grouping import MOST_GROUPS, Group, Key
+from atomic_guide.operations.alerts.grouping import Group, Key
 from atomic_guide.operations.alerts.rule import Labels
 from atomic_guide.operations.alerts.state import Alert
 
@@ -28,7 +27,9 @@ QUERIES = load_queries(__package__)
 KEPT_SECONDS = 400 * 86_400.0
 """How long entries are kept: as long as the measurements that explain them."""
 
-_MOST_ENTRIES = 100_000
+_MOST_READ = 40_000
+"""Alerts or groups: twice the most that settings let there be."""
+
 _EVALUATED = "evaluated"
 LEADER = "leader"
 
@@ -92,7 +93,7 @@ class Reading:
 
     async def alerts(self) -> dict[tuple[str, Labels], Alert]:
         """Those that are pending or firing."""
-        rows = await self._directory.read(QUERIES["list_active"], {"limit": 2 * MOST_ALERTS})
+        rows = await self._directory.read(QUERIES["list_active"], {"limit": _MOST_READ})
         return {alert.key: alert for alert in map(_alert, rows)}
 
     async def evaluated(self) -> Evaluated:
@@ -102,7 +103,7 @@ class Reading:
 
     async def groups(self) -> dict[Key, Group]:
         """What each channel knows, and what it is to be told."""
-        rows = await self._directory.read(QUERIES["list_groups"], {"limit": 2 * MOST_GROUPS})
+        rows = await self._directory.read(QUERIES["list_groups"], {"limit": _MOST_READ})
         groups = [msgspec.json.decode(row["state"], type=Group) for row in rows]
         return {group.key: group for group in groups}
 
@@ -156,12 +157,12 @@ class Store(Reading):
         if rows or deeds:
             await self._directory.write(work)
 
-    async def prune(self, now: float) -> None:
-        """Forget what is older than thirteen months."""
+    async def prune(self, now: float, most: int) -> None:
+        """Forget what is older than thirteen months, and the oldest of more entries than `most`."""
 
         async def work(tx: Transaction) -> None:
             await self._lead.fence(tx)
-            await tx.execute(QUERIES["prune_entries"], {"before": now - KEPT_SECONDS, "most": _MOST_ENTRIES})
+            await tx.execute(QUERIES["prune_entries"], {"before": now - KEPT_SECONDS, "most": most})
             await tx.execute(QUERIES["prune_silences"], {"before": now - KEPT_SECONDS})
 
         await self._directory.write(work)

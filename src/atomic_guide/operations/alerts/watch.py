@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from atomic_guide.limit import Used
 from atomic_guide.operations.alerts import grouping
 from atomic_guide.operations.alerts.earlier import Earlier, load
 from atomic_guide.operations.alerts.evaluation import Turn, evaluated
 from atomic_guide.operations.alerts.grouping import Firing, Group
+from atomic_guide.operations.alerts.limits import ALERTS, GROUPS
 from atomic_guide.operations.alerts.notice import told
 from atomic_guide.operations.alerts.routes import Inhibitions, Routes
 from atomic_guide.operations.alerts.rule import KEPT_UNMEASURED, Labels, Rule
@@ -23,6 +25,7 @@ from atomic_guide.operations.alerts.store import Deed, Evaluated
 from atomic_guide.operations.alerts.traces import LOOKBACK, Traces
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import tzinfo
 
     from atomic_guide.clock import Clock
@@ -57,6 +60,7 @@ class Watch:
         self.standing = Evaluated()
         self.evaluations = 0
         """For metrics, as those above; of this process only, and none while another leads."""
+        self._settings = settings
         self._parts = parts
         self._routes = Routes(settings, parts.delivery.channels)
         self._inhibitions = Inhibitions(settings.inhibitions)
@@ -75,6 +79,12 @@ class Watch:
         """Whether this process watches now."""
         return self._parts.lead.leading and self._token == self._parts.lead.token
 
+    def used(self) -> Iterator[Used]:
+        """Alerts and groups, while this process leads."""
+        if self.leading:
+            yield Used(ALERTS, len(self.alerts) + self.standing.dropped)
+            yield Used(GROUPS, len(self.groups))
+
     async def tick(self, at: float, values: Mapping[Key, float]) -> None:
         """Evaluate every rule on what was measured at a moment, and write down what has changed."""
         await self._follow(at)
@@ -84,7 +94,8 @@ class Watch:
         await self._earlier.look(at)
         sights = Sights(self._traces, self._earlier.traces, self._zone).at(at)
         moment = Moment(at, max(0.0, at - (self.standing.at or at)), at - self._began_at < GRACE)
-        turn = evaluated(list(self.rules.values()), sights, self.alerts, moment)
+        turn = evaluated(list(self.rules.values()), sights, self.alerts, moment, self._settings.most_alerts)
+        ALERTS.refused += turn.dropped
         await self._save(turn, at)
         self.evaluations += 1
 
@@ -96,7 +107,8 @@ class Watch:
         delivery = self._parts.delivery
         silences = await self._parts.silences.active()
         async with delivery.changing:
-            changed = grouping.planned(self.groups, self._firing(silences, now), self._routes, self._quiet, now)
+            firing, most = self._firing(silences, now), self._settings.most_groups
+            changed = grouping.planned(self.groups, firing, self._routes, self._quiet, now, most)
             if changed:
                 await self._parts.store.put(changed, now)
                 for key, group in changed.items():
@@ -107,7 +119,7 @@ class Watch:
         delivery.deliver(self.groups)
         if self._parts.clock.monotonic() - self._pruned_at >= _PRUNE_SECONDS:
             self._pruned_at = self._parts.clock.monotonic()
-            await self._parts.store.prune(now)
+            await self._parts.store.prune(now, self._settings.most_entries)
 
     async def _follow(self, at: float) -> None:
         """With a new lead, go on from what the last leader has written down."""

@@ -14,6 +14,7 @@ from atomic_guide.clock import iso
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.capacity.component import Prices, Today
 from atomic_guide.operations.capacity.growth import DRIVERS, NONE, Driver, Growth, read_growth
+from atomic_guide.operations.capacity.limits import HORIZON
 from atomic_guide.operations.capacity.plan import (
     Act,
     ComponentPlan,
@@ -32,7 +33,6 @@ from atomic_guide.operations.capacity.settings import CapacitySettings
 MEASURED = "measured"
 """The growth that each component has shown itself."""
 
-MOST_MONTHS = 36
 _HORIZON = re.compile(r"(\d{1,3}) ?(m|y)", re.ASCII)
 
 
@@ -69,12 +69,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rules: list[str]
 
 
-def read_horizon(text: str) -> int:
-    """Months of a horizon such as 12m or 2y. Raises `Invalid`."""
+def read_horizon(text: str, most: int) -> int:
+    """Months of a horizon such as 12m or 2y, so many at most. Raises `Invalid`."""
     match = _HORIZON.fullmatch(text.strip())
     months = int(match[1]) * (12 if match[2] == "y" else 1) if match else 0
-    if not 1 <= months <= MOST_MONTHS:
-        raise Invalid(f"{text[:20]!r} is no horizon of 1 to {MOST_MONTHS} months; write 12m or 2y")
+    HORIZON.note(months)
+    refusal = Invalid(f"{text[:20]!r} is no horizon of 1 to {most} months; write 12m or 2y")
+    if months > most:
+        raise HORIZON.over(refusal)
+    if not months:
+        raise refusal
     return months
 
 

@@ -90,4 +90,8 @@ class CapacitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait_share: Annotated[
         float, setting("The share of jobs that wait no longer than that.", "share", ge=0.5, le=0.9999)
     ] = 0.95
+    most_months: Annotated[
+        int,
+        setting("Horizon of a plan at most: three years ahead nobody knows what runs there.", "months", ge=1, le=120),
+    ] = 36
     lead_days: LeadSettings = LeadSettings()

@@ -87,7 +87,7 @@ class Costs:
 
     async def explain(self, advice_id: str) -> Explained:
         """All about a recommendation or a change. Raises `NotFound`."""
-        changes = Changes(self._directory, self.clock)
+        changes = self._changes()
         audit = await changes.entries(advice_id)
         applied = await changes.find(advice_id)
         if applied is not None:
@@ -100,7 +100,7 @@ class Costs:
 
         Raises `NotFound` for what is not recommended (any more), and as `Changes.apply`.
         """
-        changes = Changes(self._directory, self.clock, who)
+        changes = self._changes(who)
         known = await changes.find(advice_id)
         if known is None:
             advice = await self._find(advice_id, fresh=approved)
@@ -112,17 +112,17 @@ class Costs:
 
     async def rollback(self, change_id: str, who: str) -> bool:
         """Put back exactly what there was before a change; whether it was in force. Raises as `Changes.rollback`."""
-        done = await Changes(self._directory, self.clock, who).rollback(change_id)
+        done = await self._changes(who).rollback(change_id)
         self._advices = None
         return done
 
     async def changes(self) -> list[Applied]:
         """What is in force."""
-        return await Changes(self._directory, self.clock).all()
+        return await self._changes().all()
 
     async def audit(self, limit: int) -> list[Entry]:
         """What was done, the newest first."""
-        return await Changes(self._directory, self.clock).entries(limit=limit)
+        return await self._changes().entries(limit=limit)
 
     async def verdict(self, applied: Applied) -> Verdict:
         """What a change has saved until now."""
@@ -133,11 +133,14 @@ class Costs:
         if self.clock.monotonic() - self._closed_at < _CLOSE_SECONDS:
             return
         await Days(self._directory, self.series, self.terms).close(self.clock.now())
-        changes = Changes(self._directory, self.clock, "leader")
+        changes = self._changes("leader")
         for applied in await changes.all():
             if applied.verdict is None and (found := await self.verdict(applied)).final:
                 await changes.judged(applied.id, found)
         self._closed_at = self.clock.monotonic()
+
+    def _changes(self, who: str = "operator") -> Changes:
+        return Changes(self._directory, self.clock, who, self.terms.costs.most_audit)
 
     async def _find(self, advice_id: str, *, fresh: bool = False) -> Advice:
         found = await self.recommendations(fresh=fresh)

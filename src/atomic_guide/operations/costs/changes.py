@@ -31,8 +31,6 @@ QUERIES = load_queries(__package__, "changes.sql")
 
 APPLIED, ROLLED_BACK, MEASURED = "applied", "rolled back", "measured"
 
-_AUDIT_LIMIT = 10_000
-
 
 class Applied(msgspec.Struct, frozen=True):
     """A change in force: who approved it and when, what held before and holds now, and what it has really saved."""
@@ -59,12 +57,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Changes:
-    """The changes of a directory; `who` names whoever makes them, for the audit."""
+    """The changes of a directory; `who` names whoever makes them, for the audit, of which `kept` entries stay."""
 
-    def __init__(self, directory: Database, clock: Clock, who: str = "operator") -> None:
+    def __init__(self, directory: Database, clock: Clock, who: str = "operator", kept: int = 10_000) -> None:
         self._directory = directory
         self._clock = clock
         self._who = who
+        self._kept = kept
 
     async def all(self) -> list[Applied]:
         """Those in force, the oldest first."""
@@ -170,7 +169,7 @@ class Changes:
     async def _note(self, tx: Transaction, at: float, what: str, change: str, details: dict[str, Any]) -> None:
         row = {"at": at, "who": self._who, "what": what, "change": change, "details": _text(details)}
         await tx.execute(QUERIES["note_entry"], row)
-        await tx.execute(QUERIES["prune_entries"], {"most": _AUDIT_LIMIT})
+        await tx.execute(QUERIES["prune_entries"], {"most": self._kept})
 
 
 def _applied(row: Row) -> Applied:

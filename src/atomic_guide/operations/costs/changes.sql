@@ -36,6 +36,10 @@ SELECT what FROM costs_audit WHERE change = :change ORDER BY number DESC LIMIT 1
 SELECT number, at, who, what, change, details FROM costs_audit WHERE (:change = '' OR change = :change)
 ORDER BY number DESC LIMIT :limit
 
+-- name: count_entries
+-- purpose: How many entries there are; numbers have no gaps but for what is gone at their beginning.
+SELECT coalesce(max(number) - min(number) + 1, 0) AS entries FROM costs_audit
+
 -- name: prune_entries
 -- purpose: Forget the oldest entries where there are too many.
 DELETE FROM costs_audit WHERE number <= (SELECT max(number) FROM costs_audit) - :most

@@ -59,6 +59,11 @@ class CostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, setting("How much of the record recommendations are made from: four weeks have every weekday four times.",
                      "days", ge=7, le=120),
     ] = 28  # fmt: skip
+    most_audit: Annotated[
+        int,
+        setting("Entries of the audit of changes, about 300 bytes each; the oldest ones go.", "entries", ge=100,
+                le=1_000_000),
+    ] = 10_000  # fmt: skip
     verdict_hours: Annotated[
         int, setting("How long after a change its real saving is measured: a week has every weekday.", "h", ge=1,
                      le=2160),

@@ -56,7 +56,10 @@ class Teller:
         self._seconds: dict[int, list[Second]] = {}
         self.seen = Observed()
         self._testers = 1
-        self._state: dict[str, Any] = {**msgspec.structs.asdict(left), "since": iso(time.time()), "phase": "preparing"}
+        self._state: dict[str, Any] = {
+            **msgspec.structs.asdict(left), "rate": plan.profile.most, "seconds": plan.profile.seconds,
+            "sockets": plan.sockets, "since": iso(time.time()), "phase": "preparing",
+        }  # fmt: skip
         # Whoever is killed from here on has left something at the target, and is to be cleaned up after.
         place.note(self._state)
 

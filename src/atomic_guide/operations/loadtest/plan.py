@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.loadtest import limits
 from atomic_guide.operations.loadtest.arrivals import Pattern, Profile, staircase, steady
 from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.loadtest.spec import PERSON_SOCKETS, SCENARIOS, Spec, ramp_of, seconds_of, settle_of
@@ -141,13 +142,14 @@ def make_plan(spec: Spec, target: str, settings: LoadtestSettings, testers: int 
 
 def _within(profile: Profile, spec: Spec, settings: LoadtestSettings) -> None:
     bounds = (
-        ("load.rps", profile.most, settings.most_rps, "arrivals a second", "loadtest.most_rps"),
-        ("load.duration", profile.seconds, settings.most_seconds, "s", "loadtest.most_seconds"),
-        ("sockets.count", spec.sockets.count, settings.most_sockets, "sockets", "loadtest.most_sockets"),
+        ("load.rps", profile.most, settings.most_rps, limits.RATE),
+        ("load.duration", profile.seconds, settings.most_seconds, limits.LENGTH),
+        ("sockets.count", spec.sockets.count, settings.most_sockets, limits.SOCKETS),
     )
-    for key, wanted, most, unit, name in bounds:
+    for key, wanted, most, limit in bounds:
         if wanted > most:
-            raise Invalid(f"{key}: {wanted:g} {unit} is more than the {most:g} that the setting {name} lets be")
+            message = f"{key}: {wanted:g} {limit.unit} is more than the {most:g} that the setting {limit.key} lets be"
+            raise limit.over(Invalid(message))
 
 
 def warnings(plan: Plan) -> list[str]:

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import msgspec
 
 from atomic_guide.errors import NotFound
+from atomic_guide.limit import Used
+from atomic_guide.operations.loadtest import limits
 
 FOLDER = "loadtests"
 REPORT, PAGE, STATE = "report.json", "report.html", "state.json"
@@ -47,6 +50,15 @@ class Store:
         if not self._folder.is_dir():
             return []
         return sorted((one.name for one in self._folder.iterdir() if _ID.fullmatch(one.name)), reverse=True)
+
+    def used(self, now: float) -> Iterator[Used]:
+        """What the newest test sends, while it runs, and how many reports there are."""
+        ids = self.ids()
+        yield Used(limits.REPORTS, len(ids))
+        state = Place(self._folder / ids[0]).state(now) if ids else None
+        for limit, name in ((limits.RATE, "rate"), (limits.LENGTH, "seconds"), (limits.SOCKETS, "sockets")):
+            value = (state or {}).get(name, 0.0)
+            yield Used(limit, float(value) if isinstance(value, int | float) else 0.0)
 
     def find(self, identifier: str) -> Place:
         """The folder of a test; `last` is the newest one. Raises `NotFound`."""
