@@ -20,7 +20,7 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.sqlite import SqliteDatabase
-from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import CodeKind, Role, Session, Sessions, SessionSettings
 from tests.engines import installed
 
 
@@ -48,7 +48,7 @@ class RunningServer:
             ends_at=SystemClock().now() + 3600,
         )
 
-    def code(self, session: Session) -> str:
+    def code(self, session: Session, kind: CodeKind = "launch") -> str:
         """A one-time code for a session, written beside the running server as a launch in another process would."""
 
         async def issue() -> str:
@@ -58,7 +58,7 @@ class RunningServer:
                 else SqliteDatabase(database_files(self.data, DataSettings())[0])
             )
             try:
-                return await Sessions(directory, SystemClock(), SessionSettings(), "unused").issue_code(session)
+                return await Sessions(directory, SystemClock(), SessionSettings(), "unused").issue_code(session, kind)
             finally:
                 await directory.close()
 

@@ -12,7 +12,7 @@ from tools import browser, environment, frontend, locks
 from tools.environment import PYTHON, VENV, SetupError, say
 from tools.locks import ROOT
 
-_EXTRAS = ("parquet", "recovery", "loadtest", "tracing")
+_EXTRAS = ("geo", "parquet", "recovery", "loadtest", "rehearsal", "tracing")
 
 
 def _become(*command: str, folder: Path = ROOT, **variables: str) -> int:

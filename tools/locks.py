@@ -26,6 +26,8 @@ class Lock(NamedTuple):
 # "" is the project's own dependencies, "build" the build requirements, "extra:X" an extra, "group:X" a group.
 PLAN = {
     "runtime": Lock(("",)),
+    "geo": Lock(("", "extra:geo"), ("runtime",)),
+    "rehearsal": Lock(("", "extra:rehearsal"), ("runtime",)),
     "parquet": Lock(("", "extra:parquet"), ("runtime",)),
     "loadtest": Lock(("", "extra:loadtest"), ("runtime",)),
     "recovery": Lock(("", "extra:recovery"), ("runtime",)),

@@ -40,7 +40,14 @@ from atomic_guide.operations.limits.presets import PRESETS
 from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
-from atomic_guide.regions.settings import RegionsSettings, ShardPlace, check_regions, primaries
+from atomic_guide.regions.settings import (
+    RegionsSettings,
+    ShardPlace,
+    StorePlace,
+    check_regions,
+    check_stores,
+    primaries,
+)
 from atomic_guide.setting import setting
 from atomic_guide.tracing import TracingSettings
 from atomic_guide.web.limits import LimitSettings
@@ -177,7 +184,7 @@ def source_settings(
         key = place.rstrip("`")
         raise ConfigurationError(f"setting {key or '(top level)'}: {text}", details={"key": key}) from error
     check_servers(settings.databases)
-    databases = _placed(settings.databases, settings.regions)
+    databases = _placed(settings)
     check_queues(settings.queues)
     check_assets(settings.assets)
     check_mail(settings.mail)
@@ -226,13 +233,15 @@ def _describe(kind: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -
         )
 
 
-def _placed(databases: DataSettings, regions: RegionsSettings) -> DataSettings:
+def _placed(settings: Settings) -> DataSettings:
     """The databases with the regions of their primaries, once both agree. Raises as `check_regions` does."""
+    databases, regions = settings.databases, settings.regions
     places = [
         ShardPlace(one.name, one.zone, one.region, tuple(replica.region for replica in one.replicas))
         for one in databases.servers
     ]
     check_regions(regions, places, databases.region)
+    check_stores(regions, {store.name: StorePlace(store.region, store.zone) for store in settings.assets.stores})
     standing = primaries(regions)
     servers = tuple(
         msgspec.structs.replace(one, region=one.region or standing.get(one.name, "")) for one in databases.servers

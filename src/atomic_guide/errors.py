@@ -126,6 +126,13 @@ class ChecksumMismatch(GuideError):
     status = 460
 
 
+class WrongRegion(GuideError):
+    """Another region answers this (421, as RFC 9110 names it); `details` has its name and its address."""
+
+    code = "WRONG_REGION"
+    status = 421
+
+
 class UpgradeRequired(GuideError):
     """The path speaks WebSocket only."""
 
@@ -146,6 +153,12 @@ class Unavailable(GuideError):
     code = "UNAVAILABLE"
     status = 503
     machine = True
+
+
+class RegionAway(Unavailable):
+    """No region that may answer this is there at the moment; `details` has the names of those that may."""
+
+    code = "REGION_AWAY"
 
 
 class DataUnavailable(Unavailable):

@@ -3,14 +3,26 @@
 import re
 from pathlib import Path
 
-from atomic_guide.app.sources import backups, costs, database, disk, limits, queues, rooms, scaling, web, workers
+from atomic_guide.app.sources import (
+    backups,
+    costs,
+    database,
+    disk,
+    limits,
+    queues,
+    regions,
+    rooms,
+    scaling,
+    web,
+    workers,
+)
 from atomic_guide.app.sources.declared import DECLARED
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 SOURCES = (
     web.WebSource, workers.WorkersSource, queues.QueuesSource, rooms.RoomsSource, database.DatabaseSource,
     costs.CostsSource, scaling.ScalingSource, disk.DiskSource, backups.BackupsSource,
-    limits.LimitsSource,
+    limits.LimitsSource, regions.RegionsSource,
 )  # fmt: skip
 
 

@@ -9,6 +9,12 @@ from atomic_guide.config import load_settings
 from atomic_guide.errors import ConfigurationError
 
 TOML = """
+[[assets.stores]]
+name = "objects-eu"
+region = "eu-central"
+zone = "eu"
+directory = "/srv/objects"
+
 [databases]
 region = "eu-central"
 directory = "postgresql://db-1/directory"
@@ -88,7 +94,7 @@ def test_an_installation_without_regions_needs_none() -> None:
         ("[59.3, 18.1]", "[159.3, 18.1]", "eu-north lies at 159.3, 18.1; the latitude is from -90 to 90"),
         ("[59.3, 18.1]", "[nan, 18.1]", "eu-north lies at nan, 18.1"),
         ('name = "eu-north"', 'name = "eu-central"', "eu-central stands twice"),
-        ('region = "eu-central"', 'region = "eu-west"', "databases.region: eu-west is not declared"),
+        ('region = "eu-central"\ndirectory', 'region = "eu-west"\ndirectory', "databases.region: eu-west is not"),
         ('zones = ["us"]\nprimary = ["shard-us"]', 'zones = ["eu", "us"]\nprimary = ["shard-us", "shard-eu"]',
          "shard-eu has its primary in two regions"),
         ('primary = ["shard-us"]', 'primary = ["shard-us", "shard-eu"]',
@@ -104,10 +110,12 @@ def test_an_installation_without_regions_needs_none() -> None:
         ('zones = ["us"]\n', 'zones = ["us"]\nroles = []\n', "us-east has no roles"),
         ('address = "https://us-east.guide.example.edu"', "", "us-east has no address"),
         ("https://us-east.", "https://eu-north.", "is the address of two regions"),
+        ('store = "objects-eu"', 'store = "objects-us"', "the store objects-us; assets.stores declares objects-eu"),
+        ('zone = "eu"\ndirectory', 'zone = "us"\ndirectory', "assets.stores has in region eu-central and zone us"),
+        ('region = "eu-central"\nzone', 'region = "us-east"\nzone', "has in region us-east and zone eu"),
         ('cacheNodes = ["nats://cache-1:4222"]', 'cacheNodes = ["cache-1"]', "matching regex"),
         ('roles = ["web", "analytics"]', 'roles = ["video"]', "Invalid enum value 'video'"),
         ("[databases]\n", '[regions]\ndefault = "eu-west"\n[databases]\n', "regions.default: eu-west is not declared"),
-        ("[databases]\n", '[regions]\ngeo_file = "/none"\n[databases]\n', "regions.geo_file: there is no file /none"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_its_name(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -23,6 +23,8 @@ from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.limit_metrics import LimitMetrics
 from atomic_guide.app.limits import made_register, measure_parts
+from atomic_guide.app.region import addresses_of, made_here
+from atomic_guide.app.region_metrics import RegionMetrics
 from atomic_guide.app.replica_metrics import ReplicaMetrics
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
@@ -206,6 +208,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     chat = assemble_chat(shards, clock, connection, (settings.rooms, settings.limits, settings.chat))
     health.registry.register(RoomMetrics(chat.rooms, connection))
     health.registry.register(ReplicaMetrics(shards))
+    regions = made_here(settings, shards.zone_of)
+    health.registry.register(RegionMetrics(regions))
     health.checks |= {
         replica.name: Check(_answers(replicas, replica), needed=False)
         for replicas in shards.replica_sets
@@ -227,6 +231,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     bounds = made_register(settings, clock)
     health.registry.register(LimitMetrics(bounds))
     lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where))
+    if regions.own is not None:
+        lti.launches.stand(regions.own.address or where.public_url, addresses_of(settings))
     return Tool(
         clock=clock,
         shards=shards,
@@ -250,6 +256,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         loadtests=Loadtests(settings.loadtest, lti.platforms, where.public_url, _eraser(settings, data, shards), data),
         bounds=bounds,
         capacity=made_capacity(settings, shards),
+        regions=regions,
     )
 
 

@@ -15,6 +15,7 @@ from atomic_guide.app.sources.disk import DiskSource
 from atomic_guide.app.sources.facts import Facts
 from atomic_guide.app.sources.limits import LimitsSource
 from atomic_guide.app.sources.queues import QueuesSource, read_backlog
+from atomic_guide.app.sources.regions import RegionsSource, regions_telling
 from atomic_guide.app.sources.report import Reporter
 from atomic_guide.app.sources.rooms import RoomsSource, rooms_telling
 from atomic_guide.app.sources.scaling import ScalingSource
@@ -55,6 +56,7 @@ def made_reporter(
         database_telling(tool.shards),
         costs_telling(tool, web[0] if web is not None else None, counts),
         limits_telling(tool.bounds),
+        regions_telling(tool.regions),
     ]
     if web is not None:
         tells += [web_telling(*web), rooms_telling(tool.chat.rooms)]
@@ -85,6 +87,7 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         DiskSource(Path(settings.data)),
         BackupsSource(settings.backups, Path(settings.data)),
         LimitsSource(look, series),
+        RegionsSource(look, settings.regions),
     )
     sampler = Sampler(sources, series, tool.clock)
     tool.health.registry.register(ScalingMetrics(sampler, tool.clock))

@@ -35,6 +35,8 @@ from atomic_guide.app.measuring import made_reporter
 from atomic_guide.app.media_metrics import MediaMetrics
 from atomic_guide.app.memory import settle
 from atomic_guide.app.processes import child_name
+from atomic_guide.app.proxied import Proxied
+from atomic_guide.app.region import addresses_of, in_region, looked_after
 from atomic_guide.app.sources.report import Reporter, process_name
 from atomic_guide.app.supervising import Household, household
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
@@ -82,6 +84,7 @@ def serve(settings: Settings, launch: Launch) -> None:
     """Run a server process until SIGTERM or SIGINT. Raises `GuideError` where it cannot start."""
     sys.setswitchinterval(_SWITCH_INTERVAL)
     set_up_logs(settings.logs)
+    settings = in_region(settings)
     # Refused before anything is made: an open practice LMS on the network, a certificate that cannot be used.
     address(settings, settings.server.port)
     check_server(settings.server)
@@ -120,7 +123,12 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
         if supervisor:
             children = Children(lock, listener, list(launch.arguments))
             beside = await stack.enter_async_context(household(settings, launch.role, built.tool, children, where.port))
-        work = [*process.root_tasks(listener), *(beside.root_tasks() if beside else [until_orphaned(launch.parent)])]
+        tool = built.tool
+        look = await stack.enter_async_context(
+            looked_after(tool.regions, tool.shards.directory, tool.chat.rooms.bus, tool.clock, writes=supervisor)
+        )
+        work = [*process.root_tasks(listener), look.run()]
+        work += [*(beside.root_tasks() if beside else [until_orphaned(launch.parent)])]
         tasks = [asyncio.create_task(one) for one in work]
         ended = asyncio.create_task(stop.wait())
         answering = await process.ready()
@@ -343,13 +351,18 @@ class _Server(uvicorn.Server):
 
     def __init__(self, settings: Settings, tool: Tool, where: Address) -> None:
         server = settings.server
-        app = create_app(tool, DECLARED, practice_routes(tool.practice) if tool.practice else None, server)
+        app = create_app(
+            tool, DECLARED, practice_routes(tool.practice) if tool.practice else None, server, tool.regions
+        )
         metrics = self.metrics = WebMetrics(tool.health.registry)
-        origins, proxies = own_origins(where.public_url), server.trusted_proxies
-        door = self.door = SocketDoor(tool.sessions, tool.chat, origins, proxies, server.handshakes)
+        origins = [own_origins(each) for each in (where.public_url, *addresses_of(settings))]
+        proxies = server.trusted_proxies
+        door = self.door = SocketDoor(tool.sessions, tool.chat, frozenset().union(*origins), proxies, server.handshakes)
+        door.cross(tool.regions)
+        observed: Any = Observe(app, app.routes, metrics, access_log=settings.logs.requests, most=server.requests)
         super().__init__(
             uvicorn.Config(
-                Observe(app, app.routes, metrics, access_log=settings.logs.requests, most=server.requests),
+                Proxied(observed, proxies, settings.regions.country_header) if proxies else observed,
                 http=bounded(server.head_bytes),
                 ws=cast("Any", door.protocol),
                 lifespan="off",
@@ -358,8 +371,8 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 backlog=2048,
                 timeout_graceful_shutdown=int(server.drain_seconds),
-                proxy_headers=bool(server.trusted_proxies),
-                forwarded_allow_ips=list(server.trusted_proxies),
+                # Ours does it, because it has to know who is behind the header.
+                proxy_headers=False,
                 ssl_certfile=server.tls_certificate,
                 ssl_keyfile=server.tls_key,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from atomic_guide.app.region import QUEUES
 from atomic_guide.course import enrolment, membership
 from atomic_guide.course.notifications import feed, mail
 from atomic_guide.course.video import videos
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 
 
 def handlers_of(tool: Tool, settings: QueueSettings) -> dict[str, dict[str, Handler]]:
-    """The handlers of every queue, by kind."""
-    return {
+    """The handlers of every queue that is run in this process's region, by kind."""
+    found = {
         videos.QUEUE: tool.media.handlers(settings.video.memory_mb),
         spread.QUEUE: tool.media.copying(),
         taking.QUEUE: counting.handlers(tool.events),
         feed.QUEUE: mail.handlers(tool.notifications.mail),
         enrolment.QUEUE: membership.handlers(tool.shards, tool.lti, tool.clock, mailed=tool.notifications.contacts.on),
     }
+    return {queue: own for queue, own in found.items() if tool.regions.does(QUEUES.get(queue, "web"))}
 
 
 def made_worker(tool: Tool, settings: QueueSettings, observer: Observer) -> Worker:

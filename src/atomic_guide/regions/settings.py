@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
@@ -127,6 +126,13 @@ class ShardPlace(NamedTuple):
     replicas: tuple[str, ...]
 
 
+class StorePlace(NamedTuple):
+    """What `assets.stores` says of a store: its region, and the zone whose objects it holds."""
+
+    region: str
+    zone: str
+
+
 def check_regions(settings: RegionsSettings, shards: Iterable[ShardPlace], own: str) -> None:
     """Raise `ConfigurationError` for regions that cannot be as they are declared, naming the region and the remedy.
 
@@ -148,11 +154,26 @@ def check_regions(settings: RegionsSettings, shards: Iterable[ShardPlace], own: 
         raise _refused("default", f"{settings.default} is not declared; there are {', '.join(names)}")
     if own and own not in names:
         raise ConfigurationError(f"setting databases.region: {own} is not declared; there are {', '.join(names)}")
-    if settings.geo_file and not Path(settings.geo_file).is_file():
-        raise _refused("geo_file", f"there is no file {settings.geo_file}; download it, or leave the setting out")
     places = {shard.name: shard for shard in shards}
     _check_databases(settings, places)
     _check_work(settings, {shard.zone for shard in places.values()})
+
+
+def check_stores(settings: RegionsSettings, stores: Mapping[str, StorePlace]) -> None:
+    """Raise `ConfigurationError` where a region names a store that is not declared, or that is not its own."""
+    for region in settings.declared:
+        if not region.store:
+            continue
+        place = stores.get(region.store)
+        if place is None:
+            known = ", ".join(stores) or "none"
+            raise _refused("declared", f"{region.name} names the store {region.store}; assets.stores declares {known}")
+        if place.region not in {"", region.name} or place.zone not in region.zones:
+            raise _refused(
+                "declared",
+                f"{region.name} names the store {region.store}, which assets.stores has in region"
+                f" {place.region or '-'} and zone {place.zone}; say the same in both",
+            )
 
 
 def primaries(settings: RegionsSettings) -> dict[str, str]:

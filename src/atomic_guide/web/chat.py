@@ -196,7 +196,9 @@ async def issue_ticket(call: Call[None]) -> Ticket:
     """Get a ticket for the socket: usable once, for 30 seconds."""
     reading = current_session()
     bookmark = await reading.bookmark() if reading is not None else ""
-    return Ticket(await call.tool.sessions.issue_code(replace(call.session, bookmark=bookmark), "ticket"))
+    own = call.regions.own
+    session = replace(call.session, bookmark=bookmark, region=own.name if own is not None else "")
+    return Ticket(await call.tool.sessions.issue_code(session, "ticket"))
 
 
 class Lagging(msgspec.Struct, frozen=True):

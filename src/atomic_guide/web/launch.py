@@ -55,6 +55,7 @@ from atomic_guide.course.lti.logins import Begun, LoginRequest, binding_name
 from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.course.lti.registration import Platform
 from atomic_guide.web import pages
+from atomic_guide.web.crossing import onward
 from atomic_guide.web.deeplinks import choice_page
 from atomic_guide.web.fields import Fields, read_form, read_query
 from atomic_guide.web.pages import Markup, Page, meta, render
@@ -112,6 +113,8 @@ async def launch(call: Call[None]) -> Response:
     """Check a launch and let it in, or prove the browser first."""
     fields = await read_form(call.request, call.tool.lti.settings.form_bytes)
     checked = await _check(call.tool, fields)
+    if (moved := _foreign(call, checked)) is not None:
+        return moved
     secret = call.request.cookies.get(_COOKIE + binding_name(fields["state"]))
     if secret is None:
         return _unbound_page(call.tool, checked, fields)
@@ -161,6 +164,8 @@ async def _begin(call: Call[None], fields: Fields) -> Response:
         lti_storage_target=_storage_target(fields),
         in_window="in_window" in fields,
     )
+    if (moved := await _nearer(call, request)) is not None:
+        return moved
     client = call.request.client
     platform, begun = await call.tool.lti.launches.begin(request, client.host if client else "")
     onward = _authentication_url(call.tool, platform, request, begun)
@@ -178,6 +183,18 @@ async def _begin(call: Call[None], fields: Fields) -> Response:
     return answer
 
 
+async def _nearer(call: Call[None], request: LoginRequest) -> Response | None:
+    """A redirect to the region in which this visit is to begin; None where that is here."""
+    regions = call.regions
+    if regions.own is None:
+        return None
+    platform = await call.tool.lti.platforms.find(request.iss, request.client_id, request.lti_deployment_id)
+    asked = request.lti_deployment_id
+    tenants = [tenant for deployment, tenant in platform.deployments.items() if asked in {None, deployment}]
+    zones = {regions.zone_of(tenant) for tenant in tenants}
+    return onward(regions, call.request, zones.pop() if len(zones) == 1 else None, opens=True)
+
+
 def _authentication_url(tool: Tool, platform: Platform, request: LoginRequest, begun: Begun) -> str:
     parameters = {
         "scope": "openid",
@@ -185,7 +202,7 @@ def _authentication_url(tool: Tool, platform: Platform, request: LoginRequest, b
         "response_mode": "form_post",
         "prompt": "none",
         "client_id": platform.client_id,
-        "redirect_uri": f"{tool.lti.launches.base_url}/lti/launch",
+        "redirect_uri": f"{tool.lti.launches.own_url}/lti/launch",
         "login_hint": request.login_hint,
         "state": begun.state,
         "nonce": begun.nonce,
@@ -193,6 +210,14 @@ def _authentication_url(tool: Tool, platform: Platform, request: LoginRequest, b
     if request.lti_message_hint is not None:
         parameters["lti_message_hint"] = request.lti_message_hint
     return with_query(platform.auth_url, list(parameters.items()))
+
+
+def _foreign(call: Call[None], checked: Checked) -> Response | None:
+    """A redirect for a launch that has come where its tenant may not be kept; its login did not say whose it was."""
+    tenant = checked.platform.deployments.get(checked.claims.deployment_id or "")
+    if tenant is None or call.regions.own is None:
+        return None
+    return onward(call.regions, call.request, call.regions.zone_of(tenant))
 
 
 async def _check(tool: Tool, fields: Fields) -> Checked:
@@ -213,7 +238,7 @@ async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields
     if admitted.deep_linking is not None:
         answer = await choice_page(tool, admitted, title)
     else:
-        code = await tool.sessions.issue_code(_session(tool, admitted, title))
+        code = await tool.sessions.issue_code(_session(call, admitted, title))
         answer = _course_page((meta("code", code),), admitted.locale, _origins(checked))
     name = _COOKIE + binding_name(fields["state"])
     if name in call.request.cookies:
@@ -221,7 +246,7 @@ async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields
     return answer
 
 
-def _session(tool: Tool, admitted: Launch, title: str) -> Session:
+def _session(call: Call[None], admitted: Launch, title: str) -> Session:
     return Session(
         tenant=admitted.key.tenant,
         course=admitted.key.course,
@@ -231,7 +256,8 @@ def _session(tool: Tool, admitted: Launch, title: str) -> Session:
         role=admitted.role,
         locale=admitted.locale,
         title=title,
-        ends_at=tool.sessions.new_end(),
+        ends_at=call.tool.sessions.new_end(),
+        region=call.regions.own.name if call.regions.own is not None else "",
     )
 
 
@@ -315,7 +341,7 @@ def _unbound_page(tool: Tool, checked: Checked, fields: Fields) -> Response:
         title="Open the course in a window" if not request.in_window else "The course needs a cookie",
         reason=_IN_WINDOW if request.in_window else _IN_FRAME,
         verb="Try again" if request.in_window else "Continue in a new window",
-        again=with_query(f"{tool.lti.launches.base_url}/lti/init", [*parameters, ("in_window", "1")]),
+        again=with_query(f"{tool.lti.launches.own_url}/lti/init", [*parameters, ("in_window", "1")]),
         state=fields["state"],
         token=fields["id_token"],
     )

@@ -182,7 +182,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     """Who is asking: the peer, or behind trusted proxies the last address of X-Forwarded-For that is not theirs."""
     address = peer
     for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
-        if not _is_in(address, trusted):
+        if not is_in(address, trusted):
             break
         address = hop
     return address
@@ -203,7 +203,8 @@ def from_this_computer(request: Request) -> bool:
     return is_loopback(request.client.host)
 
 
-def _is_in(address: str, trusted: Sequence[Network]) -> bool:
+def is_in(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether an address lies in one of the networks."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -30,7 +30,7 @@ async def key_set(call: Call[None]) -> Response:
 @calls.add("GET", "/lti/config.json", access="none")
 async def canvas_configuration(call: Call[None]) -> Response:
     """Describe the tool to Canvas."""
-    return json_response(configuration.canvas(call.tool.lti.launches.base_url))
+    return json_response(configuration.canvas(call.tool.lti.launches.base_url, call.tool.lti.launches.addresses))
 
 
 @calls.add("GET", "/lti/pages.css", access="none")
@@ -86,7 +86,7 @@ async def register(call: Call[None]) -> Response:
         # Used up before anything is fetched: an invitation that failed is replaced, never tried by many at once.
         await lti.invitations.use(invitation)
     platform = await dynamic.register(
-        where, fields.get("registration_token"), lti.launches.base_url, lti.outbound, lti.platforms
+        where, fields.get("registration_token"), lti.launches.addresses, lti.outbound, lti.platforms
     )
     body = render(
         _DONE,

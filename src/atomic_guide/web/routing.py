@@ -27,8 +27,10 @@ from atomic_guide import errors
 from atomic_guide.engines.data.session import FIRST_PRIMARY
 from atomic_guide.limit import Limit
 from atomic_guide.web.bounds import BODY_BYTES
+from atomic_guide.web.crossing import REGION, check_region
 
 if TYPE_CHECKING:
+    from atomic_guide.regions.here import Here
     from atomic_guide.web.sessions import Session
     from atomic_guide.web.tool import Tool
 
@@ -109,6 +111,12 @@ class Call(Generic[B]):
             message = "this call needs a session"
             raise errors.Unauthenticated(message)
         return self._session
+
+    @property
+    def regions(self) -> Here:
+        """What this process knows of the regions."""
+        here: Here = self.request.app.state.regions
+        return here
 
     @property
     def idempotency_key(self) -> str | None:
@@ -246,20 +254,29 @@ def _endpoint(methods: dict[str, Declared]) -> Callable[[Request], Awaitable[Res
         # Starlette adds HEAD to every GET route.
         row = methods.get(request.method) or methods["GET"]
         tool: Tool = request.app.state.tool
+        regions: Here = request.app.state.regions
         session = await tool.sessions.access(request.headers, row.access) if row.access != "none" else None
         if session is not None:
             request.scope[TENANT] = session.tenant
+            check_region(regions, request, session.tenant)
         call = Call(request, tool, session, None)
         if session is None:
-            return _response(await row.handler(call), row.status)
+            return _told(regions, _response(await row.handler(call), row.status))
         # What decides about a change is read from the primary; the rest as new as the caller has seen it.
         start = request.headers.get(BOOKMARK, FIRST_PRIMARY)
         async with tool.shards.session(start, at_primary=request.method not in _READING) as reading:
             response = _response(await row.handler(call), row.status)
             response.headers[BOOKMARK] = await reading.bookmark()
-        return response
+        return _told(regions, response)
 
     return endpoint
+
+
+def _told(regions: Here, response: Response) -> Response:
+    """The response with the region that it comes from."""
+    if regions.own is not None:
+        response.headers.setdefault(REGION, regions.own.name)
+    return response
 
 
 def _response(answer: Any, status: int) -> Response:

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from atomic_guide import errors
+from atomic_guide.regions.here import NOWHERE, Here
 from atomic_guide.setting import setting
 from atomic_guide.web.problems import on_guide_error, on_http_exception, on_unexpected
 from atomic_guide.web.routing import Declared, routes
@@ -155,7 +156,11 @@ class _Application(Starlette):
 
 
 def create_app(
-    tool: Tool, declared: list[Declared], extra: list[BaseRoute] | None = None, settings: ServerSettings | None = None
+    tool: Tool,
+    declared: list[Declared],
+    extra: list[BaseRoute] | None = None,
+    settings: ServerSettings | None = None,
+    regions: Here = NOWHERE,
 ) -> Starlette:
     """The application over a tool; `declared` are the calls of every part that this process serves."""
     table: list[BaseRoute] = [*routes(declared), *(extra or [])]
@@ -172,6 +177,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.fix(table)
     app.state.tool = tool
+    app.state.regions = regions
     app.state.declared = declared
     app.state.body_bytes = (settings or ServerSettings()).body_bytes
     return app

@@ -65,7 +65,8 @@ class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Session(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who calls, and in which course. `ends_at` is when the LMS has to launch again, seconds since the epoch.
 
-    A socket's ticket also carries the `bookmark` of the call that asked for it.
+    `region` is where it was launched. A socket's ticket carries the region that gave it, and the `bookmark` of the call
+    that asked for it.
     """
 
     tenant: str
@@ -78,6 +79,7 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     ends_at: float
     bookmark: str = ""
+    region: str = ""
 
     @property
     def key(self) -> CourseKey:

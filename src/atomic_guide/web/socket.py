@@ -25,10 +25,12 @@ from atomic_guide.engines.rooms import deflate
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.socket import Socket
 from atomic_guide.web.bounds import HANDSHAKES
+from atomic_guide.web.crossing import check_socket
 from atomic_guide.web.limits import client_address, is_loopback, networks
 from atomic_guide.web.problems import problem, raw
 
 if TYPE_CHECKING:
+    from atomic_guide.regions.here import Here
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.sessions import Session, Sessions
 
@@ -62,6 +64,11 @@ class SocketDoor:
         self.trusted = networks(trusted_proxies)
         self.most_handshakes = most_handshakes
         self.handshakes: set[asyncio.Task[None]] = set()
+        self._regions: Here | None = None
+
+    def cross(self, regions: Here) -> None:
+        """From now on, send tickets of other regions there, as long as those are there."""
+        self._regions = regions
 
     def protocol(self, *, config: Any, server_state: Any, app_state: Any) -> asyncio.Protocol:
         """A protocol for one upgrade, as uvicorn asks for it."""
@@ -72,7 +79,7 @@ class SocketDoor:
         """The session that a request's ticket stands for.
 
         Raises `Forbidden` for another site's page, `Unauthenticated` without a valid ticket, `RateLimited` when
-        there were too many of those from the address.
+        there were too many of those from the address, `WrongRegion` where the ticket came from another region.
         """
         origins = request.headers.get_all("Origin")
         if any(origin.lower() not in self.origins for origin in origins):
@@ -84,10 +91,13 @@ class SocketDoor:
             message = "the socket needs a ticket; get one with POST /api/chat/ticket"
             raise errors.Unauthenticated(message)
         try:
-            return await self.sessions.redeem_ticket(ticket)
+            session = await self.sessions.redeem_ticket(ticket)
         except errors.Unauthenticated:
             self.chat.limits.check_refused(address)
             raise
+        if self._regions is not None:
+            check_socket(self._regions, address, session.tenant, session.region)
+        return session
 
 
 class _Handshake(asyncio.Protocol):

@@ -18,6 +18,7 @@ from atomic_guide.web import (
     moderation,
     notifications,
     openapi,
+    regions,
     registration,
     reports,
     scaling,
@@ -33,7 +34,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, measured, alerts, limiting, loadtests, capacity, costs, health, wanted),
+    *(scaling, measured, alerts, limiting, loadtests, capacity, costs, regions, health, wanted),
     openapi,
 )
 

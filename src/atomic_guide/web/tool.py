@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from atomic_guide.operations.capacity.capacity import Capacity
     from atomic_guide.operations.costs.assembly import Costs
     from atomic_guide.operations.limits.register import Register
+    from atomic_guide.regions.here import Here
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.forgotten import Forgotten
     from atomic_guide.web.health import Health
@@ -53,4 +54,5 @@ class Tool(msgspec.Struct, kw_only=True):
     loadtests: Loadtests
     bounds: Register
     capacity: Capacity
+    regions: Here
     practice: PracticePlatform | None = None

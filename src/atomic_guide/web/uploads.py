@@ -14,6 +14,7 @@ import re
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -23,6 +24,7 @@ from atomic_guide import errors
 from atomic_guide.course.video.limits import UPLOAD_BYTES
 from atomic_guide.course.video.spool import CHECKSUMS, Checksum
 from atomic_guide.course.video.uploads import Upload, checked_title, shown_filename
+from atomic_guide.web.crossing import BEGAN
 from atomic_guide.web.idempotency import idempotent
 from atomic_guide.web.multipart import FormStream
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter
@@ -158,6 +160,9 @@ async def _create(call: Call[None]) -> Any:
         if request.headers.get("content-type", "").startswith(PATCH_KIND):
             created = await _append(call, created.id, 0)
         location = f"/api/video/upload/{created.id}"
+        if (own := call.regions.own) is not None:
+            # Its bytes lie here, so the rest of them comes here too.
+            location += f"?{urlencode({BEGAN: own.name})}"
         return Answer(
             msgspec.to_builtins(Uploaded(created.id, "queued")), 201, {"Location": location, **_state(created)}
         )

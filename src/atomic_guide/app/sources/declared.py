@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from atomic_guide.app.sources import backups, costs, database, disk, limits, queues, rooms, scaling, web, workers
+from atomic_guide.app.sources import (
+    backups,
+    costs,
+    database,
+    disk,
+    limits,
+    queues,
+    regions,
+    rooms,
+    scaling,
+    web,
+    workers,
+)
 
 DECLARED = (
     *(*web.METRICS, *workers.METRICS, *queues.METRICS, *rooms.METRICS, *database.METRICS, *costs.METRICS),
-    *(*scaling.METRICS, *disk.METRICS, *backups.METRICS, *limits.METRICS),
+    *(*scaling.METRICS, *disk.METRICS, *backups.METRICS, *limits.METRICS, *regions.METRICS),
 )

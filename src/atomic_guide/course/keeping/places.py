@@ -161,6 +161,8 @@ DIRECTORY: tuple[Place, ...] = (
         "nobody",
     ),
     Place("standbys", (), (), ("name", "shard", "port", "state", "changed_at"), "nobody"),
+    Place("region_drains", (), (), ("region", "at", "who", "why"), "nobody"),
+    Place("region_log", (), (), ("number", "at", "region", "what", "seen_from", "who", "why"), "nobody"),
     Place("schema_floor", (), (), ("id", "revision"), "nobody"),
     Place("queue_controls", (), (), ("queue", "paused_at", "tokens", "filled_at"), "nobody"),
     # A code's payload is the session that it begins: tenant, user, name, role.

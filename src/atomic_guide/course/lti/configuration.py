@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,7 +29,12 @@ def addresses(base_url: str) -> dict[str, str]:
     }
 
 
-def canvas(base_url: str) -> dict[str, Any]:
+def redirects(base_url: str, launched: Sequence[str] = ()) -> list[str]:
+    """The addresses at which launches end: one, and that of every region where there are several."""
+    return [addresses(each)["redirect_url"] for each in dict.fromkeys([base_url, *launched])]
+
+
+def canvas(base_url: str, launched: Sequence[str] = ()) -> dict[str, Any]:
     """The configuration that Canvas reads for a developer key (LTI 1.3 JSON)."""
     known = addresses(base_url)
     placements = [
@@ -51,7 +57,7 @@ def canvas(base_url: str) -> dict[str, Any]:
         "description": DESCRIPTION,
         "oidc_initiation_url": known["login_initiation_url"],
         "target_link_uri": known["target_link_url"],
-        "redirect_uris": [known["redirect_url"]],
+        "redirect_uris": redirects(base_url, launched),
         "public_jwk_url": known["public_keyset_url"],
         "scopes": list(SCOPES),
         "custom_fields": dict(CUSTOM),
@@ -67,7 +73,7 @@ def canvas(base_url: str) -> dict[str, Any]:
     }
 
 
-def registration(base_url: str) -> dict[str, Any]:
+def registration(base_url: str, launched: Sequence[str] = ()) -> dict[str, Any]:
     """What the tool posts to a platform that registers it dynamically."""
     known = addresses(base_url)
     return {
@@ -75,7 +81,7 @@ def registration(base_url: str) -> dict[str, Any]:
         "response_types": ["id_token"],
         "grant_types": ["implicit", "client_credentials"],
         "initiate_login_uri": known["login_initiation_url"],
-        "redirect_uris": [known["redirect_url"]],
+        "redirect_uris": redirects(base_url, launched),
         "client_name": NAME,
         "jwks_uri": known["public_keyset_url"],
         "token_endpoint_auth_method": "private_key_jwt",

@@ -7,6 +7,7 @@ issuer that it names.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -57,9 +58,11 @@ class _Registered(msgspec.Struct, frozen=True):
 
 
 async def register(
-    configuration_url: str, token: str | None, base_url: str, outbound: Outbound, platforms: Platforms
+    configuration_url: str, token: str | None, own: Sequence[str], outbound: Outbound, platforms: Platforms
 ) -> Platform:
     """Register with the platform whose OpenID configuration is at the address. Raises `Refused` saying what is wrong.
+
+    `own` are the tool's addresses, the one that everybody knows first.
 
     A platform that names no deployment is registered without one: its launches are refused until an operator adds
     the deployment.
@@ -67,7 +70,7 @@ async def register(
     try:
         found = await _discover(configuration_url, outbound)
         _check_issuer(found, configuration_url)
-        registered = await _post(found, token, base_url, outbound)
+        registered = await _post(found, token, own, outbound)
         change = await platforms.add(
             Draft(
                 issuer=found.issuer,
@@ -97,8 +100,8 @@ async def _discover(url: str, outbound: Outbound) -> _Discovery:
     return _decoded(reply.body, _Discovery, url)
 
 
-async def _post(found: _Discovery, token: str | None, base_url: str, outbound: Outbound) -> _Registered:
-    body = msgspec.json.encode(configuration.registration(base_url))
+async def _post(found: _Discovery, token: str | None, own: Sequence[str], outbound: Outbound) -> _Registered:
+    body = msgspec.json.encode(configuration.registration(own[0], own))
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -101,6 +102,10 @@ class Launches:
         self, base_url: str, platforms: Platforms, logins: Logins, keysets: KeySets, clock: Clock, settings: LtiSettings
     ) -> None:
         self.base_url = base_url
+        self.own_url = base_url
+        """Where this process is reached, in its region: a launch ends where its login began."""
+        self.addresses: tuple[str, ...] = (base_url,)
+        """Every address that a launch may be for."""
         self.platforms = platforms
         self.logins = logins
         self._keysets = keysets
@@ -110,6 +115,11 @@ class Launches:
         self._claims = msgspec.json.Decoder(Claims)
         self.admitted = 0
         """Launches that were let in here since the process began."""
+
+    def stand(self, own_url: str, addresses: Iterable[str]) -> None:
+        """Say where this process is reached, and where those of the other regions are."""
+        self.own_url = own_url
+        self.addresses = tuple(dict.fromkeys([self.base_url, own_url, *addresses]))
 
     async def begin(self, request: LoginRequest, address: str) -> tuple[Platform, Begun]:
         """Begin a login for a browser at `address`. Raises `Refused`."""
@@ -215,7 +225,7 @@ class Launches:
         if not target:
             raise Refused(Refusal.LTI_TARGET_MISSING)
         try:
-            here = origin_of(target) == origin_of(self.base_url)
+            here = origin_of(target) in {origin_of(each) for each in self.addresses}
         except ValueError:
             here = False
         if not here:

@@ -180,7 +180,7 @@ class Connection:
         try:
             await asyncio.wait_for(
                 client.connect(
-                    address.url,
+                    address.url.split(","),
                     token=address.token,
                     name=self._name,
                     allow_reconnect=False,

@@ -14,7 +14,10 @@ class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: Annotated[
         Annotated[str, msgspec.Meta(pattern=r"^(nats|tls)://[^\s]+$")] | None,
-        setting("An existing NATS server or cluster; without it the bundled server is started.", "URL"),
+        setting(
+            "An existing NATS server or cluster (addresses with commas between them); without it the bundled one.",
+            "URL",
+        ),
     ] = None
     token: Annotated[
         Annotated[str, msgspec.Meta(min_length=8)] | None,

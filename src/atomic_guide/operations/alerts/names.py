@@ -25,6 +25,8 @@ _VALUES: dict[tuple[str, str], str] = {
     ("disk", ""): "utilisation",
     ("backups", ""): "overdue",
     ("limit", "limit"): "usage refused",
+    ("regions", ""): "refused",
+    ("regions", "region"): "away drained failovers",
     ("scaling", ""): "success_rate events_per_hour leader",
     ("scaling", "fleet"): "forecast_wrong",
     (

@@ -85,4 +85,14 @@ SHIPPED: tuple[Given, ...] = (
         "backup-late", "Backup Late", "backups_overdue > limit", "warning", 10 * _MINUTE, limit=2,
         description="The newest backup is {value} times as old as one should be.",
     ),
+    Given(
+        "region-away", "Region Away", "regions_away > limit", "critical", _MINUTE, keep_firing_seconds=5 * _MINUTE,
+        limit=0.5,
+        description="A share of {value} of the processes elsewhere finds the region {region} away.",
+    ),
+    Given(
+        "region-refused", "No Region For Requests", "regions_refused > limit", "critical", _MINUTE,
+        keep_firing_seconds=5 * _MINUTE, limit=0,
+        description="{value} requests a second are refused, because no region that may answer them is there.",
+    ),
 )  # fmt: skip

@@ -125,6 +125,33 @@ Table(
     Column("revision", Text, nullable=False),
 )
 
+# --- regions (owner: operations/regions) ------------------------------------------------
+
+Table(
+    "region_drains",
+    directory_metadata,
+    # Regions to which no visits are sent, because an operator said so.
+    Column("region", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+Table(
+    "region_log",
+    directory_metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("region", Text, nullable=False),
+    # away, back, drained or undrained
+    Column("what", Text, nullable=False),
+    # The region whose processes saw it; empty where an operator did it.
+    Column("seen_from", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Index("region_log_at", "at"),
+)
+
 # --- queues (owner: engines/queues) -----------------------------------------------------
 
 Table(
