@@ -105,6 +105,10 @@ class Backend(Protocol):
         """A span below the one around it (None), below a carried one, or below none (`ROOT`)."""
         ...
 
+    def recording(self) -> bool:
+        """Whether the span around the caller goes on and is recorded."""
+        ...
+
     def carried(self) -> str | None:
         """The span around the caller as a W3C traceparent, to go on from elsewhere; None where there is none."""
         ...
@@ -151,6 +155,12 @@ def span(name: str, kind: Kind = "internal", parent: str | None = None, **attrib
     """A span for the length of a `with` block."""
     backend = _backend
     return NOTHING if backend is None else backend.begin(name, kind, parent, attributes)
+
+
+def within(name: str, kind: Kind = "internal", **attributes: Value) -> Span:
+    """A span below one that is recorded, and none elsewhere: for what is done often, and by many."""
+    backend = _backend
+    return NOTHING if backend is None or not backend.recording() else backend.begin(name, kind, None, attributes)
 
 
 def carried() -> str | None:

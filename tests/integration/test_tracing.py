@@ -90,6 +90,15 @@ def test_a_launch_a_message_an_upload_and_its_job_are_one_trace_over_processes(
     while above.parent in spans:
         above = spans[above.parent]
     assert above == upload
+    reads = [span for span in spans.values() if span.name == "database read"]
+    asked = {span.attributes["db.operation.name"] for span in reads}
+    # Names of statements, and never what was asked for.
+    assert asked
+    assert all(re.fullmatch(r"[a-z_]+", name) for name in asked)
+    assert all(span.parent in spans for span in reads)
+    told = {span.attributes["messaging.destination.name"] for span in spans.values() if span.name == "NATS publish"}
+    # The worker in the other process is woken; it tells the room of the lecture.
+    assert told == {"jobs", "rooms"}
     assert collector.token == "Bearer token-of-a-test"
     said = repr(collector.spans)
     assert not re.search(r"secret word|private title|Authorization|ticket=|code=|127\.0\.0\.1|u1", said)
@@ -144,6 +153,14 @@ def test_the_doctor_looks_for_the_collector(traced: Traced, tmp_path: Path) -> N
     _, found = doctor(tmp_path / "data", TRACING_ENDPOINT="http://127.0.0.1:9/v1/traces")
     assert found["tracing"]["status"] == "warning"
     assert "tracing" not in doctor(tmp_path / "data")[1]
+
+
+def test_reads_and_messages_outside_of_a_trace_begin_none(traced: Traced) -> None:
+    # By now the leader has read and the processes have told each other of themselves.
+    traced.collector.until(lambda: any(span.name == "alerts turn" for span in traced.collector.spans))
+    inner = [span for span in traced.collector.spans if span.name == "database read" or span.name.startswith("NATS")]
+    assert inner
+    assert all(span.parent for span in inner)
 
 
 @pytest.mark.parametrize("name", ["scaling tick", "alerts turn"])

@@ -181,6 +181,10 @@ class Recorder:
         named = {key.replace("__", "."): value for key, value in attributes.items()}
         return _Recorded(self._tracer.start_span(name, context, _KINDS[kind], named))
 
+    def recording(self) -> bool:
+        """Whether the span around the caller goes on and is recorded."""
+        return bool(get_current_span().is_recording())
+
     def carried(self) -> str | None:
         """The span around the caller as a traceparent."""
         found = get_current_span().get_span_context()

@@ -104,6 +104,15 @@ class PostgresDatabase:
 
     async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """Every row of a short read; where its query says so, together with others of the same moment."""
+        if tracing.active():
+            with self._span(query):
+                return await self._timed(query, params, epoch)
+        return await self._timed(query, params, epoch)
+
+    def _span(self, query: Query) -> tracing.Span:
+        return tracing.within("database read", "client", db__namespace=self.name, db__operation__name=query.name)
+
+    async def _timed(self, query: Query, params: Params | None, epoch: int | None) -> list[Row]:
         asked = time.perf_counter()
         try:
             if query.batch:
@@ -134,7 +143,8 @@ class PostgresDatabase:
         """One statement for all sets of parameters."""
         asked = time.perf_counter()
         try:
-            answers = await self._read_many(query, params, None if epoch is None else [epoch] * len(params))
+            with self._span(query):
+                answers = await self._read_many(query, params, None if epoch is None else [epoch] * len(params))
         finally:
             self.traffic.reads.add(time.perf_counter() - asked)
         found: list[list[Row]] = []
@@ -166,7 +176,8 @@ class PostgresDatabase:
         """A read with the longer time limit."""
         asked = time.perf_counter()
         try:
-            return await self._scan(*_asked(query, params, epoch))
+            with self._span(query):
+                return await self._scan(*_asked(query, params, epoch))
         finally:
             self.traffic.reads.add(time.perf_counter() - asked)
 

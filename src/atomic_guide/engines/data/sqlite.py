@@ -144,6 +144,12 @@ class SqliteDatabase:
 
     async def read(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """A short read, inline: it costs about 20 us, a thread hop would cost three times that."""
+        if tracing.active():
+            with tracing.within("database read", "client", db__namespace=self.name, db__operation__name=query.name):
+                return self._read(query, params, epoch)
+        return self._read(query, params, epoch)
+
+    def _read(self, query: Query, params: Params | None, epoch: int | None) -> list[Row]:
         asked = time.perf_counter()
         try:
             rows = cast("list[Row]", self._reader.execute(query.sqlite, params or {}).fetchall())
@@ -161,9 +167,10 @@ class SqliteDatabase:
 
     async def read_each(self, query: Query, params: Sequence[Params], *, epoch: int | None = None) -> list[list[Row]]:
         """Short reads one after the other; many of them in a thread, so that the event loop goes on."""
-        if len(params) <= _INLINE_READS:
-            return [await self.read(query, each, epoch=epoch) for each in params]
-        found = await self._scanned(query, params)
+        with tracing.within("database read", "client", db__namespace=self.name, db__operation__name=query.name):
+            if len(params) <= _INLINE_READS:
+                return [self._read(query, each, epoch) for each in params]
+            found = await self._scanned(query, params)
         if epoch is not None:
             for course in {(each["bucket"], each["tenant"], each["course"]) for each in params}:
                 self._check_owner(dict(zip(("bucket", "tenant", "course"), course, strict=True)), epoch)
@@ -171,7 +178,8 @@ class SqliteDatabase:
 
     async def scan(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> list[Row]:
         """A long read in a thread, on a connection of its own."""
-        (rows,) = await self._scanned(query, [params or {}])
+        with tracing.within("database read", "client", db__namespace=self.name, db__operation__name=query.name):
+            (rows,) = await self._scanned(query, [params or {}])
         if epoch is not None:
             self._check_owner(params or {}, epoch)
         return rows

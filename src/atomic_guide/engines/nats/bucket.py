@@ -16,6 +16,7 @@ from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import APIError, NotFoundError
 
+from atomic_guide import tracing
 from atomic_guide.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Bucket:
 
     async def get(self, key: str, limit: float) -> bytes | None:
         """What a key has, None where there is none; from any server of a cluster."""
-        with _told():
+        with self._asking("get"):
             try:
                 async with asyncio.timeout(limit):
                     message = await self._live().get_msg(self._stream, subject=self._subject(key), direct=True)
@@ -95,12 +96,12 @@ class Bucket:
 
     async def put(self, key: str, data: bytes, limit: float) -> int:
         """Set a key; the number of this change, greater than those of all before it."""
-        with _told():
+        with self._asking("put"):
             return (await self._live().publish(self._subject(key), data, timeout=limit)).seq
 
     async def claim(self, key: str, limit: float, seconds: float) -> bool:
         """Set a key that nobody has set, for so many seconds (one at least); False where somebody has."""
-        with _told():
+        with self._asking("claim"):
             try:
                 await self._live().publish(
                     self._subject(key), b"", timeout=limit, headers={_EXPECTED: "0"}, msg_ttl=max(1.0, seconds)
@@ -113,7 +114,7 @@ class Bucket:
 
     async def forget(self, key: str) -> None:
         """Remove a key, so that it can be claimed again."""
-        with _told():
+        with self._asking("forget"):
             await self._live().purge_stream(self._stream, subject=self._subject(key))
 
     async def follow(self, heard: Callable[[str, int], None], ready: Callable[[], None]) -> None:
@@ -138,6 +139,11 @@ class Bucket:
             finally:
                 with contextlib.suppress(NatsError, OSError, TimeoutError):
                     await watcher.stop()
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        with tracing.within(f"NATS {what}", "client", messaging__destination__name=self._name), _told():
+            yield
 
     @property
     def _stream(self) -> str:
