@@ -30,6 +30,9 @@ class Noting:
         self.begun.append((name, parent, attributes))
         return tracing.NOTHING
 
+    def recording(self) -> bool:
+        return False
+
     def carried(self) -> str | None:
         return PARENT
 
