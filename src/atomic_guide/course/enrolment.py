@@ -100,7 +100,9 @@ async def enrol(
 
     async def work(tx: Transaction) -> str:
         stored = await tx.one(QUERIES["put_course"], course)
-        await tx.execute(QUERIES["put_member"], member)
+        if not await tx.execute(QUERIES["meet_member"], member):
+            await tx.execute(QUERIES["put_member"], member)
+            await tx.execute(QUERIES["count_people"], place)
         await tx.execute(QUERIES["put_services"], services)
         if mailed:
             await keep_contact(tx, arrival.key, Arrived(arrival.user, arrival.email, arrival.locale), now)

@@ -14,6 +14,17 @@ VALUES (:bucket, :tenant, :course, :user, :name, :role, :now, :now)
 ON CONFLICT (bucket, tenant, course, "user") DO UPDATE SET
 name = excluded.name, role = excluded.role, seen_at = excluded.seen_at
 
+-- name: meet_member
+-- purpose: Note that a member is here again, under the same name and role.
+UPDATE members SET seen_at = :now
+WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user AND name = :name AND role = :role
+
+-- name: count_people
+-- purpose: Count a change of who is in the course, or of a name or role.
+INSERT INTO gradebooks (bucket, tenant, course, version, updated_at, people)
+VALUES (:bucket, :tenant, :course, 0, 0, 1)
+ON CONFLICT (bucket, tenant, course) DO UPDATE SET people = gradebooks.people + 1
+
 -- name: put_services
 -- purpose: Keep what the LMS offers for a course.
 INSERT INTO course_services (bucket, tenant, course, roster_url, line_items_url, scopes, updated_at)

@@ -62,6 +62,7 @@ class RosterJob:
         async def work(tx: Transaction) -> None:
             await tx.execute_many(QUERIES["put_listed_member"], [row for row in rows if row["user"] not in erased])
             await tx.execute_many(QUERIES["correct_member"], [row for row in rows if row["user"] in erased])
+            await tx.execute(QUERIES["count_people"], key.columns)
             if self._mailed:
                 await keep_listed(tx, key, [(one.user, one.email) for one in members if one.user not in erased], now)
 

@@ -41,7 +41,7 @@ SHARD: tuple[Place, ...] = (
         "nobody",
     ),
     Place("course_services", (), (), ("roster_url", "line_items_url", "scopes", "updated_at", "roster_at"), "nobody"),
-    Place("gradebooks", (), (), ("version", "updated_at"), "nobody"),
+    Place("gradebooks", (), (), ("version", "updated_at", "people"), "nobody"),
     # A reason for a rejected row shows the value that was refused, which is no id of anybody.
     Place(
         "score_imports",

@@ -397,10 +397,12 @@ Table(
 Table(
     "gradebooks",
     shard_metadata,
-    # Counts the changes of a course's scores, so that every process knows when its figures are old.
+    # Counts the changes of a course's scores, and of its people's names and roles, so that every process knows when its
+    # figures are old. A course without scores has version 0.
     *_course_key(),
     Column("version", BigInteger, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("people", BigInteger, nullable=False, server_default=text("0")),
 )
 
 Table(
