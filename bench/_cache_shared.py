@@ -18,8 +18,9 @@ from pathlib import Path
 import structlog
 
 from atomic_guide.clock import SystemClock
-from atomic_guide.engines.cache.layered import Cache, Space
+from atomic_guide.engines.cache.layered import Cache
 from atomic_guide.engines.cache.settings import CacheSettings
+from atomic_guide.engines.cache.space import Space
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings

@@ -12,8 +12,9 @@ import pytest
 
 from atomic_guide.clock import ManualClock, SystemClock
 from atomic_guide.engines.cache.layer import MISS
-from atomic_guide.engines.cache.layered import Cache, Space
+from atomic_guide.engines.cache.layered import Cache
 from atomic_guide.engines.cache.settings import CacheSettings
+from atomic_guide.engines.cache.space import Space
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.nats.server import NatsServer
 from atomic_guide.engines.nats.settings import NatsSettings
@@ -150,7 +151,7 @@ async def test_what_was_loaded_before_a_change_and_stored_after_it_is_not_believ
     await quick.courses.changed(KEY)
     shared = slow.cache.shared
     assert shared is not None
-    await until(lambda: shared.counts.marks > 0)
+    await until(lambda: slow.cache.counts.marks > 0)
     assert await slow.courses.get(KEY, load) == Course("new"), "whoever comes after a change has it loaded anew"
     assert await first == Course("old"), "whoever came before it gets what was loaded"
     await asyncio.sleep(0.2)

@@ -16,10 +16,15 @@ def entry(value: object, size: int = 100, ages: float = LONG, ends: float = LONG
 
 def test_what_is_false_or_none_is_a_hit() -> None:
     memory = MemoryLayer(1 << 20)
-    for value in (0, False, "", None, ()):
+    for value in (0, False, "", ()):
         memory.put("key", entry(value))
         assert memory.get("key") == (value, False)
         assert memory.hit("key") is value or memory.hit("key") == value
+    memory.put("none", entry(None))
+    for _ in range(3):
+        assert memory.get("none") == (None, False)
+    assert memory.usage.hits == 11
+    assert memory.hit("none") is MISS, "what does not exist never drives out what does"
     assert memory.hit("other") is MISS
     assert memory.get("other") == (MISS, False)
 
@@ -79,7 +84,7 @@ def test_an_entry_ages_and_then_ends() -> None:
     assert memory.get("key") == ("value", True)
     assert memory.expire(20.0) is None
     assert memory.get("key") == (MISS, False)
-    assert memory.usage == (0, 0, 0, 1)
+    assert memory.usage == (0, 0, 0, 3, 0)
 
 
 def test_a_replaced_entry_does_not_end_the_new_one() -> None:

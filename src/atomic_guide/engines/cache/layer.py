@@ -22,8 +22,8 @@ MISS: Final = object()
 HOT_SHARE = 0.8
 """Of the bytes, for what was read more than once."""
 
-ENTRY_BYTES = 500
-"""What an entry takes beside its value: its key, its marks and its places in the indexes."""
+ENTRY_BYTES = 1200
+"""What an entry takes beside its value: its key, its marks and its places in the indexes; 1,150 by tracemalloc."""
 
 
 class Entry:
@@ -41,12 +41,16 @@ class Entry:
 
 
 class Usage(NamedTuple):
-    """How much is held: entries, bytes, entries that had to leave for others, hits of hot ones."""
+    """How much is held: entries, bytes; since the start: entries that had to leave for others, reads that found one.
+
+    `hot` are the bytes of what was read more than once, which may take `HOT_SHARE` of all.
+    """
 
     entries: int
     bytes: int
     evicted: int
     hits: int
+    hot: int
 
 
 _NEW, _HOT, _AGED = range(3)
@@ -62,10 +66,11 @@ class MemoryLayer:
         self._aged: dict[Hashable, Any] = {}
         self._bytes = [0, 0, 0]
         self._entries: dict[Hashable, Entry] = {}
-        self._marked: dict[str, set[Hashable]] = {}
+        self._marked: dict[str, Hashable | set[Hashable]] = {}
         self._due: list[tuple[float, int, Hashable, Entry]] = []
         self._number = 0
         self._evicted = 0
+        self._found = 0
         self.hit, self._hits = _quick_way(self._hot.get)
         """`hit(key)`: a hot value, or `MISS` for everything else: the quick way, which `get` is to follow."""
 
@@ -74,14 +79,22 @@ class MemoryLayer:
         entry = self._entries.get(key)
         if entry is None:
             return MISS, False
-        if entry.segment == _AGED:
-            return entry.value, True
         if entry.segment == _HOT:
             return self.hit(key), False
+        self._found += 1
+        if entry.segment == _AGED:
+            return entry.value, True
+        if entry.value is None:
+            # What does not exist stays among the new: there may be any number of it.
+            return None, False
         self._leave(key, entry)
         self._enter(key, entry, _HOT)
         self._shrink()
         return entry.value, False
+
+    def entry(self, key: Hashable) -> Entry | None:
+        """An entry as it lies there; to look at, which is no use of it."""
+        return self._entries.get(key)
 
     def put(self, key: Hashable, entry: Entry) -> bool:
         """Keep a value in the place of an older one; False where it alone is larger than a segment of new ones."""
@@ -92,9 +105,10 @@ class MemoryLayer:
             return False
         self._entries[key] = entry
         for mark in entry.marks:
-            self._marked.setdefault(mark, set()).add(key)
+            self._mark(mark, key)
         # A hot key stays hot when its value is loaded anew.
-        self._enter(key, entry, _HOT if before is not None and before.segment != _NEW else _NEW)
+        hot = before is not None and before.segment != _NEW and entry.value is not None
+        self._enter(key, entry, _HOT if hot else _NEW)
         self._remind(key, entry, min(entry.ages, entry.ends))
         self._shrink()
         return True
@@ -108,7 +122,10 @@ class MemoryLayer:
 
     def drop_mark(self, mark: str) -> int:
         """Forget every entry with a mark; how many there were."""
-        keys = list(self._marked.get(mark, ()))
+        marked = self._marked.get(mark)
+        if marked is None:
+            return 0
+        keys = list(marked) if isinstance(marked, set) else [marked]
         for key in keys:
             self.drop(key)
         return len(keys)
@@ -141,14 +158,14 @@ class MemoryLayer:
             self._remind(key, entry, entry.ends)
         return self._due[0][0] if self._due else None
 
-    def keys(self) -> Iterable[Hashable]:
+    def names(self) -> Iterable[Hashable]:
         """Every key that is held."""
         return list(self._entries)
 
     @property
     def usage(self) -> Usage:
         """How much is held now, and what happened since the start."""
-        return Usage(len(self._entries), sum(self._bytes), self._evicted, self._hits())
+        return Usage(len(self._entries), sum(self._bytes), self._evicted, self._found + self._hits(), self._bytes[_HOT])
 
     def _remind(self, key: Hashable, entry: Entry, at: float) -> None:
         self._number += 1
@@ -176,10 +193,19 @@ class MemoryLayer:
         self._leave(key, entry)
         del self._entries[key]
         for mark in entry.marks:
-            keys = self._marked[mark]
-            keys.discard(key)
-            if not keys:
+            marked = self._marked[mark]
+            if isinstance(marked, set):
+                marked.discard(key)
+            if not isinstance(marked, set) or not marked:
                 del self._marked[mark]
+
+    def _mark(self, mark: str, key: Hashable) -> None:
+        # Most marks are one key's: its own name. A set for each would be a fifth of what an entry takes.
+        marked = self._marked.setdefault(mark, key)
+        if isinstance(marked, set):
+            marked.add(key)
+        elif marked != key:
+            self._marked[mark] = {marked, key}
 
     def _shrink(self) -> None:
         """Bring both segments within their bytes: the last hot one becomes new again, then the oldest new one goes."""

@@ -1,6 +1,6 @@
 """Values by key in layers: this process's memory, what processes share on NATS, and whoever can load them.
 
-    cache = Cache(settings, shards.clock, connection)
+    cache = Cache(settings, clock, connection, key)
     courses = cache.space("course", Course, version=2)
     key = courses.key(tenant, course)
     found = courses.hit(key)
@@ -14,37 +14,36 @@ reached is passed over and counted: a broken layer makes reads slower and nothin
 
 Whoever changes something says so: `await courses.changed(key)`, or `await cache.changed_mark("course:1")` for
 everything that carries the mark. Then no process gives the old value out any more, within milliseconds where NATS is
-there. Where it is not, values live for `cut_seconds` only.
+there. Where it is not, values live for `cut_seconds` only. Who can tell from a small read whether a value is new enough
+says so with `good`, and never sees an old one, NATS or not.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import time
-import types
-import typing
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
-import structlog
 
+from atomic_guide.engines.cache.counts import Counts
+from atomic_guide.engines.cache.keys import EVERYTHING, Scope, mark
 from atomic_guide.engines.cache.layer import MISS, Entry, MemoryLayer, Usage
-from atomic_guide.engines.cache.shared import Shared, Stored
+from atomic_guide.engines.cache.sealed import Sealer, Stored
+from atomic_guide.engines.cache.shared import Reached, Shared
+from atomic_guide.engines.cache.space import Ask, Rules, Space, check_immutable
 from atomic_guide.errors import Unavailable
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
+    from atomic_guide.engines.cache.keys import Key
     from atomic_guide.engines.cache.settings import CacheSettings
+    from atomic_guide.engines.nats.bucket import Held
     from atomic_guide.engines.nats.connection import Connection
 
-_log = structlog.get_logger(__name__)
-
 T = TypeVar("T")
-Key = tuple[str, ...]
-"""The space, the tenant, then what names the thing within it: made by `Space.key`."""
 
 _EARLY = 0.2
 """A value ages in the last fifth of its life, at a random moment of it: processes that loaded together part."""
@@ -55,56 +54,11 @@ _TIMER_SECONDS = 0.05
 _WAIT_FIRST, _WAIT_MOST = 0.005, 0.05
 """Between looks for what another process loads."""
 
+TURNS = 3
+"""Loads of a key that a caller lets finish, though they may bring too old a value, before one is begun for them: while
+changes stream in, a load beside another would make both late."""
 
-class Space(Generic[T]):
-    """Values of one kind. Its version is part of every key: a program with another one has values of its own."""
-
-    def __init__(self, cache: Cache, name: str, kind: type[T], rules: Rules) -> None:
-        self._cache = cache
-        self.name = name
-        self.rules = rules
-        self._decoder = msgspec.msgpack.Decoder(cast("Any", kind | None))
-        self.hit: Callable[[Key], Any] = cache.memory.hit
-        """A value that is hot in memory, or `MISS`; None means that it is known not to exist. The quick way."""
-
-    def key(self, tenant: str, *parts: str) -> Key:
-        """The key of a thing of a tenant, which must have one: nobody else's is ever found by it."""
-        return (self.name, tenant, *parts)
-
-    async def get(self, key: Key, load: Callable[[], Awaitable[T | None]], marks: Sequence[str] = ()) -> T | None:
-        """A value from the nearest layer, or as `load` loads it; None where it does not exist.
-
-        `marks` name what else it depends on. Raises what `load` raises, and `Unavailable` where that takes too long.
-        """
-        found = self.hit(key)
-        return cast("T | None", found if found is not MISS else await self._cache.get(self, key, load, marks))
-
-    async def changed(self, *keys: Key) -> bool:
-        """Say that values have changed; False where other processes learn of it only once NATS is back."""
-        return await self._cache.change([_digest(self, key) for key in keys])
-
-    def decoded(self, stored: Stored) -> T | None:
-        """A value as another process stored it. Raises `msgspec.DecodeError` for what is none."""
-        return cast("T | None", self._decoder.decode(stored.value))
-
-
-class Rules(NamedTuple):
-    """How long values of a space live in memory and on NATS, how long what does not exist; whether they are shared."""
-
-    version: int
-    memory_seconds: float
-    shared_seconds: float
-    negative_seconds: float
-    shared: bool
-
-
-class Counts(NamedTuple):
-    """What happened since the start: values loaded, loads that failed, loads that were waited for, refreshes."""
-
-    loads: int = 0
-    failures: int = 0
-    joined: int = 0
-    refreshed: int = 0
+_CLOSE_SECONDS = 2.0
 
 
 class _Flight:
@@ -119,33 +73,41 @@ class _Flight:
 class Cache:
     """All spaces of one process over one bounded memory; `run` is its root task."""
 
-    def __init__(self, settings: CacheSettings, clock: Clock, connection: Connection | None = None) -> None:
-        """Without a connection nothing is shared, and changes are this process's own."""
+    def __init__(
+        self, settings: CacheSettings, clock: Clock, connection: Connection | None = None, key: bytes = b""
+    ) -> None:
+        """`key` is the installation's, for what lies on NATS. Without a connection nothing is shared."""
         self._settings = settings
         self._clock = clock
         self.memory = MemoryLayer(settings.memory_bytes)
-        self.shared = Shared(connection, settings, self._on_change, self._on_cut) if connection is not None else None
+        self.counts = Counts()
+        self.shared: Shared | None = None
+        if connection is not None:
+            told = (self._on_change, self._on_cut)
+            self.shared = Shared(connection, settings, Sealer(key), self.counts, told)
         self._flights: dict[Hashable, _Flight] = {}
         self._background: set[asyncio.Task[Any]] = set()
-        self._alone = connection is None
         self._cut_at: float | None = None if connection is None else time.monotonic()
         self.spaces: dict[str, Space[Any]] = {}
-        self.counts = Counts()
+        self.on_nats: Held | None = None
+        """What lay on NATS when `look` last asked; None where it did not say."""
 
     def space(self, name: str, kind: type[T], *, version: int = 1, shared: bool = True, **seconds: float) -> Space[T]:
         """Declare values of one kind, which must be immutable: the very object is given to every caller.
 
-        `memory_seconds`, `shared_seconds` and `negative_seconds` differ from the settings where given. Raises
-        `ValueError` for a name that is taken, and `TypeError` for a kind that could be changed.
+        `shared` says that fetching one from NATS is quicker than loading it; the settings may forbid it, or ask for it
+        of all. `memory_seconds`, `shared_seconds`, `negative_seconds` and `load_seconds` differ from the settings where
+        given. Raises `ValueError` for a name that is taken, and `TypeError` for a kind that could be changed.
         """
         if name in self.spaces:
             message = f"the cache has a space {name} already"
             raise ValueError(message)
-        _check_immutable(kind)
+        check_immutable(kind)
         own = self._settings
         lives = {"memory_seconds": own.memory_seconds, "shared_seconds": own.shared_seconds,
-                 "negative_seconds": own.negative_seconds, **seconds}  # fmt: skip
-        made = Space(self, name, kind, Rules(version, shared=shared and self.shared is not None, **lives))
+                 "negative_seconds": own.negative_seconds, "load_seconds": own.load_seconds, **seconds}  # fmt: skip
+        lies_on_nats = self.shared is not None and {"auto": shared, "on": True, "off": False}[own.shared]
+        made = Space(self, name, kind, Rules(version, shared=lies_on_nats, **lives))
         self.spaces[name] = made
         return made
 
@@ -157,44 +119,87 @@ class Cache:
                 tasks.create_task(self.shared.run())
 
     async def close(self) -> None:
-        """Break off what is under way for later readers."""
+        """Let what is being stored for others be stored, for a moment; break off the rest."""
+        if self._background:
+            await asyncio.wait(set(self._background), timeout=_CLOSE_SECONDS)
         tasks = [*self._background, *(one.task for one in self._flights.values() if one.task is not None)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def get(
-        self, space: Space[T], key: Key, load: Callable[[], Awaitable[T | None]], marks: Sequence[str]
-    ) -> T | None:
+    async def get(self, ask: Ask[T]) -> T | None:
         """As `Space.get`."""
-        value, aged = self.memory.get(key)
-        if value is not MISS and not aged:
-            return cast("T | None", value)
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._take_off(space, key, load, marks, fresh=aged)
-            if aged:
-                self._count(refreshed=1)
-        elif not aged:
-            self._count(joined=1)
-        if aged:
-            return cast("T | None", value)
-        if flight.task is None:
-            raise AssertionError("a flight has a task from its beginning")
-        # A caller that gives up does not break the load off for the others.
-        return cast("T | None", await asyncio.shield(flight.task))
+        for _ in range(TURNS):
+            value, aged = self.memory.get(ask.key)
+            if value is not MISS and ask.takes(value):
+                return self._given(ask, value, aged=aged)
+            self.counts.rejected += value is not MISS
+            flight = self._flights.get(ask.key)
+            if flight is None or flight.task is None:
+                break
+            self.counts.joined += 1
+            # A caller that gives up does not break the load off for the others.
+            value = await asyncio.shield(flight.task)
+            if ask.takes(value):
+                return cast("T | None", value)
+        task = self._take_off(ask, fresh=False)
+        return await asyncio.shield(task)
 
-    async def change(self, marks: Sequence[str]) -> bool:
-        """Things have changed, by their marks."""
-        for mark in marks:
-            self._on_change(mark)
+    def _given(self, ask: Ask[T], value: object, *, aged: bool) -> T | None:
+        self.counts.negative += value is None
+        if aged:
+            self.counts.stale += 1
+            if ask.key not in self._flights:
+                self.counts.refreshed += 1
+                self._refresh(ask)
+        return cast("T | None", value)
+
+    def _refresh(self, ask: Ask[Any]) -> None:
+        self._later(self._take_off(ask, fresh=True))
+
+    async def change(self, marks: Sequence[str]) -> Reached | None:
+        """Things have changed, by their marks: who has heard as far as is returned gives nothing old out.
+
+        None where other processes learn of it only once NATS is back.
+        """
+        for one in marks:
+            self._on_change(one)
         if self.shared is None:
-            return True
+            return Reached(0, 0)
         return await self.shared.mark(marks)
 
     async def changed_mark(self, *names: str) -> bool:
         """Say that what several values depend on has changed; False as in `Space.changed`."""
-        return await self.change([_mark(name) for name in names])
+        return await self.change([mark(name) for name in names]) is not None
+
+    async def drop(self, scope: Scope) -> bool:
+        """Have every process forget the values of a scope, and remove them from NATS; False where that is away.
+
+        Then each forgets them at the latest when they end.
+        """
+        told = await self.change([scope.mark]) is not None
+        if told and self.shared is not None and scope.prefix:
+            try:
+                await self.shared.remove(scope.prefix)
+            except Unavailable:
+                return False
+        return told
+
+    async def drop_value(self, space: Space[Any], key: Key) -> bool:
+        """The same for one value."""
+        told = await self.change([space.digest(key)]) is not None
+        if told and self.shared is not None:
+            try:
+                await self.shared.remove(space.digest(key))
+            except Unavailable:
+                return False
+        return told
+
+    async def look(self) -> None:
+        """Ask how much lies on NATS; for a root task."""
+        self.on_nats = None
+        if self.shared is not None and self.shared.live:
+            self.on_nats = await self.shared.held()
 
     def clear(self) -> None:
         """Forget everything that this process remembers."""
@@ -207,89 +212,90 @@ class Cache:
         """What is held in memory."""
         return self.memory.usage
 
-    def _take_off(
-        self, space: Space[T], key: Key, load: Callable[[], Awaitable[T | None]], marks: Sequence[str], *, fresh: bool
-    ) -> _Flight:
-        flight = _Flight((_digest(space, key), *map(_mark, marks)))
-        self._flights[key] = flight
-        flight.task = asyncio.create_task(self._fly(space, key, flight, load, fresh=fresh), name=f"load {space.name}")
+    def _take_off(self, ask: Ask[T], *, fresh: bool) -> asyncio.Task[T | None]:
+        before = self._flights.get(ask.key)
+        if before is not None:
+            # What it brings is older than what comes now.
+            self._overtake(ask.key, before)
+        flight = _Flight((*ask.space.marks_of(ask.key), *map(mark, ask.marks)))
+        self._flights[ask.key] = flight
+        load = self._fly(ask, flight, fresh=fresh)
+        task: asyncio.Task[T | None] = asyncio.create_task(load, name=f"load {ask.space.name}")
+        flight.task = task
         # Nobody may be left to wait for it; its error is then nobody's.
-        flight.task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return flight
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
 
-    async def _fly(
-        self,
-        space: Space[T],
-        place: Hashable,
-        flight: _Flight,
-        load: Callable[[], Awaitable[T | None]],
-        *,
-        fresh: bool,
-    ) -> T | None:
+    async def _fly(self, ask: Ask[T], flight: _Flight, *, fresh: bool) -> T | None:
         try:
-            shared = self.shared if space.rules.shared else None
+            shared = self.shared if ask.space.rules.shared else None
             if shared is None:
-                return await self._loaded(space, place, flight, load)
-            stored = None if fresh else await shared.get(flight.marks[0])
-            if stored is None and not await shared.lock(flight.marks[0], self._settings.load_seconds):
-                stored = await self._waited(shared, flight.marks[0])
-            if stored is not None and (found := self._taken(space, place, flight, stored)) is not MISS:
-                return cast("T | None", found)
-            return await self._loaded(space, place, flight, load)
+                return await self._loaded(ask, flight)
+            name = flight.marks[0]
+            found = MISS if fresh else self._taken(ask, flight, await shared.get(name))
+            if found is MISS and not await shared.lock(name, ask.space.rules.load_seconds):
+                found = await self._waited(ask, flight, shared)
+            if found is MISS:
+                return await self._loaded(ask, flight)
+            return cast("T | None", found)
         finally:
-            if self._flights.get(place) is flight:
-                del self._flights[place]
+            if self._flights.get(ask.key) is flight:
+                del self._flights[ask.key]
 
-    async def _waited(self, shared: Shared, digest: str) -> Stored | None:
-        """What another process loads, for as long as loading may take."""
-        pause, until = _WAIT_FIRST, time.monotonic() + self._settings.load_seconds
+    async def _waited(self, ask: Ask[T], flight: _Flight, shared: Shared) -> Any:
+        """What another process loads, for as long as loading may take; else `MISS`."""
+        name = flight.marks[0]
+        pause, until = _WAIT_FIRST, time.monotonic() + ask.space.rules.load_seconds
         while time.monotonic() < until:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _WAIT_MOST)
-            if (stored := await shared.get(digest)) is not None:
-                self._count(joined=1)
-                return stored
+            if (found := self._taken(ask, flight, await shared.get(name))) is not MISS:
+                self.counts.joined += 1
+                return found
             if not shared.live:
-                return None
-            if await shared.lock(digest, self._settings.load_seconds):
+                return MISS
+            if await shared.lock(name, ask.space.rules.load_seconds):
                 # Whoever had it may have stored the value between the two calls.
-                return await shared.get(digest)
-        return None
+                return self._taken(ask, flight, await shared.get(name))
+        return MISS
 
-    def _taken(self, space: Space[T], place: Hashable, flight: _Flight, stored: Stored) -> Any:
-        """A shared value into memory, for what is left of its life; `MISS` where it is none."""
-        left = stored.ends - self._clock.now()
-        try:
-            value = space.decoded(stored)
-        except msgspec.DecodeError:
+    def _taken(self, ask: Ask[T], flight: _Flight, stored: Stored | None) -> Any:
+        """A shared value into memory, for what is left of its life; `MISS` where it is none or not new enough."""
+        if stored is None or (left := stored.ends - self._clock.now()) <= 0:
             return MISS
-        if left <= 0:
+        value = ask.space.read(stored)
+        if value is MISS:
+            self.counts.garbage += 1
             return MISS
-        self._remember(place, flight, value, len(stored.value), min(left, self._life(space, value)))
+        if not ask.takes(value):
+            self.counts.rejected += 1
+            return MISS
+        self.counts.negative += value is None
+        self._remember(ask, flight, value, len(stored.value), min(left, _life(ask.space, value)))
         return value
 
-    async def _loaded(
-        self, space: Space[T], place: Hashable, flight: _Flight, load: Callable[[], Awaitable[T | None]]
-    ) -> T | None:
-        shared = self.shared if space.rules.shared else None
-        seen = shared.seen if shared is not None else 0
+    async def _loaded(self, ask: Ask[T], flight: _Flight) -> T | None:
+        space, shared = ask.space, self.shared if ask.space.rules.shared else None
+        since, seen = (shared.reached.since, shared.seen) if shared is not None else (0, 0)
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(self._settings.load_seconds):
-                value = await load()
+            async with asyncio.timeout(space.rules.load_seconds):
+                value = await ask.load()
         except TimeoutError:
-            self._count(failures=1)
-            raise Unavailable(f"{space.name} was not loaded within {self._settings.load_seconds:g} s") from None
+            self.counts.failures += 1
+            raise Unavailable(f"{space.name} was not loaded within {space.rules.load_seconds:g} s") from None
         except BaseException:
-            self._count(failures=1)
+            self.counts.failures += 1
             raise
-        self._count(loads=1)
+        self.counts.loads += 1
+        self.counts.load.add(time.monotonic() - began)
         encoded = msgspec.msgpack.encode(value)
-        life = self._life(space, value)
+        life = _life(space, value)
         if life > 0:
-            self._remember(place, flight, value, len(encoded), life)
+            self._remember(ask, flight, value, len(encoded), life)
         if shared is not None:
             lasts = space.rules.negative_seconds if value is None else space.rules.shared_seconds
-            stored = Stored(self._clock.now() + lasts, seen, flight.marks, encoded)
+            stored = Stored(self._clock.now() + lasts, since, seen, flight.marks, encoded)
             self._later(self._share(shared, flight, stored))
         return value
 
@@ -298,7 +304,7 @@ class Cache:
             await shared.put(flight.marks[0], stored)
         await shared.unlock(flight.marks[0])
 
-    def _remember(self, place: Hashable, flight: _Flight, value: object, size: int, life: float) -> None:
+    def _remember(self, ask: Ask[T], flight: _Flight, value: object, size: int, life: float) -> None:
         if flight.stale:
             return
         now = time.monotonic()
@@ -306,15 +312,15 @@ class Cache:
         if self._cut_at is not None:
             ends = min(ends, now + self._settings.cut_seconds)
         ages = now + (ends - now) * (1 - _EARLY * random.random())
-        self.memory.put(place, Entry(value, size, ages, ends, flight.marks))
+        self.memory.put(ask.key, Entry(value, size, ages, ends, flight.marks))
 
-    def _life(self, space: Space[Any], value: object) -> float:
-        return space.rules.negative_seconds if value is None else space.rules.memory_seconds
-
-    def _on_change(self, mark: str) -> None:
-        self.memory.drop_mark(mark)
+    def _on_change(self, name: str) -> None:
+        if name == EVERYTHING:
+            self.clear()
+            return
+        self.memory.drop_mark(name)
         for place, flight in list(self._flights.items()):
-            if mark in flight.marks:
+            if name in flight.marks:
                 self._overtake(place, flight)
 
     def _overtake(self, place: Hashable, flight: _Flight) -> None:
@@ -339,42 +345,10 @@ class Cache:
             await asyncio.sleep(min(max(pause, 0.001), _TIMER_SECONDS))
 
     def _later(self, work: Any) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def _count(self, *, loads: int = 0, failures: int = 0, joined: int = 0, refreshed: int = 0) -> None:
-        before = self.counts
-        self.counts = Counts(
-            before.loads + loads, before.failures + failures, before.joined + joined, before.refreshed + refreshed
-        )
 
-
-def _digest(space: Space[Any], key: Key) -> str:
-    """The name of a value on NATS: of its space, its version, its tenant and the rest of its key."""
-    return _hashed("\0".join((str(space.rules.version), *key)))
-
-
-def _mark(name: str) -> str:
-    return _hashed(f"mark\0{name}")
-
-
-def _hashed(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _check_immutable(kind: Any) -> None:
-    """Raise `TypeError` for a kind of value that could be changed by one who was given it."""
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) in {tuple, frozenset, typing.Union}:
-        for part in typing.get_args(kind):
-            if part is not Ellipsis:
-                _check_immutable(part)
-        return
-    if kind in {str, bytes, int, float, bool, type(None)}:
-        return
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.frozen:
-        for field in msgspec.structs.fields(kind):
-            _check_immutable(field.type)
-        return
-    message = f"{kind!r} could be changed by whoever is given it; use a frozen struct, a tuple or a plain value"
-    raise TypeError(message)
+def _life(space: Space[Any], value: object) -> float:
+    return space.rules.negative_seconds if value is None else space.rules.memory_seconds

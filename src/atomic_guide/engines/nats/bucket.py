@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from atomic_guide.engines.nats.connection import Connection
 
 _OPEN_SECONDS = 5.0
+_SURROUNDS = 4096
 _LOOK_SECONDS = 1.0
 """How soon a follower sees that its connection has gone."""
 
@@ -42,10 +43,21 @@ class Bounds(NamedTuple):
 
 
 class Span(NamedTuple):
-    """The numbers of the oldest change that is still there and of the newest; those before the oldest are forgotten."""
+    """The numbers of the oldest change that is still there and of the newest; those before the oldest are forgotten.
+
+    `since` tells one order of changes from another: when it began, in microseconds since the epoch.
+    """
 
     first: int
     last: int
+    since: int
+
+
+class Held(NamedTuple):
+    """What a bucket holds: keys, and their bytes as the server counts them."""
+
+    keys: int
+    bytes: int
 
 
 class Bucket:
@@ -78,11 +90,28 @@ class Bucket:
         )
         with _told():
             try:
-                state = (await stream.add_stream(config)).state
+                info = await stream.add_stream(config)
             except APIError:
-                state = (await stream.update_stream(config)).state
+                info = await stream.update_stream(config)
         self._opened = client, stream
-        return Span(state.first_seq, state.last_seq)
+        return _span(info)
+
+    async def span(self) -> Span:
+        """Which changes there are now."""
+        with _told():
+            return _span(await self._live().stream_info(self._stream))
+
+    async def held(self) -> Held:
+        """How much there is."""
+        with _told():
+            state = (await self._live().stream_info(self._stream)).state
+        return Held(state.messages, state.bytes)
+
+    async def count(self, pattern: str) -> int:
+        """How many keys begin alike, by a pattern that ends in `>`; those of a claim count, too."""
+        with _told():
+            info = await self._live().stream_info(self._stream, subjects_filter=self._subject(pattern))
+        return len(info.state.subjects or {})
 
     async def get(self, key: str, limit: float) -> bytes | None:
         """What a key has, None where there is none; from any server of a cluster."""
@@ -99,6 +128,12 @@ class Bucket:
         with self._asking("put"):
             return (await self._live().publish(self._subject(key), data, timeout=limit)).seq
 
+    @property
+    def most(self) -> int:
+        """Most bytes that the server takes as a value, with something to spare for what surrounds it."""
+        client = self._connection.client
+        return client.max_payload - _SURROUNDS if client is not None else 0
+
     async def claim(self, key: str, limit: float, seconds: float) -> bool:
         """Set a key that nobody has set, for so many seconds (one at least); False where somebody has."""
         with self._asking("claim"):
@@ -113,7 +148,7 @@ class Bucket:
         return True
 
     async def forget(self, key: str) -> None:
-        """Remove a key, so that it can be claimed again."""
+        """Remove a key, so that it can be claimed again; or all that begin alike, by a pattern that ends in `.>`."""
         with self._asking("forget"):
             await self._live().purge_stream(self._stream, subject=self._subject(key))
 
@@ -156,6 +191,11 @@ class Bucket:
         if self._opened is None or self._connection.client is not self._opened[0]:
             raise Unavailable("NATS is away")
         return self._opened[1]
+
+
+def _span(info: api.StreamInfo) -> Span:
+    since = round(info.created.timestamp() * 1e6) if info.created is not None else 0
+    return Span(info.state.first_seq, info.state.last_seq, since)
 
 
 @contextmanager
