@@ -26,6 +26,8 @@ from atomic_guide.clock import SystemClock
 from atomic_guide.course.analytics.ingest import Scores
 from atomic_guide.course.analytics.performance import Performance, Report
 from atomic_guide.course.analytics.settings import AnalyticsSettings
+from atomic_guide.engines.cache.layered import Cache
+from atomic_guide.engines.cache.settings import CacheSettings
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from bench._data_scores import import_peak
@@ -49,7 +51,8 @@ async def ours(folder: Path, body: bytes) -> tuple[dict[str, float], Report]:
     """Seconds of each step, and the report."""
     shards = await open_embedded(folder)
     clock, settings = SystemClock(), AnalyticsSettings()
-    scores, performance = Scores(shards, clock, settings), Performance(shards, clock, settings)
+    scores = Scores(shards, clock, settings)
+    performance = Performance(shards, clock, settings, Cache(CacheSettings(), clock))
     took: dict[str, float] = {}
 
     async def pieces() -> AsyncIterator[bytes]:

@@ -20,6 +20,8 @@ from atomic_guide.course.keeping.reads import Reads
 from atomic_guide.course.watching.lectures import Lectures
 from atomic_guide.course.watching.settings import EventSettings
 from atomic_guide.course.watching.taking import Events
+from atomic_guide.engines.cache.layered import Cache
+from atomic_guide.engines.cache.settings import CacheSettings
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DataSettings
@@ -42,14 +44,15 @@ URL = "/api/analytics/performance"
 class Reporting:
     """One web process. Its clock stands still until a test moves it."""
 
-    def __init__(self, shards: Shards, settings: AnalyticsSettings) -> None:
+    def __init__(self, shards: Shards, settings: AnalyticsSettings, cache: Cache | None = None) -> None:
         self.clock = ManualClock(NOW)
         self.shards = shards
         self.registry = CollectorRegistry()
         self.health = Health(shards, self.registry, self.clock, metrics_public=False)
         self.reads = Reads(shards, self.clock)
         self.sessions = Sessions(shards.directory, self.clock, SessionSettings(), OPERATOR)
-        self.performance = Performance(shards, self.clock, settings)
+        self.cache = cache or Cache(CacheSettings(), self.clock)
+        self.performance = Performance(shards, self.clock, settings, self.cache)
         self.tool = cast(
             "Tool",
             SimpleNamespace(

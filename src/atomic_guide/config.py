@@ -26,6 +26,7 @@ from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.watching.settings import EventSettings
 from atomic_guide.engines.assets.settings import AssetSettings, check_assets
 from atomic_guide.engines.assets.sign import SigningSettings
+from atomic_guide.engines.cache.settings import CacheSettings
 from atomic_guide.engines.data.settings import DataSettings, check_servers
 from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.queues.settings import QueueSettings, check_queues
@@ -102,6 +103,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     databases: DataSettings = DataSettings()
     regions: RegionsSettings = RegionsSettings()
     nats: NatsSettings = NatsSettings()
+    cache: CacheSettings = CacheSettings()
     rooms: RoomSettings = RoomSettings()
     queues: QueueSettings = QueueSettings()
     assets: AssetSettings = AssetSettings()

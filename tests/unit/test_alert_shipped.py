@@ -58,6 +58,7 @@ CASES: dict[str, tuple[str, Mapping[Series, Shape]]] = {
                                            ("limit", "usage", ""): bad(0.5, 0.9),
                                            ("limit", "usage", "chat.frame_bytes"): steady(0.8)}),
     "disk-full": ("", {("disk", "utilisation", ""): bad(0.8, 0.97)}),
+    "cache-unheard": ("", {("cache", "unheard", ""): bad(0.0, 2.0)}),
     "backup-late": ("", {("backups", "overdue", ""): bad(0.5, 2.5)}),
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from atomic_guide.app.sources import (
     backups,
+    cache,
     costs,
     database,
     disk,
@@ -22,7 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 SOURCES = (
     web.WebSource, workers.WorkersSource, queues.QueuesSource, rooms.RoomsSource, database.DatabaseSource,
     costs.CostsSource, scaling.ScalingSource, disk.DiskSource, backups.BackupsSource,
-    limits.LimitsSource, regions.RegionsSource,
+    limits.LimitsSource, regions.RegionsSource, cache.CacheSource,
 )  # fmt: skip
 
 

@@ -17,6 +17,9 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from atomic_guide.app.alerting import made_desk
+from atomic_guide.app.cache_metrics import CacheMetrics
+from atomic_guide.app.caching import made_cache
+from atomic_guide.app.caching import made_desk as made_cache_desk
 from atomic_guide.app.capacity import made_capacity
 from atomic_guide.app.copies import made_spread
 from atomic_guide.app.keeping import log
@@ -46,6 +49,7 @@ from atomic_guide.course.watching.lectures import Lectures
 from atomic_guide.course.watching.taking import Events
 from atomic_guide.engines.assets.sign import Signer
 from atomic_guide.engines.assets.store import Store
+from atomic_guide.engines.cache.layered import Cache
 from atomic_guide.engines.data.opening import is_embedded, open_databases
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.replica import Replica
@@ -147,7 +151,9 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         connection = Connection(data, settings.nats)
         await connection.open()
         stack.push_async_callback(connection.close)
-        tool = await _assembled(settings, where, Engines(data, shards, connection), clock)
+        cache = await made_cache(shards.directory, settings.cache, clock, connection)
+        stack.push_async_callback(cache.close)
+        tool = await _assembled(settings, where, Engines(data, shards, connection, cache), clock)
         measure_parts(tool, connection)
         stack.push_async_callback(tool.lti.close)
         stack.push_async_callback(tool.chat.close)
@@ -171,6 +177,7 @@ class Engines(NamedTuple):
     data: Path
     shards: Shards
     connection: Connection
+    cache: Cache
 
 
 async def _started_nats(data: Path, settings: Settings, stack: AsyncExitStack) -> NatsServer:
@@ -196,7 +203,7 @@ async def _started_log(settings: Settings, timeline: Path, shards: Shards, stack
 
 async def _assembled(settings: Settings, where: Address, engines: Engines, clock: SystemClock) -> Tool:
     """The parts over open engines."""
-    data, shards, connection = engines
+    data, shards, connection, cache = engines
     token = settings.operator_token or operator_token(data)
     health = Health(
         shards,
@@ -210,6 +217,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     health.registry.register(ReplicaMetrics(shards))
     regions = made_here(settings, shards.zone_of)
     health.registry.register(RegionMetrics(regions))
+    health.registry.register(CacheMetrics(cache))
     health.checks |= {
         replica.name: Check(_answers(replicas, replica), needed=False)
         for replicas in shards.replica_sets
@@ -224,7 +232,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     key = await keeping_key(shards.directory, clock)
     copies = made_spread(settings, Stands(shards, store, queues), clock, key)
     parts = Parts(shards, store, queues, settings.video, clock, notifications.feed, copies)
-    performance = Performance(shards, clock, settings.analytics)
+    performance = Performance(shards, clock, settings.analytics, cache)
     health.checks["nats"] = Check(_connected(connection), needed=False)
     health.checks["store"] = Check(_has_space(store))
     sessions = Sessions(shards.directory, clock, settings.sessions, token)
@@ -236,6 +244,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     return Tool(
         clock=clock,
         shards=shards,
+        cache=cache,
+        remembered=made_cache_desk(cache, performance, shards, clock),
         sessions=sessions,
         forgotten=Forgotten(shards.directory, clock, key, sessions),
         reads=Reads(shards, clock),

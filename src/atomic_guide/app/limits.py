@@ -13,6 +13,7 @@ from atomic_guide.course.video import ffmpeg
 from atomic_guide.course.video import limits as video
 from atomic_guide.course.watching import limits as watching
 from atomic_guide.engines.assets import store
+from atomic_guide.engines.cache import limits as cache
 from atomic_guide.engines.data import limits as data
 from atomic_guide.engines.data import usage as database_usage
 from atomic_guide.engines.nats import limits as nats
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 LIMITS: tuple[Limit, ...] = (
     *(*web.LIMITS, *rooms.LIMITS, *chat.LIMITS, *lti.LIMITS, *video.LIMITS, *analytics.LIMITS, *watching.LIMITS),
-    *(*queues.LIMITS, *data.LIMITS, *nats.LIMITS, *store.LIMITS, *scaling.LIMITS),
+    *(*queues.LIMITS, *data.LIMITS, *nats.LIMITS, *cache.LIMITS, *store.LIMITS, *scaling.LIMITS),
     *(*alerts.LIMITS, *costs.LIMITS, *loadtest.LIMITS, *capacity.LIMITS, *tracing.LIMITS),
 )
 """In the order in which pages list them."""
@@ -72,6 +73,7 @@ def measure_parts(tool: Tool, connection: Connection) -> None:
     register, ledger = tool.bounds, tool.performance.ledger
     register.add(lambda: database_usage.used(tool.shards))
     register.add(connection.used)
+    register.add(lambda: cache.used(tool.cache))
     register.add(tool.media.parts.store.used)
     register.add(ffmpeg.used)
     register.add(lambda: [Used(queues.PROCESS_MEMORY, resident() / 2**20)])

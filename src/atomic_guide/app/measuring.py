@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from atomic_guide.app.cost_metrics import CostMetrics
 from atomic_guide.app.scaling_metrics import ScalingMetrics
 from atomic_guide.app.sources.backups import BackupsSource
+from atomic_guide.app.sources.cache import CacheSource, cache_telling
 from atomic_guide.app.sources.costs import CostsSource, costs_telling
 from atomic_guide.app.sources.daily import DailyCost
 from atomic_guide.app.sources.database import DatabaseSource, database_telling
@@ -57,6 +58,7 @@ def made_reporter(
         costs_telling(tool, web[0] if web is not None else None, counts),
         limits_telling(tool.bounds),
         regions_telling(tool.regions),
+        cache_telling(tool.cache),
     ]
     if web is not None:
         tells += [web_telling(*web), rooms_telling(tool.chat.rooms)]
@@ -88,6 +90,7 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         BackupsSource(settings.backups, Path(settings.data)),
         LimitsSource(look, series),
         RegionsSource(look, settings.regions),
+        CacheSource(look),
     )
     sampler = Sampler(sources, series, tool.clock)
     tool.health.registry.register(ScalingMetrics(sampler, tool.clock))

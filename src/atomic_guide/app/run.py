@@ -21,6 +21,7 @@ import uvicorn
 import uvloop
 
 from atomic_guide.app.build import Address, Built, address, built_tool, check_server
+from atomic_guide.app.caching import LOOK_SECONDS as LOOK_AT_CACHE
 from atomic_guide.app.connection import bounded
 from atomic_guide.app.counted_limits import CountedLimits
 from atomic_guide.app.descriptors import raise_descriptors
@@ -192,11 +193,13 @@ class _Process:
             _every(30, "tend events", tool.events.tend),
             _every(60, "prune events", lambda: prune_events(tool.shards, tool.clock, tool.events.settings)),
             _every(LOOK_SECONDS, "notice erasures", lambda: tool.forgotten.look(chat.rooms), limit=30),
+            _every(LOOK_AT_CACHE, "measure the cache", tool.cache.look),
             _every(5, "count jobs", lambda: self._jobs.look(tool.shards, tool.clock)),
             _every(15, "measure events", lambda: self._events.look(tool.shards, tool.clock)),
             _every(60, "look at stored lectures", lambda: self._stored.look(tool.media.parts)),
             chat.rooms.run(),
             tool.shards.run(),
+            tool.cache.run(),
             self._reporter.run(),
         ]
         if self._keeper is not None:

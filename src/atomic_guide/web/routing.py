@@ -232,9 +232,12 @@ def checked_idempotency_key(request: Request) -> str | None:
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A value as a JSON response, which nobody keeps unless `headers` say so: tokens and names are in it."""
-    return Response(
-        _encoder.encode(value), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
-    )
+    return json_page(_encoder.encode(value), status, headers)
+
+
+def json_page(page: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """The same of what is JSON already."""
+    return Response(page, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 
 def routes(declared: list[Declared]) -> list[Route]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from atomic_guide.web import (
     alerts,
+    caching,
     capacity,
     chat,
     costs,
@@ -34,7 +35,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, measured, alerts, limiting, loadtests, capacity, costs, regions, health, wanted),
+    *(scaling, measured, alerts, limiting, caching, loadtests, capacity, costs, regions, health, wanted),
     openapi,
 )
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from atomic_guide.course.video.assembly import Media
     from atomic_guide.course.watching.lectures import Lectures
     from atomic_guide.course.watching.taking import Events
+    from atomic_guide.engines.cache.layered import Cache
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.operations.alerts.desk import Desk
+    from atomic_guide.operations.caching.desk import Desk as CacheDesk
     from atomic_guide.operations.capacity.capacity import Capacity
     from atomic_guide.operations.costs.assembly import Costs
     from atomic_guide.operations.limits.register import Register
@@ -36,6 +38,8 @@ class Tool(msgspec.Struct, kw_only=True):
 
     clock: Clock
     shards: Shards
+    cache: Cache
+    remembered: CacheDesk
     sessions: Sessions
     forgotten: Forgotten
     scores: Scores

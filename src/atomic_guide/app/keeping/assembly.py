@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from atomic_guide.app.caching import forget_remembered
 from atomic_guide.app.copies import made_spread
 from atomic_guide.app.keeping.log import folder_of, log_folder
 from atomic_guide.app.keeping.manifest import all_in
@@ -113,6 +114,7 @@ def _elsewhere(settings: Settings, backups_in: Path, forgetter: Forgetter) -> El
             vacuumed = await vacuum_servers(settings.databases)
             erased = {f"dead rows of {name}": outcome for name, outcome in vacuumed.items()}
         erased |= forgetter.stores
+        erased |= await forget_remembered(settings, whom.tenant)
         for folder in await asyncio.to_thread(_put_aside, data):
             erased[folder.name] = await _forget_in(settings, folder, whom)
         backups = [found.manifest.id for found in all_in(backups_in)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from atomic_guide.app.sources import (
     backups,
+    cache,
     costs,
     database,
     disk,
@@ -18,5 +19,5 @@ from atomic_guide.app.sources import (
 
 DECLARED = (
     *(*web.METRICS, *workers.METRICS, *queues.METRICS, *rooms.METRICS, *database.METRICS, *costs.METRICS),
-    *(*scaling.METRICS, *disk.METRICS, *backups.METRICS, *limits.METRICS, *regions.METRICS),
+    *(*scaling.METRICS, *disk.METRICS, *backups.METRICS, *limits.METRICS, *regions.METRICS, *cache.METRICS),
 )

@@ -59,7 +59,7 @@ class LargeCourses:
         version = int(book["version"]) if book else 0
         standings = await self._ledger.read_standings(Asked(key, version, teachers))
         rows = await database.read(QUERIES["read_own_attempts"], {**key.columns, "user": user})
-        updated_at = iso(book["updated_at"]) if book else None
+        updated_at = iso(book["updated_at"]) if book and version else None
         curve = make_curve(len(standings), standings.mean(), standings.percentiles(), standings.tenths())
         members = max(len(standings), int(learners[0]["learners"]))
         report = Report(msgspec.structs.replace(curve, members=members), [], [], self._settings.rules, updated_at)

@@ -40,9 +40,9 @@ SET version = gradebooks.version + 1, updated_at = excluded.updated_at
 RETURNING version
 
 -- name: read_gradebook
--- purpose: How often a course's scores have changed, and when they last did.
+-- purpose: How often a course's scores have changed, and when they last did; how often its people have.
 -- batch: yes
-SELECT version, updated_at FROM gradebooks WHERE bucket = :bucket AND tenant = :tenant AND course = :course
+SELECT version, updated_at, people FROM gradebooks WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 
 -- name: read_attempts
 -- purpose: The attempts of the students after one, each student's in order of activity and time.

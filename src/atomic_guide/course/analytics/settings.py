@@ -65,12 +65,13 @@ class AnalyticsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     cache_seconds: Annotated[
         float,
         setting(
-            "How long figures are kept in memory; new scores show at once, new names and roles after this.",
+            "How long figures are kept; new scores, names and roles show at once, and what only time changes after"
+            " this: for how many weeks nothing was handed in.",
             "s",
             ge=0,
-            le=300,
+            le=3600,
         ),
-    ] = 5.0
+    ] = 300.0
     memory_bytes: Annotated[
         int,
         setting(

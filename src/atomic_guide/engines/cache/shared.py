@@ -319,7 +319,7 @@ class Shared:
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    """End a task: again and again, since NATS's client swallows a cancellation that meets it in the middle of a write."""
+    """End a task; again and again, since NATS's client swallows a cancellation in the middle of a write."""
     for _ in range(_CANCELLATIONS):
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=_CANCEL_SECONDS)

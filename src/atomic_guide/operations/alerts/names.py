@@ -27,6 +27,8 @@ _VALUES: dict[tuple[str, str], str] = {
     ("limit", "limit"): "usage refused",
     ("regions", ""): "refused",
     ("regions", "region"): "away drained failovers",
+    ("cache", ""): "hit_share loads stale negative skipped garbage evicted memory shared unheard",
+    ("cache", "layer"): "hits",
     ("scaling", ""): "success_rate events_per_hour leader",
     ("scaling", "fleet"): "forecast_wrong",
     (
@@ -41,6 +43,7 @@ _DURATIONS: dict[tuple[str, str], str] = {
     ("web", ""): "latency",
     ("queues", "queue"): "run",
     ("database", "shard"): "query write",
+    ("cache", ""): "load lag",
 }
 """By component and the label of its parts, which is empty where there is one series. tests/unit/test_alert_names.py
 compares both with what sources declare."""

@@ -78,6 +78,11 @@ SHIPPED: tuple[Given, ...] = (
         description="{value} of the limit {limit} is used in the process that is nearest to it.",
     ),
     Given(
+        "cache-unheard", "Changes Are Not Heard", "cache_unheard > 0", "warning", 5 * _MINUTE,
+        keep_firing_seconds=5 * _MINUTE,
+        description="{value} processes do not hear what others change, and remember values for seconds only.",
+    ),
+    Given(
         "disk-full", "Disk Nearly Full", "disk_utilisation > limit", "critical", 5 * _MINUTE, limit=0.95,
         description="The disk of the data directory is full to {value}.",
     ),

@@ -22,6 +22,7 @@ import msgspec
 from atomic_guide.operations.scaling.fleet import Fleet
 
 WEB, WORKERS, QUEUES, ROOMS, DATABASE = "web", "workers", "queues", "rooms", "database"
+CACHE = "cache"
 REPLICAS = "replicas/"
 """What the fleet of a shard's read replicas begins with."""
 SHARDS = "shards"

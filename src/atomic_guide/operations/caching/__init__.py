@@ -1,0 +1,1 @@
+"""What operators see of the cache and do to it."""
