@@ -1,5 +1,6 @@
 """Changes that save, on both engines: nothing half done, nothing done twice, and taken back without a trace."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from decimal import Decimal
 from pathlib import Path
@@ -221,10 +222,30 @@ async def test_on_one_fleet_one_change_at_a_time_and_nobodys_bounds_are_overwrit
     with pytest.raises(NotFound, match="there is no change web-fewest-9"):
         await changes.rollback("web-fewest-9")
     by_hand = msgspec.structs.replace(advice, id="by-hand", change=None)
-    with pytest.raises(Conflict, match="cannot be done at run time; do it by hand"):
+    with pytest.raises(Conflict, match="is advice: it cannot be done at run time; do it by hand"):
         await changes.apply(by_hand)
     with pytest.raises(NotFound, match="nonsense is not recommended; there are: "):
         await costs.apply("nonsense", "anna", approved=True)
+
+
+async def test_two_operators_at_once_make_one_change(shards: Shards) -> None:
+    costs, clock = await saving(shards)
+    advice = await advised(costs)
+    people = [Changes(shards.directory, clock, name) for name in ("anna", "ben", "carla", "dora")]
+    made = await asyncio.gather(*(one.apply(advice) for one in people))
+    assert len({(one.who, one.applied_at) for one in made}) == 1
+    entries = await Changes(shards.directory, clock).entries(advice.id)
+    assert [entry.what for entry in entries] == ["applied"]
+    taken = await asyncio.gather(*(one.rollback(advice.id) for one in people))
+    assert sorted(taken) == [False, False, False, True]
+
+    other = msgspec.structs.replace(advice, id="web-fewest-2")
+    found = await asyncio.gather(*(one.apply(wanted) for one, wanted in zip(people, (advice, other) * 2, strict=True)),
+                                 return_exceptions=True)  # fmt: skip
+    refused = [one for one in found if isinstance(one, BaseException)]
+    assert len(refused) == 2
+    assert all(isinstance(one, Conflict) and "has the change web-fewest-" in one.message for one in refused), refused
+    assert len(await Changes(shards.directory, clock).all()) == 1
 
 
 async def test_what_was_really_saved_is_measured_against_what_would_have_run(shards: Shards) -> None:

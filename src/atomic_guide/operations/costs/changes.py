@@ -5,6 +5,7 @@ Guarantees:
   no half of one, and doing it again is harmless: a change that is applied is not applied twice.
 - What is taken back is what there was, the time at which it was set among it; the change's row goes. Only the audits
   keep that there was something.
+- Two operators at once do it one after the other, and the second one finds what the first one has done.
 - On one fleet one change is in force, so that taking one back never takes another with it. Where somebody has set
   other bounds meanwhile, taking back is refused.
 """
@@ -81,11 +82,14 @@ class Changes:
         """
         change = advice.change
         if change is None:
-            raise Conflict(f"{advice.id} cannot be done at run time; do it by hand: {'; '.join(advice.steps)}")
+            raise Conflict(
+                f"{advice.id} is advice: it cannot be done at run time; do it by hand: {'; '.join(advice.steps)}"
+            )
         now = self._clock.now()
         wanted = change
 
         async def work(tx: Transaction) -> Row:
+            await tx.execute(QUERIES["lock_changes"])
             known = await tx.one(QUERIES["find_change"], {"id": advice.id})
             return known if known is not None else await self._made(tx, advice, wanted, now)
 
@@ -124,6 +128,7 @@ class Changes:
         now = self._clock.now()
 
         async def work(tx: Transaction) -> bool:
+            await tx.execute(QUERIES["lock_changes"])
             row = await tx.one(QUERIES["find_change"], {"id": change_id})
             if row is None:
                 if await tx.one(QUERIES["last_entry"], {"change": change_id}) is None:

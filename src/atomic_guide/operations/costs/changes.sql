@@ -1,3 +1,13 @@
+-- name: lock_changes
+-- purpose: Until the end of the transaction nobody else makes or takes back a change, or sets bounds of a fleet.
+-- dialect: postgresql
+LOCK TABLE costs_changes, scaling_bounds IN SHARE ROW EXCLUSIVE MODE
+
+-- name: lock_changes
+-- purpose: A transaction that writes is alone in its file.
+-- dialect: sqlite
+SELECT 1
+
 -- name: list_changes
 -- purpose: What is in force.
 SELECT id, fleet, applied_at, who, before, after, advice, verdict FROM costs_changes ORDER BY applied_at, id LIMIT 1000
