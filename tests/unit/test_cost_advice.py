@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atomic_guide.cli.costs.advice import explained
 from atomic_guide.operations.costs.advise.assemble import Window, assemble, changed
 from atomic_guide.operations.costs.advise.fewer import fewer
 from atomic_guide.operations.costs.advise.fleets import fleets
@@ -26,6 +27,7 @@ from atomic_guide.operations.costs.advise.model import (
 )
 from atomic_guide.operations.costs.advise.replicas import replicas
 from atomic_guide.operations.costs.advise.storage import caching, classes
+from atomic_guide.operations.costs.assembly import Explained
 from atomic_guide.operations.costs.prices import Item, Prices
 from atomic_guide.operations.costs.pricing import difference, priced
 from atomic_guide.operations.costs.shipped import shipped
@@ -283,3 +285,11 @@ def test_a_price_list_with_tiers_prices_the_set_and_not_its_parts() -> None:
     # A hundred million reads, ninety of them free: two times eight fewer save ten, and not sixteen.
     assert [one.saving for one in found.recommendations] == [Decimal("8.00"), Decimal("8.00")]
     assert found.saving == Decimal("10.00")
+
+
+def test_what_nobody_can_apply_says_that_it_is_advice() -> None:
+    found = assemble(STATE, AWS, caching(facts()), WINDOW)
+    (one,) = found.recommendations
+    assert one.change is None
+    said = list(explained(Explained(one, None, "", None, [])))
+    assert any(line.startswith("This is advice: `costs apply` cannot do it") for line in said)

@@ -47,7 +47,7 @@ def _list(found: Advices) -> Iterator[str]:
         f" (prices {found.version})"
     )
     for one in found.recommendations:
-        how = "costs apply" if one.change is not None else "by hand"
+        how = "costs apply" if one.change is not None else "advice"
         yield f"{one.id:<24} saves {one.saving:>10} {one.currency} a month  {one.confidence:<7} {how:<12} {one.title}"
     if len(found.recommendations) > 1:
         yield f"all together save {found.saving} {found.currency} a month: {found.before} to {found.after}"
@@ -72,7 +72,10 @@ def explained(found: Explained) -> Iterator[str]:
         yield from (f"  {text}" for text in one.checked)
     if one.overlaps:
         yield f"It changes the same as {', '.join(one.overlaps)}: together they save less than their sum."
-    yield "What to do:"
+    if one.change is None:
+        yield "This is advice: `costs apply` cannot do it, and what it saves is not measured afterwards. By hand:"
+    else:
+        yield "What to do:"
     yield from (f"  {step}" for step in one.steps)
     if found.applied_at:
         yield f"In force since {found.applied_at}, approved by {found.who}."

@@ -34,7 +34,9 @@ def apply(context: Context, advice: str, *, approved: bool) -> None:
             f" take it back with `atomic-guide costs rollback {one.id}`"
         )
     elif one.change is None:
-        text = f"{one.id} cannot be done at run time; do it by hand:\n" + "\n".join(f"  {step}" for step in one.steps)
+        text = f"{one.id} is advice: it cannot be done at run time; do it by hand:\n" + "\n".join(
+            f"  {step}" for step in one.steps
+        )
     else:
         text = (
             f"would {one.title}, and save {one.saving} {one.currency} a month; nothing is done without --yes\n"
