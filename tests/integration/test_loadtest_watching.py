@@ -26,6 +26,7 @@ class Answers:
 
     def __init__(self) -> None:
         self.usages: deque[dict[str, Any]] = deque()
+        self.event: dict[str, Any] = EVENT
         self.state = "acting"
         self.ready = 1
         self.status = 200
@@ -39,7 +40,7 @@ class Answers:
 
     async def events(self, request: Request) -> Response:
         assert request.query_params["since"].endswith("Z")
-        return JSONResponse({"events": [{**EVENT, "state": self.state}]})
+        return JSONResponse({"events": [{**self.event, "state": self.state}]})
 
 
 @pytest.fixture
@@ -91,6 +92,27 @@ async def test_events_are_told_once_and_again_when_they_change(
     assert [event["state"] for event in watcher.seen.events] == ["done"]
 
 
+@pytest.mark.parametrize(
+    "event",
+    [{}, {**EVENT, "at": "yesterday"}, {**EVENT, "fleet": ["web"]}, {**EVENT, "before": "one"}, {"id": 5}],
+)
+async def test_events_that_are_none_cost_the_report_nothing(
+    answers: Answers, target: Target, monkeypatch: pytest.MonkeyPatch, event: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(watching, "_USAGE_SECONDS", 0.05)
+    answers.usages.append(usage("one", 1.0))
+    answers.event = event
+    watcher = Watcher(target, lambda _text: None)
+    task = asyncio.create_task(watcher.run())
+    await until(lambda: len(watcher.seen.used) > 1)
+    assert not task.done(), "it looks on"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await watcher.look_scaling()
+    assert watcher.seen.events == []
+    assert "does not answer as an Atomic Guide of this version does" in watcher.seen.missing
+
+
 async def test_what_several_processes_use_is_added_up(
     answers: Answers, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +143,9 @@ async def test_a_target_that_is_not_marked_is_refused_before_anything_is_registe
 ) -> None:
     answers.usages.append(usage("one", 1.0, target=False))
     with pytest.raises(Forbidden, match=r"is not marked as a test target.*loadtest\.target = true"):
+        await admitted(target)
+    answers.usages[0]["target"] = "yes"
+    with pytest.raises(Unavailable, match="does not answer as an Atomic Guide"):
         await admitted(target)
 
 

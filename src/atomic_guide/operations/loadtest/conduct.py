@@ -64,8 +64,9 @@ class Teller:
         place.note(self._state)
 
     def say(self, text: str, **facts: Any) -> None:
-        """Tell something in words; `facts` are for programs."""
-        self._write(msgspec.json.encode({"said": text, **facts}).decode() if self._as_json else text)
+        """Tell something in words; `facts` are for programs. What a target says moves no terminal."""
+        shown = "".join(char if char.isprintable() else " " for char in text)
+        self._write(msgspec.json.encode({"said": text, **facts}).decode() if self._as_json else shown)
 
     def heard(self, kind: str, value: Any) -> None:
         """A line of the testers."""

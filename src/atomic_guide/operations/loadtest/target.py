@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ssl
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
 
+from atomic_guide.clock import from_iso
 from atomic_guide.errors import Forbidden, GuideError, NotFound, Unauthenticated, Unavailable
 from atomic_guide.operations.loadtest.plan import Platform
+
+T = TypeVar("T")
 
 _SECONDS = 10.0
 _CLEAN_SECONDS = 600.0
@@ -26,12 +29,37 @@ class Usage(msgspec.Struct, frozen=True):
     cpus: int
 
 
+class _Event(msgspec.Struct):
+    """What is looked at of a scaling event."""
+
+    id: str
+    at: str
+    fleet: str
+    state: str
+    reason: str
+    before: int | None
+    after: int | None
+
+
 class Granted(msgspec.Struct, frozen=True):
     """What was cleaned."""
 
     run: str
     tenant: str
     erased: dict[str, int]
+
+
+class _Events(msgspec.Struct):
+    events: list[dict[str, Any]]
+
+
+class _Fleet(msgspec.Struct):
+    fleet: str
+    ready: int | None
+
+
+class _Fleets(msgspec.Struct):
+    fleets: list[_Fleet]
 
 
 class Target:
@@ -60,26 +88,40 @@ class Target:
 
     async def usage(self) -> Usage:
         """Whether it is marked as a target, and what the process that answers has used. Raises `GuideError`."""
-        return msgspec.convert(await self._call("GET", "/api/ops/loadtest/target"), Usage)
+        return self._read(await self._call("GET", "/api/ops/loadtest/target"), Usage)
 
     async def admit(self, keys: dict[str, Any]) -> Platform:
         """Be let in as a platform. Raises `GuideError`, `Forbidden` where it is not marked as a target."""
-        return msgspec.convert(await self._call("POST", "/api/ops/loadtest/runs", keys), Platform)
+        return self._read(await self._call("POST", "/api/ops/loadtest/runs", keys), Platform)
 
     async def clean(self, run: str) -> Granted:
         """Have everything erased that a test left. Raises `GuideError`."""
         found = await self._call("POST", f"/api/ops/loadtest/runs/{run}/clean", seconds=_CLEAN_SECONDS)
-        return msgspec.convert(found, Granted)
+        return self._read(found, Granted)
 
     async def events(self, since: str) -> list[dict[str, Any]]:
         """Scaling events since an ISO 8601 time, the newest first. Raises `GuideError`."""
-        found = await self._call("GET", f"/api/ops/scaling/events?since={since}&limit=1000")
-        return list(found["events"])
+        found = self._read(await self._call("GET", f"/api/ops/scaling/events?since={since}&limit=1000"), _Events)
+        try:
+            for event in found.events:
+                from_iso(msgspec.convert(event, _Event).at)
+        except ValueError as error:
+            raise self._strange() from error
+        return found.events
 
     async def ready(self) -> dict[str, int]:
         """How many units of each fleet are ready. Raises `GuideError`."""
-        found = await self._call("GET", "/api/ops/scaling")
-        return {one["fleet"]: one["ready"] for one in found["fleets"] if one["ready"] is not None}
+        found = self._read(await self._call("GET", "/api/ops/scaling"), _Fleets)
+        return {one.fleet: one.ready for one in found.fleets if one.ready is not None}
+
+    def _read(self, answer: Any, kind: type[T]) -> T:
+        try:
+            return msgspec.convert(answer, kind)
+        except msgspec.ValidationError as error:
+            raise self._strange() from error
+
+    def _strange(self) -> Unavailable:
+        return Unavailable(f"{self.url} does not answer as an Atomic Guide of this version does")
 
     async def _call(self, method: str, path: str, body: Any = None, seconds: float = _SECONDS) -> Any:
         try:

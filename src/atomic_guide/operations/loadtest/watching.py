@@ -72,8 +72,8 @@ class Watcher:
         try:
             ready = await self._target.ready()
             events = await self._target.events(self._since)
-        except (GuideError, KeyError, TypeError, msgspec.ValidationError) as error:
-            self.seen.missing = getattr(error, "message", None) or type(error).__name__
+        except GuideError as error:
+            self.seen.missing = error.message
             return
         at = time.monotonic() - self._began
         if not self.seen.ready or self.seen.ready[-1][1] != ready:
@@ -86,7 +86,7 @@ class Watcher:
                           f" {event['reason']}")  # fmt: skip
 
     async def _look_usage(self) -> None:
-        with contextlib.suppress(GuideError, msgspec.ValidationError):
+        with contextlib.suppress(GuideError):
             asked = time.monotonic()
             found = await self._target.usage()
             now = (asked + time.monotonic()) / 2
