@@ -133,7 +133,9 @@ def test_matchers_are_those_of_alertmanager(text: str, labels: dict[str, str], *
     assert matching([read_matcher(read_matcher(text).said)])(labels) is expected, "it reads what it writes"
 
 
-@pytest.mark.parametrize("text", ["", "a b", "=a", "a=~(", "a==b", "Upper Case", "a=" + "x" * 300])
+@pytest.mark.parametrize(
+    "text", ["", "a b", "=a", "a=~(", "a==b", "Upper Case", "a=" + "x" * 300, 'a="\0"', 'a="\x1b[2J"', 'a="\udcff"']
+)
 def test_what_is_no_matcher_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         read_matcher(text)

@@ -44,7 +44,7 @@ def read_matcher(text: str) -> LabelMatcher:
     if _WORD.fullmatch(text):
         return LabelMatcher(NAME, "=", text)
     match = _FORM.fullmatch(text)
-    if match is None or len(text) > _LONGEST:
+    if match is None or len(text) > _LONGEST or not text.isprintable():
         raise Invalid(f"{text[:_LONGEST]!r} matches nothing; write a rule's name, or label=value (or !=, =~, !~)")
     label, sign, value = match.groups()
     if value.startswith('"'):

@@ -76,8 +76,8 @@ class Silences:
             raise errors.Invalid("say which alerts: a rule's name, or matchers such as severity=warning")
         if not 1 <= seconds <= MOST_SECONDS:
             raise errors.Invalid(f"a silence is 1 s to {MOST_SECONDS / 86400:.0f} days, not {seconds:g} s")
-        if not comment.strip() or len(comment) > _COMMENT:
-            raise errors.Invalid(f"say in 1 to {_COMMENT} characters why they are kept quiet")
+        if not comment.strip() or len(comment) > _COMMENT or not comment.isprintable():
+            raise errors.Invalid(f"say in 1 to {_COMMENT} characters why they are kept quiet, in one line of text")
         now = self._clock.now()
         name = secrets.token_hex(6) if key is None else hashlib.sha256(f"{self._who} {key}".encode()).hexdigest()[:12]
         made = Silence(name, tuple(one.said for one in read), now, now + seconds, self._who, comment)
