@@ -34,6 +34,7 @@ from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Observer, Worker
+from atomic_guide.web.idempotency import Answers, RepeatSettings
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 from atomic_guide.web.stored import calls as stored_calls
@@ -133,7 +134,16 @@ class Studio:
         self.heard = heard
         self.sessions = Sessions(shards.directory, clock, SessionSettings(), OPERATOR)
         self.clock = clock
-        tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=self.sessions, media=media))
+        tool = cast(
+            "Tool",
+            SimpleNamespace(
+                clock=clock,
+                shards=shards,
+                sessions=self.sessions,
+                media=media,
+                answers=Answers(shards, clock, RepeatSettings()),
+            ),
+        )
         self.app = create_app(tool, [*upload_calls.declared, *video_calls.declared, *stored_calls.declared])
 
     def key(self, context: str = "course-1", tenant: str = "t-test") -> CourseKey:

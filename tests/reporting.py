@@ -30,6 +30,7 @@ from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.web import health, openapi, reports, watching
 from atomic_guide.web.health import Health
+from atomic_guide.web.idempotency import Answers, RepeatSettings
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
@@ -59,6 +60,7 @@ class Reporting:
                 clock=self.clock,
                 shards=shards,
                 sessions=self.sessions,
+                answers=Answers(shards, self.clock, RepeatSettings()),
                 scores=Scores(shards, self.clock, settings, self.performance.note),
                 performance=self.performance,
                 events=Events(shards, self.clock, Queues(shards, self.clock, QueueSettings()), EventSettings()),

@@ -51,6 +51,7 @@ from atomic_guide.regions.settings import (
 )
 from atomic_guide.setting import setting
 from atomic_guide.tracing import TracingSettings
+from atomic_guide.web.idempotency import RepeatSettings
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import SessionSettings
@@ -85,6 +86,12 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests: Annotated[bool, setting("A line for each request; metrics count them anyway.", "switch")] = True
 
 
+class ResilienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the product bears repeated requests, overload and dependencies that are away."""
+
+    repeats: RepeatSettings = RepeatSettings()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting of the product, by section."""
 
@@ -110,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     playback: SigningSettings = SigningSettings()
     sessions: SessionSettings = SessionSettings()
     limits: LimitSettings = LimitSettings()
+    resilience: ResilienceSettings = ResilienceSettings()
     chat: ChatSettings = ChatSettings()
     lti: LtiSettings = LtiSettings()
     video: VideoSettings = VideoSettings()

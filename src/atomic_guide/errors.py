@@ -133,6 +133,13 @@ class WrongRegion(GuideError):
     status = 421
 
 
+class KeyReused(GuideError):
+    """An Idempotency-Key that was used for another request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    status = 422
+
+
 class UpgradeRequired(GuideError):
     """The path speaks WebSocket only."""
 

@@ -21,6 +21,7 @@ from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.web import moderation
 from atomic_guide.web.chat import Chat, assemble_chat, calls
+from atomic_guide.web.idempotency import Answers, RepeatSettings
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
@@ -115,7 +116,8 @@ async def running(
     sessions = Sessions(shards.directory, clock, SessionSettings(), secrets.token_hex(16))
     chosen = (rooms or RoomSettings(), limits or LimitSettings(), rules or ChatSettings())
     chat = assemble_chat(shards, clock, connection, chosen)
-    tool: Any = types.SimpleNamespace(clock=clock, shards=shards, sessions=sessions, chat=chat)
+    answers = Answers(shards, clock, RepeatSettings())
+    tool: Any = types.SimpleNamespace(clock=clock, shards=shards, sessions=sessions, chat=chat, answers=answers)
     door = SocketDoor(sessions, chat, own_origins("http://127.0.0.1"))
     server = Server(
         uvicorn.Config(

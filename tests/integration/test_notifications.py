@@ -28,6 +28,7 @@ from atomic_guide.engines.queues.deadletter import DeadLetters
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Worker
+from atomic_guide.web.idempotency import Answers, RepeatSettings
 from atomic_guide.web.notifications import calls
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
@@ -61,7 +62,13 @@ class School:
         self.sessions = sessions
         self.told: list[dict[str, Any]] = []
         parts.feed.on_tell = lambda _key, user, data: self.told.append({"user": user, **data})
-        tool = SimpleNamespace(clock=clock, shards=shards, sessions=sessions, notifications=parts)
+        tool = SimpleNamespace(
+            clock=clock,
+            shards=shards,
+            sessions=sessions,
+            notifications=parts,
+            answers=Answers(shards, clock, RepeatSettings()),
+        )
         self.app = create_app(cast("Tool", tool), calls.declared)
 
     async def enter(self, user: str, email: str = "", locale: str = "en") -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.migrations import upgrade_file
@@ -70,6 +71,29 @@ async def test_a_retry_with_the_same_idempotency_key_is_answered_again(sessions:
     assert (await sessions.exchange(code, "retry-1")).session == somebody(clock)
     with pytest.raises(Unauthenticated):
         await sessions.exchange(code, "retry-2")
+
+
+async def test_the_same_key_is_the_same_ticket_of_the_same_person(sessions: Sessions, clock: ManualClock) -> None:
+    who = somebody(clock)
+    ticket = await sessions.issue_code(who, "ticket", "k")
+    assert await sessions.issue_code(who, "ticket", "k") == ticket
+    others = [
+        await sessions.issue_code(replace(who, user="another"), "ticket", "k"),
+        await sessions.issue_code(replace(who, course="another"), "ticket", "k"),
+        await sessions.issue_code(who, "resume", "k"),
+        await sessions.issue_code(who, "ticket", "k2"),
+    ]
+    assert len({ticket, *others}) == 5
+    assert await sessions.redeem_ticket(ticket) == who
+    assert await sessions.issue_code(who, "ticket", "k") == ticket
+    with pytest.raises(Unauthenticated):
+        await sessions.redeem_ticket(ticket)
+
+
+async def test_a_repeated_refresh_makes_no_second_resume_code(sessions: Sessions, clock: ManualClock) -> None:
+    first, second = [await sessions.refresh(somebody(clock), "k") for _ in range(2)]
+    assert first.resume == second.resume
+    assert (await sessions.exchange(second.resume)).session == somebody(clock)
 
 
 async def test_a_code_ends_after_a_minute(sessions: Sessions, clock: ManualClock) -> None:

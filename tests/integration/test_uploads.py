@@ -13,8 +13,10 @@ import httpx
 import pytest
 import uvicorn
 
+from atomic_guide.clock import ManualClock
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.engines.assets.settings import AssetSettings
+from atomic_guide.web.idempotency import Answers
 from tests import media
 from tests.media import Studio, code, create, files
 
@@ -178,6 +180,40 @@ async def test_a_key_is_held_while_its_request_runs_and_freed_by_a_refusal(studi
     assert third.status_code == 202
 
 
+@pytest.mark.parametrize("kind", ["form", "tus", "tus with bytes"])
+async def test_what_a_killed_process_had_made_of_an_upload_is_found_again(
+    tmp_path: Path, lecture: bytes, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    clock = ManualClock()
+    async with media.opened(tmp_path / "data", clock=clock) as studio, await studio.enter() as teacher:
+
+        async def send() -> httpx.Response:
+            key = {"Idempotency-Key": "k"}
+            if kind == "form":
+                return await teacher.post("/api/video/upload", files={"file": ("a.mp4", lecture)}, headers=key)
+            if kind == "tus":
+                return await media.create(teacher, len(lecture), **key)
+            headers = {**media.BYTES, "Upload-Length": str(len(lecture)), **key}
+            headers["Upload-Metadata"] = media.metadata(title="L", filename="a.mp4")
+            return await teacher.post("/api/video/upload", content=lecture[:90_000], headers=headers)
+
+        with monkeypatch.context() as killed:
+            # Neither its claim is released nor its answer kept.
+            killed.setattr(Answers, "_run", _nothing)
+            first = await send()
+        assert code(await send()) == (409, "CONFLICT")
+        clock.advance(61)
+        again = await send()
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        assert again.headers.get("upload-offset") == first.headers.get("upload-offset")
+        assert len((await teacher.get("/api/video")).json()["videos"]) == (kind == "form")
+        assert len([one for one in media.files(tmp_path / "data") if one.stat().st_size]) == (kind != "tus")
+
+
+async def _nothing(*_: object) -> None:
+    pass
+
+
 @contextlib.contextmanager
 def serving(studio: Studio) -> Iterator[int]:
     """The application on a port of its own, in this process's loop."""
@@ -295,7 +331,7 @@ async def test_another_file_under_the_same_key_is_told_not_dropped(tmp_path: Pat
     first, second = media.clip(tmp_path / "a.mp4", seconds=1), media.clip(tmp_path / "b.mp4", seconds=2)
     async with media.opened(tmp_path / "data") as studio, await studio.enter() as client:
         key = {"Idempotency-Key": "monday"}
-        for expected, path in ((202, first), (202, first), (409, second)):
+        for expected, path in ((202, first), (202, first), (422, second)):
             files = {"file": ("film.mp4", path.read_bytes())}
             answer = await client.post("/api/video/upload", data={"title": "L"}, files=files, headers=key)
             assert answer.status_code == expected

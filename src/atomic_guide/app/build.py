@@ -67,6 +67,7 @@ from atomic_guide.operations.scaling.wishes import Wishes
 from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.forgotten import Forgotten
 from atomic_guide.web.health import Check, Health
+from atomic_guide.web.idempotency import Answers
 from atomic_guide.web.limits import is_loopback, networks
 from atomic_guide.web.loadtests import Erase, Loadtests
 from atomic_guide.web.room_metrics import RoomMetrics
@@ -248,6 +249,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         remembered=made_cache_desk(cache, performance, shards, clock),
         sessions=sessions,
         forgotten=Forgotten(shards.directory, clock, key, sessions),
+        answers=Answers(shards, clock, settings.resilience.repeats),
         reads=Reads(shards, clock),
         scores=Scores(shards, clock, settings.analytics, performance.note, notifications.feed),
         performance=performance,

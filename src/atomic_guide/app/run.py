@@ -47,7 +47,6 @@ from atomic_guide.config import Settings
 from atomic_guide.course.watching.counting import prune_events
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.forgotten import LOOK_SECONDS
-from atomic_guide.web.idempotency import prune_answers
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.practice import practice_routes
 from atomic_guide.web.server import create_app
@@ -188,7 +187,7 @@ class _Process:
         tasks = [
             _every(30, "prune sessions", tool.sessions.prune),
             _every(30, "prune logins", tool.lti.prune),
-            _every(60, "prune answers", lambda: prune_answers(tool)),
+            _every(60, "prune answers", tool.answers.prune),
             _every(60, "tend uploads", tool.media.uploads.tend),
             _every(30, "tend events", tool.events.tend),
             _every(60, "prune events", lambda: prune_events(tool.shards, tool.clock, tool.events.settings)),

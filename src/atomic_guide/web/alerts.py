@@ -68,11 +68,9 @@ class TriedAll(msgspec.Struct, frozen=True):
     channels: list[Tried]
 
 
-_REPEATABLE = Parameter("Idempotency-Key", {"type": "string"}, "The same key again changes nothing.", place="header")
 _CHANGING: dict[str, Any] = {
     "access": "operator",
     "failures": (400, 401, 404, 409, 413, 415, 503, 507),
-    "parameters": (_REPEATABLE,),
 }
 
 
@@ -162,7 +160,6 @@ async def add_silence(call: Call[Silencing]) -> SilenceShown:
 @calls.add("POST", "/api/ops/alerts/silences/{id}/end", reply=SilenceShown, **_CHANGING)
 async def end_silence(call: Call[None]) -> SilenceShown:
     """End a silence before its time; again is harmless."""
-    _ = call.idempotency_key
     ended = await call.tool.alerts.silences(WHO).end(call.request.path_params["id"])
     return msgspec.convert(ended.shown(call.tool.clock.now()), SilenceShown)
 
@@ -170,7 +167,6 @@ async def end_silence(call: Call[None]) -> SilenceShown:
 @calls.add("POST", "/api/ops/alerts/test", body=Try, reply=TriedAll, **_CHANGING)
 async def try_channels(call: Call[Try]) -> TriedAll:
     """Send a message that is marked as a test to a channel, or to where a rule's alerts go."""
-    _ = call.idempotency_key
     return TriedAll(await call.tool.alerts.test(call.body.name, WHO))
 
 

@@ -32,7 +32,7 @@ from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.operations.costs.tally import Tally
 from atomic_guide.web.limits import Limits, LimitSettings
 from atomic_guide.web.problems import problem
-from atomic_guide.web.routing import Answer, Call, Calls, Parameter
+from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats
 
 calls = Calls()
 
@@ -154,6 +154,7 @@ _SEQ: dict[str, Any] = {"type": "integer", "minimum": 0}
     parameters=(
         Parameter("Idempotency-Key", {"type": "string"}, "Stands for `id` where the body has none.", place="header"),
     ),
+    repeats=Repeats("itself", "The key is the message's id where the body has none, and stored with the message."),
 )
 async def post_message(call: Call[PostMessage]) -> Answer:
     """Post a message; the same id again gives 200 and the first message."""
@@ -190,7 +191,7 @@ async def read_messages(call: Call[None]) -> Page:
     access="course",
     reply=Ticket,
     failures=(401, 503),
-    parameters=(Parameter("Idempotency-Key", {"type": "string"}, "Taken, and without effect.", place="header"),),
+    repeats=Repeats("itself", "The key makes the ticket, which is kept nowhere."),
 )
 async def issue_ticket(call: Call[None]) -> Ticket:
     """Get a ticket for the socket: usable once, for 30 seconds."""
@@ -198,7 +199,7 @@ async def issue_ticket(call: Call[None]) -> Ticket:
     bookmark = await reading.bookmark() if reading is not None else ""
     own = call.regions.own
     session = replace(call.session, bookmark=bookmark, region=own.name if own is not None else "")
-    return Ticket(await call.tool.sessions.issue_code(session, "ticket"))
+    return Ticket(await call.tool.sessions.issue_code(session, "ticket", call.idempotency_key))
 
 
 class Lagging(msgspec.Struct, frozen=True):

@@ -72,9 +72,6 @@ class Audit(msgspec.Struct, frozen=True):
     audit: list[Entry]
 
 
-_KEY = Parameter(
-    "Idempotency-Key", {"type": "string"}, "Taken as everywhere; doing it again is harmless by itself.", place="header"
-)
 _AUDITED = 1000
 
 
@@ -97,11 +94,9 @@ async def explain_recommendation(call: Call[None]) -> Explained:
     body=Apply,
     reply=Planned,
     failures=(400, 401, 404, 409, 413, 415, 503, 507),
-    parameters=(_KEY,),
 )
 async def apply_recommendation(call: Call[Apply]) -> Planned:
     """Do what a recommendation says, where it is approved; else say what would be done. Again is harmless."""
-    _ = call.idempotency_key
     return await call.tool.costs.apply(call.request.path_params["id"], WHO, approved=call.body.approved)
 
 
@@ -117,11 +112,9 @@ async def list_changes(call: Call[None]) -> InForce:
     access="operator",
     reply=RolledBack,
     failures=(400, 401, 404, 409, 503, 507),
-    parameters=(_KEY,),
 )
 async def roll_back_change(call: Call[None]) -> RolledBack:
     """Put back exactly what there was before a change. Again is harmless."""
-    _ = call.idempotency_key
     change = call.request.path_params["id"]
     return RolledBack(change, await call.tool.costs.rollback(change, WHO))
 

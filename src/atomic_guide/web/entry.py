@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from atomic_guide.engines.data.queries import load_queries
-from atomic_guide.web.routing import Call, Calls, Parameter
+from atomic_guide.web.routing import Call, Calls, Repeats
 from atomic_guide.web.sessions import Session, Tokens
 
 QUERIES = load_queries(__package__)
@@ -79,7 +79,15 @@ class Course(msgspec.Struct):
     limits: Limits
 
 
-@calls.add("POST", "/api/session", access="none", body=CodeGiven, reply=Entered, failures=(401,))
+@calls.add(
+    "POST",
+    "/api/session",
+    access="none",
+    body=CodeGiven,
+    reply=Entered,
+    failures=(401,),
+    repeats=Repeats("itself", "A code is used up under the key, and another code is another caller."),
+)
 async def enter(call: Call[CodeGiven]) -> Entered:
     """Exchange a one-time code for a session."""
     return _entered(await call.tool.sessions.exchange(call.body.code, call.idempotency_key))
@@ -91,11 +99,11 @@ async def enter(call: Call[CodeGiven]) -> Entered:
     access="course",
     reply=Entered,
     failures=(401,),
-    parameters=(Parameter("Idempotency-Key", {"type": "string"}, "Taken, and without effect.", place="header"),),
+    repeats=Repeats("itself", "The key makes the resume code; an answer that holds a token is kept nowhere."),
 )
 async def refresh(call: Call[None]) -> Entered:
     """Get a new token before the old one expires."""
-    return _entered(await call.tool.sessions.refresh(call.session))
+    return _entered(await call.tool.sessions.refresh(call.session, call.idempotency_key))
 
 
 @calls.add("GET", "/api/course", access="course", reply=Course, failures=(401,))

@@ -59,7 +59,7 @@ from atomic_guide.web.crossing import onward
 from atomic_guide.web.deeplinks import choice_page
 from atomic_guide.web.fields import Fields, read_form, read_query
 from atomic_guide.web.pages import Markup, Page, meta, render
-from atomic_guide.web.routing import Call, Calls
+from atomic_guide.web.routing import Call, Calls, Repeats
 from atomic_guide.web.sessions import Session
 from atomic_guide.web.tool import Tool
 
@@ -74,6 +74,11 @@ _COOKIES = 8
 _FORM_KIND = ("application/x-www-form-urlencoded",)
 _FIELD_LIMIT = 4096
 """Characters of a field of a login request; Canvas's message hints are JWTs of about 1,200."""
+
+_BY_STATE = Repeats(
+    "none", "A browser posts the LMS's form, which has no such header; state and nonce make it good once."
+)
+_BY_LOGIN = Repeats("none", "A browser posts the LMS's form, which has no such header; each login is a row of its own.")
 
 Handler = Callable[[Call[None]], Awaitable[Response]]
 
@@ -100,14 +105,29 @@ async def begin(call: Call[None]) -> Response:
     return await _begin(call, read_query(call.request))
 
 
-@calls.add("POST", "/lti/init", access="none", body_kinds=_FORM_KIND, status=302, failures=(400, 403, 413, 429))
+@calls.add(
+    "POST",
+    "/lti/init",
+    access="none",
+    body_kinds=_FORM_KIND,
+    status=302,
+    failures=(400, 403, 413, 429),
+    repeats=_BY_LOGIN,
+)
 @as_page
 async def begin_posted(call: Call[None]) -> Response:
     """Begin a login: the LMS posts a browser here."""
     return await _begin(call, await read_form(call.request, call.tool.lti.settings.form_bytes))
 
 
-@calls.add("POST", "/lti/launch", access="none", body_kinds=_FORM_KIND, failures=(400, 403, 413, 503))
+@calls.add(
+    "POST",
+    "/lti/launch",
+    access="none",
+    body_kinds=_FORM_KIND,
+    failures=(400, 403, 413, 503),
+    repeats=_BY_STATE,
+)
 @as_page
 async def launch(call: Call[None]) -> Response:
     """Check a launch and let it in, or prove the browser first."""
@@ -131,7 +151,14 @@ async def launch_by_get(call: Call[None]) -> Response:
     return answer
 
 
-@calls.add("POST", "/lti/launch/continue", access="none", body_kinds=_FORM_KIND, failures=(400, 403, 413, 503))
+@calls.add(
+    "POST",
+    "/lti/launch/continue",
+    access="none",
+    body_kinds=_FORM_KIND,
+    failures=(400, 403, 413, 503),
+    repeats=_BY_STATE,
+)
 @as_page
 async def proven(call: Call[None]) -> Response:
     """Let a launch in whose browser is proven by the platform's storage."""

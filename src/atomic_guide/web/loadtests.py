@@ -152,14 +152,12 @@ async def tell_target(call: Call[None]) -> TargetState:
 @calls.add("POST", "/api/ops/loadtest/runs", access="operator", body=Keys, reply=Platform, status=201, failures=(403,))
 async def admit_tester(call: Call[Keys]) -> Platform:
     """Take a tester in: register its keys as a platform of its own, for one test."""
-    _ = call.idempotency_key
     return await call.tool.loadtests.admit(call.body)
 
 
 @calls.add("POST", "/api/ops/loadtest/runs/{run}/clean", access="operator", reply=Cleaned, failures=(404, 409, 503))
 async def clean_run(call: Call[None]) -> Cleaned:
     """Erase what a load test left: its platform and its tenant with everything in it."""
-    _ = call.idempotency_key
     return await call.tool.loadtests.clean(call.request.path_params["run"])
 
 

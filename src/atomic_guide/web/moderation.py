@@ -10,8 +10,7 @@ from starlette.responses import Response
 from atomic_guide import errors
 from atomic_guide.course.chat.moderation import MUTE_MINUTES, Action
 from atomic_guide.course.chat.state import Live, Mute, read_room
-from atomic_guide.web.idempotency import idempotent
-from atomic_guide.web.routing import Answer, Call, Calls, Parameter
+from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
@@ -64,11 +63,6 @@ class Log(msgspec.Struct, frozen=True):
     actions: list[Action]
 
 
-_REPEATABLE = Parameter(
-    "Idempotency-Key", {"type": "string"}, "The same key again is answered as the first time.", place="header"
-)
-
-
 @calls.add("GET", "/api/chat/room", access="course", reply=RoomView, failures=(401, 503))
 async def read_state(call: Call[None]) -> RoomView:
     """Tell how the course's room is: open or closed, live or not, who is muted."""
@@ -82,17 +76,12 @@ async def read_state(call: Call[None]) -> RoomView:
     body=SetRoom,
     reply=RoomView,
     failures=(400, 401, 403, 404, 409, 413, 415, 503, 507),
-    parameters=(_REPEATABLE,),
 )
-async def set_room(call: Call[SetRoom]) -> Answer:
+async def set_room(call: Call[SetRoom]) -> RoomView:
     """Close the room, so that only instructors write, or open it again."""
     session, wanted = call.session, call.body.open
-
-    async def produce() -> Answer:
-        await call.tool.chat.moderation.set_open(session.key, session.user, is_open=wanted)
-        return Answer(await _view(call))
-
-    return await idempotent(call, "room", str(wanted), produce)
+    await call.tool.chat.moderation.set_open(session.key, session.user, is_open=wanted)
+    return await _view(call)
 
 
 @calls.add(
@@ -102,17 +91,12 @@ async def set_room(call: Call[SetRoom]) -> Answer:
     body=SetLive,
     reply=RoomView,
     failures=(400, 401, 403, 404, 409, 413, 415, 503, 507),
-    parameters=(_REPEATABLE,),
 )
-async def set_live(call: Call[SetLive]) -> Answer:
+async def set_live(call: Call[SetLive]) -> RoomView:
     """Begin or end a live session; it ends by itself after a while."""
     session, wanted = call.session, call.body.live
-
-    async def produce() -> Answer:
-        await call.tool.chat.moderation.set_live(session.key, session.user, is_live=wanted)
-        return Answer(await _view(call))
-
-    return await idempotent(call, "live", str(wanted), produce)
+    await call.tool.chat.moderation.set_live(session.key, session.user, is_live=wanted)
+    return await _view(call)
 
 
 @calls.add(
@@ -122,17 +106,12 @@ async def set_live(call: Call[SetLive]) -> Answer:
     body=PutMute,
     reply=RoomView,
     failures=(400, 401, 403, 404, 409, 413, 415, 503, 507),
-    parameters=(_REPEATABLE,),
 )
-async def put_mute(call: Call[PutMute]) -> Answer:
+async def put_mute(call: Call[PutMute]) -> RoomView:
     """Mute a member, for some minutes or until it is lifted."""
     session, body = call.session, call.body
-
-    async def produce() -> Answer:
-        await call.tool.chat.moderation.mute(session.key, session.user, body.user, body.minutes)
-        return Answer(await _view(call))
-
-    return await idempotent(call, "mute", msgspec.json.encode(body).decode(), produce)
+    await call.tool.chat.moderation.mute(session.key, session.user, body.user, body.minutes)
+    return await _view(call)
 
 
 @calls.add(
@@ -142,17 +121,12 @@ async def put_mute(call: Call[PutMute]) -> Answer:
     body=LiftMute,
     reply=RoomView,
     failures=(400, 401, 403, 404, 409, 413, 415, 503, 507),
-    parameters=(_REPEATABLE,),
 )
-async def lift_mute(call: Call[LiftMute]) -> Answer:
+async def lift_mute(call: Call[LiftMute]) -> RoomView:
     """Let a member write again."""
     session, body = call.session, call.body
-
-    async def produce() -> Answer:
-        await call.tool.chat.moderation.unmute(session.key, session.user, body.user)
-        return Answer(await _view(call))
-
-    return await idempotent(call, "unmute", body.user, produce)
+    await call.tool.chat.moderation.unmute(session.key, session.user, body.user)
+    return await _view(call)
 
 
 @calls.add("DELETE", "/api/chat/messages/{seq}", access="course", status=204, failures=(400, 401, 403, 404, 503, 507))

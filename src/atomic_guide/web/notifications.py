@@ -12,9 +12,8 @@ from atomic_guide.course.notifications.notice import Notification
 from atomic_guide.course.notifications.texts import TEXTS, language_of
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.web import pages
-from atomic_guide.web.idempotency import idempotent
 from atomic_guide.web.pages import Asset, Page, render
-from atomic_guide.web.routing import Answer, Call, Calls, Parameter, checked_idempotency_key
+from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats, Whose
 
 calls = Calls()
 
@@ -22,9 +21,6 @@ PAGE_LIMIT = 100
 """Most entries of a page of the feed; 40 kB."""
 
 _TOKEN_LIMIT = 2048
-_REPEATABLE = Parameter(
-    "Idempotency-Key", {"type": "string"}, "The same key again is answered as the first time.", place="header"
-)
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -93,20 +89,15 @@ async def read_feed(call: Call[None]) -> FeedPage:
     body=MarkRead,
     reply=Unread,
     failures=(400, 401, 409, 413, 415, 503, 507),
-    parameters=(_REPEATABLE,),
 )
-async def mark_read(call: Call[MarkRead]) -> Answer:
+async def mark_read(call: Call[MarkRead]) -> Unread:
     """Mark entries of the caller's feed as read; again is harmless."""
     session, body, feed = call.session, call.body, call.tool.notifications.feed
     if bool(body.ids) == (body.until is not None):
         raise errors.Invalid("give either ids or until", details={"field": "ids"})
-
-    async def produce() -> Answer:
-        if body.until is not None:
-            return Answer(Unread(await feed.mark_read_until(session.key, session.user, body.until)))
-        return Answer(Unread(await feed.mark_read(session.key, session.user, body.ids)))
-
-    return await idempotent(call, "notifications.read", msgspec.json.encode(body).decode(), produce)
+    if body.until is not None:
+        return Unread(await feed.mark_read_until(session.key, session.user, body.until))
+    return Unread(await feed.mark_read(session.key, session.user, body.ids))
 
 
 @calls.add(
@@ -116,20 +107,15 @@ async def mark_read(call: Call[MarkRead]) -> Answer:
     body=ChooseMail,
     reply=Mail,
     failures=(400, 401, 409, 413, 415, 503, 507),
-    parameters=(_REPEATABLE,),
 )
-async def choose_mail(call: Call[ChooseMail]) -> Answer:
+async def choose_mail(call: Call[ChooseMail]) -> Mail:
     """Choose whether e-mail about the course comes, and in which language."""
     session, body, contacts = call.session, call.body, call.tool.notifications.contacts
-
-    async def produce() -> Answer:
-        if body.on is not None:
-            await contacts.choose(session.key, session.user, wanted=body.on)
-        if body.language is not None and contacts.on:
-            await contacts.speak(session.key, session.user, body.language)
-        return Answer(await _mail(call))
-
-    return await idempotent(call, "notifications.mail", msgspec.json.encode(body).decode(), produce)
+    if body.on is not None:
+        await contacts.choose(session.key, session.user, wanted=body.on)
+    if body.language is not None and contacts.on:
+        await contacts.speak(session.key, session.user, body.language)
+    return await _mail(call)
 
 
 _ASK = """<main class="notice-page"><div class="card notice-card">
@@ -156,13 +142,18 @@ async def ask_to_stop(call: Call[None]) -> Response:
     "/mail/stop/{token}",
     access="none",
     failures=(404, 503, 507),
-    parameters=(Parameter("Idempotency-Key", {"type": "string"}, "Taken, and without effect.", place="header"),),
+    repeats=Repeats("itself", "The key is kept; the answer, a page, is written again."),
 )
 async def stop(call: Call[None]) -> Response:
     """End e-mail about a course to a person, as its last line or the mail program asks (RFC 8058)."""
-    checked_idempotency_key(call.request)
     key, user = _whose(call)
-    await call.tool.notifications.contacts.choose(key, user, wanted=False)
+
+    async def produce() -> Answer:
+        await call.tool.notifications.contacts.choose(key, user, wanted=False)
+        return Answer(None)
+
+    # Once: whoever has switched e-mail on again since must not lose it to an answer that came late.
+    await call.tool.answers.once(call, Whose(key, user), "POST /mail/stop", "", produce)
     return await _page(call, key, user, _DONE)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from starlette.responses import Response
 
 from atomic_guide import errors
-from atomic_guide.web.routing import BOOKMARK, Call, Calls, Declared, Media
+from atomic_guide.web.routing import BOOKMARK, KEPT, Call, Calls, Declared, Media
 
 calls = Calls()
 
@@ -150,13 +150,13 @@ def _declared_parameters(row: Declared) -> Iterator[dict[str, Any]]:
             "schema": {"type": "string"},
         }
     declared = any(parameter.name == "Idempotency-Key" for parameter in row.parameters)
-    # An LMS's forms are answered once by themselves: state, nonce and code are used up.
-    if row.method == "POST" and row.path.startswith("/api/") and not declared:
+    if row.repeats is not None and row.repeats.how != "none" and not declared:
+        text = f"The same key with the same request is done once and answered again. {row.repeats.why}"
         yield {
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
-            "description": "The same key with the same request is done once and answered again.",
+            "description": text.strip(),
             "schema": {"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$"},
         }
 
@@ -199,6 +199,8 @@ def _failures(row: Declared) -> set[int]:
     found = {*row.errors, errors.Unavailable.status}
     if row.parameters or row.method == "POST":
         found.add(errors.Invalid.status)
+    if row.repeats == KEPT:
+        found |= {errors.Conflict.status, errors.KeyReused.status}
     if row.body is not None or row.body_kinds != (JSON,):
         found |= {errors.Invalid.status, errors.TooLarge.status, errors.UnsupportedMedia.status}
     if row.access != "none":

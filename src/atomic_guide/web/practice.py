@@ -23,7 +23,7 @@ from atomic_guide.web import pages
 from atomic_guide.web.fields import read_form
 from atomic_guide.web.limits import from_this_computer
 from atomic_guide.web.pages import Asset, Markup, Page, joined, meta, render
-from atomic_guide.web.routing import json_response, read_body
+from atomic_guide.web.routing import Repeats, json_response, read_body
 
 _HERE = Path(__file__).parent
 _FILES = {
@@ -35,6 +35,9 @@ _SCORE = "application/vnd.ims.lis.v1.score+json"
 _PAGE_SIZE = 25
 _BODY_LIMIT = 64 * 1024
 _DIGITS = 6
+
+REPEATS = Repeats("none", "An LMS's services: those who post here speak OAuth and LTI, which know no such header.")
+"""What the posts of the practice LMS do with an Idempotency-Key; they are none of the product's calls."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 

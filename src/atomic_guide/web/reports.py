@@ -16,8 +16,8 @@ from atomic_guide.course.analytics.ingest import Taking
 from atomic_guide.course.analytics.limits import JSON_BYTES
 from atomic_guide.course.analytics.performance import Report
 from atomic_guide.course.analytics.scores import TEXT_LIMIT
-from atomic_guide.web.idempotency import idempotent
-from atomic_guide.web.routing import Answer, Call, Calls, checked_idempotency_key, json_page, media_type, read_body
+from atomic_guide.web.idempotency import Hashed
+from atomic_guide.web.routing import Answer, Call, Calls, Repeats, Whose, json_page, media_type, read_body
 
 calls = Calls()
 
@@ -39,6 +39,9 @@ class PostedScore(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     id: Annotated[str, msgspec.Meta(max_length=TEXT_LIMIT, description="Stored once in the course.")] | None = None
 
 
+_NAME = "POST /api/analytics/performance"
+
+
 class PostedScores(msgspec.Struct, forbid_unknown_fields=True):
     """Attempts; a row that cannot be taken is rejected alone."""
 
@@ -53,9 +56,10 @@ class PostedScores(msgspec.Struct, forbid_unknown_fields=True):
     body_kinds=(JSON, CSV, NDJSON),
     streamed=True,
     reply=Taking,
-    failures=(409, 413, 415, 507),
+    failures=(409, 413, 415, 422, 507),
+    repeats=Repeats("itself", "The body is read as it comes, and its digest is what the key was used for."),
 )
-async def post_scores(call: Call[None]) -> Taking | Answer:
+async def post_scores(call: Call[None]) -> Answer:
     """Take scores into the course; sending rows again is harmless."""
     scores, key, request = call.tool.scores, call.session.key, call.request
     kind = media_type(request)
@@ -64,10 +68,12 @@ async def post_scores(call: Call[None]) -> Taking | Answer:
     if kind not in {CSV, NDJSON}:
         message = f"send {JSON}, {CSV} or {NDJSON}, not {kind or 'a body without a Content-Type'}"
         raise errors.UnsupportedMedia(message)
-    # The key is checked and has no effect: a streamed body is not held, and its rows are idempotent by themselves.
-    checked_idempotency_key(request)
-    pieces = _pieces(request, scores.settings.stall_seconds)
-    return await (scores.take_csv(key, pieces) if kind == CSV else scores.take_ndjson(key, pieces))
+    pieces = Hashed(_pieces(request, scores.settings.stall_seconds))
+
+    async def take() -> Answer:
+        return Answer(await (scores.take_csv(key, pieces) if kind == CSV else scores.take_ndjson(key, pieces)))
+
+    return await call.tool.answers.once(call, Whose(key, call.session.user), _NAME, kind, take, pieces.whole)
 
 
 @calls.add("GET", "/api/analytics/performance", access="course", reply=Report)
@@ -88,7 +94,8 @@ async def _post_json(call: Call[None]) -> Answer:
     async def take() -> Answer:
         return Answer(await scores.take_json(key, body))
 
-    return await idempotent(call, "scores", hashlib.sha256(body).hexdigest(), take)
+    digest = hashlib.sha256(body).hexdigest()
+    return await call.tool.answers.once(call, Whose(key, call.session.user), _NAME, digest, take)
 
 
 async def _pieces(request: Request, stall_seconds: float) -> AsyncIterator[bytes]:

@@ -14,6 +14,7 @@ strictly into its type, and entered a session of the databases at the bookmark t
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
@@ -30,6 +31,7 @@ from atomic_guide.web.bounds import BODY_BYTES
 from atomic_guide.web.crossing import REGION, check_region
 
 if TYPE_CHECKING:
+    from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.regions.here import Here
     from atomic_guide.web.sessions import Session
     from atomic_guide.web.tool import Tool
@@ -77,8 +79,36 @@ class Parameter(NamedTuple):
     place: Literal["query", "header"] = "query"
 
 
+class Repeats(NamedTuple):
+    """What a POST does with an Idempotency-Key, and why it does that itself.
+
+    `kept`: the table claims the key, keeps the answer and gives it again. `itself`: the handler does, or its work is
+    the same work under the same key by its nature. `none`: whoever posts here can send no such header.
+    """
+
+    how: Literal["kept", "itself", "none"]
+    why: str = ""
+
+
+KEPT = Repeats("kept")
+
+
+class Claim(NamedTuple):
+    """A claimed Idempotency-Key. Under its `mark` stands what is made for it, also by who held it before."""
+
+    mark: str
+    taken_over: bool = False
+
+
+class Whose(NamedTuple):
+    """Whose Idempotency-Key it is."""
+
+    key: CourseKey
+    user: str
+
+
 class Declared(NamedTuple):
-    """One call as declared: what the description and the server are made from."""
+    """One call as declared: what the description and the server are made from; `repeats` is None but for POST."""
 
     method: str
     path: str
@@ -91,17 +121,19 @@ class Declared(NamedTuple):
     errors: tuple[int, ...]
     parameters: tuple[Parameter, ...]
     handler: Handler
+    repeats: Repeats | None
 
 
 class Call(Generic[B]):
     """What a handler works on."""
 
-    __slots__ = ("_session", "body", "request", "tool")
+    __slots__ = ("_session", "body", "claim", "request", "tool")
 
     def __init__(self, request: Request, tool: Tool, session: Session | None, body: B) -> None:
         self.request = request
         self.tool = tool
         self.body = body
+        self.claim: Claim | None = None
         self._session = session
 
     @property
@@ -158,12 +190,17 @@ class Calls:
         status: int = 200,
         failures: tuple[int, ...] = (),
         parameters: tuple[Parameter, ...] = (),
+        repeats: Repeats = KEPT,
     ) -> Callable[[Handler], Handler]:
         """Declare a call. `body=None` leaves the body to the handler (uploads, forms).
 
-        A `streamed` body is read by the handler too; then `body` only describes its JSON form.
+        A `streamed` body is read by the handler too; then `body` only describes its JSON form. `repeats` is for POST.
         """
         decoder = msgspec.json.Decoder(body) if body is not None and not streamed else None
+        kept = method == "POST" and repeats is KEPT
+        if kept and (streamed or access == "none"):
+            message = f"POST {path} must say by `repeats` what an Idempotency-Key does"
+            raise ValueError(message)
 
         def declare(handler: Handler) -> Handler:
             summary = (handler.__doc__ or "").strip().split("\n")[0].rstrip(".")
@@ -174,7 +211,19 @@ class Calls:
                     call.body = _decode(decoder, await read_body(call.request, limit, body_kinds))
                 return await handler(call)
 
-            row = Declared(method, path, summary, access, body, body_kinds, reply, status, failures, parameters, serve)
+            async def serve_once(call: Call[Any]) -> Any:
+                if "idempotency-key" not in call.request.headers:
+                    return await serve(call)
+                if decoder is not None:
+                    limit: int = call.request.app.state.body_bytes
+                    call.body = _decode(decoder, await read_body(call.request, limit, body_kinds))
+                return await _once(call, row, handler)
+
+            row = Declared(
+                *(method, path, summary, access, body, body_kinds, reply, status, failures, parameters),
+                serve_once if kept else serve,
+                repeats if method == "POST" else None,
+            )
             self.declared.append(row)
             return handler
 
@@ -280,6 +329,26 @@ def _told(regions: Here, response: Response) -> Response:
     if regions.own is not None:
         response.headers.setdefault(REGION, regions.own.name)
     return response
+
+
+async def _once(call: Call[Any], row: Declared, handler: Handler) -> Answer:
+    """Answer a call whose key the table keeps, after its body was read."""
+    url = call.request.url
+    whose = None if row.access == "operator" else Whose(call.session.key, call.session.user)
+    # As it was understood: a client may write the same in another order when it tries again.
+    asked = msgspec.json.encode([url.path, url.query, call.body], order="deterministic")
+
+    async def produce() -> Answer:
+        answer = await handler(call)
+        if isinstance(answer, Response):
+            message = (
+                f"POST {row.path} answers with a response, which cannot be kept; declare what it does by `repeats`"
+            )
+            raise TypeError(message)
+        return answer if isinstance(answer, Answer) else Answer(answer, row.status)
+
+    digest = hashlib.sha256(asked).hexdigest()
+    return await call.tool.answers.once(call, whose, f"POST {row.path}", digest, produce)
 
 
 def _response(answer: Any, status: int) -> Response:

@@ -89,13 +89,9 @@ class Set(msgspec.Struct, frozen=True):
     max: int | None = None
 
 
-_REPEATABLE = Parameter(
-    "Idempotency-Key", {"type": "string"}, "Taken as everywhere; doing it again is harmless by itself.", place="header"
-)
 _CHANGING: dict[str, Any] = {
     "access": "operator",
     "failures": (400, 401, 404, 409, 413, 415, 503, 507),
-    "parameters": (_REPEATABLE,),
 }
 _TEXT = {"type": "string", "maxLength": 200}
 
@@ -146,21 +142,18 @@ async def explain_event(call: Call[None]) -> Explained:
 @calls.add("POST", "/api/ops/scaling/events/{id}/approve", reply=Answered, **_CHANGING)
 async def approve_event(call: Call[None]) -> Answered:
     """Agree to a decision that waits; the leader begins it within a second. Again is harmless."""
-    _checked(call)
     return Answered(telling.told(await _controls(call).approve(call.request.path_params["id"])))
 
 
 @calls.add("POST", "/api/ops/scaling/events/{id}/refuse", body=Refuse, reply=Answered, **_CHANGING)
 async def refuse_event(call: Call[Refuse]) -> Answered:
     """Do not agree to a decision that waits; the like of it is not asked for a while. Again is harmless."""
-    _checked(call)
     return Answered(telling.told(await _controls(call).refuse(call.request.path_params["id"], call.body.why)))
 
 
 @calls.add("POST", "/api/ops/scaling/pause", body=Pause, reply=Set, **_CHANGING)
 async def pause_fleet(call: Call[Pause]) -> Set:
     """Leave a fleet alone for a time; what is under way is finished, what would be done is still told."""
-    _checked(call)
     until = await _controls(call).pause(call.body.fleet, call.body.seconds, call.body.why)
     return Set(call.body.fleet, paused_until=iso(until))
 
@@ -168,14 +161,12 @@ async def pause_fleet(call: Call[Pause]) -> Set:
 @calls.add("POST", "/api/ops/scaling/resume", body=Resume, reply=Set, **_CHANGING)
 async def resume_fleet(call: Call[Resume]) -> Set:
     """End a pause before its time."""
-    _checked(call)
     return Set(call.body.fleet, was_paused=await _controls(call).resume(call.body.fleet))
 
 
 @calls.add("POST", "/api/ops/scaling/mode", body=SetMode, reply=Set, **_CHANGING)
 async def set_mode(call: Call[SetMode]) -> Set:
     """Set a fleet's mode, off, shadow, approve or auto, beside the settings, or go back to them."""
-    _checked(call)
     await _controls(call).set_mode(call.body.fleet, call.body.mode)
     return Set(call.body.fleet, mode=call.body.mode)
 
@@ -183,7 +174,6 @@ async def set_mode(call: Call[SetMode]) -> Set:
 @calls.add("POST", "/api/ops/scaling/bounds", body=SetBounds, reply=Set, **_CHANGING)
 async def set_bounds(call: Call[SetBounds]) -> Set:
     """Set a fleet's fewest and most units beside the settings, or go back to them."""
-    _checked(call)
     await _controls(call).set_bounds(call.body.fleet, call.body.min, call.body.max)
     return Set(call.body.fleet, min=call.body.min, max=call.body.max)
 
@@ -191,7 +181,6 @@ async def set_bounds(call: Call[SetBounds]) -> Set:
 @calls.add("POST", "/api/ops/scaling/pin", body=Pin, reply=Set, **_CHANGING)
 async def pin_candidate(call: Call[Pin]) -> Set:
     """Pin the nightly choice of a fleet to a candidate, or free it."""
-    _checked(call)
     candidate = call.body.candidate
     await _controls(call).pin(call.body.fleet, None if candidate is None else {"candidate": candidate})
     return Set(call.body.fleet, candidate=candidate)
@@ -199,11 +188,6 @@ async def pin_candidate(call: Call[Pin]) -> Set:
 
 def _controls(call: Call[Any]) -> Controls:
     return Controls(call.tool.shards.directory, WHO)
-
-
-def _checked(call: Call[Any]) -> None:
-    """Refuse a malformed key; each of these calls says what holds, so that a repetition changes nothing."""
-    _ = call.idempotency_key
 
 
 def _moment(text: str | None) -> float:

@@ -148,10 +148,13 @@ class Sessions:
         """When a session that begins now ends for good, seconds since the epoch."""
         return self._clock.now() + self._settings.session_seconds
 
-    async def issue_code(self, session: Session, kind: CodeKind = "launch") -> str:
-        """A one-time code or ticket for a session; what is stored cannot be turned back into it."""
-        code = secrets.token_urlsafe(32)
+    async def issue_code(self, session: Session, kind: CodeKind = "launch", repeat: str | None = None) -> str:
+        """A one-time code or ticket for a session; what is stored cannot be turned back into it.
+
+        The same `repeat`, an Idempotency-Key, is the same code of that person in that course.
+        """
         now = self._clock.now()
+        code = secrets.token_urlsafe(32) if repeat is None else await self._derived(session, kind, repeat, now)
         expires_at = {
             "launch": now + self._settings.code_seconds,
             "ticket": now + self._settings.ticket_seconds,
@@ -173,11 +176,11 @@ class Sessions:
     async def exchange(self, code: str, idempotency_key: str | None = None) -> Tokens:
         """A token for a launch or resume code. Raises `Unauthenticated` for one that is unknown, used or expired."""
         session = await self._redeem(code, ("launch", "resume"), idempotency_key)
-        return await self._tokens(session)
+        return await self._tokens(session, f"{idempotency_key} {_digest(code)}" if idempotency_key else None)
 
-    async def refresh(self, session: Session) -> Tokens:
-        """A new token for a session that is still valid."""
-        return await self._tokens(session)
+    async def refresh(self, session: Session, idempotency_key: str | None = None) -> Tokens:
+        """A new token for a session that is still valid; the same key makes no second resume code."""
+        return await self._tokens(session, idempotency_key)
 
     async def redeem_ticket(self, ticket: str) -> Session:
         """The session of a socket ticket, once. Raises `Unauthenticated`."""
@@ -206,7 +209,7 @@ class Sessions:
 
         await self._directory.write(work)
 
-    async def _tokens(self, session: Session) -> Tokens:
+    async def _tokens(self, session: Session, repeat: str | None) -> Tokens:
         now = self._clock.now()
         life = min(self._settings.token_seconds, int(session.ends_at - now))
         if life <= 0:
@@ -215,7 +218,16 @@ class Sessions:
         kid, key = await self._signing_key(now)
         claims = {"exp": int(now) + life, "iat": int(now), "s": msgspec.to_builtins(session)}
         token = jwt.encode({"alg": "HS256", "kid": kid}, claims, key)
-        return Tokens(token, life, await self.issue_code(session, "resume"), session)
+        return Tokens(token, life, await self.issue_code(session, "resume", repeat), session)
+
+    async def _derived(self, session: Session, kind: CodeKind, repeat: str, now: float) -> str:
+        """A code that only who has our signing key can make, and that the same repeat gives again.
+
+        Kept nowhere, as little as one that is drawn: a kept answer would lay codes open to who reads the database.
+        """
+        _kid, key = await self._signing_key(now)
+        parts = msgspec.json.encode([kind, session.tenant, session.course, session.user, session.role, repeat])
+        return base64.urlsafe_b64encode(hmac.digest(key.raw_value, parts, "sha256")).rstrip(b"=").decode()
 
     async def _redeem(self, code: str, kinds: tuple[CodeKind, ...], idempotency_key: str | None) -> Session:
         params = {"digest": _digest(code), "now": self._clock.now(), "used_by": idempotency_key or secrets.token_hex(8)}

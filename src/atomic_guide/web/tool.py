@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.forgotten import Forgotten
     from atomic_guide.web.health import Health
+    from atomic_guide.web.idempotency import Answers
     from atomic_guide.web.loadtests import Loadtests
     from atomic_guide.web.sessions import Sessions
     from atomic_guide.web.wanted import Wanted
@@ -42,6 +43,7 @@ class Tool(msgspec.Struct, kw_only=True):
     remembered: CacheDesk
     sessions: Sessions
     forgotten: Forgotten
+    answers: Answers
     scores: Scores
     performance: Performance
     events: Events

@@ -25,9 +25,9 @@ from atomic_guide.course.video.limits import UPLOAD_BYTES
 from atomic_guide.course.video.spool import CHECKSUMS, Checksum
 from atomic_guide.course.video.uploads import Upload, checked_title, shown_filename
 from atomic_guide.web.crossing import BEGAN
-from atomic_guide.web.idempotency import idempotent
+from atomic_guide.web.idempotency import Hashed
 from atomic_guide.web.multipart import FormStream
-from atomic_guide.web.routing import Answer, Call, Calls, Parameter
+from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats, Whose
 
 calls = Calls()
 
@@ -40,12 +40,8 @@ _DRAIN_SECONDS = 10.0
 _SILENCE_SECONDS = 60.0
 """How long a sender may send nothing; phones change networks in less."""
 _METADATA_BYTES = 8192
-_IDEMPOTENCY = Parameter(
-    "Idempotency-Key",
-    {"type": "string", "maxLength": 255},
-    "The same key gives the first answer again.",
-    place="header",
-)
+_FORM, _TUS = "POST /api/video/upload", "POST /api/video/upload tus"
+"""What the two are called among kept answers."""
 _RESUMABLE = Parameter("Tus-Resumable", {"type": "string"}, "1.0.0 for a resumable upload.", place="header")
 
 
@@ -71,17 +67,28 @@ async def discover(call: Call[None]) -> Response:
     access="instructor",
     reply=Uploaded,
     status=202,
-    failures=(201, 409, 412, 413, 415, 507),
-    parameters=(_IDEMPOTENCY, _RESUMABLE),
+    failures=(201, 409, 412, 413, 415, 422, 507),
+    parameters=(_RESUMABLE,),
+    repeats=Repeats(
+        "itself", "The file is read as it comes; its digest is what the key was used for, its id the claim's."
+    ),
 )
 async def upload(call: Call[None]) -> Any:
     """Upload a video: a form with `file` and `title`, or the creation of a tus upload."""
     if "tus-resumable" in call.request.headers:
         return await _create(call)
-    # The body is not held, so its size stands for it: another file under the same key is told, not dropped.
-    size = call.request.headers.get("content-length", "")
+    form = FormStream(call.request.headers.get("content-type", ""))
+    file = Hashed(form.file(_body(call.request)))
+
+    async def whole() -> str:
+        digest = await file.whole()
+        return f"{digest} {msgspec.json.encode([form.fields.get('title', ''), form.filename]).decode()}"
+
+    whose = Whose(call.session.key, call.session.user)
     try:
-        return await idempotent(call, "video.upload", size, lambda: _receive(call))
+        # Its size tells most other files at once: only a file of the same size is read again to be compared.
+        size = call.request.headers.get("content-length", "")
+        return await call.tool.answers.once(call, whose, _FORM, size, lambda: _receive(call, form, file), whole)
     except errors.GuideError:
         await _drain(call.request)
         raise
@@ -126,18 +133,22 @@ async def cancel(call: Call[None]) -> Response:
     return Response(status_code=204, headers={"Tus-Resumable": TUS})
 
 
-async def _receive(call: Call[None]) -> Answer:
+async def _receive(call: Call[None], form: FormStream, file: AsyncIterator[bytes]) -> Answer:
     """A form in one request."""
     request, session = call.request, call.session
-    form = FormStream(request.headers.get("content-type", ""))
     declared = request.headers.get("content-length", "")
     length = int(declared) if re.fullmatch(r"[0-9]{1,15}", declared) else None
     most = call.tool.media.settings.max_bytes
     if length is not None and length > most + 65_536:
         UPLOAD_BYTES.note(length)
         raise UPLOAD_BYTES.over(errors.TooLarge(f"the request has {length} bytes, a file may have {most}"))
-    async with call.tool.media.uploads.receive(session.key, session.user, length) as receiving:
-        async for chunk in form.file(_body(request)):
+    if (made := await _made_before(call)) is not None:
+        if made.finished:
+            return Answer(msgspec.to_builtins(Uploaded(made.id, "queued")), 202)
+        # What had come of it is of no use: this request brings all of it.
+        await call.tool.media.uploads.drop(session.key, made.id)
+    async with call.tool.media.uploads.receive(session.key, session.user, length, _id_of(call)) as receiving:
+        async for chunk in file:
             await receiving.write(chunk)
         video = await receiving.complete(form.fields.get("title", ""), form.filename or "")
     return Answer(msgspec.to_builtins(Uploaded(video, "queued")), 202)
@@ -156,9 +167,15 @@ async def _create(call: Call[None]) -> Any:
     title = checked_title(named.get("title") or filename.rpartition(".")[0] or filename)
 
     async def produce() -> Answer:
-        created = await call.tool.media.uploads.create(session.key, session.user, length, title, filename)
+        created = await _made_before(call)
+        if created is None:
+            sender = (session.key, session.user)
+            created = await call.tool.media.uploads.create(*sender, length, title, filename, _id_of(call))
         if request.headers.get("content-type", "").startswith(PATCH_KIND):
-            created = await _append(call, created.id, 0)
+            if created.received:
+                await _drain(request)
+            else:
+                created = await _append(call, created.id, 0)
         location = f"/api/video/upload/{created.id}"
         if (own := call.regions.own) is not None:
             # Its bytes lie here, so the rest of them comes here too.
@@ -167,7 +184,23 @@ async def _create(call: Call[None]) -> Any:
             msgspec.to_builtins(Uploaded(created.id, "queued")), 201, {"Location": location, **_state(created)}
         )
 
-    return await idempotent(call, "video.upload.tus", f"{length} {described}", produce)
+    whose = Whose(session.key, session.user)
+    return await call.tool.answers.once(call, whose, _TUS, f"{length} {described}", produce)
+
+
+def _id_of(call: Call[None]) -> str | None:
+    """What the upload is called, so that who takes the claim over finds it; None where no key was sent."""
+    return f"v{call.claim.mark}" if call.claim is not None else None
+
+
+async def _made_before(call: Call[None]) -> Upload | None:
+    """What a process that died had made of this request."""
+    if call.claim is None or not call.claim.taken_over:
+        return None
+    try:
+        return await call.tool.media.uploads.find(call.session.key, f"v{call.claim.mark}")
+    except (errors.NotFound, errors.Gone):
+        return None
 
 
 async def _append(call: Call[None], upload_id: str, offset: int) -> Upload:

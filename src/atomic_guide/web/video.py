@@ -17,9 +17,8 @@ from atomic_guide.course.video.limits import CAPTION_BYTES
 from atomic_guide.course.video.preview import sheet
 from atomic_guide.course.video.rules import Rules, put_rules, rules_of
 from atomic_guide.course.video.videos import announcement
-from atomic_guide.web.idempotency import idempotent
 from atomic_guide.web.ranges import same_tag, serve_object
-from atomic_guide.web.routing import TENANT, Answer, Call, Calls, read_body
+from atomic_guide.web.routing import TENANT, Call, Calls, read_body
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.videos import Video
@@ -179,27 +178,19 @@ async def delete_video(call: Call[None]) -> Response:
 
 
 @calls.add("POST", "/api/video/{id}/retry", access="instructor", reply=VideoView, status=202, failures=(404, 409))
-async def retry_video(call: Call[None]) -> Answer:
+async def retry_video(call: Call[None]) -> VideoView:
     """Try a failed video again."""
     video = call.request.path_params["id"]
-
-    async def produce() -> Answer:
-        await call.tool.media.videos.retry(call.session.key, video)
-        return Answer(msgspec.to_builtins(await _show(call)), 202)
-
-    return await idempotent(call, "video.retry", video, produce)
+    await call.tool.media.videos.retry(call.session.key, video)
+    return await _show(call)
 
 
 @calls.add("POST", "/api/video/{id}/reprocess", access="instructor", reply=VideoView, status=202, failures=(404, 409))
-async def reprocess_video(call: Call[None]) -> Answer:
+async def reprocess_video(call: Call[None]) -> VideoView:
     """Process a lecture that is ready or has failed again; what plays goes on playing until the new one is complete."""
     video = call.request.path_params["id"]
-
-    async def produce() -> Answer:
-        await reprocess(call.tool.media.parts, call.session.key, video)
-        return Answer(msgspec.to_builtins(await _show(call)), 202)
-
-    return await idempotent(call, "video.reprocess", video, produce)
+    await reprocess(call.tool.media.parts, call.session.key, video)
+    return await _show(call)
 
 
 @calls.add(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from atomic_guide.course.watching.event import PostedEvent
 from atomic_guide.course.watching.lectures import LectureReport, WatchReport
 from atomic_guide.course.watching.limits import EVENT_BYTES
 from atomic_guide.course.watching.taking import Sender, Taken
-from atomic_guide.web.routing import Answer, Call, Calls, Parameter, checked_idempotency_key, read_body
+from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats, Whose, read_body
 
 calls = Calls()
 
@@ -33,16 +35,22 @@ class SentEvents(msgspec.Struct, forbid_unknown_fields=True):
     streamed=True,
     reply=Taken,
     status=202,
-    failures=(413, 415, 429, 507),
+    failures=(409, 413, 415, 422, 429, 507),
+    repeats=Repeats("itself", "The body is bounded by a limit of its own."),
 )
 async def post_events(call: Call[None]) -> Answer:
     """Take what the caller did with lectures; sending events again is harmless."""
-    # The key is checked and has no effect: events are idempotent by their own ids.
-    checked_idempotency_key(call.request)
     body = await read_body(call.request, call.tool.events.settings.body_bytes, ("application/json",), EVENT_BYTES)
     session = call.session
     sender = Sender(session.key, session.user, not session.is_instructor)
-    return Answer(await call.tool.events.take(sender, body), 202)
+
+    async def take() -> Answer:
+        return Answer(await call.tool.events.take(sender, body), 202)
+
+    digest = hashlib.sha256(body).hexdigest()
+    return await call.tool.answers.once(
+        call, Whose(session.key, session.user), "POST /api/analytics/events", digest, take
+    )
 
 
 @calls.add("GET", "/api/analytics/lectures", access="course", reply=WatchReport)

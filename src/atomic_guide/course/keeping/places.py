@@ -188,6 +188,8 @@ DIRECTORY: tuple[Place, ...] = (
         "nobody",
     ),
     Place("secrets", (), (), ("name", "value", "created_at"), "nobody"),
+    # Operators act on fleets, prices and alerts; what they are answered is about no member of a course.
+    Place("operator_answers", (), (), ("call", "key", "fingerprint", "status", "answer", "expires_at"), "nobody"),
     # Who acted is the name of an operator, not of a member of a course.
     Place("scaling_reports", (), (), ("process", "role", "at", "report"), "nobody"),
     Place("scaling_series", (), (), ("id", "component", "metric", "part"), "nobody"),

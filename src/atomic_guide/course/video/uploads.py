@@ -112,8 +112,13 @@ class Uploads:
         self.sweep = Sweep(parts.shards, parts.store, parts.settings, parts.clock, parts.spread)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def create(self, key: CourseKey, user: str, length: int, title: str = "", filename: str = "") -> Upload:
-        """Begin an upload of `length` bytes. Raises `TooLarge`, `OutOfSpace`, `Conflict`, `UnsupportedMedia`."""
+    async def create(
+        self, key: CourseKey, user: str, length: int, title: str = "", filename: str = "", named: str | None = None
+    ) -> Upload:
+        """Begin an upload of `length` bytes, with a new id unless it is `named`.
+
+        Raises `TooLarge`, `OutOfSpace`, `Conflict`, `UnsupportedMedia`.
+        """
         settings = self._parts.settings
         if length <= 0:
             raise UnsupportedMedia("this is an empty file")
@@ -123,7 +128,8 @@ class Uploads:
         self._parts.store.check_space(length)
         now = self._parts.clock.now()
         expires_at = now + settings.unfinished_seconds
-        upload = Upload(f"v{secrets.token_hex(8)}", user, title, shown_filename(filename), length, 0, now, expires_at)
+        name = named or f"v{secrets.token_hex(8)}"
+        upload = Upload(name, user, title, shown_filename(filename), length, 0, now, expires_at)
 
         async def work(tx: Transaction) -> None:
             row = await tx.one(QUERIES["count_uploads"], key.columns)
@@ -212,13 +218,15 @@ class Uploads:
         return found
 
     @contextlib.asynccontextmanager
-    async def receive(self, key: CourseKey, user: str, length: int | None) -> AsyncIterator[Receiving]:
+    async def receive(
+        self, key: CourseKey, user: str, length: int | None, named: str | None = None
+    ) -> AsyncIterator[Receiving]:
         """Receive a file in one piece; `length` is the size of the request where it is declared.
 
         Whatever arrived is removed where the block ends with an error.
         """
         limit = self._parts.settings.max_bytes
-        upload = await self.create(key, user, min(length or 1, limit))
+        upload = await self.create(key, user, min(length or 1, limit), named=named)
         try:
             with locked(self._folder / upload.id) as file:
                 spool = Spool(file, 0, limit, self._parts.store.check_space)

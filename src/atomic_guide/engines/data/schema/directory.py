@@ -188,6 +188,19 @@ Table(
     Column("created_at", Double, nullable=False),
 )
 
+Table(
+    "operator_answers",
+    directory_metadata,
+    # The answer to an operator's POST that carried an Idempotency-Key; while it is under way, its mark.
+    Column("call", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("operator_answers_expiry", "expires_at"),
+)
+
 # --- LTI (owner: course/lti) ------------------------------------------------------------
 
 Table(
