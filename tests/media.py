@@ -35,6 +35,7 @@ from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Observer, Worker
 from atomic_guide.web.idempotency import Answers, RepeatSettings
+from atomic_guide.web.overload import Overload, SheddingSettings
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 from atomic_guide.web.stored import calls as stored_calls
@@ -142,6 +143,7 @@ class Studio:
                 sessions=self.sessions,
                 media=media,
                 answers=Answers(shards, clock, RepeatSettings()),
+                overload=Overload(SheddingSettings()),
             ),
         )
         self.app = create_app(tool, [*upload_calls.declared, *video_calls.declared, *stored_calls.declared])

@@ -32,6 +32,7 @@ from atomic_guide.web import health, openapi, reports, watching
 from atomic_guide.web.health import Health
 from atomic_guide.web.idempotency import Answers, RepeatSettings
 from atomic_guide.web.observe import Observe, WebMetrics
+from atomic_guide.web.overload import Overload, SheddingSettings
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 from atomic_guide.web.tool import Tool
@@ -61,6 +62,7 @@ class Reporting:
                 shards=shards,
                 sessions=self.sessions,
                 answers=Answers(shards, self.clock, RepeatSettings()),
+                overload=Overload(SheddingSettings()),
                 scores=Scores(shards, self.clock, settings, self.performance.note),
                 performance=self.performance,
                 events=Events(shards, self.clock, Queues(shards, self.clock, QueueSettings()), EventSettings()),

@@ -53,6 +53,7 @@ from atomic_guide.setting import setting
 from atomic_guide.tracing import TracingSettings
 from atomic_guide.web.idempotency import RepeatSettings
 from atomic_guide.web.limits import LimitSettings
+from atomic_guide.web.overload import SheddingSettings
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import SessionSettings
 
@@ -90,6 +91,7 @@ class ResilienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """How the product bears repeated requests, overload and dependencies that are away."""
 
     repeats: RepeatSettings = RepeatSettings()
+    shedding: SheddingSettings = SheddingSettings()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -168,6 +168,12 @@ class RegionAway(Unavailable):
     code = "REGION_AWAY"
 
 
+class Overloaded(Unavailable):
+    """The server has too much to do, and sheds calls of this class first."""
+
+    code = "OVERLOADED"
+
+
 class DataUnavailable(Unavailable):
     """A database cannot be reached, is corrupt, or did not answer in time."""
 

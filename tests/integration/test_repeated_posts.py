@@ -104,6 +104,10 @@ CASES = [
     Case(f"{OPS}/alerts/test", {"name": "Cost Spike Detected"}, {"name": "another"}, who="operator"),
     Case(f"{OPS}/costs/recommendations/{{id}}/apply", {"approved": False}, who="operator", status=404, filled="r1"),
     Case(f"{OPS}/costs/changes/{{id}}/rollback", who="operator", status=404, filled="c1"),
+    Case(f"{OPS}/cache/drop", {"everything": True}, {"space": "performance"}, who="operator"),
+    Case(f"{OPS}/cache/warm", {"space": "none", "tenant": "t", "course": "c"}, who="operator", status=404),
+    Case(f"{OPS}/regions/drain", {"region": "eu", "why": "look"}, who="operator", status=404),
+    Case(f"{OPS}/regions/undrain", {"region": "eu"}, who="operator", status=404),
     Case(f"{OPS}/loadtest/runs", {"keys": ["one"]}, {"keys": ["two"]}, who="operator", status=201),
     # An erasure compacts the databases; whoever asks meanwhile may be told to come again.
     Case(f"{OPS}/loadtest/runs/{{run}}/clean", who="operator", filled="0123456789ab", at_once=1),

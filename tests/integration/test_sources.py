@@ -35,6 +35,7 @@ from atomic_guide.operations.scaling.sampler import Sampler, values_of
 from atomic_guide.operations.scaling.series import Series
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 from atomic_guide.web.observe import WebMetrics
+from atomic_guide.web.overload import Overload, SheddingSettings
 from tests.engines import ENGINES, opened_shards
 from tests.postgres import Cluster
 
@@ -81,7 +82,7 @@ async def values(source: Source, at: float) -> dict[Key, float]:
 
 def telling(*, ready: bool = True) -> tuple[WebMetrics, Tell]:
     metrics = WebMetrics(CollectorRegistry())
-    return metrics, web_telling(metrics, lambda: ready)
+    return metrics, web_telling(metrics, Overload(SheddingSettings()), lambda: ready)
 
 
 async def test_web_is_measured_over_its_processes(shards: Shards) -> None:

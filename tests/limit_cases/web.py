@@ -44,7 +44,7 @@ from atomic_guide.operations.limits.register import Register
 from atomic_guide.web.bounds import HANDSHAKES, REQUESTS
 from atomic_guide.web.fields import read_form
 from atomic_guide.web.observe import Observe, WebMetrics
-from atomic_guide.web.routing import Call, Calls, read_body
+from atomic_guide.web.routing import Call, Calls, Repeats, read_body
 from atomic_guide.web.server import ServerSettings, create_app
 from tests.engines import installed
 from tests.fakes.platform import serving
@@ -146,7 +146,7 @@ class _Body(msgspec.Struct):
 async def _(_ground: Ground) -> Reached:
     calls = Calls()
 
-    @calls.add("POST", "/said", access="none", body=_Body)
+    @calls.add("POST", "/said", access="none", body=_Body, repeats=Repeats("none", "a test"))
     async def said(_call: Call[_Body]) -> dict[str, str]:
         return {}
 

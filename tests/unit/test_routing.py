@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from atomic_guide.errors import Invalid
 from atomic_guide.web import routing
-from atomic_guide.web.routing import Call, Calls
+from atomic_guide.web.routing import Call, Calls, Repeats
 from atomic_guide.web.server import create_app
 
 
@@ -39,7 +39,7 @@ async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyP
 async def test_a_wrong_field_is_named_as_the_sender_wrote_it(body: str, field: str) -> None:
     calls = Calls()
 
-    @calls.add("POST", "/orders", access="none", body=Order)
+    @calls.add("POST", "/orders", access="none", body=Order, repeats=Repeats("none", "a test"))
     async def order(_call: Call[Order]) -> dict[str, str]:
         return {"token": "secret"}
 
@@ -59,6 +59,12 @@ async def test_only_files_whose_name_changes_with_their_content_are_kept_for_goo
     assert manifest.headers["cache-control"] == "no-cache"
     script = await client.get(f"/static/{manifest.json()['src/course.ts']['file']}")
     assert "immutable" in script.headers["cache-control"]
+
+
+@pytest.mark.parametrize("access", ["none", "course"])
+def test_a_post_that_the_table_cannot_repeat_says_what_a_key_does(access: Any) -> None:
+    with pytest.raises(ValueError, match="repeats"):
+        Calls().add("POST", "/orders", access=access, body=None, streamed=access == "course")
 
 
 def _client(calls: Calls) -> httpx.AsyncClient:

@@ -70,6 +70,7 @@ from atomic_guide.web.health import Check, Health
 from atomic_guide.web.idempotency import Answers
 from atomic_guide.web.limits import is_loopback, networks
 from atomic_guide.web.loadtests import Erase, Loadtests
+from atomic_guide.web.overload import Overload
 from atomic_guide.web.room_metrics import RoomMetrics
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import Sessions
@@ -250,6 +251,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         sessions=sessions,
         forgotten=Forgotten(shards.directory, clock, key, sessions),
         answers=Answers(shards, clock, settings.resilience.repeats),
+        overload=Overload(settings.resilience.shedding),
         reads=Reads(shards, clock),
         scores=Scores(shards, clock, settings.analytics, performance.note, notifications.feed),
         performance=performance,

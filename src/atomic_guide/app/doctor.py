@@ -24,7 +24,8 @@ from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
-from atomic_guide.app.doctor_limits import read_limits, said, summed_up
+from atomic_guide.app.doctor_limits import read_limits, read_reports, said, summed_up
+from atomic_guide.app.doctor_resilience import look_at_shedding
 from atomic_guide.app.doctor_tracing import look_at_traces
 from atomic_guide.app.supervisor import holder
 from atomic_guide.config import Settings
@@ -105,6 +106,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         **({"tracing": in_thread(_tracing)} if settings.tracing.endpoint else {}),
         **({"load tests": in_thread(_target)} if settings.loadtest.target else {}),
         "limits": lambda: _limits(settings),
+        "shedding": lambda: _shedding(settings),
     }
 
 
@@ -350,6 +352,11 @@ def _own_address(settings: Settings) -> str:
 def _tracing(settings: Settings) -> Findings:
     text, remedy = look_at_traces(settings.tracing)
     yield Finding("tracing", "warning" if remedy else "ok", text, remedy)
+
+
+async def _shedding(settings: Settings) -> list[Finding]:
+    text, remedy = look_at_shedding(settings, await read_reports(settings))
+    return [Finding("shedding", "warning" if remedy else "ok", text, remedy)]
 
 
 async def _limits(settings: Settings) -> list[Finding]:

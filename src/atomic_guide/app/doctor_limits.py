@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 async def read_limits(settings: Settings) -> list[Shown]:
     """Every limit; without what is used where no process has reported lately, or the directory cannot be read."""
+    return shown(LIMITS, values_of(settings), await read_reports(settings))
+
+
+async def read_reports(settings: Settings) -> Sequence[Report]:
+    """What processes have reported lately; nothing where the directory cannot be read."""
     reports: Sequence[Report] = ()
     with contextlib.suppress(GuideError, OSError, msgspec.MsgspecError):
         if (directory := _opened(settings)) is not None:
@@ -40,7 +45,7 @@ async def read_limits(settings: Settings) -> list[Shown]:
                 reports = await Reports(directory).standing(time.time())
             finally:
                 await directory.close()
-    return shown(LIMITS, values_of(settings), reports)
+    return reports
 
 
 def _opened(settings: Settings) -> SqliteDatabase | PostgresDatabase | None:

@@ -61,7 +61,7 @@ def made_reporter(
         cache_telling(tool.cache),
     ]
     if web is not None:
-        tells += [web_telling(*web), rooms_telling(tool.chat.rooms)]
+        tells += [web_telling(web[0], tool.overload, web[1]), rooms_telling(tool.chat.rooms)]
     return Reporter(Reports(tool.shards.directory), *names, tells, tool.clock)
 
 

@@ -38,6 +38,7 @@ from atomic_guide.app.memory import settle
 from atomic_guide.app.processes import child_name
 from atomic_guide.app.proxied import Proxied
 from atomic_guide.app.region import addresses_of, in_region, looked_after
+from atomic_guide.app.shedding import SheddingMetrics, shed
 from atomic_guide.app.sources.report import Reporter, process_name
 from atomic_guide.app.supervising import Household, household
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
@@ -223,6 +224,7 @@ class _Process:
             self._serving = asyncio.create_task(self._server.serve(sockets=[listener.dup()]))
             self._door = Door(self._server, listener)
             chat.rooms.peers.share(_door(listener), self._door.turn)
+            tasks.append(shed(tool, self._reporter.process))
             tasks.append(_until(self._serving))
         return tasks
 
@@ -362,6 +364,7 @@ class _Server(uvicorn.Server):
         door = self.door = SocketDoor(tool.sessions, tool.chat, frozenset().union(*origins), proxies, server.handshakes)
         door.cross(tool.regions)
         observed: Any = Observe(app, app.routes, metrics, access_log=settings.logs.requests, most=server.requests)
+        tool.health.registry.register(SheddingMetrics(tool))
         super().__init__(
             uvicorn.Config(
                 Proxied(observed, proxies, settings.regions.country_header) if proxies else observed,

@@ -102,7 +102,6 @@ async def show_log(call: Call[None]) -> Log:
 @calls.add("POST", "/api/ops/cache/drop", body=Drop, reply=Dropped, **_CHANGING)
 async def drop_values(call: Call[Drop]) -> Dropped:
     """Have every process forget values, and remove them from NATS. Again is harmless."""
-    _ = call.idempotency_key
     asked = call.body
     scope = Scope(asked.tenant or "", asked.course or "", asked.space or "")
     if any(scope) == asked.everything:
@@ -113,6 +112,5 @@ async def drop_values(call: Call[Drop]) -> Dropped:
 @calls.add("POST", "/api/ops/cache/warm", body=Warm, reply=Warmed, **_CHANGING)
 async def warm_value(call: Call[Warm]) -> Warmed:
     """Have a value loaded where no layer has it. Again is harmless."""
-    _ = call.idempotency_key
     asked = call.body
     return await call.tool.remembered.warm(asked.space, asked.tenant, asked.course, WHO, dry_run=asked.dry_run)

@@ -52,9 +52,6 @@ class Drained(msgspec.Struct, frozen=True):
     changed: bool
 
 
-_IDEMPOTENCY = Parameter("Idempotency-Key", {"type": "string"}, "Taken; the call may be repeated.", place="header")
-
-
 @calls.add(
     "GET",
     "/api/ops/regions",
@@ -97,7 +94,6 @@ async def where(call: Call[None]) -> Where:
     body=DrainRegion,
     reply=Drained,
     failures=(400, 401, 404, 503),
-    parameters=(_IDEMPOTENCY,),
 )
 async def drain(call: Call[DrainRegion]) -> Drained:
     """Send no more visits to a region; those that have begun there go on."""
@@ -112,7 +108,6 @@ async def drain(call: Call[DrainRegion]) -> Drained:
     body=UndrainRegion,
     reply=Drained,
     failures=(400, 401, 404, 503),
-    parameters=(_IDEMPOTENCY,),
 )
 async def undrain(call: Call[UndrainRegion]) -> Drained:
     """Send visits to a region again."""

@@ -17,7 +17,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, cast
 
 import msgspec
 from starlette.requests import Request
@@ -33,6 +33,7 @@ from atomic_guide.web.crossing import REGION, check_region
 if TYPE_CHECKING:
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.regions.here import Here
+    from atomic_guide.web.overload import Kind
     from atomic_guide.web.sessions import Session
     from atomic_guide.web.tool import Tool
 
@@ -122,6 +123,7 @@ class Declared(NamedTuple):
     parameters: tuple[Parameter, ...]
     handler: Handler
     repeats: Repeats | None
+    shed: Kind | None = None
 
 
 class Call(Generic[B]):
@@ -191,10 +193,12 @@ class Calls:
         failures: tuple[int, ...] = (),
         parameters: tuple[Parameter, ...] = (),
         repeats: Repeats = KEPT,
+        shed: Kind | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declare a call. `body=None` leaves the body to the handler (uploads, forms).
 
         A `streamed` body is read by the handler too; then `body` only describes its JSON form. `repeats` is for POST.
+        A call that can wait says by `shed` with which class it is refused under overload (web/overload.py).
         """
         decoder = msgspec.json.Decoder(body) if body is not None and not streamed else None
         kept = method == "POST" and repeats is KEPT
@@ -219,10 +223,15 @@ class Calls:
                     call.body = _decode(decoder, await read_body(call.request, limit, body_kinds))
                 return await _once(call, row, handler)
 
+            async def serve_unless_shed(call: Call[Any]) -> Any:
+                call.tool.overload.check(cast("Kind", shed))
+                return await (serve_once if kept else serve)(call)
+
             row = Declared(
                 *(method, path, summary, access, body, body_kinds, reply, status, failures, parameters),
-                serve_once if kept else serve,
+                serve_unless_shed if shed is not None else serve_once if kept else serve,
                 repeats if method == "POST" else None,
+                shed,
             )
             self.declared.append(row)
             return handler

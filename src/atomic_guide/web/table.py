@@ -23,6 +23,7 @@ from atomic_guide.web import (
     registration,
     reports,
     scaling,
+    shedding,
     stored,
     uploads,
     video,
@@ -35,7 +36,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
-    *(scaling, measured, alerts, limiting, caching, loadtests, capacity, costs, regions, health, wanted),
+    *(scaling, shedding, measured, alerts, limiting, caching, loadtests, capacity, costs, regions, health, wanted),
     openapi,
 )
 

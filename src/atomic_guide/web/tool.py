@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from atomic_guide.web.health import Health
     from atomic_guide.web.idempotency import Answers
     from atomic_guide.web.loadtests import Loadtests
+    from atomic_guide.web.overload import Overload
     from atomic_guide.web.sessions import Sessions
     from atomic_guide.web.wanted import Wanted
 
@@ -44,6 +45,7 @@ class Tool(msgspec.Struct, kw_only=True):
     sessions: Sessions
     forgotten: Forgotten
     answers: Answers
+    overload: Overload
     scores: Scores
     performance: Performance
     events: Events

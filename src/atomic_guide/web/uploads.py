@@ -68,6 +68,7 @@ async def discover(call: Call[None]) -> Response:
     reply=Uploaded,
     status=202,
     failures=(201, 409, 412, 413, 415, 422, 507),
+    shed="uploads",
     parameters=(_RESUMABLE,),
     repeats=Repeats(
         "itself", "The file is read as it comes; its digest is what the key was used for, its id the claim's."
@@ -107,6 +108,7 @@ async def tell_offset(call: Call[None]) -> Response:
     "/api/video/upload/{id}",
     access="instructor",
     status=204,
+    shed="uploads",
     failures=(404, 409, 410, 412, 413, 415, 460, 507),
     parameters=(
         _RESUMABLE,

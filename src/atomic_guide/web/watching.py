@@ -36,6 +36,7 @@ class SentEvents(msgspec.Struct, forbid_unknown_fields=True):
     reply=Taken,
     status=202,
     failures=(409, 413, 415, 422, 429, 507),
+    shed="analytics",
     repeats=Repeats("itself", "The body is bounded by a limit of its own."),
 )
 async def post_events(call: Call[None]) -> Answer:

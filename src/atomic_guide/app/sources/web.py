@@ -9,6 +9,7 @@ from atomic_guide.engines.queues.load import resident
 from atomic_guide.operations.scaling.metric import Metric
 from atomic_guide.operations.scaling.model import WEB, Key, Sample
 from atomic_guide.operations.scaling.reports import Spread, Told, named
+from atomic_guide.web.shedding import LAG, LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from atomic_guide.operations.scaling.once import Once
     from atomic_guide.operations.scaling.reports import Look, Tell
     from atomic_guide.web.observe import WebMetrics
+    from atomic_guide.web.overload import Overload
 
 METRICS = (
     Metric(WEB, "processes", "processes", "Processes that answer requests."),
@@ -26,13 +28,15 @@ METRICS = (
     Metric(WEB, "errors", "share", "Of them, answered with 5xx; no data while there are none."),
     Metric(WEB, "in_flight", "requests", "Requests being answered."),
     Metric(WEB, "memory", "bytes", "Resident memory of web processes."),
+    Metric(WEB, "loop_lag", "s", "How late the event loop is, of the process that is latest."),
+    Metric(WEB, "shedding", "classes", "Classes of load that are shed, of the process that sheds most."),
     Metric(WEB, "work", "s/s", "Response time spent in a second, of one feature.", "feature"),
 )
 
 READY = "web.ready"
 
 
-def web_telling(metrics: WebMetrics, is_ready: Callable[[], bool]) -> Tell:
+def web_telling(metrics: WebMetrics, overload: Overload, is_ready: Callable[[], bool]) -> Tell:
     """What a process tells of its requests; nothing before it answers any."""
     # What a start takes is no demand: a rolling update must not look like one.
     start = time.process_time()
@@ -47,7 +51,13 @@ def web_telling(metrics: WebMetrics, is_ready: Callable[[], bool]) -> Tell:
             "web.failed": float(metrics.failed),
             **{named("web.work", feature): seconds for feature, seconds in metrics.work.items()},
         }
-        gauges = {READY: 1.0, "web.in_flight": float(metrics.answering), "web.memory": float(resident())}
+        gauges = {
+            READY: 1.0,
+            LEVEL: float(overload.level),
+            LAG: overload.signals.lag,
+            "web.in_flight": float(metrics.answering),
+            "web.memory": float(resident()),
+        }
         return Told(counters, gauges, {"web.latency": Spread(metrics.answers.total, counts)})
 
     return tell
@@ -79,6 +89,9 @@ class WebSource:
         # A process from before this metric tells nothing of it.
         if len(told := look.gauges("web.memory")) == len(look.gauges(READY)):
             found["memory"] = sum(told)
+        for name, gauge in (("loop_lag", LAG), ("shedding", LEVEL)):
+            if told := look.gauges(gauge):
+                found[name] = max(told)
         if requests:
             found["errors"] = (look.rate("web.failed") or 0.0) / requests
         samples = [Sample(Key(WEB, name), value) for name, value in found.items()]

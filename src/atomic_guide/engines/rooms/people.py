@@ -17,6 +17,7 @@ from atomic_guide.engines.rooms.bus import Notice, listed
 from atomic_guide.engines.rooms.presence import Heard, Person, Presence
 from atomic_guide.engines.rooms.settings import (
     COUNTED_SECONDS,
+    HUSHED_SECONDS,
     LATE_LIMIT,
     LATE_SECONDS,
     MEMBERS_SHOWN,
@@ -37,6 +38,19 @@ _SMALL_AGAIN = 0.9
 """The share of the limit below which a big room is small again: around the limit it must not change every moment."""
 
 
+class Hush:
+    """Whether rooms of a process say less because it has too much to do; `dropped` counts who typed and was not told.
+
+    Who comes and goes is told to the members every few seconds then, and to the other processes as ever.
+    """
+
+    __slots__ = ("dropped", "on")
+
+    def __init__(self) -> None:
+        self.on = False
+        self.dropped = 0
+
+
 class People:
     """Presence and typing of one room in one process.
 
@@ -52,6 +66,7 @@ class People:
         "_counted_at",
         "_doubtful",
         "_flush",
+        "_hushed_at",
         "_leaving",
         "_list_due",
         "_mentioned",
@@ -66,6 +81,7 @@ class People:
         "_typing",
         "_untold",
         "doubled",
+        "hush",
         "presence",
         "revision",
         "staying",
@@ -87,6 +103,9 @@ class People:
         """Whether those without sockets stay: the process ends, and they are expected back in another."""
         self._clock = clock
         self._settings = settings
+        self.hush = Hush()
+        """That of its process."""
+        self._hushed_at = 0.0
         self._origin = origin
         self._revisions = revisions
         self._publish = publish
@@ -209,6 +228,9 @@ class People:
     # --- inside
 
     def _may_type(self, user: str) -> bool:
+        if self.hush.on:
+            self.hush.dropped += 1
+            return False
         now = self._clock.monotonic()
         if self._typed.get(user, now - _TYPING_SECONDS) > now - _TYPING_SECONDS:
             return False
@@ -276,7 +298,7 @@ class People:
         self._flush = None
         self._tell_others()
         typing, self._typing = self._typing, []
-        late = [*self._tell_members(), *typing]
+        late = [*(() if self._put_off() else self._tell_members()), *typing]
         if late:
             self._show(late)
 
@@ -329,6 +351,18 @@ class People:
             if rest := len(people) - len(leaders):
                 late.append((wire.text_frame(kind, {"people": rest, "count": count}), None))
         return late
+
+    def _put_off(self) -> bool:
+        """Whether members hear later of who came and went; what cancels out until then they do not hear at all."""
+        if not self.hush.on or not self._moves:
+            return False
+        now = self._clock.monotonic()
+        if (wait := self._hushed_at + HUSHED_SECONDS - now) <= 0:
+            self._hushed_at = now
+            return False
+        if self._count_due is None:
+            self._count_due = asyncio.get_running_loop().call_later(wait, self._count_again)
+        return True
 
     def _count_again(self) -> None:
         self._count_due = None

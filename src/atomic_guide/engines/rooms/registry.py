@@ -18,6 +18,7 @@ from atomic_guide.engines.rooms import limits, tabs, wire
 from atomic_guide.engines.rooms.bus import Bus, Kind, Notice, RoomKey, encode, subject
 from atomic_guide.engines.rooms.laggards import Laggard, laggards
 from atomic_guide.engines.rooms.peers import Peers
+from atomic_guide.engines.rooms.people import Hush
 from atomic_guide.engines.rooms.placement import Refusal, admit, comes_again
 from atomic_guide.engines.rooms.ports import Conversation, History
 from atomic_guide.engines.rooms.room import Room
@@ -82,6 +83,7 @@ class Rooms:
         self.delivered = self.sent = self.dropped = self.slow_closed = self.refused = self.repairs = 0
         self._conversation: Conversation | None = None
         self.revisions = itertools.count(1)
+        self.hush = Hush()
         self._rooms: dict[RoomKey, Room] = {}
         self._marks: dict[bytes, Room] = {}
         self._starting: dict[RoomKey, asyncio.Task[None]] = {}

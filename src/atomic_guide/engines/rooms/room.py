@@ -81,6 +81,7 @@ class Room:
         """Deleted messages that the members have not had: whoever announced them may not have known."""
         self.mark = bus.mark(key)
         self.people = People(rooms.clock, settings, rooms.origin, rooms.revisions, self._publish, self._send_late)
+        self.people.hush = rooms.hush
         self.live = Fanout(settings.compress_from)
         self.joining: set[Socket] = set()
         self.greeted: set[Socket] = set()

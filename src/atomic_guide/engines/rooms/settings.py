@@ -194,6 +194,9 @@ class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 MEMBERS_SHOWN = 200
 """People listed in `welcome`; the count covers everybody."""
 
+HUSHED_SECONDS = 5.0
+"""How often members hear of who came and went while the process sheds load: a list of people may be that old."""
+
 LATE_SECONDS = 0.1
 """Presence and typing are collected this long, so that a class that enters together costs one write each."""
 

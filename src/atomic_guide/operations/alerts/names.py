@@ -15,7 +15,7 @@ from atomic_guide.operations.alerts.tree import Match, Matcher, Name, Refused
 When = Literal["now", "previous_day", "previous_week"]
 
 _VALUES: dict[tuple[str, str], str] = {
-    ("web", ""): "processes demand utilisation throughput errors in_flight memory",
+    ("web", ""): "processes demand utilisation throughput errors in_flight memory loop_lag shedding",
     ("web", "feature"): "work",
     ("workers", ""): "processes demand utilisation",
     ("workers", "queue"): "work",
