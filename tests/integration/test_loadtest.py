@@ -254,6 +254,7 @@ def test_a_target_takes_a_tester_in_once_and_only_with_keys_that_can_be_used(ser
         (["--rps", "10", "--steps", "1,x"], "no list of rates"),
         (["--rps", "1e6"], "loadtest.most_rps"),
         (["--rps", "10", "--expect-workers", "1"], "need --secret-file"),
+        (["--rps", "10", "--target", "http://127.0.0.1:9"], "whose operator token is for nobody else"),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_is_sent(server: RunningServer, words: list[str], said: str) -> None:
@@ -263,9 +264,19 @@ def test_wrong_usage_is_refused_before_anything_is_sent(server: RunningServer, w
 
 
 def test_where_nothing_answers_the_address_is_named(server: RunningServer) -> None:
-    done = call(server, "run", "--rps", "10", "--target", "http://127.0.0.1:9")
+    words = ("run", "--rps", "10", "--target", "http://127.0.0.1:9")
+    done = call(server, *words, "--token-file", str(server.data / "operator-token"))
     assert done.returncode == 1
     assert "nothing answers at http://127.0.0.1:9" in done.stderr
+
+
+def test_the_server_itself_is_known_by_its_other_names(server: RunningServer) -> None:
+    known = "https://guide.invalid"
+    short = ("run", "--rps", "1", "--duration", "1s", "--mix", "performance=1", "--target")
+    done = call(server, *short, server.url.replace("127.0.0.1", "localhost"))
+    assert "arrivals begin" in done.stderr
+    done = call(server, *short, known, ATOMIC_GUIDE_SERVER_PUBLIC_URL=known)
+    assert f"nothing answers at {known}" in done.stderr
 
 
 def test_testers_on_several_machines_share_the_rate(server: RunningServer, tmp_path: Path) -> None:

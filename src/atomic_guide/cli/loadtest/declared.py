@@ -131,9 +131,17 @@ def target_of(context: Context, given: str | None, *, otherwise: str = "") -> st
     return origin
 
 
-def token_of(context: Context, file: Path | None) -> str:
-    """The target's operator token: of a file, of the settings, or of the data directory. Raises `UsageError`."""
+def token_of(context: Context, file: Path | None, target: str) -> str:
+    """The operator token of a target: of a file, or where it is the server of the data directory, of that.
+
+    Raises `UsageError` where there is none. A token of this server is sent to no other one.
+    """
     path = file or context.data / "operator-token"
+    if file is None and not _is_own(context, target):
+        raise click.UsageError(
+            f"{target} is not known as the server of {context.data}, whose operator token is for nobody else; give the"
+            " target's with --token-file FILE"
+        )
     if file is None and context.settings.operator_token:
         return context.settings.operator_token
     try:
@@ -145,3 +153,12 @@ def token_of(context: Context, file: Path | None) -> str:
     if not token.isascii() or not token.isprintable() or len(token) < _SECRET_BYTES:
         raise click.UsageError(f"{path} holds no operator token")
     return token
+
+
+def _is_own(context: Context, target: str) -> bool:
+    """Whether an address is that of the server that runs on the data directory, or its public one."""
+    from atomic_guide.app.supervisor import holder
+
+    _, _, running = (holder(context.data) or "").partition(" at ")
+    known = {one.rstrip("/") for one in (running, context.settings.server.public_url) if one}
+    return target in known or target.replace("://localhost:", "://127.0.0.1:") in known

@@ -85,7 +85,7 @@ def clean(context: Context, identifier: str, token_file: Path | None) -> None:
 
     place = Store(context.data).find(identifier)
     address = left(place).target
-    token = token_of(context, token_file)
+    token = token_of(context, token_file, address)
 
     async def work() -> dict[str, int]:
         async with Target(address, token) as target:

@@ -25,7 +25,7 @@ _WORKERS = 64
 
 TARGET = click.option("--target", metavar="URL", help="What is loaded (default: the server on this data directory).")
 TOKEN = click.option("--token-file", metavar="FILE", type=_FILE,
-                     help="The target's operator token (default: that of the data directory).")  # fmt: skip
+                     help="The target's operator token (default: that of the data directory, for its server).")  # fmt: skip
 
 
 @click.command(name="run")
@@ -60,7 +60,7 @@ def run(context: Context, *, target: str | None, token_file: Path | None, spec: 
     plan = make_plan(context, spec, address, max(1, testers.local + testers.remote))
     store = Store(context.data)
     asked = Asked(plan, specs.objectives(spec), testers, store, context.settings.loadtest.kept)
-    report = asyncio.run(_run(asked, token_of(context, token_file), options))
+    report = asyncio.run(_run(asked, token_of(context, token_file, address), options))
     page = store.find(report.id).folder / PAGE
     context.emit(report, f"{short(report)}\nreport: {page}")
     sys.exit(report.verdict.exit_code)
