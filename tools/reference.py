@@ -150,13 +150,21 @@ def pages() -> dict[str, str]:
     return found
 
 
+def chart_rules() -> str:
+    """Return the shipped alert rules as the chart carries them for Prometheus."""
+    command = [str(VENV / "bin" / "atomic-guide"), "alerts", "export", "--prometheus"]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_SECONDS).stdout
+
+
 def main() -> int:
-    """Write the pages."""
+    """Write the pages, and the rules of the chart."""
     (ROOT / "docs").mkdir(exist_ok=True)
     # A constant more makes no page wrong; what the page says is compared by a test.
     for name, text in {**pages(), "bounds.md": bounds_page()}.items():
         (ROOT / "docs" / name).write_text(text, "utf-8")
         print(f"docs/{name}")
+    (ROOT / "deploy" / "chart" / "files" / "rules.yaml").write_text(chart_rules(), "utf-8")
+    print("deploy/chart/files/rules.yaml")
     return 0
 
 
