@@ -25,7 +25,7 @@ _WORKERS = 64
 
 TARGET = click.option("--target", metavar="URL", help="What is loaded (default: the server on this data directory).")
 TOKEN = click.option("--token-file", metavar="FILE", type=_FILE,
-                     help="The target's operator token (default: that of the data directory, for its server).")  # fmt: skip
+                     help="The target's operator token (default, for its server: the data directory's).")  # fmt: skip
 
 
 @click.command(name="run")
