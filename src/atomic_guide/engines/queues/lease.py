@@ -27,7 +27,7 @@ class LeaseLost(Exception):
 class Lease:
     """A job that was claimed in a shard, with the way to write on its behalf.
 
-    `finishing` while its handler ends it, `finished` once that is committed.
+    `finishing` while its handler or a burial ends it, `finished` once its handler has committed that.
     """
 
     def __init__(self, job: Job, owner: str, shards: Shards, shard: Shard) -> None:

@@ -92,9 +92,9 @@ class Runs:
                 run.call_off("overdue")
 
     def call_off(self, leases: set[int]) -> None:
-        """Stop the runs whose leases, by identity, are lost. One that is just being ended by its handler is not."""
+        """Stop the runs whose leases, by identity, are lost. One that is being ended, or tells of its end, is not."""
         for run in list(self.running.values()) if leases else ():
-            if id(run.lease) in leases and not run.lease.finishing:
+            if id(run.lease) in leases and not (run.lease.finishing or run.lease.finished):
                 run.call_off("lost")
 
     def stop(self) -> None:
@@ -179,6 +179,8 @@ class Runs:
             if handler is not None:
                 await handler.bury(tx, job, reason)
 
+        # From here on nobody holds it: what is still to be told of it must not be broken off for that.
+        run.lease.finishing = True
         try:
             await self._insist(run, work)
         except LeaseLost:
