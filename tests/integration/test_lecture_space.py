@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from atomic_guide.cli import program
 from atomic_guide.course.keeping.forget import Forgetter
 from atomic_guide.course.keeping.survey import Whom
+from atomic_guide.course.video.ladder import ladder, most_bytes
+from atomic_guide.course.video.probe import Picture
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.space.account import QUERIES, size_text
 from atomic_guide.course.video.space.quotas import list_space, read_size, set_quota
@@ -139,9 +141,89 @@ async def test_renditions_and_captions_count_and_go(studio: Studio, lecture: byt
     assert (await used(studio), files(tmp_path)) == (0, [])
 
 
+async def test_a_quality_that_does_not_fit_is_not_made(studio: Studio, lecture: bytes, tmp_path: Path) -> None:
+    low, high = [most_bytes(rung, 1.0) for rung in ladder(Picture("h264", 320, 240, 25.0), (240,))]
+    teacher = await studio.enter()
+    await set_quota(studio.shards.directory, TENANT, len(lecture) + low // 2)
+    video = await media.upload(teacher, lecture)
+    async with studio.working():
+        failed = await media.until(teacher, video, "failed")
+        assert "Your institution may keep" in failed["reason"]
+        assert failed["reason"].endswith("; then try again.")
+        await settled(studio, tmp_path)
+        # Room for the lower quality, and then, beside it, less than what the higher one may take.
+        await set_quota(studio.shards.directory, TENANT, stored(tmp_path) + high)
+        assert (await teacher.post(f"/api/video/{video}/retry")).status_code == 202
+        playable = await refused(teacher, video)
+        assert (playable["status"], [one["height"] for one in playable["renditions"]]) == ("playable", [120])
+        assert "Your institution may keep" in playable["reason"]
+        await settled(studio, tmp_path)
+        assert await used(studio) <= len(lecture) + high + low
+        await set_quota(studio.shards.directory, TENANT, None)
+        assert (await teacher.post(f"/api/video/{video}/retry")).status_code == 202
+        shown = await media.until(teacher, video, "ready")
+        await settled(studio, tmp_path)
+    assert [one["height"] for one in shown["renditions"]] == [120, 240]
+    for one, most in zip(await sizes(studio), (low, high), strict=True):
+        assert one < most
+
+
+async def ready(studio: Studio, content: bytes, folder: Path) -> tuple[httpx.AsyncClient, str]:
+    """A lecture that is ready, whose job has ended and whose files are counted."""
+    jobs = Query("jobs", "A test's look.", {None: "SELECT id FROM jobs"})
+    teacher = await studio.enter()
+    video = await media.upload(teacher, content)
+    async with studio.working():
+        await media.until(teacher, video, "ready")
+        async with asyncio.timeout(30):
+            while [row for shard in studio.shards.all() for row in await shard.read(jobs)]:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.02)
+        await settled(studio, folder)
+    return teacher, video
+
+
+async def test_processing_again_is_refused_where_a_second_set_does_not_fit(
+    studio: Studio, lecture: bytes, tmp_path: Path
+) -> None:
+    teacher, video = await ready(studio, lecture, tmp_path)
+    await set_quota(studio.shards.directory, TENANT, await used(studio) + sum(await sizes(studio)) - 1)
+    answer = await teacher.post(f"/api/video/{video}/reprocess")
+    assert code(answer) == (507, "OUT_OF_SPACE")
+    assert answer.json()["error"]["details"]["scope"] == "tenant"
+    assert not (await teacher.get(f"/api/video/{video}")).json()["remaking"]
+    await set_quota(studio.shards.directory, TENANT, None)
+    assert (await teacher.post(f"/api/video/{video}/reprocess")).status_code == 202
+
+
+async def test_the_command_passes_over_what_does_not_fit(tmp_path: Path, lecture: bytes) -> None:
+    async with media.opened(tmp_path, settings=VideoSettings(heights=(240,))) as studio:
+        _, video = await ready(studio, lecture, tmp_path)
+        await set_quota(studio.shards.directory, TENANT, await used(studio))
+        found = await run(tmp_path, "reprocess", "--tenant", TENANT)
+    assert [one["id"] for one in found["passed_over"]] == [video]
+    assert "do not fit" in found["passed_over"][0]["reason"]
+
+
+async def refused(teacher: httpx.AsyncClient, video: str) -> dict[str, Any]:
+    """The lecture once it says why it lacks something."""
+    for _ in range(600):
+        shown: dict[str, Any] = (await teacher.get(f"/api/video/{video}")).json()
+        if shown["reason"]:
+            return shown
+        await asyncio.sleep(0.05)
+    pytest.fail(f"the lecture stays so: {shown}")
+
+
+async def sizes(studio: Studio) -> list[int]:
+    """The bytes of each quality, the lowest first."""
+    found = Query("found", "A test's look.", {None: "SELECT renditions FROM videos"})
+    rows = [row for shard in studio.shards.all() for row in await shard.read(found)]
+    return [one["bytes"] for one in json.loads(rows[0]["renditions"])]
+
+
 async def settled(studio: Studio, folder: Path) -> None:
     """Wait until the account is what is stored: the worker counts once more after a lecture is ready."""
-    for _ in range(200):
+    for _ in range(1000):
         if await used(studio) == stored(folder):
             return
         await asyncio.sleep(0.02)

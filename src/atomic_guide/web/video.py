@@ -185,7 +185,9 @@ async def retry_video(call: Call[None]) -> VideoView:
     return await _show(call)
 
 
-@calls.add("POST", "/api/video/{id}/reprocess", access="instructor", reply=VideoView, status=202, failures=(404, 409))
+@calls.add(
+    "POST", "/api/video/{id}/reprocess", access="instructor", reply=VideoView, status=202, failures=(404, 409, 507)
+)
 async def reprocess_video(call: Call[None]) -> VideoView:
     """Process a lecture that is ready or has failed again; what plays goes on playing until the new one is complete."""
     video = call.request.path_params["id"]

@@ -70,7 +70,7 @@ async def _asked(context: Context, wanted: Filter, limit: int, pause: float, *, 
     from atomic_guide.app.keeping.assembly import assembled
     from atomic_guide.course.video.again import chosen
     from atomic_guide.course.video.again import reprocess as again
-    from atomic_guide.errors import Conflict, NotFound
+    from atomic_guide.errors import Conflict, NotFound, OutOfSpace
 
     tell = Progress()
     done: list[dict[str, Any]] = []
@@ -84,7 +84,7 @@ async def _asked(context: Context, wanted: Filter, limit: int, pause: float, *, 
             if not dry_run:
                 try:
                     await again(parts, key, row["id"])
-                except (Conflict, NotFound) as error:
+                except (Conflict, NotFound, OutOfSpace) as error:
                     passed.append({"id": row["id"], "reason": error.message})
                     continue
                 await asyncio.sleep(pause)

@@ -65,7 +65,8 @@ async def has_source(parts: Parts, key: CourseKey, video: Video) -> bool:
 async def reprocess(parts: Parts, key: CourseKey, video: str) -> None:
     """Have a lecture that is ready, or that failed, processed again.
 
-    Raises `NotFound`, and `Conflict` where it is being processed, or where nothing is left to make it from.
+    Raises `NotFound`, `Conflict` where it is being processed or nothing is left to make it from, and `OutOfSpace` where
+    its tenant has no room for a second set of qualities beside the present one.
     """
     row = await parts.shards.of(key).one(QUERIES["find_video"], {**key.columns, "id": video})
     if row is None:
@@ -73,6 +74,8 @@ async def reprocess(parts: Parts, key: CourseKey, video: str) -> None:
     found = read_video(row)
     if not found.renditions and not await has_source(parts, key, found):
         raise Conflict("the uploaded file is no longer kept; upload it again")
+    if found.status in {"ready", "failed"} and found.remaking is None:
+        await parts.account.check(key.tenant, _size(found))
     remaking = to_text(Remaking(secrets.token_hex(4)))
 
     async def work(tx: Transaction) -> bool:
@@ -91,6 +94,12 @@ async def reprocess(parts: Parts, key: CourseKey, video: str) -> None:
     if not await parts.shards.of(key).write(work):
         raise Conflict("the lecture is being processed; wait until it is ready or has failed")
     parts.queues.wake(QUEUE)
+
+
+def _size(video: Video) -> int:
+    """What is made again as large as it is now, in bytes; of what was never made, more than nothing."""
+    preview = video.preview.bytes if video.preview is not None else 0
+    return max(1, preview + sum(one.bytes for one in video.renditions))
 
 
 async def chosen(parts: Parts, wanted: Filter) -> AsyncIterator[tuple[CourseKey, Row]]:

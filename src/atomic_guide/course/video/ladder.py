@@ -16,6 +16,12 @@ _STEP = 1.25
 """The least ratio between two qualities; closer ones cost an encoding and show no difference."""
 _LEAST = 120
 _SOUND_RATES = (64_000, 128_000)
+SOUND_RATE = 128_000
+"""Bits per second of the sound beside a picture."""
+_BUFFER_SECONDS = 2.0
+"""What an encoder's rate control may spend beyond the peak rate: its buffer holds this long at that rate."""
+_PACKING = 1.1
+"""What boxes and playlists add to pictures and sound, with a margin: of fragments of some seconds, a fiftieth."""
 
 
 class Rung(msgspec.Struct, frozen=True):
@@ -52,3 +58,11 @@ def _rung(picture: Picture, side: int) -> Rung:
     width, height = (max(2, round(length * scale / 2) * 2) for length in (picture.width, picture.height))
     rate = max(100_000, int(_FULL_HD_RATE * (width * height / _FULL_HD_PIXELS) ** _RATE_EXPONENT))
     return Rung(f"{side}p", width, height, rate)
+
+
+def most_bytes(rung: Rung, duration: float | None) -> int:
+    """What a quality takes at most, for a length in seconds; 0 where that is unknown."""
+    if not duration:
+        return 0
+    sound = SOUND_RATE if rung.height else 0
+    return int((rung.rate * (duration + _BUFFER_SECONDS) + sound * duration) / 8 * _PACKING)

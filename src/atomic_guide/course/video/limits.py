@@ -28,7 +28,7 @@ TENANT_BYTES = Limit(
     "tenant_bytes",
     "bytes",
     "video.tenant_quota_bytes",
-    refuses="The upload.",
+    refuses="The upload, a further quality of a lecture (which fails, or keeps those it has), processing it again.",
     answer="507 OUT_OF_SPACE",
     use="Lectures of one institution by what it may keep, of the one that is fullest.",
 )

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from atomic_guide.course.video import preview
+from atomic_guide.course.video import preview, reasons
 from atomic_guide.course.video.folders import media_prefix
-from atomic_guide.course.video.ladder import Rung, ladder
+from atomic_guide.course.video.ladder import Rung, ladder, most_bytes
 from atomic_guide.course.video.transcode import Making, Transcoder, join
 from atomic_guide.course.video.videos import Parts, Remaking, Step, Video
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.errors import NotFound, Permanent
+from atomic_guide.errors import NotFound, OutOfSpace, Permanent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -124,6 +124,7 @@ class Maker:
 
     async def _rendition(self, video: Progressing, making: Making, folder: Path, rung: Rung, share: Share) -> None:
         self._parts.store.check_space()
+        await expand_shown(self._parts, video, most_bytes(rung, making.source.duration))
         place = _named(video.video, rung.name)
         folder = folder / place
         folder.mkdir(mode=0o700)
@@ -200,11 +201,15 @@ def replaced(video: Video, remaking: Remaking) -> Video:
 
 async def measure_shown(parts: Parts, video: Progressing) -> None:
     """Count the files that a lecture shows, its own or another's."""
-    course, _, owner = video.video.origin.partition("/")
-    if owner:
-        await parts.account.measure(CourseKey(video.key.tenant, course, 0), owner)
-    else:
-        await parts.account.measure(video.key, video.video.id)
+    await parts.account.measure(*_counted(video))
+
+
+async def expand_shown(parts: Parts, video: Progressing, more: int) -> None:
+    """Set `more` bytes aside beside the files that a lecture shows. Raises `Permanent` where they do not fit."""
+    try:
+        await parts.account.expand(*_counted(video), more)
+    except OutOfSpace as error:
+        raise Permanent(reasons.over_quota(error.message)) from error
 
 
 async def note_shown(parts: Parts, video: Progressing) -> None:
@@ -212,6 +217,12 @@ async def note_shown(parts: Parts, video: Progressing) -> None:
     if parts.spread is not None:
         course, _, owner = video.video.origin.partition("/")
         await parts.spread.note(video.key, course or video.key.course, owner or video.video.id)
+
+
+def _counted(video: Progressing) -> tuple[CourseKey, str]:
+    """Under which lecture the files are counted that one shows."""
+    course, _, owner = video.video.origin.partition("/")
+    return (CourseKey(video.key.tenant, course, 0), owner) if owner else (video.key, video.video.id)
 
 
 def _prefix(video: Progressing) -> str:

@@ -71,6 +71,11 @@ def cut_off(there: float, announced: float) -> str:
     return f"The file stops in the middle: {_span(there)} of {_span(announced)} are there. {_CUT_OFF}"
 
 
+def over_quota(refusal: str) -> str:
+    """The institution's space is used up, in the words of the refusal of an upload."""
+    return f"{refusal[:1].upper()}{refusal[1:].rstrip('.')}; then try again."
+
+
 def for_people(reason: str) -> str:
     """A reason as the uploader is shown it: one that names no remedy, as the queue's own, gets one."""
     said = reason.strip().rstrip(".")

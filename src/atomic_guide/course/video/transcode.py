@@ -16,7 +16,7 @@ import msgspec
 
 from atomic_guide.course.video import loudness, reasons
 from atomic_guide.course.video.ffmpeg import Ffmpeg, Overrun, Progress, Report
-from atomic_guide.course.video.ladder import Rung
+from atomic_guide.course.video.ladder import SOUND_RATE, Rung
 from atomic_guide.course.video.limits import DURATION, JOB_MEMORY, JOB_STALL, PIXELS, STREAMS
 from atomic_guide.course.video.preview import Preview, filters
 from atomic_guide.course.video.probe import Picture, Source, read_report
@@ -33,7 +33,6 @@ _LEAST_SHARE = 0.8
 """How much of the source must come out of the encoder; less means that most of it could not be decoded."""
 _POSTER_HEIGHT = 720
 _POSTER_AT = 10.0
-_SOUND_RATE = 128_000
 _SEGMENT = re.compile(r"#EXTINF:([\d.]+),[^\n]*\n([\w.]+)")
 
 
@@ -231,7 +230,7 @@ class Transcoder:
     def _sound(self, making: Making, rung: Rung) -> list[str]:
         if not making.sound:
             return ["-an"]
-        rate = str(_SOUND_RATE if making.source.picture else rung.rate)
+        rate = str(SOUND_RATE if making.source.picture else rung.rate)
         return ["-map", "0:a:0", "-af", making.sound, "-c:a", "aac", "-b:a", rate, "-ar", str(loudness.RATE)]
 
     async def _run(

@@ -102,6 +102,17 @@ class Account:
         await self.resize(key, video, size)
         return size
 
+    async def expand(self, key: CourseKey, video: str, more: int) -> None:
+        """Set `more` bytes aside beside what a lecture has in the store. Raises `OutOfSpace` where they do not fit."""
+        size = sum((await self._store.names(prefix_of(key, video))).values())
+        await self.resize(key, video, size + more, checked=True)
+
+    async def check(self, tenant: str, wanted: int) -> None:
+        """Raise `OutOfSpace` where `wanted` bytes more would not fit now; nothing is set aside."""
+        standing = await self.standing(tenant)
+        if standing is not None:
+            _check(standing, wanted)
+
     async def add(self, tenant: str, found: Sequence[Counted]) -> None:
         """Count lectures of a tenant that are not counted yet, by what their rows say."""
 
