@@ -105,6 +105,17 @@ def test_a_score_shows_at_once_on_every_process(site: Site) -> None:
             assert means(site.server, teacher, bookmark)["ada"] == score / 20
 
 
+def test_a_setting_shows_at_once_on_every_process(site: Site) -> None:
+    teacher = site.taught("rules")
+    for required in (True, False, True):
+        answer = teacher.put("/api/video/rules", json={"captions_required": required}).raise_for_status()
+        for bookmark in (None, answer.headers["Atomic-Guide-Bookmark"], None):
+            headers = {"Authorization": teacher.headers["Authorization"]}
+            headers |= {"Atomic-Guide-Bookmark": bookmark} if bookmark else {}
+            found = httpx.get(f"{site.server.url}/api/video", headers=headers, timeout=20).raise_for_status().json()
+            assert found["rules"]["captions_required"] is required
+
+
 def test_a_report_is_found_on_nats_dropped_and_warmed(site: Site) -> None:
     teacher = site.taught("algebra")
     named = ("--tenant", TENANT, "--course", "algebra")
