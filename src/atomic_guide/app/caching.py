@@ -16,6 +16,7 @@ from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.engines.cache.keys import Scope
 from atomic_guide.engines.cache.layered import Cache
 from atomic_guide.engines.data.queries import load_queries
+from atomic_guide.engines.nats.address import read_address
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.errors import NotFound, Unavailable
 from atomic_guide.operations.caching.desk import Desk, Kind
@@ -107,6 +108,8 @@ async def forget_remembered(settings: Settings, tenant: str) -> dict[str, str]:
 
     Nothing where the bundled NATS is not there: what was in it is gone, and processes without it forget in seconds.
     """
+    if read_address(Path(settings.data), settings.nats) is None:
+        return {}
     clock = SystemClock()
     connection = Connection(Path(settings.data), settings.nats, "atomic-guide erase")
     await connection.open(_FORGET_SECONDS)

@@ -6,11 +6,13 @@ Every command exits 0 on success, 1 on failure with one line on stderr, 2 on wro
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import pkgutil
 import sys
 
 import click
+import structlog
 
 from atomic_guide.errors import GuideError
 
@@ -43,6 +45,11 @@ def main() -> None:
     """The console script `atomic-guide`."""
     # Whatever a command makes in a data directory is nobody else's to read on a shared computer.
     os.umask(0o077)
+    # What a command answers stands on stdout, with --json one document; `serve` sets logs up as its settings say.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     try:
         program.main(standalone_mode=False)
     except click.exceptions.Exit as end:
