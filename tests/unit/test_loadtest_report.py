@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atomic_guide.cli.loadtest.reports import list_tests, show
 from atomic_guide.durations import seconds_of
 from atomic_guide.errors import NotFound
 from atomic_guide.operations.loadtest import slo
@@ -162,3 +165,22 @@ def test_planning_and_reports_need_nothing_of_the_extra() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "10/s" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "held", [b"[1]", b"{", b'{"target": 5}', b'{"verdict": "met"}', b'{"steady": {"all": []}}', b""]
+)
+def test_a_report_that_is_none_hides_no_other_one(tmp_path: Path, held: bytes) -> None:
+    store = Store(tmp_path)
+    good, bad = store.begin(1_800_000_000.0, 10), store.begin(1_800_000_001.0, 10)
+    good.write(REPORT, b'{"target": "https://a.example", "verdict": {"result": "met"}, "of": "another version"}')
+    bad.write(REPORT, held)
+    bad.write(STATE, held)
+    shown = CliRunner().invoke(list_tests, ["--data", str(tmp_path), "--json"])
+    assert shown.exit_code == 0, shown.output
+    rows = json.loads(shown.output)["loadtests"]
+    assert [(row["id"], row["target"], row["result"]) for row in rows] == [
+        (bad.id, None if held != b'{"target": 5}' else 5, None),
+        (good.id, "https://a.example", "met"),
+    ]
+    assert CliRunner().invoke(show, ["--data", str(tmp_path), bad.id]).exit_code == 1

@@ -25,7 +25,7 @@ from atomic_guide.course.lti.keysets import HELD
 from atomic_guide.course.lti.registration import Draft, Platforms, tenant_of
 from atomic_guide.operations.loadtest.plan import Platform
 from atomic_guide.operations.loadtest.settings import LoadtestSettings
-from atomic_guide.operations.loadtest.store import REPORT, Place, Store
+from atomic_guide.operations.loadtest.store import REPORT, Brief, Place, Store
 from atomic_guide.web.routing import Call, Calls
 
 calls = Calls()
@@ -137,10 +137,8 @@ def _tenant(run: str) -> str:
 
 def _listed(place: Place) -> Listed:
     state = place.state(time.time())
-    report = place.read(REPORT) or {}
-    return Listed(
-        place.id, state is not None, state, report.get("started_at"), report.get("target"), report.get("verdict")
-    )
+    report = place.brief() or Brief()
+    return Listed(place.id, state is not None, state, report.started_at, report.target, report.verdict)
 
 
 @calls.add("GET", "/api/ops/loadtest/target", access="operator", reply=TargetState, failures=(401,))

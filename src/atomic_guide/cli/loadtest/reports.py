@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -13,7 +13,11 @@ import msgspec
 from atomic_guide.cli.loadtest.declared import token_of
 from atomic_guide.cli.loadtest.run import TOKEN
 from atomic_guide.cli.options import Context, data_options
-from atomic_guide.errors import NotFound
+from atomic_guide.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from atomic_guide.operations.loadtest.report import Report
+    from atomic_guide.operations.loadtest.store import Brief
 
 _TEST = click.argument("identifier", metavar="ID")
 
@@ -22,19 +26,19 @@ _TEST = click.argument("identifier", metavar="ID")
 @data_options
 def list_tests(context: Context) -> None:
     """List the load tests of this data directory, the newest first, and the one that runs."""
-    from atomic_guide.operations.loadtest.store import REPORT, STATE, Store
+    from atomic_guide.operations.loadtest.store import Brief, Store
 
     store = Store(context.data)
     rows, lines = [], []
     for name in store.ids():
         place = store.find(name)
-        state, found = place.state(time.time()), place.read(REPORT) or {}
-        verdict = (found.get("verdict") or {}).get("result")
-        told = found or state or place.read(STATE) or {}
-        row = {"id": name, "running": state is not None, "target": told.get("target"),
-               "started_at": found.get("started_at"), "result": verdict}  # fmt: skip
+        state, found = place.state(time.time()), place.brief() or Brief()
+        verdict = (found.verdict or {}).get("result")
+        target = found.target or (state or place.noted or {}).get("target")
+        row = {"id": name, "running": state is not None, "target": target, "started_at": found.started_at,
+               "result": verdict}  # fmt: skip
         rows.append(row)
-        lines.append(f"{name}  {'running' if state else verdict or 'no report':9}  {row['target'] or ''}{_rate(found)}")
+        lines.append(f"{name}  {'running' if state else verdict or 'no report':9}  {target or ''}{_rate(found)}")
     context.emit({"loadtests": rows}, "\n".join(lines) or "no load test was run; `atomic-guide loadtest run` runs one")
 
 
@@ -43,10 +47,9 @@ def list_tests(context: Context) -> None:
 @_TEST
 def show(context: Context, identifier: str) -> None:
     """Show the report of a load test; ID may be `last`."""
-    from atomic_guide.operations.loadtest.report import Report
     from atomic_guide.operations.loadtest.wording import short
 
-    report = msgspec.convert(_report(context, identifier), Report)
+    report = _report(context, identifier)
     context.emit(report, short(report))
 
 
@@ -58,10 +61,9 @@ def show(context: Context, identifier: str) -> None:
 def report(context: Context, identifier: str, out: Path | None) -> None:
     """Draw the page of a load test anew from its report, and say where it is; ID may be `last`."""
     from atomic_guide.operations.loadtest.page import draw_page
-    from atomic_guide.operations.loadtest.report import Report
     from atomic_guide.operations.loadtest.store import PAGE, Store
 
-    drawn = draw_page(msgspec.convert(_report(context, identifier), Report)).encode()
+    drawn = draw_page(_report(context, identifier)).encode()
     if out is None:
         path = Store(context.data).find(identifier).write(PAGE, drawn)
     else:
@@ -96,18 +98,20 @@ def clean(context: Context, identifier: str, token_file: Path | None) -> None:
     context.emit({"id": place.id, "target": address, "erased": erased}, "\n".join(lines))
 
 
-def _report(context: Context, identifier: str) -> dict[str, Any]:
+def _report(context: Context, identifier: str) -> Report:
+    from atomic_guide.operations.loadtest.report import Report
     from atomic_guide.operations.loadtest.store import REPORT, Store
 
     place = Store(context.data).find(identifier)
     found = place.read(REPORT)
-    if not isinstance(found, dict):
+    if found is None:
         raise NotFound(f"load test {place.id} has no report: it runs, or was killed")
-    return found
+    try:
+        return msgspec.convert(found, Report)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"the report of load test {place.id} is none of this version: {error}") from error
 
 
-def _rate(found: dict[str, Any]) -> str:
-    steady = found.get("steady")
-    if not steady or steady["all"]["p95"] is None:
-        return ""
-    return f"  {steady['all']['throughput']:.1f}/s, p95 {steady['all']['p95'] * 1000:.0f} ms"
+def _rate(found: Brief) -> str:
+    steady = found.steady.all
+    return "" if steady.p95 is None else f"  {steady.throughput:.1f}/s, p95 {steady.p95 * 1000:.0f} ms"

@@ -29,6 +29,24 @@ STALE_SECONDS = 10.0
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
 
+class _All(msgspec.Struct, frozen=True):
+    throughput: float = 0.0
+    p95: float | None = None
+
+
+class _Steady(msgspec.Struct, frozen=True):
+    all: _All = _All()
+
+
+class Brief(msgspec.Struct, frozen=True):
+    """What lists tell of a report."""
+
+    target: str | None = None
+    started_at: str | None = None
+    verdict: dict[str, Any] | None = None
+    steady: _Steady = _Steady()
+
+
 class Store:
     """The load tests of a data directory."""
 
@@ -87,6 +105,19 @@ class Place:
         except (OSError, msgspec.DecodeError):
             return None
 
+    @property
+    def noted(self) -> dict[str, Any] | None:
+        """What was noted last, however long ago."""
+        found = self.read(STATE)
+        return found if isinstance(found, dict) else None
+
+    def brief(self) -> Brief | None:
+        """Its report in short; None where there is none, or none that is one."""
+        try:
+            return msgspec.convert(self.read(REPORT), Brief)
+        except msgspec.ValidationError:
+            return None
+
     def write(self, name: str, content: bytes) -> Path:
         """Write a file whole."""
         draft = self.folder / f".{name}"
@@ -117,5 +148,4 @@ class Place:
             fresh = now - path.stat().st_mtime < STALE_SECONDS
         except OSError:
             return None
-        found = self.read(STATE) if fresh else None
-        return found if isinstance(found, dict) else None
+        return self.noted if fresh else None
