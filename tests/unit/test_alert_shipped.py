@@ -60,6 +60,9 @@ CASES: dict[str, tuple[str, Mapping[Series, Shape]]] = {
     "disk-full": ("", {("disk", "utilisation", ""): bad(0.8, 0.97)}),
     "cache-unheard": ("", {("cache", "unheard", ""): bad(0.0, 2.0)}),
     "backup-late": ("", {("backups", "overdue", ""): bad(0.5, 2.5)}),
+    "region-away": (" eu-north", {("regions", "away", "eu-north"): bad(0.0, 0.9),
+                                  ("regions", "away", "us-east"): steady(0.1)}),
+    "region-refused": ("", {("regions", "refused", ""): bad(0.0, 0.5)}),
 }  # fmt: skip
 
 

@@ -22,10 +22,12 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from atomic_guide import errors
+from atomic_guide.course.keeping.key import keeping_key, person_digest
 from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.setting import setting
+from atomic_guide.web.sealed import Kept, seal, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,6 +112,7 @@ class Sessions:
         self._settings = settings
         self._operator_token = operator_token
         self._keys: dict[str, OctKey] = {}
+        self._digests = b""
         self._reloaded = 0.0
         self._reading: asyncio.Task[dict[str, OctKey]] | None = None
         self._signing = ""
@@ -163,7 +166,7 @@ class Sessions:
         row = {
             "kind": kind,
             "digest": _digest(code),
-            "payload": msgspec.json.encode(session).decode(),
+            "payload": await self._kept(code, session),
             "expires_at": expires_at,
         }
 
@@ -243,9 +246,17 @@ class Sessions:
         if payload is None:
             message = "this code is unknown, used or expired; open the course again from your LMS"
             raise errors.Unauthenticated(message)
-        session = msgspec.json.decode(payload, type=Session)
+        session = _opened(code, payload)
         self._check_ended(session)
         return session
+
+    async def _kept(self, code: str, session: Session) -> str:
+        """What the directory keeps of a session that a code begins."""
+        if not self._digests:
+            self._digests = await keeping_key(self._directory, self._clock)
+        person = person_digest(self._digests, session.tenant, session.user)
+        kept = Kept(session.tenant, person, seal(code, msgspec.json.encode(session)))
+        return msgspec.json.encode(kept).decode()
 
     def _check_ended(self, session: Session) -> None:
         if self.ended(session):
@@ -306,6 +317,15 @@ class Sessions:
         if rows:
             self._signing, self._signing_since = rows[-1]["name"].partition(":")[2], rows[-1]["created_at"]
         return self._keys
+
+
+def _opened(code: str, payload: str) -> Session:
+    """The session of a code; one that was issued by an earlier release is not sealed."""
+    try:
+        kept = msgspec.json.decode(payload, type=Kept)
+    except msgspec.ValidationError:
+        return msgspec.json.decode(payload, type=Session)
+    return msgspec.json.decode(unsealed(code, kept.sealed), type=Session)
 
 
 def _never(session: Session) -> bool:

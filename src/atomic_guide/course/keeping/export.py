@@ -15,7 +15,7 @@ import msgspec
 
 from atomic_guide.clock import iso
 from atomic_guide.course.keeping.bundle import Bundle
-from atomic_guide.course.keeping.key import QUERIES
+from atomic_guide.course.keeping.key import QUERIES, code_params
 from atomic_guide.course.keeping.places import KEY, MENTIONS, PEOPLE, TENANT_TABLES
 from atomic_guide.course.keeping.survey import Whom, courses_in, survey
 from atomic_guide.course.video.folders import media_prefix, prefix_of
@@ -111,7 +111,7 @@ class Exporter:
 
     async def _directory(self, bundle: Bundle, whom: Whom) -> None:
         directory = self._shards.directory
-        params = {"tenant": whom.tenant, "user": whom.user}
+        params = await code_params(directory, self._parts.clock, whom.tenant, whom.user)
         with bundle.file("sessions.ndjson") as writer:
             for row in await directory.read(QUERIES["read_codes"], params):
                 writer.row(_readable(row))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from atomic_guide.course.keeping.key import QUERIES
+from atomic_guide.course.keeping.key import QUERIES, code_params
 from atomic_guide.course.keeping.places import ERASED, KEY, TENANT_TABLES
 from atomic_guide.course.keeping.survey import Whom, counts, courses_in, survey
 from atomic_guide.course.video.space.account import forget_tenant
@@ -68,9 +68,12 @@ class Forgetter:
     async def found(self, whom: Whom) -> dict[str, int]:
         """What there is of somebody: rows by table, and the tenant's objects."""
         found = counts(await survey(self._shards, whom))
-        params = {"tenant": whom.tenant, "user": whom.user}
-        for name, query in (("one_time_codes", "count_codes"), ("legal_holds", "count_lifted_holds")):
-            row = await self._shards.directory.one(QUERIES[query], params)
+        directory = self._shards.directory
+        codes = await code_params(directory, self._clock, whom.tenant, whom.user)
+        holds = {"tenant": whom.tenant, "user": whom.user}
+        for name, query, params in (("one_time_codes", "count_codes", codes),
+                                    ("legal_holds", "count_lifted_holds", holds)):  # fmt: skip
+            row = await directory.one(QUERIES[query], params)
             if row is not None and row["found"]:
                 found[name] = row["found"]
         if logins := await self._logins(whom):
@@ -188,9 +191,10 @@ class Forgetter:
 
     async def _forget_in_directory(self, whom: Whom) -> None:
         logins = await self._logins(whom)
+        codes = await code_params(self._shards.directory, self._clock, whom.tenant, whom.user)
 
         async def work(tx: Transaction) -> None:
-            await tx.execute(QUERIES["drop_codes"], {"tenant": whom.tenant, "user": whom.user})
+            await tx.execute(QUERIES["drop_codes"], codes)
             await tx.execute(QUERIES["drop_lifted_holds"], {"tenant": whom.tenant, "user": whom.user})
             for number in logins:
                 await tx.execute(QUERIES["drop_login"], {"number": number})

@@ -43,6 +43,12 @@ def person_digest(key: bytes, tenant: str, user: str) -> str:
     return _digest(key, "person", tenant, user)
 
 
+async def code_params(directory: Database, clock: Clock, tenant: str, user: str) -> dict[str, str]:
+    """How queries find the codes of a person, or of everybody where `user` is empty: those name people by digest."""
+    person = person_digest(await keeping_key(directory, clock), tenant, user) if user else ""
+    return {"tenant": tenant, "user": user, "person": person}
+
+
 def seal(key: bytes, purpose: str, content: bytes) -> str:
     """A proof that this installation wrote `content` for a purpose."""
     return hmac.new(key, purpose.encode() + b"\0" + content, hashlib.sha256).hexdigest()

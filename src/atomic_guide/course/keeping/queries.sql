@@ -238,36 +238,36 @@ ON CONFLICT (bucket, tenant, course, at, reader, call, subject) DO UPDATE SET re
 -- purpose: How many codes and sessions a person has open.
 -- dialect: sqlite
 SELECT count(*) AS found FROM one_time_codes
-WHERE json_extract(payload, '$.tenant') = :tenant AND (:user = '' OR json_extract(payload, '$.user') = :user)
+WHERE json_extract(payload, '$.tenant') = :tenant AND (:user = '' OR json_extract(payload, '$.user') IN (:user, :person))
 
 -- name: count_codes
 -- dialect: postgresql
 SELECT count(*) AS found FROM one_time_codes
-WHERE payload::jsonb ->> 'tenant' = :tenant AND (:user::text = '' OR payload::jsonb ->> 'user' = :user)
+WHERE payload::jsonb ->> 'tenant' = :tenant AND (:user::text = '' OR payload::jsonb ->> 'user' IN (:user, :person))
 
 -- name: read_codes
 -- purpose: The codes and sessions that a person has open, without what they are redeemed by.
 -- dialect: sqlite
 SELECT kind, payload, expires_at FROM one_time_codes
-WHERE json_extract(payload, '$.tenant') = :tenant AND (:user = '' OR json_extract(payload, '$.user') = :user)
+WHERE json_extract(payload, '$.tenant') = :tenant AND (:user = '' OR json_extract(payload, '$.user') IN (:user, :person))
 ORDER BY expires_at LIMIT 10000
 
 -- name: read_codes
 -- dialect: postgresql
 SELECT kind, payload, expires_at FROM one_time_codes
-WHERE payload::jsonb ->> 'tenant' = :tenant AND (:user::text = '' OR payload::jsonb ->> 'user' = :user)
+WHERE payload::jsonb ->> 'tenant' = :tenant AND (:user::text = '' OR payload::jsonb ->> 'user' IN (:user, :person))
 ORDER BY expires_at LIMIT 10000
 
 -- name: drop_codes
 -- purpose: End the codes and sessions of a person, or of everybody of a tenant.
 -- dialect: sqlite
 DELETE FROM one_time_codes
-WHERE json_extract(payload, '$.tenant') = :tenant AND (:user = '' OR json_extract(payload, '$.user') = :user)
+WHERE json_extract(payload, '$.tenant') = :tenant AND (:user = '' OR json_extract(payload, '$.user') IN (:user, :person))
 
 -- name: drop_codes
 -- dialect: postgresql
 DELETE FROM one_time_codes
-WHERE payload::jsonb ->> 'tenant' = :tenant AND (:user::text = '' OR payload::jsonb ->> 'user' = :user)
+WHERE payload::jsonb ->> 'tenant' = :tenant AND (:user::text = '' OR payload::jsonb ->> 'user' IN (:user, :person))
 
 -- name: read_logins
 -- purpose: Logins that have begun at the platform of a tenant.
