@@ -22,11 +22,11 @@ async def listening(cache: Cache, seconds: float = 15.0) -> None:
 
 @asynccontextmanager
 async def running_cache(
-    connection: Connection, settings: CacheSettings | None = None, key: bytes = KEY
+    connection: Connection, settings: CacheSettings | None = None, key: bytes = KEY, regions: tuple[str, ...] = ()
 ) -> AsyncIterator[Cache]:
     """The cache of one process, which hears of changes; its connection is closed with it."""
     await connection.open()
-    cache = Cache(settings or CacheSettings(), SystemClock(), connection, key)
+    cache = Cache(settings or CacheSettings(), SystemClock(), connection, key, regions)
     running = asyncio.create_task(cache.run())
     try:
         await listening(cache)

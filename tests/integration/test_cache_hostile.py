@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from atomic_guide.engines.cache.keys import Scope
 from atomic_guide.engines.cache.layered import Cache
 from atomic_guide.engines.cache.sealed import Sealer, Stored
 from atomic_guide.engines.cache.settings import CacheSettings
@@ -50,13 +51,16 @@ class Ground:
         self.stack = stack
         self.hand = Connection(folder, NatsSettings())
 
-    async def process(self, key: bytes = SECRET, **settings: Any) -> tuple[Cache, Space[Grade]]:
+    async def process(
+        self, key: bytes = SECRET, regions: tuple[str, ...] = (), **settings: Any
+    ) -> tuple[Cache, Space[Grade]]:
         connection = Connection(self.folder, NatsSettings())
-        cache = await self.stack.enter_async_context(running_cache(connection, CacheSettings(**settings), key))
+        made = running_cache(connection, CacheSettings(**settings), key, regions)
+        cache = await self.stack.enter_async_context(made)
         return cache, cache.space("grades", Grade)
 
     async def bucket(self, name: str) -> Bucket:
-        bucket = Bucket(self.hand, name, Bounds(3600.0 if name == VALUES else 3720.0, *LIMITS[name]))
+        bucket = Bucket(self.hand, name, Bounds(3600.0, bytes=CacheSettings().shared_bytes))
         await bucket.open()
         return bucket
 
@@ -65,9 +69,6 @@ class Ground:
         client = self.hand.client
         assert client is not None
         await client.jetstream().delete_stream(f"KV_{name}")
-
-
-LIMITS = {VALUES: (-1, 32 << 20), MARKS: (100_000, -1)}
 
 
 @pytest.fixture
@@ -270,3 +271,27 @@ async def test_many_who_must_see_something_newer_make_one_load(ground: Ground) -
     found = await asyncio.gather(*(grades.get(key, load, good=lambda one: one == Grade("ada", 2)) for _ in range(200)))
     assert set(found) == {Grade("ada", 2)}
     assert load.calls == calls + 1
+
+
+async def test_values_stay_in_their_region_and_changes_are_heard_in_all(ground: Ground) -> None:
+    europe, grades = await ground.process(regions=("eu", "us"))
+    america, its = await ground.process(regions=("us", "eu"))
+    key, load = grades.key("t", "algebra", "ada"), Loader(Grade("ada", 1))
+    await grades.get(key, load)
+    await until(lambda: europe.counts.puts == 1)
+    assert await (await ground.bucket(f"{VALUES}-eu")).get(grades.digest(key), 1.0) is not None
+    assert await its.get(key, load) == Grade("ada", 1)
+    assert (load.calls, america.counts.shared_hits) == (2, 0), "what lies in one region is not read in another"
+    await until(lambda: america.counts.puts == 1)
+    assert await america.drop(Scope("t"))
+    for region in ("eu", "us"):
+        assert await (await ground.bucket(f"{VALUES}-{region}")).get(grades.digest(key), 1.0) is None
+    await until(lambda: europe.memory.entry(key) is None)
+
+
+async def test_what_is_dropped_where_a_region_has_never_remembered_is_dropped(ground: Ground) -> None:
+    cache, grades = await ground.process(regions=("eu", "us", "ap"))
+    key = grades.key("t", "algebra", "ada")
+    await grades.get(key, Loader(Grade("ada", 1)))
+    assert await cache.drop(Scope("t", "algebra"))
+    assert cache.memory.entry(key) is None

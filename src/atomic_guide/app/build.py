@@ -153,7 +153,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         connection = Connection(data, settings.nats)
         await connection.open()
         stack.push_async_callback(connection.close)
-        cache = await made_cache(shards.directory, settings.cache, clock, connection)
+        cache = await made_cache(shards.directory, settings, clock, connection)
         stack.push_async_callback(cache.close)
         tool = await _assembled(settings, where, Engines(data, shards, connection, cache), clock)
         measure_parts(tool, connection)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.config import Settings
     from atomic_guide.course.analytics.performance import Made
-    from atomic_guide.engines.cache.settings import CacheSettings
     from atomic_guide.engines.data.database import Database, Transaction
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
@@ -46,7 +45,7 @@ _FORGET_SECONDS = 1.0
 _LOOK_AGAIN = 0.01
 
 
-async def made_cache(directory: Database, settings: CacheSettings, clock: Clock, connection: Connection) -> Cache:
+async def made_cache(directory: Database, settings: Settings, clock: Clock, connection: Connection) -> Cache:
     """A cache whose values on NATS are sealed with the installation's key, which is made at first use.
 
     So whoever may write to NATS, but not read the directory, puts nothing into it.
@@ -62,7 +61,14 @@ async def made_cache(directory: Database, settings: CacheSettings, clock: Clock,
         row = await directory.one(QUERIES["find_key"], {"name": _SECRET})
     if row is None:
         raise AssertionError("a key that was added is there")
-    return Cache(settings, clock, connection, bytes.fromhex(row["value"]))
+    return Cache(settings.cache, clock, connection, bytes.fromhex(row["value"]), regions_of(settings))
+
+
+def regions_of(settings: Settings) -> tuple[str, ...]:
+    """The regions whose processes remember, this process's own first; none where there is only one."""
+    here = settings.databases.region
+    names = [region.name for region in settings.regions.declared]
+    return tuple(dict.fromkeys([here, *names] if here else names))
 
 
 def made_desk(cache: Cache, performance: Performance, shards: Shards, clock: Clock) -> Desk:
@@ -91,7 +97,7 @@ async def desk_beside(settings: Settings, shards: Shards) -> AsyncIterator[Desk]
     clock = SystemClock()
     connection = Connection(Path(settings.data), settings.nats, "atomic-guide cache")
     await connection.open()
-    cache = await made_cache(shards.directory, settings.cache, clock, connection)
+    cache = await made_cache(shards.directory, settings, clock, connection)
     running = asyncio.create_task(cache.run())
     try:
         await _listening(cache)
@@ -113,7 +119,7 @@ async def forget_remembered(settings: Settings, tenant: str) -> dict[str, str]:
     clock = SystemClock()
     connection = Connection(Path(settings.data), settings.nats, "atomic-guide erase")
     await connection.open(_FORGET_SECONDS)
-    cache = Cache(settings.cache, clock, connection)
+    cache = Cache(settings.cache, clock, connection, regions=regions_of(settings))
     running = asyncio.create_task(cache.run())
     try:
         await _listening(cache, _FORGET_SECONDS)

@@ -74,9 +74,17 @@ class Cache:
     """All spaces of one process over one bounded memory; `run` is its root task."""
 
     def __init__(
-        self, settings: CacheSettings, clock: Clock, connection: Connection | None = None, key: bytes = b""
+        self,
+        settings: CacheSettings,
+        clock: Clock,
+        connection: Connection | None = None,
+        key: bytes = b"",
+        regions: Sequence[str] = (),
     ) -> None:
-        """`key` is the installation's, for what lies on NATS. Without a connection nothing is shared."""
+        """`key` is the installation's, for what lies on NATS. Without a connection nothing is shared.
+
+        `regions` are the names of all, this process's own first: values lie in its own, and are removed from all.
+        """
         self._settings = settings
         self._clock = clock
         self.memory = MemoryLayer(settings.memory_bytes)
@@ -84,7 +92,7 @@ class Cache:
         self.shared: Shared | None = None
         if connection is not None:
             told = (self._on_change, self._on_cut)
-            self.shared = Shared(connection, settings, Sealer(key), self.counts, told)
+            self.shared = Shared(connection, settings, Sealer(key), self.counts, told, regions)
         self._flights: dict[Hashable, _Flight] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._cut_at: float | None = None if connection is None else time.monotonic()

@@ -6,6 +6,9 @@ value carries the number that its process had heard of before it began to load (
 own has a greater one. So a value that was loaded before a change is never taken for one loaded after it, whoever stores
 it and whenever. An order that began anew, because NATS lost it, makes every value of the one before worthless.
 
+Where an installation has regions, each has a bucket of values of its own, which NATS keeps in the cluster that its
+processes are connected to; the words of changes, which are digests, are heard in all.
+
 Each process also asks NATS each second for the number of the last change, and waits until it has heard of that: so it
 knows that it hears of changes, and how late. Where it does not, it counts as cut off, listens anew, and forgets
 everything.
@@ -82,12 +85,16 @@ class Shared:
         sealer: Sealer,
         counts: Counts,
         told: tuple[Callable[[str], None], Cut],
+        regions: Sequence[str] = (),
     ) -> None:
+        """`regions` are the names of all, this process's own first."""
         self._connection = connection
         self._sealer = sealer
         self._counts = counts
         self._changed, self._cut = told
-        self._values = Bucket(connection, VALUES, Bounds(settings.shared_seconds, bytes=settings.shared_bytes))
+        bounds = Bounds(settings.shared_seconds, bytes=settings.shared_bytes)
+        names = [f"{VALUES}-{region}" for region in regions] or [VALUES]
+        self._values, *self._elsewhere = (Bucket(connection, name, bounds) for name in names)
         self._marks = Bucket(connection, MARKS, Bounds(settings.shared_seconds + _MARK_SPARE, _MARKS_MOST))
         self._live = False
         self._known: dict[str, int] = {}
@@ -199,8 +206,11 @@ class Shared:
             await self._values.forget(key + _LOCK)
 
     async def remove(self, pattern: str) -> None:
-        """Remove values by what their names begin with. Raises `Unavailable`."""
+        """Remove values by what their names begin with, in every region. Raises `Unavailable`."""
         await self._values.forget(pattern)
+        for bucket in self._elsewhere:
+            bucket.join()
+            await bucket.forget(pattern)
 
     async def count(self, pattern: str) -> int:
         """How many values have a name that begins so. Raises `Unavailable`."""

@@ -96,6 +96,13 @@ class Bucket:
         self._opened = client, stream
         return _span(info)
 
+    def join(self) -> None:
+        """Use it where it has been made, and only then: what is removed from one that is not there is gone already."""
+        client = self._connection.client
+        if client is None:
+            raise Unavailable("NATS is away")
+        self._opened = client, client.jetstream(timeout=_OPEN_SECONDS)
+
     async def span(self) -> Span:
         """Which changes there are now."""
         with _told():
@@ -149,7 +156,7 @@ class Bucket:
 
     async def forget(self, key: str) -> None:
         """Remove a key, so that it can be claimed again; or all that begin alike, by a pattern that ends in `.>`."""
-        with self._asking("forget"):
+        with self._asking("forget"), contextlib.suppress(NotFoundError):
             await self._live().purge_stream(self._stream, subject=self._subject(key))
 
     async def follow(self, heard: Callable[[str, int], None], ready: Callable[[], None]) -> None:
