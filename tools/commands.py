@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -54,16 +53,15 @@ def check(arguments: Sequence[str]) -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Run the benchmark NAME with its options, or every one."""
+    """Run the benchmark NAME with its options; `all` or none: every one, into bench/RESULTS.md."""
     known = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if not path.stem.startswith("_"))
-    if arguments and arguments[0] not in known:
+    if arguments and arguments[0] not in {*known, "all"}:
         say(f"no benchmark {arguments[0]!r}; there are: {', '.join(known) or 'none'}")
         return 2
     _set_up("dev", *_EXTRAS)
-    if arguments:
+    if arguments and arguments[0] != "all":
         return _become(str(PYTHON), "-m", f"bench.{arguments[0]}", *arguments[1:])
-    results = [subprocess.run([str(PYTHON), "-m", f"bench.{name}"], cwd=ROOT, check=False).returncode for name in known]
-    return max(results, default=0)
+    return _become(str(PYTHON), "-m", "tools.results", *arguments[1:])
 
 
 def docs(arguments: Sequence[str]) -> int:
