@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 from collections.abc import AsyncIterator
 
@@ -19,6 +20,15 @@ GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
 
 class _Impatient(BoundedConnection):
     head_seconds = 0.2
+    taken_seconds = 0.3
+
+
+async def _endless(_: Request) -> Response:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(400):
+            yield b"x" * 256 * 1024
+
+    return StreamingResponse(parts())
 
 
 async def _echo(request: Request) -> Response:
@@ -44,6 +54,7 @@ async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
             Route("/", _echo, methods=["GET", "POST"]),
             Route("/large", _large),
             Route("/late", _late),
+            Route("/endless", _endless),
         ]
     )
     server = uvicorn.Server(uvicorn.Config(app, http=request.param, lifespan="off", log_config=None))
@@ -88,7 +99,7 @@ async def test_a_head_without_end_is_cut_off(port: int, pieces: list[bytes]) -> 
     assert not answer or answer.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 ")), answer[:200]
 
 
-async def test_a_head_too_large_is_refused_in_the_usual_shape(port: int) -> None:
+async def test_a_head_too_endless_is_refused_in_the_usual_shape(port: int) -> None:
     head, _, body = (await _said(port, GET, b"X-One: " + b"y" * BoundedConnection.head_bytes + b"\r\n\r\n")).partition(
         b"\r\n\r\n"
     )
@@ -102,7 +113,7 @@ async def test_what_is_no_http_is_refused_in_the_usual_shape(port: int) -> None:
     assert json.loads(body)["error"]["code"] == "VALIDATION_ERROR"
 
 
-async def test_a_body_may_be_larger_than_a_head(port: int) -> None:
+async def test_a_body_may_be_endlessr_than_a_head(port: int) -> None:
     size = 4 * BoundedConnection.head_bytes
     post = b"POST / HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
     assert (await _said(port, post, b"z" * size)).endswith(b"\r\n\r\n%d" % size)
@@ -139,3 +150,15 @@ async def test_answers_one_after_another_keep_their_order(port: int) -> None:
     answer = await _said(port, b"".join(asked), GET, b"Connection: close\r\n\r\n")
     heads = answer.replace(b"HTTP/1.1 " * 40_000, b"LARGE").split(b"HTTP/1.1 200 OK\r\n")[1:]
     assert [head.partition(b"\r\n\r\n")[2] for head in heads] == [b"", b"LARGE", b"0", b"0"]
+
+
+@pytest.mark.parametrize("port", [_Impatient], indirect=True)
+async def test_a_reader_that_takes_nothing_loses_its_connection(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as reader:
+        reader.sendall(b"GET /endless HTTP/1.1\r\nHost: here\r\n\r\n")
+        reset = select.poll()
+        reset.register(reader, 0)
+        async with asyncio.timeout(20):
+            # Nothing is read, so what ends this is the server's reset alone.
+            while not reset.poll(0):  # noqa: ASYNC110 - the kernel tells nobody
+                await asyncio.sleep(0.01)

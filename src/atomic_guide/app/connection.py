@@ -7,11 +7,18 @@ What it cannot parse it answers in plain text; here that has the shape of every 
 Guaranteed: a head is at most `head_bytes` and complete within `HEAD_SECONDS`, trailers included in the size.
 
 An answer's head goes out with the first piece of its body, where uvicorn makes two writes and so two packets of it.
+
+
+Guaranteed: a head is at most `head_bytes` and complete within `HEAD_SECONDS`, trailers included in the size. A reader
+that does not take what waits for it within `TAKEN_SECONDS` loses its connection, and what was held for it is let go.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -72,10 +79,15 @@ class _Joining:
             self._transport.write(head)
 
 
+TAKEN_SECONDS = 60.0
+"""How long a full buffer, 64 KiB, may stay full: 1 kB/s, where the sound of a lecture alone is eight times that."""
+
+
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's protocol with bounded heads."""
 
     head_seconds: ClassVar[float] = HEAD_SECONDS
+    taken_seconds: ClassVar[float] = TAKEN_SECONDS
     head_bytes: ClassVar[int] = 64 * 1024
     """Of an address and its header lines; the setting `server.head_bytes`."""
 
@@ -83,6 +95,7 @@ class BoundedConnection(HttpToolsProtocol):
     _silent = 0
     _too_large = False
     _timer: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
@@ -92,7 +105,19 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._head_ended()
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The buffer is full; wait for so long that it is taken."""
+        super().pause_writing()
+        if self._taking is None:
+            self._taking = self.loop.call_later(self.taken_seconds, self._reset)
+
+    def resume_writing(self) -> None:
+        """The reader has taken most of it."""
+        self._taken()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse; bytes of which the parser says nothing are those that it holds."""
@@ -171,6 +196,18 @@ class BoundedConnection(HttpToolsProtocol):
     def _await_head(self) -> None:
         if self._timer is None:
             self._timer = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _reset(self) -> None:
+        """End at once: closing would wait for the reader, and the kernel would go on holding what it was sent."""
+        with contextlib.suppress(OSError):
+            linger = struct.pack("ii", 1, 0)
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.transport.abort()
+
+    def _taken(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def _head_ended(self) -> None:
         if self._timer is not None:
