@@ -15,6 +15,7 @@ import pytest
 
 from atomic_guide.app.copies import made_seals
 from atomic_guide.clock import Clock, SystemClock
+from atomic_guide.course.keeping.key import keeping_key
 from atomic_guide.course.notifications.feed import Feed
 from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings
 from atomic_guide.course.video.announce import Announce
@@ -34,6 +35,9 @@ from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Observer, Worker
+from atomic_guide.regions.here import Here
+from atomic_guide.regions.settings import RegionSettings, RegionsSettings
+from atomic_guide.web.assets import calls as asset_calls
 from atomic_guide.web.idempotency import Answers, RepeatSettings
 from atomic_guide.web.overload import Overload, SheddingSettings
 from atomic_guide.web.server import create_app
@@ -44,6 +48,18 @@ from atomic_guide.web.uploads import calls as upload_calls
 from atomic_guide.web.video import calls as video_calls
 from tests.engines import installed
 
+WORLD = Here(
+    RegionsSettings(
+        declared=(
+            RegionSettings("eu", coordinates=(50.1, 8.7)),
+            RegionSettings("us", coordinates=(38.9, -77.4)),
+            RegionSettings("ap", coordinates=(1.3, 103.8)),
+        )
+    ),
+    "eu",
+    lambda _tenant: "default",
+)
+"""Three regions, as seen from the first."""
 QUICK = QueueSettings(
     lease_seconds=5,
     heartbeat_seconds=0.5,
@@ -98,7 +114,7 @@ async def opened(
         stores = assets or AssetSettings(least_free_bytes=0)
         spread = Spread(
             SpreadParts(Engines(shards, store, queues), clock, stores, "eu"),
-            made_seals(b"k" * 32),
+            made_seals(await keeping_key(shards.directory, clock)),
             sources=video.keep_source,
         )
         parts = Parts(shards, store, queues, video, clock, feed, spread if copies else None)
@@ -144,9 +160,11 @@ class Studio:
                 media=media,
                 answers=Answers(shards, clock, RepeatSettings()),
                 overload=Overload(SheddingSettings()),
+                regions=WORLD,
             ),
         )
-        self.app = create_app(tool, [*upload_calls.declared, *video_calls.declared, *stored_calls.declared])
+        parts = (upload_calls, video_calls, stored_calls, asset_calls)
+        self.app = create_app(tool, [row for part in parts for row in part.declared])
 
     def key(self, context: str = "course-1", tenant: str = "t-test") -> CourseKey:
         """A course."""

@@ -63,6 +63,7 @@ CASES: dict[str, tuple[str, Mapping[Series, Shape]]] = {
     "region-away": (" eu-north", {("regions", "away", "eu-north"): bad(0.0, 0.9),
                                   ("regions", "away", "us-east"): steady(0.1)}),
     "region-refused": ("", {("regions", "refused", ""): bad(0.0, 0.5)}),
+    "copy-late": (" bucket-us", {("assets", "behind", "bucket-us"): bad(60, 30_000)}),
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from atomic_guide.app.sources import (
+    assets,
     backups,
     cache,
     costs,
@@ -23,7 +24,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 SOURCES = (
     web.WebSource, workers.WorkersSource, queues.QueuesSource, rooms.RoomsSource, database.DatabaseSource,
     costs.CostsSource, scaling.ScalingSource, disk.DiskSource, backups.BackupsSource,
-    limits.LimitsSource, regions.RegionsSource, cache.CacheSource,
+    limits.LimitsSource, regions.RegionsSource, cache.CacheSource, assets.AssetsSource,
 )  # fmt: skip
 
 

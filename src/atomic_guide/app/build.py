@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from atomic_guide.app.alerting import made_desk
+from atomic_guide.app.asset_metrics import AssetMetrics
 from atomic_guide.app.cache_metrics import CacheMetrics
 from atomic_guide.app.caching import made_cache
 from atomic_guide.app.caching import made_desk as made_cache_desk
@@ -233,6 +234,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     notifications.feed.on_tell = _teller(chat.rooms)
     key = await keeping_key(shards.directory, clock)
     copies = made_spread(settings, Stands(shards, store, queues), clock, key)
+    health.registry.register(AssetMetrics(copies.parts))
     parts = Parts(shards, store, queues, settings.video, clock, notifications.feed, copies)
     performance = Performance(shards, clock, settings.analytics, cache)
     health.checks["nats"] = Check(_connected(connection), needed=False)

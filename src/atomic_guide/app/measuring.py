@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from atomic_guide.app.cost_metrics import CostMetrics
 from atomic_guide.app.scaling_metrics import ScalingMetrics
+from atomic_guide.app.sources.assets import AssetsSource
 from atomic_guide.app.sources.backups import BackupsSource
 from atomic_guide.app.sources.cache import CacheSource, cache_telling
 from atomic_guide.app.sources.costs import CostsSource, costs_telling
@@ -91,6 +92,7 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         LimitsSource(look, series),
         RegionsSource(look, settings.regions),
         CacheSource(look),
+        AssetsSource(tool.media.parts.spread),
     )
     sampler = Sampler(sources, series, tool.clock)
     tool.health.registry.register(ScalingMetrics(sampler, tool.clock))

@@ -1,18 +1,33 @@
-"""Serving an object: conditions, one byte range, HEAD (RFC 9110, sections 13 and 14)."""
+"""Serving an object: conditions, one byte range, HEAD (RFC 9110, sections 13 and 14).
+
+Several ranges at once are answered as none, with the whole object once: a header of a thousand overlapping ones asks
+for no more than a plain request.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from starlette.responses import Response, StreamingResponse
 
 from atomic_guide import errors
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
 
     from atomic_guide.engines.assets.store import Store
+
+
+class Streams(Protocol):
+    """A store as something to read from."""
+
+    def stream(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to, not including, `end`."""
+        ...
+
 
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
@@ -37,26 +52,42 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return start, end
 
 
+class Object(NamedTuple):
+    """What is served: `stream(name, start, end)` gives its bytes, `etag` is a strong one."""
+
+    store: Streams
+    name: str
+    size: int
+    etag: str
+    kind: str
+
+
 async def serve_object(request: Request, store: Store, name: str, kind: str, headers: dict[str, str]) -> Response:
-    """An object or a range of it. Raises `NotFound`."""
+    """An object of the data directory, or a range of it. Raises `NotFound`."""
     head = await store.head(name)
-    headers = {**headers, "ETag": head.etag, "Accept-Ranges": "bytes", "Content-Type": kind}
-    if same_tag(request, head.etag):
+    return serve(request, Object(store, name, head.size, head.etag, kind), headers)
+
+
+def serve(request: Request, found: Object, headers: dict[str, str]) -> Response:
+    """An object or a range of it."""
+    headers = {**headers, "ETag": found.etag, "Accept-Ranges": "bytes"}
+    if same_tag(request, found.etag):
         return Response(status_code=304, headers=headers)
+    headers["Content-Type"] = found.kind
     if_range = request.headers.get("if-range")
-    wanted = request.headers.get("range") if if_range in {None, head.etag} else None
+    wanted = request.headers.get("range") if if_range in {None, found.etag} else None
     try:
-        part = byte_range(wanted, head.size)
+        part = byte_range(wanted, found.size)
     except errors.RangeUnsatisfiable as error:
-        return Response(error.message, 416, headers={"Content-Range": f"bytes */{head.size}"})
-    start, end = part or (0, head.size)
+        return Response(error.message, 416, headers={"Content-Range": f"bytes */{found.size}"})
+    start, end = part or (0, found.size)
     headers["Content-Length"] = str(end - start)
     if part:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{head.size}"
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
     status = 206 if part else 200
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(store.stream(name, start, end), status, headers)
+    return StreamingResponse(found.store.stream(found.name, start, end), status, headers)
 
 
 def same_tag(request: Request, etag: str) -> bool:

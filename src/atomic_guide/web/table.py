@@ -6,6 +6,7 @@ from typing import Any
 
 from atomic_guide.web import (
     alerts,
+    assets,
     caching,
     capacity,
     chat,
@@ -35,7 +36,7 @@ from atomic_guide.web.routing import Declared
 # Starlette tries them one after another and takes the first that matches: what is asked most often stands first, and
 # /api/video/upload before /api/video/{id}.
 PARTS = (
-    *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored),
+    *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored, assets),
     *(scaling, shedding, measured, alerts, limiting, caching, loadtests, capacity, costs, regions, health, wanted),
     openapi,
 )

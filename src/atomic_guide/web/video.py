@@ -17,10 +17,12 @@ from atomic_guide.course.video.limits import CAPTION_BYTES
 from atomic_guide.course.video.preview import sheet
 from atomic_guide.course.video.rules import Rules, put_rules, rules_of
 from atomic_guide.course.video.videos import announcement
-from atomic_guide.web.ranges import same_tag, serve_object
+from atomic_guide.web.crossing import sighted
+from atomic_guide.web.ranges import Object, same_tag, serve, serve_object
 from atomic_guide.web.routing import TENANT, Call, Calls, read_body
 
 if TYPE_CHECKING:
+    from atomic_guide.course.video.playback import Playable
     from atomic_guide.course.video.videos import Video
 
 calls = Calls()
@@ -239,12 +241,46 @@ async def play(call: Call[None]) -> Response:
     kept = f"private, max-age={call.tool.media.playback.life}, immutable" if playable.fixed else "private, no-cache"
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
     if playable.content is None:
-        return await serve_object(call.request, call.tool.media.store, playable.name, playable.kind, headers)
+        return await _served(call, playable, headers)
     etag = f'"{hashlib.sha256(playable.content).hexdigest()[:32]}"'
     headers |= {"ETag": etag}
     if same_tag(call.request, etag):
         return Response(status_code=304, headers=headers)
     return Response(playable.content, headers=headers, media_type=playable.kind)
+
+
+async def _served(call: Call[None], playable: Playable, headers: dict[str, str]) -> Response:
+    """A file from here, or from the nearest store that has it; a browser is sent to a bucket, for a while.
+
+    Raises `NotFound`, `Unavailable`.
+    """
+    store, spread = call.tool.media.store, call.tool.media.parts.spread
+    if spread is None or not spread.on:
+        return await serve_object(call.request, store, playable.name, playable.kind, headers)
+    seen = sighted(call.tool.regions, call.request)
+    regions = [one.name for one in seen.order] if seen.country is not None else []
+    try:
+        head = await store.head(playable.name)
+    except errors.NotFound:
+        head = None
+    held = None
+    if head is None or (regions and spread.serving.near(regions[0])):
+        try:
+            held = await spread.serving.nearest(playable.name, *regions[:1], order=regions[1:])
+        except errors.Unavailable:
+            # It is here all the same, if farther away.
+            if head is None:
+                raise
+    if held is not None and held.url is not None:
+        return Response(status_code=307, headers={"Location": held.url, "Cache-Control": "private, no-store"})
+    if held is not None:
+        return serve(
+            call.request, Object(held.remote, held.name, held.size, f'"{held.sha256}"', playable.kind), headers
+        )
+    if head is None:
+        raise errors.NotFound("the video has no such file")
+    etag = await spread.serving.tag(playable.name) or head.etag
+    return serve(call.request, Object(store, playable.name, head.size, etag, playable.kind), headers)
 
 
 async def _tell(call: Call[Any]) -> Video:

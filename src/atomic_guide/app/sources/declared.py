@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from atomic_guide.app.sources import (
+    assets,
     backups,
     cache,
     costs,
@@ -20,4 +21,5 @@ from atomic_guide.app.sources import (
 DECLARED = (
     *(*web.METRICS, *workers.METRICS, *queues.METRICS, *rooms.METRICS, *database.METRICS, *costs.METRICS),
     *(*scaling.METRICS, *disk.METRICS, *backups.METRICS, *limits.METRICS, *regions.METRICS, *cache.METRICS),
+    *assets.METRICS,
 )

@@ -1,9 +1,10 @@
-"""`atomic-guide assets`: what tenants store of lectures, and what they may."""
+"""`atomic-guide assets`: what tenants store of lectures and may store, and where copies of them are."""
 
 from __future__ import annotations
 
 import click
 
+from atomic_guide.cli.assets.copies import deletions, repair, replicas, verify, where
 from atomic_guide.cli.assets.quota import quota
 from atomic_guide.cli.assets.recount import recount
 from atomic_guide.cli.assets.reprocess import reprocess
@@ -11,9 +12,11 @@ from atomic_guide.cli.assets.reprocess import reprocess
 
 @click.group()
 def command() -> None:
-    """Look after stored lectures: what each tenant uses and may use, and having them processed again."""
+    """Look after stored lectures: what each tenant may use, processing again, and copies in other stores."""
 
 
+for _each in (replicas, where, verify, repair, deletions):
+    command.add_command(_each)
 command.add_command(quota)
 command.add_command(recount)
 command.add_command(reprocess)

@@ -58,6 +58,11 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
         if self.parts.spread is not None:
             await self.parts.spread.tend()
 
+    async def scrub_copies(self, seconds: float) -> None:
+        """Have copies read again, within the budget; for a root task."""
+        if self.parts.spread is not None:
+            await self.parts.spread.scrub(seconds)
+
     def copying(self) -> dict[str, Handler]:
         """What runs the jobs about copies in other stores."""
         return self.parts.spread.handlers() if self.parts.spread is not None else {}

@@ -45,6 +45,10 @@ PRIVATE = "private, no-store"
 """A lecture is nobody's to keep but the browser's that asked for it; this server's answers say how long."""
 
 
+AGAIN_SECONDS = 5.0
+"""When a call that failed may be tried again; a store that is left alone says its own time."""
+
+
 class _NotSent(Exception):
     """What was to be stored could not be had; the store is not to blame."""
 
@@ -172,7 +176,10 @@ class RemoteStore:
         """Make a call and count it; what an iterator of ours raises while it is sent passes as it is."""
         if not self.breaker.allows():
             self.calls[what, "refused"] += 1
-            raise Unavailable(f"store {self.name} has not answered and is left alone for now", retry_after=self._rest)
+            raise Unavailable(
+                f"store {self.name} has not answered and is left alone for now",
+                retry_after=max(self._rest, 2 * AGAIN_SECONDS),
+            )
         try:
             async with asyncio.timeout(limit or self._limit):
                 answer = await call()
@@ -182,7 +189,9 @@ class RemoteStore:
         except (BaseError, OSError, TimeoutError) as error:
             self.breaker.failed()
             self.calls[what, "failed"] += 1
-            raise Unavailable(f"store {self.name} does not answer ({_reason(error)})", retry_after=5) from error
+            raise Unavailable(
+                f"store {self.name} does not answer ({_reason(error)})", retry_after=AGAIN_SECONDS
+            ) from error
         self._answered(what, "ok")
         return answer
 

@@ -86,6 +86,15 @@ class CopySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         setting("How long a store is left alone then, before one call tries it again.", "s", ge=0.1, le=3600),
     ] = 15.0
+    link_seconds: Annotated[
+        float,
+        setting(
+            "How long the address works at which a browser gets a file of another store; a player asks at once.",
+            "s",
+            ge=1,
+            le=7 * 86400,
+        ),
+    ] = 900.0
     scrub_bytes_per_second: Annotated[
         int,
         setting(
@@ -101,6 +110,20 @@ class CopySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "How long after a copy was last read it is read again, where the budget allows.", "days", ge=0, le=3650
         ),
     ] = 30.0
+
+
+class CdnSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to tell that something is gone, where stores have a CDN in front of them."""
+
+    purge_url: Annotated[
+        Annotated[str, msgspec.Meta(pattern=r"^https?://[^/?#@\s]+(/[^\s]*)?$")] | None,
+        setting("Where it is told which address prefixes are gone, as JSON; none: nobody is told.", "URL"),
+    ] = None
+    token: Annotated[
+        str | None,
+        setting("Its bearer token; the call is signed with it, too, as Standard Webhooks asks.", "secret"),
+    ] = None
+    seconds: Annotated[float, setting("How long its answer may take.", "s", ge=0.1, le=120)] = 10.0
 
 
 class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,6 +142,7 @@ class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ()
     copies: CopySettings = CopySettings()
+    cdn: CdnSettings = CdnSettings()
 
 
 def check_assets(settings: AssetSettings) -> None:

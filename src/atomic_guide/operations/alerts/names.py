@@ -24,6 +24,8 @@ _VALUES: dict[tuple[str, str], str] = {
     ("database", "shard"): "lock_wait write_share lag utilisation readers_busy writers_busy",
     ("disk", ""): "utilisation",
     ("backups", ""): "overdue",
+    ("assets", "store"): "stored waiting failed behind",
+    ("assets", ""): "deletions",
     ("limit", "limit"): "usage refused",
     ("regions", ""): "refused",
     ("regions", "region"): "away drained failovers",

@@ -100,4 +100,8 @@ SHIPPED: tuple[Given, ...] = (
         keep_firing_seconds=5 * _MINUTE, limit=0,
         description="{value} requests a second are refused, because no region that may answer them is there.",
     ),
+    Given(
+        "copy-late", "Copies Are Late", "assets_behind > limit", "warning", 10 * _MINUTE, limit=6 * 3600,
+        description="A lecture has had no verified copy in {store} for {value} s.",
+    ),
 )  # fmt: skip

@@ -54,6 +54,41 @@ class Replica(msgspec.Struct, frozen=True):
     verified_at: float | None
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Which copies are meant; what is empty chooses all."""
+
+    tenant: str = ""
+    media: str = ""
+    store: str = ""
+    state: str = ""
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """A lecture's files in one store, as a list shows them; times are since the epoch."""
+
+    tenant: str
+    media: str
+    store: str
+    state: str
+    done: int
+    error: str | None
+    changed_at: float
+    verified_at: float | None
+    objects: int | None
+    bytes: int | None
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Copies in one store and state; `oldest` is when the first of them changed."""
+
+    store: str
+    state: str
+    sets: int
+    objects: int
+    bytes: int
+    oldest: float
+
+
 class Catalog:
     """The rows; without state of its own."""
 
@@ -119,6 +154,18 @@ class Catalog:
     async def checked(self, listed: Listed, store: str) -> None:
         """They were read, and are what they should be."""
         await self._change("checked_replica", listed, store)
+
+    async def page(self, wanted: Wanted, after: tuple[str, str, str], limit: int) -> list[Placed]:
+        """Copies in the order of tenant, lecture and store."""
+        tenant, media, store = after
+        place = {"after_tenant": tenant, "after_media": media, "after_store": store, "limit": limit}
+        rows = await self._directory.read(QUERIES["list_replicas"], {**msgspec.structs.asdict(wanted), **place})
+        return [msgspec.convert({name: row[name] for name in Placed.__struct_fields__}, Placed) for row in rows]
+
+    async def counts(self) -> list[Count]:
+        """How many copies there are, by store and state."""
+        rows = await self._directory.read(QUERIES["count_replicas"])
+        return [msgspec.convert({name: row[name] for name in Count.__struct_fields__}, Count) for row in rows]
 
     async def _change(self, query: str, listed: Listed, store: str, **values: Any) -> bool:
         params = {**self._names(listed, store), **values}

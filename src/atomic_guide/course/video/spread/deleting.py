@@ -18,6 +18,7 @@ import msgspec
 from atomic_guide.clock import iso
 from atomic_guide.course.video.spread.catalog import QUERIES
 from atomic_guide.course.video.spread.parts import QUEUE
+from atomic_guide.course.video.spread.purging import purge_job
 from atomic_guide.engines.assets.settings import LOCAL
 from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.errors import GuideError, NotFound, RetryLater, Unavailable
@@ -100,6 +101,8 @@ class Deletions:
         stores = await self._directory.write(work)
         for store in stores:
             await self._publish(number, store, place.tenant)
+        if stores and self._parts.settings.cdn.purge_url is not None:
+            await self._put(purge_job(number, folder), place.tenant)
         return number if stores else None
 
     async def attempt(self, number: str, store: str) -> Answer:
@@ -145,6 +148,11 @@ class Deletions:
                         waiting += 1
             after = rows[-1]["id"]
         return waiting
+
+    async def waiting(self) -> int:
+        """How many deletions wait for a store."""
+        row = await self._directory.one(QUERIES["count_deletions"])
+        return int(row["open"]) if row is not None else 0
 
     def is_sealed(self, receipt: Receipt) -> bool:
         """Whether this installation wrote a receipt, and nobody changed it."""
@@ -215,6 +223,9 @@ class Deletions:
             payload={"deletion": number, "store": store},
             unique_key=f"{DELETE}:{number}:{store}",
         )
+        await self._put(job, tenant)
+
+    async def _put(self, job: NewJob, tenant: str) -> None:
         try:
             await self._parts.queues.publish_system(job, self._parts.shards.zone_of(tenant))
         except Unavailable:

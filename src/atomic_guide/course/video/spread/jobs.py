@@ -16,15 +16,16 @@ from atomic_guide.course.video.spread.listing import listed, shown_of
 from atomic_guide.course.video.spread.parts import QUEUE
 from atomic_guide.engines.assets.copying import Content, copy
 from atomic_guide.engines.assets.manifest import Entry, Manifest, digest_of, list_place, place_of
+from atomic_guide.engines.assets.remote import AGAIN_SECONDS, RemoteStore
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.queues.forming import NewJob
-from atomic_guide.errors import ChecksumMismatch, GuideError, NotFound, Permanent, RetryLater
+from atomic_guide.errors import ChecksumMismatch, GuideError, NotFound, Permanent, RetryLater, Unavailable
+from atomic_guide.resilience import retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Sequence
 
     from atomic_guide.course.video.spread.parts import SpreadParts
-    from atomic_guide.engines.assets.remote import RemoteStore
     from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
@@ -33,6 +34,8 @@ LIST = "assets.list"
 COPY = "assets.copy"
 _STRETCH = 32
 """Objects after which it is noted how far a copy is: what a crash costs at most."""
+_OBJECT_SECONDS = 10.0
+"""How long an object is tried for before its job is put off: a store that fails now and then has answered by then."""
 _CHANGES = 10
 """How often a list may change while it is copied before the job is tried again later."""
 _KINDS = {
@@ -42,6 +45,11 @@ _KINDS = {
     "jpg": "image/jpeg",
     "vtt": "text/vtt; charset=utf-8",
 }
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether a store may answer in a moment: it does not say when to come again."""
+    return isinstance(error, Unavailable) and (error.retry_after or 0) <= AGAIN_SECONDS
 
 
 def _is_watched(name: str) -> bool:
@@ -189,13 +197,19 @@ class Copy:
 
         async def one(entry: Entry) -> None:
             async with gate:
-                await self._copy_one(found, remote, entry)
+                async for attempt in retrying(_is_away, seconds=_OBJECT_SECONDS):
+                    with attempt:
+                        await self._copy_one(found, remote, entry)
 
         for start in range(done, len(entries), _STRETCH):
-            stretch = {entry.sha256: entry for entry in entries[start : start + _STRETCH]}
-            await _all([one(entry) for entry in stretch.values()])
-            if not await self._parts.catalog.note(found, remote.name, min(start + _STRETCH, len(entries))):
+            stretch = entries[start : start + _STRETCH]
+            failures = await asyncio.gather(*map(one, stretch), return_exceptions=True)
+            # What stands before the first failure is done for good; the rest is begun with the next time.
+            failed = next((number for number, failure in enumerate(failures) if failure is not None), len(stretch))
+            if not await self._parts.catalog.note(found, remote.name, start + failed):
                 return False
+            if failed < len(stretch) and (failure := failures[failed]) is not None:
+                raise failure
         return True
 
     async def _copy_one(self, found: Listed, remote: RemoteStore, entry: Entry) -> None:
@@ -217,13 +231,3 @@ class Copy:
         }
         names = [name async for name, _ in remote.names(found.prefix)]
         await remote.delete([name for name in names if name.rpartition("/")[2] not in kept])
-
-
-async def _all(works: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Await all; where some fail the others end, and the first failure is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None

@@ -47,6 +47,8 @@ class SpreadParts:
         self.catalog = Catalog(self.shards.directory, clock)
         self.found: Counter[tuple[str, str]] = Counter()
         """What looking over copies has found, by outcome and whether it was healed, since the process began."""
+        self.purged = 0
+        """Purges that a CDN took since then."""
         self._lists: OrderedDict[str, Manifest] = OrderedDict()
 
     async def manifest(self, listed: Listed, digest: str | None = None) -> Manifest:

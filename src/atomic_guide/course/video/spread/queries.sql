@@ -88,7 +88,8 @@ DELETE FROM asset_sets WHERE tenant = :tenant AND (:media = '' OR media = :media
 SELECT r.tenant, r.media, r.store, r.state, r.done, r.error, r.changed_at, r.verified_at, s.objects, s.bytes
 FROM asset_replicas AS r LEFT JOIN asset_sets AS s ON s.tenant = r.tenant AND s.media = r.media
 WHERE (r.tenant, r.media, r.store) > (:after_tenant, :after_media, :after_store)
-AND (:tenant = '' OR r.tenant = :tenant) AND (:state = '' OR r.state = :state)
+AND (:tenant = '' OR r.tenant = :tenant) AND (:state = '' OR r.state = :state) AND (:media = '' OR r.media = :media)
+AND (:store = '' OR r.store = :store)
 ORDER BY r.tenant, r.media, r.store LIMIT :limit
 
 -- name: count_replicas

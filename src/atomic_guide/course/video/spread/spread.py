@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import structlog
 
 from atomic_guide.course.video.folders import prefix_of
 from atomic_guide.course.video.spread.catalog import QUERIES
 from atomic_guide.course.video.spread.deleting import DELETE, Delete, Deletions, Seals
 from atomic_guide.course.video.spread.jobs import COPY, LIST, Copy, List, list_job
+from atomic_guide.course.video.spread.looking import SCRUB, Scrub, scrub_job
 from atomic_guide.course.video.spread.parts import QUEUE
+from atomic_guide.course.video.spread.purging import PURGE, Purge
+from atomic_guide.course.video.spread.serving import Serving
 from atomic_guide.engines.data.placement import CourseKey
 
 if TYPE_CHECKING:
+    from atomic_guide.course.video.spread.catalog import Wanted
     from atomic_guide.course.video.spread.parts import SpreadParts
     from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.queues.handlers import Handler
@@ -21,8 +26,23 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _PAGE = 50
+_SAVED = 86_400.0
+"""Seconds of budget that are saved at most: a lecture may be larger than a turn's, and then waits for the next ones."""
 _LATE_SECONDS = 900.0
 """How long a copy may stand still before its lecture is listed again: a job that lives notes progress far sooner."""
+
+
+class StoreView(msgspec.Struct, frozen=True):
+    """A declared store as one process finds it; calls are counted by operation and outcome, bytes since its start."""
+
+    name: str
+    region: str
+    zone: str
+    kind: Literal["bucket", "directory"]
+    state: str
+    calls: dict[str, int]
+    written: int
+    read: int
 
 
 class Spread:
@@ -31,13 +51,43 @@ class Spread:
     def __init__(self, parts: SpreadParts, seals: Seals, *, sources: bool) -> None:
         self.parts = parts
         self.deletions = Deletions(parts, seals)
+        self.serving = Serving(parts)
         self._sources = sources
         self._after = ("", "")
+        self._budget = 0.0
 
     @property
     def on(self) -> bool:
         """Whether any store is declared."""
         return bool(self.parts.remotes)
+
+    def stores(self) -> list[StoreView]:
+        """The declared stores."""
+        return [
+            StoreView(
+                name=name,
+                region=remote.region,
+                zone=remote.zone,
+                kind="bucket" if remote.settings.bucket is not None else "directory",
+                state=remote.breaker.state,
+                calls={f"{what} {outcome}": count for (what, outcome), count in sorted(remote.calls.items())},
+                written=remote.written,
+                read=remote.read,
+            )
+            for name, remote in self.parts.remotes.items()
+        ]
+
+    async def look_over(self, wanted: Wanted) -> int:
+        """Have copies that were made once read again and put right, by jobs; how many."""
+        after, asked = ("", "", ""), 0
+        while rows := await self.parts.catalog.page(wanted, after, _PAGE):
+            for row in rows:
+                listed = await self.parts.catalog.find(row.tenant, row.media)
+                if listed is not None and row.state in {"verified", "failed"}:
+                    await self._publish(listed.key, row.media, row.store)
+                    asked += 1
+            after = (rows[-1].tenant, rows[-1].media, rows[-1].store)
+        return asked
 
     def handlers(self) -> dict[str, Handler]:
         """What runs the jobs about copies."""
@@ -45,6 +95,8 @@ class Spread:
             LIST: List(self.parts, sources=self._sources),
             COPY: Copy(self.parts),
             DELETE: Delete(self.deletions),
+            SCRUB: Scrub(self.parts),
+            PURGE: Purge(self.parts),
         }
 
     async def note(self, key: CourseKey, place: str, media: str) -> None:
@@ -88,6 +140,30 @@ class Spread:
             if row["list"] is None or row["late"]:
                 await self._list(row["tenant"], row["course"], row["id"])
         self._after = (rows[-1]["tenant"], rows[-1]["id"]) if len(rows) == _PAGE else ("", "")
+
+    async def scrub(self, seconds: float) -> None:
+        """Have the copies that were read longest ago read again, as many bytes as `seconds` allow; for a root task."""
+        copies = self.parts.settings.copies
+        self._budget = min(
+            self._budget + copies.scrub_bytes_per_second * seconds, _SAVED * copies.scrub_bytes_per_second
+        )
+        if not self.on or self._budget <= 0:
+            return
+        before = self.parts.clock.now() - copies.scrub_days * 86400
+        for row in await self.parts.shards.directory.read(
+            QUERIES["oldest_checked"], {"before": before, "limit": _PAGE}
+        ):
+            if self._budget <= 0:
+                return
+            self._budget -= row["bytes"]
+            await self._publish(CourseKey(row["tenant"], row["course"], row["bucket"]), row["media"], row["store"])
+
+    async def _publish(self, key: CourseKey, media: str, store: str) -> None:
+        async def work(tx: Transaction) -> None:
+            await self.parts.queues.publish(tx, key, scrub_job(media, store))
+
+        await self.parts.shards.of(key).write(work)
+        self.parts.queues.wake(QUEUE)
 
     async def _list(self, tenant: str, place: str, media: str) -> None:
         uses = await self.parts.shards.directory.read(QUERIES["uses_of"], {"tenant": tenant, "media": media})
