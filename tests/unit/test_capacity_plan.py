@@ -256,6 +256,7 @@ def test_the_text_fits_a_page_and_the_picture_is_one() -> None:
     [
         (1234.5, "", "1,230"), (0.01234, "", "0.0123"), (100, "", "100"), (2.5e12, "bytes", "2.5 TB"), (0, "", "0"),
         (999.6, "", "1,000"), (0.456, "share", "46%"), (0.0456, "share", "4.6%"), (3, "cores", "3 cores"),
+        (1e300, "", "1e+300"), (-2.345e-9, "", "-2.35e-09"), (9.99e14, "", "999,000,000,000,000"),
     ],
 )  # fmt: skip
 def test_quantities_have_three_digits(value: float, unit: str, text: str) -> None:

@@ -156,10 +156,14 @@ def _listed(title: str, lines: Iterable[str]) -> list[str]:
     return [f"{title}:", *found, ""] if found else []
 
 
+_LEAST, _MOST = 1e-6, 1e15
+"""What is smaller or larger has an exponent: nobody counts its zeros."""
+
+
 def _digits(value: float) -> str:
     """Three digits, thousands apart."""
-    if not value or not math.isfinite(value):
-        return f"{value:g}"
+    if not value or not _LEAST <= abs(value) < _MOST:
+        return f"{value:.3g}"
     places = max(0, _DIGITS - 1 - math.floor(math.log10(abs(value))))
     rounded = round(value, _DIGITS - 1 - math.floor(math.log10(abs(value))))
     text = f"{rounded:,.{places}f}"
