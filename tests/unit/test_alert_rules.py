@@ -7,9 +7,10 @@ import pytest
 
 from atomic_guide.config import as_tree, load_settings
 from atomic_guide.errors import ConfigurationError, Invalid
+from atomic_guide.operations.alerts.checking import check_alerts
 from atomic_guide.operations.alerts.matchers import matching, read_matcher, read_matchers
 from atomic_guide.operations.alerts.rules import rules_of
-from atomic_guide.operations.alerts.settings import RuleSettings
+from atomic_guide.operations.alerts.settings import AlertSettings, ChannelSettings, RuleSettings
 from atomic_guide.operations.alerts.silences import Silence, Silenced
 from atomic_guide.operations.alerts.spans import said, seconds_of
 
@@ -87,6 +88,7 @@ HOOK = {"name": "hook", "kind": "webhook", "url": "https://x.test/hook", "secret
         ({"channels": [{**HOOK, "url": "https://x.test/#a"}]}, "a name or a fragment"),
         ({"channels": [{**HOOK, "url": "https://x.test:99999/"}]}, "no web address"),
         ({"channels": [{**HOOK, "secret": "short"}]}, "length >= 16"),
+        ({"channels": [{**HOOK, "secret": "whsec_not-base-64!"}]}, "not base64"),
         ({"channels": [{**HOOK, "to": ["a@b.test"]}]}, "for e-mail"),
         ({"channels": [{"name": "m", "kind": "email", "to": ["a@b.test"]}]}, "no mail server"),
         ({"channels": [{"name": "s", "kind": "slack", "url": "https://x.test/a", "secret": "a" * 16}]}, "not signed"),
@@ -103,6 +105,18 @@ def test_a_server_does_not_start_with_bad_channels_or_routes(
     with pytest.raises(ConfigurationError, match=f"setting alerts.*{reason}") as refused:
         started(tmp_path, **sections)
     assert "pass@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["nobody", "a b@x.test", "a@x.test\nBcc: b@x.test", "<a@x.test>", "a@x.test, b@x.test", "", "a@", "\u00fc@x.test",
+     "a@x.test" * 40],
+)  # fmt: skip
+def test_an_address_to_which_no_mail_can_be_written_is_refused(to: str) -> None:
+    settings = AlertSettings(channels=(ChannelSettings(name="m", kind="email", to=("a@b.test", to)),))
+    with pytest.raises(ConfigurationError, match=r"m writes to .* no address such as"):
+        check_alerts(settings, mail=True)
+    check_alerts(AlertSettings(channels=(ChannelSettings(name="m", kind="email", to=("a.b+c@x-y.test",)),)), mail=True)
 
 
 def test_what_is_secret_of_a_channel_is_not_printed() -> None:

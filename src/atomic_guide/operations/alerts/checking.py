@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from email.errors import MessageError
+from email.headerregistry import Address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,7 +21,14 @@ if TYPE_CHECKING:
 CONSOLE = "console"
 """The channel that is always there."""
 
+ENCODED = "whsec_"
+"""What a secret begins with whose bytes are written in base64, by Standard Webhooks."""
+
 _MOST_CHANNELS = 20
+_LONGEST_ADDRESS = 254
+"""Characters, by the limit of a path in RFC 5321, 4.5.3.1.3."""
+
+_SHOWN = 60
 _SPANS = ("group_wait", "group_interval", "repeat_interval")
 
 
@@ -52,16 +62,42 @@ def faults_of(settings: AlertSettings, *, mail: bool) -> Iterator[tuple[str, str
 
 def _wrong_channel(channel: ChannelSettings, *, mail: bool) -> str:
     if channel.kind == "email":
-        if not mail:
-            return "sends e-mail, and no mail server is set (mail.host)"
-        if not channel.to:
-            return "has nobody to write to; set to = ['someone@example.edu']"
-        return "has a url or a secret, which e-mail has not" if channel.url or channel.secret else ""
+        return _wrong_email(channel, mail=mail)
     if channel.to:
         return f"has `to`, which is for e-mail; a {channel.kind} has a url"
     if channel.kind == "slack" and channel.secret:
         return "has a secret: what goes to Slack is not signed, its url is the key"
-    return _wrong_url(channel.url)
+    return _wrong_secret(channel.secret) or _wrong_url(channel.url)
+
+
+def _wrong_email(channel: ChannelSettings, *, mail: bool) -> str:
+    if not mail:
+        return "sends e-mail, and no mail server is set (mail.host)"
+    if not channel.to:
+        return "has nobody to write to; set to = ['someone@example.edu']"
+    if wrong := [one for one in channel.to if not _is_address(one)]:
+        return f"writes to {wrong[0][:_SHOWN]!r}, which is no address such as someone@example.edu"
+    return "has a url or a secret, which e-mail has not" if channel.url or channel.secret else ""
+
+
+def _wrong_secret(secret: str | None) -> str:
+    if secret is None or not secret.startswith(ENCODED):
+        return ""
+    try:
+        base64.b64decode(secret.removeprefix(ENCODED), validate=True)
+    except ValueError:
+        return (
+            f"has a secret that begins with {ENCODED}, and what follows is not base64: its receiver would know another"
+        )
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    """Whether mail can be written to it: what cannot be is to be known now, and not when something fires."""
+    try:
+        return text.isascii() and len(text) <= _LONGEST_ADDRESS and Address(addr_spec=text).addr_spec == text
+    except (ValueError, IndexError, MessageError):
+        return False
 
 
 def _wrong_url(url: str | None) -> str:

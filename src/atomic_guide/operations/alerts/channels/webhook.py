@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from atomic_guide.clock import iso
+from atomic_guide.operations.alerts.checking import ENCODED
 from atomic_guide.operations.alerts.notice import Notice, Told, common
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.operations.alerts.channels.posting import Poster
-
-_ENCODED = "whsec_"
-"""What a secret begins with whose bytes are written in base64, by Standard Webhooks."""
 
 _NEVER = "0001-01-01T00:00:00Z"
 """How Alertmanager writes a time that is not known."""
@@ -49,12 +47,9 @@ class WebhookChannel:
 
 
 def key_of(secret: str) -> bytes:
-    """The bytes that a secret stands for."""
-    if secret.startswith(_ENCODED):
-        try:
-            return base64.b64decode(secret.removeprefix(_ENCODED), validate=True)
-        except ValueError:
-            pass
+    """The bytes that a secret stands for; that those are base64 was looked at when the server started."""
+    if secret.startswith(ENCODED):
+        return base64.b64decode(secret.removeprefix(ENCODED), validate=True)
     return secret.encode()
 
 
