@@ -43,10 +43,10 @@ class TracingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where traces are sent, and how many."""
 
     endpoint: Annotated[
-        Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$")] | None,
+        Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/@]+(/[^\s]*)?$")] | None,
         setting(
-            "Where spans are sent by OTLP over HTTP, such as http://collector:4318/v1/traces; takes the extra"
-            " `tracing`. None: nothing is traced.",
+            "Where spans are sent by OTLP over HTTP, such as http://collector:4318/v1/traces, without a password in it"
+            " (there is `token`); takes the extra `tracing`. None: nothing is traced.",
             "URL",
         ),
     ] = None

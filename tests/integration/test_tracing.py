@@ -219,4 +219,6 @@ def test_without_the_extra_a_start_says_what_to_install(tmp_path: Path) -> None:
     assert "setting tracing.endpoint" in done.stderr
     assert "pip install 'atomic-guide[tracing]'" in done.stderr
     assert not (tmp_path / "data").exists()
-    assert run("settings", "--data", str(tmp_path), TRACING_ENDPOINT="ftp://x").returncode == 1
+    for wrong in ("ftp://x", "http://me:secret@collector:4318/v1/traces"):
+        refused = run("settings", "--data", str(tmp_path), TRACING_ENDPOINT=wrong)
+        assert (refused.returncode, "secret" in refused.stdout + refused.stderr) == (1, False)
