@@ -140,6 +140,7 @@ def _share(position: int, size: int) -> str:
 
 
 async def _import(context: Context, key: CourseKey, file: Path, watch: _Watch, options: dict[str, Any]) -> Progress:
+    from atomic_guide.app.telling import telling_beside
     from atomic_guide.clock import SystemClock
     from atomic_guide.course.analytics.imports import Imports, check_file
     from atomic_guide.course.analytics.sources import form_of
@@ -151,9 +152,10 @@ async def _import(context: Context, key: CourseKey, file: Path, watch: _Watch, o
     if options["dry_run"]:
         return await check_file(file, form, clock, watch)
     async with context.open_shards() as shards:
-        # Open pages hear of it when they next look: a command has no rooms.
-        feed = Feed(shards, clock, Queues(shards, clock, settings.queues), settings.notifications, settings.mail)
-        return await Imports(shards, clock, feed).run(key, file, form, watch, again=options["again"])
+        queues = Queues(shards, clock, settings.queues)
+        feed = Feed(shards, clock, queues, settings.notifications, settings.mail)
+        async with telling_beside(settings, feed, queues):
+            return await Imports(shards, clock, feed).run(key, file, form, watch, again=options["again"])
 
 
 async def _standings(context: Context, key: CourseKey, user: str | None) -> Standings:

@@ -32,6 +32,7 @@ _log = structlog.get_logger(__name__)
 
 _CONNECT_TIMEOUT = 2
 _FLUSH_TIMEOUT = 2
+_LOOK_SECONDS = 0.005
 _CLOSE_TIMEOUT = 5
 _PING_SECONDS = 5
 _FIRST_PAUSE = 0.05
@@ -123,6 +124,19 @@ class Connection:
                 pass
         self._outbox.append((subject, payload))
         self._wake.set()
+        return True
+
+    async def flush(self, limit: float = _FLUSH_TIMEOUT) -> bool:
+        """Wait until what was published has reached the server, for at most `limit` seconds; whether it has."""
+        try:
+            async with asyncio.timeout(limit):
+                while self._outbox and self.connected:  # noqa: ASYNC110 - `_wake` is for its other end
+                    await asyncio.sleep(_LOOK_SECONDS)
+                if (client := self.client) is None:
+                    return False
+                await client.flush(_FLUSH_TIMEOUT)
+        except (NatsError, OSError, TimeoutError):
+            return False
         return True
 
     async def subscribe(self, subject: str, receive: Receive) -> Subscription:
