@@ -6,15 +6,21 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from atomic_guide.app.keeping.assembly import assembled
+from atomic_guide.config import Settings
+from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.engines.assets.settings import AssetSettings, CdnSettings, StoreSettings, check_assets
+from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.errors import ConfigurationError
 from tests.copying import PLAIN, assets, course
 from tests.media import OPERATOR, clip, code
@@ -120,6 +126,22 @@ async def test_operators_see_the_same_over_http(tmp_path: Path, lecture: bytes) 
                 await asyncio.sleep(0.05)
             assert (tmp_path / "disk" / place).is_file()
         assert code(await made.teacher.get("/api/ops/assets")) == (401, "UNAUTHENTICATED")
+
+
+async def test_an_erased_tenant_goes_from_every_store_and_the_receipt_says_so(tmp_path: Path, lecture: bytes) -> None:
+    disk = StoreSettings("disk", "us", directory=str(tmp_path / "disk"))
+    settings = Settings(data=str(tmp_path / "data"), assets=assets(disk), databases=DataSettings(shards=2))
+    async with course(tmp_path, lecture, assets(disk)) as made:
+        keeping = await assembled(settings, tmp_path / "data", made.studio.shards)
+        keeping.erasures.notice_seconds = 0
+        receipt = await keeping.erasures.erase(Whom(tenant="t-test"))
+        assert re.fullmatch(r"\d+ objects removed", receipt.copies["store disk"])
+        assert [path for path in (tmp_path / "disk").rglob("*") if path.is_file()] == []
+        assert await made.spread.parts.catalog.counts() == []
+        assert await made.spread.parts.catalog.find("t-test", made.video) is None
+        kept = (await made.spread.deletions.latest(1))[0]
+        assert made.spread.deletions.is_sealed(kept)
+        assert "t-test" not in json.dumps(msgspec.to_builtins(kept))
 
 
 async def test_a_cdn_is_told_until_it_takes_it(tmp_path: Path, lecture: bytes) -> None:
