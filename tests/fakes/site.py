@@ -104,7 +104,7 @@ async def launch_site(
     lti = build_lti(BASE, shards.directory, clock, chosen)
     sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
     queues = Queues(shards, clock, QueueSettings())
-    media = SimpleNamespace(queues=queues, settings=VideoSettings())
+    media = SimpleNamespace(queues=queues, settings=VideoSettings(), origins=[])
     notifications = SimpleNamespace(contacts=SimpleNamespace(on=mailed))
     parts = {"lti": lti, "media": media, "notifications": notifications}
     tool = cast("Tool", SimpleNamespace(clock=clock, shards=shards, sessions=sessions, **parts))

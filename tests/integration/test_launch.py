@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from atomic_guide.web.pages import Markup, Page, policy
 from tests.fakes.platform import CLIENT, DEEP, DROP, LTI, MEMBERSHIP, FakePlatform, fake_platform
 from tests.fakes.site import TARGET, Site, code_of, draft_of, error_of, launch_site
 
@@ -365,6 +366,13 @@ async def test_the_course_page_has_a_strict_policy(site: Site) -> None:
         "connect-src 'self'; worker-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; "
         f"frame-ancestors 'self' {site.platform.url} https://school.example.edu"
     )
+
+
+def test_a_page_may_get_lectures_from_the_stores_that_players_are_sent_to() -> None:
+    said = policy(Page("Course", Markup(""), stores=["https://s3.example", "https://cdn.example"])).split("; ")
+    for name in ("img-src 'self' blob: data:", "media-src 'self' blob:", "connect-src 'self'"):
+        assert f"{name} https://s3.example https://cdn.example" in said
+    assert "script-src 'self'" in said
 
 
 async def test_a_reload_gets_the_page_without_a_code(site: Site) -> None:

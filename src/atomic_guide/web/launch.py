@@ -175,7 +175,9 @@ async def course(call: Call[None]) -> Response:
     platforms = await call.tool.lti.platforms.all()
     origins = dict.fromkeys(origin for platform in platforms for origin in platform.origins)
     locale = call.request.headers.get("accept-language", "").partition(",")[0].partition(";")[0].strip()
-    return _course_page((), locale if locale.replace("-", "").isalnum() and locale.isascii() else "en", tuple(origins))
+    return _course_page(
+        call.tool, (), locale if locale.replace("-", "").isalnum() and locale.isascii() else "en", tuple(origins)
+    )
 
 
 async def _begin(call: Call[None], fields: Fields) -> Response:
@@ -266,7 +268,7 @@ async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields
         answer = await choice_page(tool, admitted, title)
     else:
         code = await tool.sessions.issue_code(_session(call, admitted, title))
-        answer = _course_page((meta("code", code),), admitted.locale, _origins(checked))
+        answer = _course_page(tool, (meta("code", code),), admitted.locale, _origins(checked))
     name = _COOKIE + binding_name(fields["state"])
     if name in call.request.cookies:
         answer.headers.append("Set-Cookie", _forgotten(name))
@@ -302,9 +304,10 @@ _COURSE = """<div id="app"></div>
 <noscript><p>This course needs JavaScript. Switch it on for this site, then open the course again.</p></noscript>"""
 
 
-def _course_page(metas: tuple[Markup, ...], locale: str, origins: tuple[str, ...]) -> Response:
+def _course_page(tool: Tool, metas: tuple[Markup, ...], locale: str, origins: tuple[str, ...]) -> Response:
     entry = pages.asset(_COURSE_ENTRY)
     page = Page("Course", Markup(_COURSE), (*metas, meta("locale", locale)), entry, locale, origins)
+    page = page._replace(stores=tool.media.origins)
     return pages.answer(page)
 
 

@@ -106,7 +106,10 @@ def meta(name: str, content: str) -> Markup:
 
 
 class Page(NamedTuple):
-    """A whole page but for its frame. `origins` may frame it, forms may go to `form_targets` beside the tool."""
+    """A whole page but for its frame. `origins` may frame it, forms may go to `form_targets` beside the tool.
+
+    What it plays may come from `stores`.
+    """
 
     title: str
     body: Markup
@@ -116,6 +119,7 @@ class Page(NamedTuple):
     origins: Sequence[str] = ()
     form_targets: Sequence[str] = ()
     frames: Sequence[str] = ()
+    stores: Sequence[str] = ()
 
 
 _FRAME = """<!doctype html>
@@ -161,14 +165,15 @@ def answer(page: Page, status: int = 200, headers: dict[str, str] | None = None)
 
 def policy(page: Page) -> str:
     """The content security policy of a page."""
+    stores = "".join(f" {origin}" for origin in page.stores)
     ancestors = " ".join(page.origins if page.origins == ANYWHERE else ("'self'", *page.origins))
     parts = [
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' blob: data:",
-        "media-src 'self' blob:",
-        "connect-src 'self'",
+        f"img-src 'self' blob: data:{stores}",
+        f"media-src 'self' blob:{stores}",
+        f"connect-src 'self'{stores}",
         "worker-src 'self' blob:",
         "font-src 'self'",
         " ".join(["form-action 'self'", *page.form_targets]),

@@ -53,6 +53,11 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
         """What runs the jobs about videos, each program of theirs within so much memory."""
         return jobs.handlers(self.parts, self.announce, self.directory / "work", memory_mb)
 
+    @property
+    def origins(self) -> list[str]:
+        """Where pages get lectures from beside this server."""
+        return self.parts.spread.origins if self.parts.spread is not None else []
+
     async def tend_copies(self) -> None:
         """Look whether copies are where they should be; for a root task."""
         if self.parts.spread is not None:

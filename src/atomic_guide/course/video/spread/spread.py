@@ -61,6 +61,12 @@ class Spread:
         """Whether any store is declared."""
         return bool(self.parts.remotes)
 
+    @property
+    def origins(self) -> list[str]:
+        """The buckets' addresses, to which browsers may be sent; for the policy of pages that play lectures."""
+        found = [store.public or store.endpoint for store in self.parts.settings.stores if store.bucket is not None]
+        return list(dict.fromkeys(address.rstrip("/") for address in found if address))
+
     def stores(self) -> list[StoreView]:
         """The declared stores."""
         return [
