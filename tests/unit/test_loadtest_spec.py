@@ -98,6 +98,20 @@ def test_what_cannot_be_is_refused_with_its_line(text: str, line: int, reason: s
     assert reason in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "reason"),
+    [
+        ("a." * 60_000 + "b = 1", "a.toml", "at most 65,536 characters"),
+        ("a." * 600 + "b = 1", "a.toml", "line 1: a line has at most 1,000 characters"),
+        ('{"load":' * 8000, "a.json", "nested too deep"),
+        ("a = " + "[" * 900, "a.toml", "nested too deep"),
+    ],
+)
+def test_a_bomb_is_refused(text: str, name: str, reason: str) -> None:
+    with pytest.raises(Invalid, match=reason):
+        parse_spec(text, name)
+
+
 def test_broken_json_is_refused_with_its_line() -> None:
     with pytest.raises(Invalid, match=r"broken\.json, line 3: JSON is malformed"):
         parse_spec('{"load":\n {"rps": 1},\n oops}', "broken.json")

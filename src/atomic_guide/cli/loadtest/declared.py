@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _SECRET_BYTES = 16
+_LONGEST = 1_000_000
+"""Bytes that are read of a file; a spec has far fewer, and is refused where it has not."""
 
 
 def _steps(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
@@ -83,7 +85,8 @@ def _spec(file: Path | None, chosen: dict[str, Any]) -> Spec:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        with file.open("rb") as opened:
+            return opened.read(_LONGEST).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

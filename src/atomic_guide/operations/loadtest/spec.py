@@ -114,13 +114,20 @@ class Spec(_Section, frozen=True):
     slo: Objectives = Objectives()
 
 
+_LONGEST_SPEC, _LONGEST_LINE = 65_536, 1000
+"""Characters; a key of thousands of parts takes the parser of TOML minutes."""
+
+
 def parse_spec(text: str, name: str) -> Spec:
     """The spec in the text of the file `name`: JSON where that ends in .json, else TOML.
 
     Raises `Invalid` with name, line and reason.
     """
+    _check_form(text, name)
     try:
         tree = msgspec.json.decode(text) if name.endswith(".json") else tomllib.loads(text)
+    except RecursionError as error:
+        raise Invalid(f"{name} is nested too deep for a spec") from error
     except tomllib.TOMLDecodeError as error:
         raise Invalid(f"{name}: {error}") from error
     except msgspec.DecodeError as error:
@@ -136,6 +143,14 @@ def parse_spec(text: str, name: str) -> Spec:
     except Invalid as error:
         line = _line(text, str(error.details.get("key", "")).split("."))
         raise Invalid(f"{name}, line {line}: {error.message}") from error
+
+
+def _check_form(text: str, name: str) -> None:
+    if len(text) > _LONGEST_SPEC:
+        raise Invalid(f"{name}: a spec has at most {_LONGEST_SPEC:,} characters")
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > _LONGEST_LINE and not name.endswith(".json"):
+            raise Invalid(f"{name}, line {number}: a line has at most {_LONGEST_LINE:,} characters")
 
 
 def checked(spec: Spec) -> Spec:
