@@ -29,11 +29,11 @@ _LOOK_SECONDS = 0.05
 class NatsNode:
     """The NATS server of a region. Those whose regions keep a zone together are joined by a leaf node."""
 
-    def __init__(self, region: str, folder: Path) -> None:
+    def __init__(self, region: str, folder: Path, token: str) -> None:
         self.region = region
+        self.token = token
         self.port, self.leaf_port = free_port(), free_port()
         self.folder = folder / "nats"
-        self.token = secrets.token_urlsafe(16)
         self._join = secrets.token_urlsafe(16)
         self._child = Child(f"nats of {region}", folder / "nats.log")
 

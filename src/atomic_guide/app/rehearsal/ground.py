@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import shutil
 import tempfile
 import time
@@ -47,7 +48,8 @@ class Ground:
         self.standby = PostgresServer("north-1", NORTH, folders[NORTH] / "postgres", programs)
         self.alone = PostgresServer("central-2", CENTRAL, folders[CENTRAL] / "postgres", programs)
         self.far = PostgresServer("east-1", EAST, folders[EAST] / "postgres", programs)
-        self.nats = {name: NatsNode(name, one) for name, one in folders.items()}
+        token = secrets.token_urlsafe(16)
+        self.nats = {name: NatsNode(name, one, token) for name, one in folders.items()}
         self.buckets = Buckets(folder, list(folders))
         self.guides = {name: GuideServer(name, one, free_port()) for name, one in folders.items()}
         self._with_buckets = True

@@ -16,6 +16,9 @@ from atomic_guide.app.rehearsal.people import Cdn, Lms, Visit
 from atomic_guide.app.rehearsal.plan import CENTRAL, EAST, NORTH, PLACES, Tenant, made_tenants
 from atomic_guide.app.rehearsal.report import Finding, Report
 from atomic_guide.app.rehearsal.search import Leak, Searched, search, search_objects
+from atomic_guide.app.residency import LogFile, look
+from atomic_guide.config import load_settings
+from atomic_guide.engines.data.servers import open_servers
 from atomic_guide.errors import GuideError
 
 READ_AGAIN_SECONDS = 5.0
@@ -234,6 +237,8 @@ class Rehearsal:
                 not lost and bool(visit.said),
                 f"{len(visit.said)} acknowledged, {len(lost)} lost, {len(stored) - len(visit.said)} more stored",
             )
+        if not self._brief:
+            await self._report_residency(ground)
         objects = {place.name: {} if self._brief else await ground.buckets.objects(place.name) for place in PLACES}
         await ground.stop()
         searched = await asyncio.to_thread(search, ground.folders, PLACES, self._tenants)
@@ -241,6 +246,19 @@ class Rehearsal:
         for place in PLACES:
             leaks += search_objects(place.name, place.zones, objects[place.name], self._tenants)
         self._judge_residency(searched, leaks, {name: len(found) for name, found in objects.items()})
+
+    async def _report_residency(self, ground: Ground) -> None:
+        """What `atomic-guide residency report` says while everything runs: NATS keeps its entries in memory."""
+        settings = load_settings({}, ground.guides[NORTH].config)
+        shards = await open_servers(settings.databases)
+        try:
+            found = await look(settings, shards, (), [LogFile(one.region, one.log) for one in ground.guides.values()])
+        finally:
+            await shards.close()
+        looked = ", ".join(f"{count} {what}" for what, count in found.looked.items())
+        failed = [f"{one.tenant} {one.where}" for one in found.astray[:5]]
+        failed += [f"{where}: {why}" for where, why in found.unseen.items()]
+        self._find("the report of residency finds everything in its zone", found.ok, ", ".join(failed) or looked)
 
     def _judge_residency(self, searched: Searched, leaks: list[Leak], objects: dict[str, int]) -> None:
         for tenant in self._tenants:
