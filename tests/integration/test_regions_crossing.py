@@ -13,12 +13,19 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from atomic_guide.app.proxied import Proxied
-from atomic_guide.app.region import in_region
+from atomic_guide.app.region import QUEUES, in_region
+from atomic_guide.clock import SystemClock
 from atomic_guide.config import load_settings
-from atomic_guide.engines.data.embedded import database_files
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.embedded import database_files, open_embedded
+from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.engines.data.settings import DataSettings
+from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.data.sqlite import SqliteDatabase
+from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.crossing import COUNTRY
 from tests.running import RunningServer, running_server
@@ -45,6 +52,9 @@ INSERT INTO tenant_zones (tenant, zone) VALUES (:tenant, :zone)
 -- name: count
 -- purpose: Let the processes see it.
 UPDATE map_changes SET number = number + 1
+-- name: jobs
+-- purpose: The states of a course's jobs.
+SELECT subject, state FROM jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course
 """,
     "here",
 )
@@ -226,3 +236,40 @@ def test_a_process_keeps_only_the_shards_of_its_zones_and_uses_its_own_cache_nod
 def test_a_server_has_to_say_in_which_region_it_stands() -> None:
     with pytest.raises(ConfigurationError, match="say in which region this process stands: eu-central, eu-north"):
         in_region(_settings(DATABASES_REGION=""))
+
+
+def test_workers_run_the_jobs_of_their_regions_roles_only(server: RunningServer) -> None:
+    """This region is for `web` only: jobs for lectures and scores wait for another region."""
+
+    async def run() -> dict[str, str]:
+        shards = await open_embedded(server.data)
+        queues = Queues(shards, SystemClock(), QueueSettings())
+        key = server.session().key
+
+        async def publish(tx: Transaction) -> None:
+            for queue in ("notifications", "video", "analytics"):
+                await queues.publish(tx, key, NewJob(queue=queue, kind="unknown-kind", subject=queue))
+
+        try:
+            await shards.of(key).write(publish)
+            # The one that may be taken fails, as nobody knows its kind. No event tells of it.
+            async with asyncio.timeout(20):
+                while (found := await _states(shards, key))["notifications"] == "queued":  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            # A worker looks at all of its queues each second.
+            await asyncio.sleep(2.5)
+            return {**found, **await _states(shards, key)}
+        finally:
+            await shards.close()
+
+    states = asyncio.run(run())
+    assert states["notifications"] != "queued"
+    assert (states["video"], states["analytics"]) == ("queued", "queued")
+    assert set(QUEUES) < set(QueueSettings().queues)
+
+
+async def _states(shards: Shards, key: CourseKey) -> dict[str, str]:
+    """The states of the jobs by queue; one that has ended is in another table."""
+    rows = await shards.of(key).read(PLACE["jobs"], key.columns)
+    found = {row["subject"]: str(row["state"]) for row in rows}
+    return {queue: found.get(queue, "ended") for queue in ("notifications", "video", "analytics")}

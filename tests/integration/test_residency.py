@@ -96,14 +96,16 @@ async def _member(shards: Shards, name: str) -> None:
     await shards.named(name).primary.write(work)
 
 
-async def _message(settings: Settings) -> None:
-    """An entry of a bucket of the region america that names the person."""
+async def _message(settings: Settings, *, said: bool) -> None:
+    """A bucket of the region america, with an entry that names the person or without any."""
     near = msgspec.structs.replace(settings.nats, url=settings.regions.declared[0].cache_nodes[0])
     connection = Connection(Path(settings.data), near)
     await connection.open()
     try:
         bucket = Bucket(connection, "cache", Bounds(60.0, 100, 1 << 20))
         await bucket.open()
+        if not said:
+            return
         await bucket.put("course.1", f'["{PERSON}"]'.encode(), 2.0)
     finally:
         await connection.close()
@@ -119,9 +121,10 @@ def test_what_is_outside_of_its_zone_is_found(settings: Settings, tmp_path: Path
         try:
             await change.assign_zone(shards, KEY.tenant, "eu")
             await _member(shards, "shard-eu")
+            await _message(settings, said=False)
             before = await look(settings, shards, (), logs)
             await _member(shards, "shard-0")
-            await _message(settings)
+            await _message(settings, said=True)
             for store in ("america", "europe"):
                 (tmp_path / store / KEY.tenant).mkdir(parents=True)
                 (tmp_path / store / KEY.tenant / "object").write_bytes(b"lecture")

@@ -30,7 +30,7 @@ def _encoded(value: Any, kind: int = 5) -> bytes:
         return bytes([7 << 5 | len(value)]) + b"".join(parts)
     if isinstance(value, list):
         return bytes([len(value), 11 - 7]) + b"".join(map(_encoded, value))
-    data = value.to_bytes((value.bit_length() + 7) // 8)
+    data: bytes = value.to_bytes((value.bit_length() + 7) // 8)
     head = [kind << 5 | len(data)] if kind < 8 else [len(data), kind - 7]
     return bytes(head) + data
 

@@ -34,7 +34,8 @@ async def kept(connection: Connection, most: int = 100_000) -> AsyncIterator[Kep
     try:
         for info in await streams.streams_info():
             name, state = info.config.name or "", info.state
-            for number in range(max(state.first_seq, state.last_seq - most + 1), state.last_seq + 1):
+            # A stream that never held anything begins at 0, which is no message's number.
+            for number in range(max(1, state.first_seq, state.last_seq - most + 1), state.last_seq + 1):
                 try:
                     message = await streams.get_msg(name, number)
                 except NotFoundError:
