@@ -20,8 +20,10 @@ import msgspec
 from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.course.chat.settings import ChatSettings
 from atomic_guide.course.keeping.settings import BackupSettings, KeepingSettings
+from atomic_guide.course.lti.outbound import LmsSettings
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings, check_mail
+from atomic_guide.course.notifications.smtp import MAIL
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.watching.settings import EventSettings
 from atomic_guide.engines.assets.settings import AssetSettings, check_assets
@@ -49,6 +51,7 @@ from atomic_guide.regions.settings import (
     check_stores,
     primaries,
 )
+from atomic_guide.resilience import GuardSettings
 from atomic_guide.setting import setting
 from atomic_guide.tracing import TracingSettings
 from atomic_guide.web.idempotency import RepeatSettings
@@ -91,6 +94,8 @@ class ResilienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """How the product bears repeated requests, overload and dependencies that are away."""
 
     repeats: RepeatSettings = RepeatSettings()
+    lms: LmsSettings = LmsSettings()
+    mail: GuardSettings = MAIL
     shedding: SheddingSettings = SheddingSettings()
 
 

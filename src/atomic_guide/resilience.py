@@ -1,4 +1,4 @@
-"""Retries, circuit breakers and time-outs: the one place that chooses how the product bears failing dependencies.
+"""Retries, circuit breakers, bulkheads and time-outs: the one place that chooses how failing dependencies are borne.
 
 Retries are stamina's: exponential back-off with jitter, bounded in attempts and in time. Breakers are pybreaker's.
 Time-outs are `asyncio.timeout`. Everything else of the product imports this module, not the libraries.
@@ -6,13 +6,19 @@ Time-outs are `asyncio.timeout`. Everything else of the product imports this mod
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pybreaker
 import stamina
+
+from atomic_guide.errors import Unavailable
+from atomic_guide.setting import setting
 
 _ATTEMPTS = 50
 """A bound that time ends before: at most 1 s lies between two attempts."""
@@ -81,6 +87,97 @@ class Breaker:
         with contextlib.suppress(pybreaker.CircuitBreakerError), self._breaker.calling():
             pass
         self._untroubled = self._storage.state == pybreaker.STATE_CLOSED
+
+
+class GuardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How calls of one dependency are bounded."""
+
+    seconds: Annotated[float, setting("Time-out of a whole call.", "s", gt=0, le=600)] = 20.0
+    failures: Annotated[int, setting("Failures in a row that open its breaker.", "failures", ge=1, le=1000)] = 5
+    rest_seconds: Annotated[float, setting("How long an open breaker rests before a trial.", "s", gt=0, le=600)] = 10.0
+    retry_percent: Annotated[
+        float, setting("Retries, of 100 calls at most; what is more fails at once.", "%", ge=0, le=100)
+    ] = 10.0
+    most: Annotated[int, setting("Calls at a time; the next waits.", "calls", ge=1, le=10_000)] = 16
+    wait_seconds: Annotated[float, setting("How long it waits before it is refused.", "s", gt=0, le=60)] = 2.0
+
+
+_BURST = 10.0
+"""Retries that a quiet dependency has at once: a page of work that meets one broken connection."""
+_RETRY_PAUSE = (0.05, 0.15)
+"""Seconds before a retry, drawn anew: long enough for another address of a name, short within a page's second."""
+
+
+class Refused(Unavailable):
+    """A call that was not made: the breaker is open, or too many are under way."""
+
+    code = "DEPENDENCY_UNAVAILABLE"
+
+
+class Guard:
+    """Time-out, breaker, retry budget and bulkhead round one dependency.
+
+        async with guard.call():
+            ...            # raising `TimeoutError` after its time, and told `failed` or `succeeded` inside
+
+    `counts` are calls, failures, timeouts, open (refused by the breaker), full (refused by the bulkhead), retries and
+    unretried (the budget was spent), since the process's start.
+    """
+
+    def __init__(self, name: str, settings: GuardSettings) -> None:
+        self.name = name
+        self.settings = settings
+        self.breaker = Breaker(name, failures=settings.failures, rest=settings.rest_seconds)
+        self.counts = dict.fromkeys(("calls", "failures", "timeouts", "open", "full", "retries", "unretried"), 0)
+        self.running = 0
+        self._places = asyncio.Semaphore(settings.most)
+        self._budget = _BURST
+
+    @contextlib.asynccontextmanager
+    async def call(self) -> AsyncIterator[None]:
+        """Make a call. Raises `Refused`, or `TimeoutError`, which counts as a failure."""
+        if not self.breaker.allows():
+            self.counts["open"] += 1
+            message = f"{self.name} has failed {self.settings.failures} times in a row; it is tried again soon"
+            raise Refused(message, retry_after=self.settings.rest_seconds)
+        try:
+            await asyncio.wait_for(self._places.acquire(), self.settings.wait_seconds)
+        except TimeoutError as error:
+            self.counts["full"] += 1
+            message = f"{self.settings.most} calls of {self.name} are under way"
+            raise Refused(message, retry_after=self.settings.wait_seconds) from error
+        self.counts["calls"] += 1
+        self.running += 1
+        self._budget = min(_BURST, self._budget + self.settings.retry_percent / 100)
+        try:
+            async with asyncio.timeout(self.settings.seconds):
+                yield
+        except TimeoutError:
+            self.counts["timeouts"] += 1
+            self.failed()
+            raise
+        finally:
+            self.running -= 1
+            self._places.release()
+
+    def failed(self) -> None:
+        """The call has failed in a way that says that the dependency is away."""
+        self.counts["failures"] += 1
+        self.breaker.failed()
+
+    def succeeded(self) -> None:
+        """The call was answered."""
+        self.breaker.succeeded()
+
+    async def may_retry(self) -> bool:
+        """Whether a failed call may be made once more; then a short pause has passed."""
+        if self._budget < 1 or not self.breaker.allows():
+            self.counts["unretried"] += 1
+            return False
+        self._budget -= 1
+        self.counts["retries"] += 1
+        await asyncio.sleep(random.uniform(*_RETRY_PAUSE))
+        return True
 
 
 class _Failed(Exception):

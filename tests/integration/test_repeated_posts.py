@@ -108,6 +108,7 @@ CASES = [
     Case(f"{OPS}/cache/warm", {"space": "none", "tenant": "t", "course": "c"}, who="operator", status=404),
     Case(f"{OPS}/regions/drain", {"region": "eu", "why": "look"}, who="operator", status=404),
     Case(f"{OPS}/regions/undrain", {"region": "eu"}, who="operator", status=404),
+    Case(f"{OPS}/assets/repair", {}, who="operator", status=202, at_once=1),
     Case(f"{OPS}/loadtest/runs", {"keys": ["one"]}, {"keys": ["two"]}, who="operator", status=201),
     # An erasure compacts the databases; whoever asks meanwhile may be told to come again.
     Case(f"{OPS}/loadtest/runs/{{run}}/clean", who="operator", filled="0123456789ab", at_once=1),

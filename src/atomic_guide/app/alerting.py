@@ -119,7 +119,7 @@ def _channel(one: ChannelSettings, settings: Settings, clock: Clock) -> Iterator
     seconds, ends = settings.alerts.timeout_seconds, one.send_resolved
     if one.kind == "email":
         mail = settings.mail
-        send = MailServer(mail).send
+        send = MailServer(mail, settings.resilience.mail).send
         sender = Sender(mail.sender or "", mail.sender_name)
         for number, address in enumerate(one.to, 1):
             name = one.name if len(one.to) == 1 else f"{one.name}/{number}"

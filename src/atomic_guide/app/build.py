@@ -23,6 +23,7 @@ from atomic_guide.app.caching import made_cache
 from atomic_guide.app.caching import made_desk as made_cache_desk
 from atomic_guide.app.capacity import made_capacity
 from atomic_guide.app.copies import made_spread
+from atomic_guide.app.dependencies import DependencyMetrics, known
 from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.limit_metrics import LimitMetrics
@@ -158,6 +159,8 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         stack.push_async_callback(cache.close)
         tool = await _assembled(settings, where, Engines(data, shards, connection, cache), clock)
         measure_parts(tool, connection)
+        tool.dependencies = known(tool, connection)
+        tool.health.registry.register(DependencyMetrics(tool.dependencies))
         stack.push_async_callback(tool.lti.close)
         stack.push_async_callback(tool.chat.close)
         stack.push_async_callback(tool.reads.close)
@@ -229,7 +232,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     store = Store(data / "objects", settings.assets)
     queues = Queues(shards, clock, settings.queues)
     notifications = await build_notifications(
-        shards, clock, queues, where.public_url, (settings.notifications, settings.mail)
+        shards, clock, queues, where.public_url, (settings.notifications, settings.mail), settings.resilience.mail
     )
     notifications.feed.on_tell = _teller(chat.rooms)
     key = await keeping_key(shards.directory, clock)
@@ -242,7 +245,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     sessions = Sessions(shards.directory, clock, settings.sessions, token)
     bounds = made_register(settings, clock)
     health.registry.register(LimitMetrics(bounds))
-    lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where))
+    lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where), settings.resilience.lms)
     if regions.own is not None:
         lti.launches.stand(regions.own.address or where.public_url, addresses_of(settings))
     return Tool(

@@ -105,7 +105,6 @@ async def list_deletions(call: Call[None]) -> Receipts:
 )
 async def repair_copies(call: Call[Repair]) -> Asked:
     """Have copies read again and put right, by jobs; one that is asked for twice is read once."""
-    _ = call.idempotency_key
     wanted = Wanted(call.body.tenant, call.body.lecture, call.body.store)
     return Asked(await _spread(call.tool.media.parts.spread).look_over(wanted))
 

@@ -11,6 +11,7 @@ from atomic_guide.web import (
     capacity,
     chat,
     costs,
+    dependencies,
     entry,
     health,
     launch,
@@ -37,6 +38,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored, assets),
+    dependencies,
     *(scaling, shedding, measured, alerts, limiting, caching, loadtests, capacity, costs, regions, health, wanted),
     openapi,
 )

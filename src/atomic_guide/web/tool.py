@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from atomic_guide.operations.limits.register import Register
     from atomic_guide.regions.here import Here
     from atomic_guide.web.chat import Chat
+    from atomic_guide.web.dependencies import Known
     from atomic_guide.web.forgotten import Forgotten
     from atomic_guide.web.health import Health
     from atomic_guide.web.idempotency import Answers
@@ -63,4 +64,5 @@ class Tool(msgspec.Struct, kw_only=True):
     bounds: Register
     capacity: Capacity
     regions: Here
+    dependencies: Known | None = None
     practice: PracticePlatform | None = None

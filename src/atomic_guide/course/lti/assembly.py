@@ -14,7 +14,7 @@ from atomic_guide.course.lti.invitations import Invitations
 from atomic_guide.course.lti.keysets import KeySets
 from atomic_guide.course.lti.launch import Launches
 from atomic_guide.course.lti.logins import Logins
-from atomic_guide.course.lti.outbound import Outbound
+from atomic_guide.course.lti.outbound import LmsSettings, Outbound
 from atomic_guide.course.lti.registration import Platforms
 from atomic_guide.course.lti.roster import Roster
 from atomic_guide.course.lti.settings import LtiSettings
@@ -50,9 +50,11 @@ class Lti(msgspec.Struct, frozen=True, kw_only=True):
         await self.outbound.close()
 
 
-def build_lti(base_url: str, directory: Database, clock: Clock, settings: LtiSettings) -> Lti:
+def build_lti(
+    base_url: str, directory: Database, clock: Clock, settings: LtiSettings, bounds: LmsSettings | None = None
+) -> Lti:
     """The parts over the directory database. Raises `ConfigurationError` naming a setting that cannot be."""
-    outbound = Outbound(reach_of(settings), settings.fetch_seconds, settings.fetch_bytes)
+    outbound = Outbound(reach_of(settings), settings.fetch_seconds, settings.fetch_bytes, bounds=bounds)
     platforms = Platforms(directory, clock, outbound.reach)
     keysets = KeySets(outbound, clock, settings.keyset_seconds)
     logins = Logins(directory, clock, settings)

@@ -93,7 +93,7 @@ async def _discover(url: str, outbound: Outbound) -> _Discovery:
     if wrong:
         message = f"the address of the configuration cannot be used: {wrong}"
         raise errors.Invalid(message)
-    reply = await outbound.get(url, {"Accept": "application/json"})
+    reply = await outbound.get(url, {"Accept": "application/json"}, "registration")
     if reply.status not in _OK:
         message = f"{url} answered with status {reply.status}"
         raise OutboundFailed(message)
@@ -105,7 +105,7 @@ async def _post(found: _Discovery, token: str | None, own: Sequence[str], outbou
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    reply = await outbound.post(found.registration_endpoint, body, headers)
+    reply = await outbound.post(found.registration_endpoint, body, headers, "registration")
     if reply.status not in _OK:
         reason = one_line(reply.body[:300].decode("utf-8", "replace"), 200)
         message = f"{found.registration_endpoint} answered with status {reply.status}: {reason}"

@@ -106,9 +106,11 @@ class Grades:
             token = await self._tokens.token(platform, (scope,))
             headers = {"Authorization": f"Bearer {token}"}
             if method == "GET":
-                reply = await self._outbound.get(url, {**headers, "Accept": kind})
+                reply = await self._outbound.get(url, {**headers, "Accept": kind}, "grades")
             else:
-                reply = await self._outbound.post(url, body, {**headers, "Content-Type": kind, "Accept": kind})
+                reply = await self._outbound.post(
+                    url, body, {**headers, "Content-Type": kind, "Accept": kind}, "grades"
+                )
             if reply.status == 401 and attempt == 1:  # noqa: PLR2004 - a token that was withdrawn
                 self._tokens.forget(platform, (scope,))
                 continue

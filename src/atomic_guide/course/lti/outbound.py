@@ -12,7 +12,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import httpx
 import msgspec
@@ -20,6 +20,7 @@ import msgspec
 from atomic_guide import errors, tracing
 from atomic_guide.course.lti.addresses import Reach, origin_of, problem_with
 from atomic_guide.course.lti.limits import ANSWER_BYTES
+from atomic_guide.resilience import Guard, GuardSettings, Refused
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
@@ -27,6 +28,9 @@ _REDIRECTS = 3
 _CONNECTIONS = 20
 _ADDRESSES = 3
 _USER_AGENT = "atomic-guide"
+_SERVER_ERROR = 500
+_WHOLE = 4
+"""A whole call takes at most so many steps' time: name, connection, head, body."""
 
 
 class OutboundFailed(errors.Unavailable):
@@ -34,6 +38,14 @@ class OutboundFailed(errors.Unavailable):
 
     code = "LMS_UNAVAILABLE"
     machine = False
+
+
+class _Unreached(Exception):
+    """Nobody was reached, or nobody answered in time."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class Reply(NamedTuple):
@@ -111,11 +123,35 @@ class _Guard(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-class Outbound:
-    """Calls to platforms. `seconds` bounds each step and four times it the whole call, `limit` bytes the answer."""
+Service = Literal["keys", "tokens", "grades", "roster", "registration"]
+"""What an LMS is asked for; each is a dependency of its own, at each host."""
 
-    def __init__(self, reach: Reach, seconds: float, limit: int, resolver: Resolver = resolve) -> None:
+_HOSTS = 1000
+"""Guards that are remembered, by service and host; the oldest is forgotten first, and begins closed again."""
+
+
+class LmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How calls of LMSs are bounded, for each service at each host."""
+
+    keys: GuardSettings = GuardSettings(seconds=20.0)
+    tokens: GuardSettings = GuardSettings(seconds=20.0)
+    grades: GuardSettings = GuardSettings(seconds=20.0)
+    roster: GuardSettings = GuardSettings(seconds=20.0, most=8)
+    registration: GuardSettings = GuardSettings(seconds=20.0, most=4)
+
+
+class Outbound:
+    """Calls to platforms. `seconds` bounds each step and a guard the whole call, `limit` bytes the answer.
+
+    `guards` are those of services and hosts that were called, the newest last.
+    """
+
+    def __init__(
+        self, reach: Reach, seconds: float, limit: int, resolver: Resolver = resolve, bounds: LmsSettings | None = None
+    ) -> None:
         self.reach = reach
+        self.guards: dict[tuple[Service, str], Guard] = {}
+        self._bounds = bounds or LmsSettings()
         self._seconds = seconds
         self._limit = limit
         self._client = httpx.AsyncClient(
@@ -126,11 +162,26 @@ class Outbound:
             headers={"User-Agent": _USER_AGENT},
         )
 
-    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Reply:
+    def guard(self, service: Service, url: str) -> Guard:
+        """The guard of a service at the host of an address."""
+        try:
+            key = service, origin_of(url)
+        except ValueError:
+            key = service, ""
+        if (found := self.guards.get(key)) is None:
+            if len(self.guards) >= _HOSTS:
+                del self.guards[next(iter(self.guards))]
+            name = f"the LMS's {service} at {key[1]}"
+            bounds: GuardSettings = getattr(self._bounds, service)
+            seconds = min(bounds.seconds, _WHOLE * self._seconds)
+            found = self.guards[key] = Guard(name, msgspec.structs.replace(bounds, seconds=seconds))
+        return found
+
+    async def get(self, url: str, headers: Mapping[str, str] | None = None, service: Service = "keys") -> Reply:
         """GET, following at most three redirects on the same host. Raises `OutboundFailed`."""
         target = url
         for _ in range(_REDIRECTS + 1):
-            reply = await self._send("GET", target, headers, None)
+            reply = await self._send("GET", target, headers, None, service)
             if reply.status not in {301, 302, 303, 307, 308}:
                 return reply
             onward = str(httpx.URL(target).join(reply.headers.get("location", "")))
@@ -145,30 +196,64 @@ class Outbound:
         message = f"{url} redirects in circles"
         raise OutboundFailed(message)
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], service: Service = "tokens") -> Reply:
         """POST; a redirect is an answer like any other. Raises `OutboundFailed`."""
-        return await self._send("POST", url, headers, body)
+        return await self._send("POST", url, headers, body, service)
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.aclose()
 
-    async def _send(self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None) -> Reply:
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None, service: Service
+    ) -> Reply:
         with tracing.span(f"LMS {method}", "client", http__request__method=method) as span:
-            reply = await self._answered(method, url, headers, body)
+            guard = self.guard(service, url)
+            try:
+                reply = await self._guarded(guard, method, url, headers, body)
+            except _Unreached as error:
+                # Only what is asked for, and never reached anybody, is asked for again.
+                if method != "GET" or not await guard.may_retry():
+                    raise OutboundFailed(error.message) from error
+                try:
+                    reply = await self._guarded(guard, method, url, headers, body)
+                except _Unreached as again:
+                    raise OutboundFailed(again.message) from again
             span.set(http__response__status_code=reply.status)
             return reply
 
+    async def _guarded(
+        self, guard: Guard, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None
+    ) -> Reply:
+        try:
+            async with guard.call():
+                try:
+                    reply = await self._answered(method, url, headers, body)
+                except _Unreached:
+                    guard.failed()
+                    raise
+        except Refused as error:
+            raise OutboundFailed(error.message) from error
+        except TimeoutError as error:
+            message = f"{url} did not answer within {guard.settings.seconds:g} s"
+            raise OutboundFailed(message) from error
+        # An LMS that answers with an error of its own is there, but is not helped by more calls.
+        if reply.status >= _SERVER_ERROR:
+            guard.failed()
+        else:
+            guard.succeeded()
+        return reply
+
     async def _answered(self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None) -> Reply:
         try:
-            async with (
-                asyncio.timeout(4 * self._seconds),
-                self._client.stream(method, url, headers=dict(headers or {}), content=body) as answer,
-            ):
+            async with self._client.stream(method, url, headers=dict(headers or {}), content=body) as answer:
                 return Reply(url, answer.status_code, answer.headers, await self._read(answer, url))
-        except (TimeoutError, httpx.TimeoutException) as error:
+        except httpx.TimeoutException as error:
             message = f"{url} did not answer within {self._seconds:g} s"
-            raise OutboundFailed(message) from error
+            raise _Unreached(message) from error
+        except httpx.TransportError as error:
+            message = f"{url} cannot be reached ({str(error) or type(error).__name__})"
+            raise _Unreached(message) from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             message = f"{url} cannot be reached ({str(error) or type(error).__name__})"
             raise OutboundFailed(message) from error

@@ -81,7 +81,7 @@ class Roster:
     async def _page(self, platform: Platform, url: str) -> Reply:
         for attempt in (1, 2):
             token = await self._tokens.token(platform, (SCOPE,))
-            reply = await self._outbound.get(url, {"Accept": _KIND, "Authorization": f"Bearer {token}"})
+            reply = await self._outbound.get(url, {"Accept": _KIND, "Authorization": f"Bearer {token}"}, "roster")
             if reply.status == 401 and attempt == 1:  # noqa: PLR2004 - a token that was withdrawn
                 self._tokens.forget(platform, (SCOPE,))
                 continue

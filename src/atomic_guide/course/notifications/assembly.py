@@ -11,6 +11,7 @@ from atomic_guide.course.notifications.mail import MailJob
 from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.jobs import Queues
+from atomic_guide.resilience import GuardSettings
 
 
 class Notifications(msgspec.Struct, frozen=True):
@@ -22,11 +23,16 @@ class Notifications(msgspec.Struct, frozen=True):
 
 
 async def build_notifications(
-    shards: Shards, clock: Clock, queues: Queues, public_url: str, settings: tuple[NotificationSettings, MailSettings]
+    shards: Shards,
+    clock: Clock,
+    queues: Queues,
+    public_url: str,
+    settings: tuple[NotificationSettings, MailSettings],
+    bounds: GuardSettings | None = None,
 ) -> Notifications:
     """The parts; sockets are reached once `feed.on_tell` is set."""
     feed_settings, mail_settings = settings
     key = await mail_key(shards, clock)
     contacts = Contacts(shards, clock, key, public_url, on=mail_settings.on)
     feed = Feed(shards, clock, queues, feed_settings, mail_settings)
-    return Notifications(feed, contacts, MailJob(shards, contacts, mail_settings))
+    return Notifications(feed, contacts, MailJob(shards, contacts, mail_settings, bounds))

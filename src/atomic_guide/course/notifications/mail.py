@@ -23,16 +23,20 @@ if TYPE_CHECKING:
     from atomic_guide.engines.queues.handlers import Handler
     from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
+    from atomic_guide.resilience import GuardSettings
 
 
 class MailJob:
     """Mails one notification to its person."""
 
-    def __init__(self, shards: Shards, contacts: Contacts, settings: MailSettings) -> None:
+    def __init__(
+        self, shards: Shards, contacts: Contacts, settings: MailSettings, bounds: GuardSettings | None = None
+    ) -> None:
         self._shards = shards
         self._contacts = contacts
         self._settings = settings
-        self._server = MailServer(settings)
+        self._server = MailServer(settings, bounds)
+        self.guard = self._server.guard
 
     async def run(self, lease: Lease) -> None:
         """Send it, unless it has become needless. Raises `Permanent` or `RetryLater` by the mail server's answer."""

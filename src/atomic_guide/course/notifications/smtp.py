@@ -20,8 +20,10 @@ import ssl
 from typing import TYPE_CHECKING
 
 import aiosmtplib
+import msgspec
 
 from atomic_guide.errors import MachineTrouble, Permanent, RetryLater
+from atomic_guide.resilience import Guard, GuardSettings, Refused
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -41,24 +43,42 @@ _WHOLE = 3
 _ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 
 
+MAIL = GuardSettings(seconds=30.0, failures=5, rest_seconds=30.0, retry_percent=0.0, most=8)
+"""Retries are the queue's: a letter that was not taken comes back with its own pauses."""
+
+
 class MailServer:
     """The mail server of the settings, which must name one."""
 
-    def __init__(self, settings: MailSettings) -> None:
+    def __init__(self, settings: MailSettings, bounds: GuardSettings | None = None) -> None:
         self._settings = settings
+        bounds = bounds or MAIL
+        seconds = min(bounds.seconds, _WHOLE * settings.timeout_seconds)
+        self.guard = Guard("the mail server", msgspec.structs.replace(bounds, seconds=seconds))
         self._context: ssl.SSLContext | None = None
 
     async def send(self, message: EmailMessage, recipient: str) -> None:
         """Deliver a message on a connection of its own. Raises `Permanent`, `RetryLater` or `MachineTrouble`."""
         client = await self._client()
         try:
-            async with asyncio.timeout(_WHOLE * self._settings.timeout_seconds):
-                await self._enter(client)
-                await self._hand_over(client, message, recipient)
+            async with self.guard.call():
+                await self._counted(client, message, recipient)
+        except Refused as error:
+            raise MachineTrouble(error.message, error.retry_after) from error
         except TimeoutError as error:
             raise RetryLater(self._silent) from error
         finally:
             client.close()
+
+    async def _counted(self, client: aiosmtplib.SMTP, message: EmailMessage, recipient: str) -> None:
+        """Only what keeps the server from any message counts as its failure; what it says of one message does not."""
+        try:
+            await self._enter(client)
+        except MachineTrouble:
+            self.guard.failed()
+            raise
+        self.guard.succeeded()
+        await self._hand_over(client, message, recipient)
 
     async def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings

@@ -39,7 +39,7 @@ from atomic_guide.engines.data.tls import tls_of
 from atomic_guide.engines.data.traffic import ServerTraffic
 from atomic_guide.engines.data.transaction import Committing, arguments, in_transaction, read_each, read_each_fenced
 from atomic_guide.limit import Used
-from atomic_guide.resilience import retrying
+from atomic_guide.resilience import Breaker, retrying
 
 T = TypeVar("T")
 
@@ -77,6 +77,8 @@ class PostgresDatabase:
         self._readers = self._made(address, self._settings.readers, writing=False)
         self._writers = self._made(address, self._settings.writers, writing=True)
         self.traffic = ServerTraffic(self._readers.lanes, self._writers.lanes)
+        self.breaker = Breaker(name, failures=self._settings.breaker_failures, rest=self._settings.breaker_seconds)
+        """Open while the server is away: what is asked then fails at once instead of after a time limit."""
         self._points = PointReads(name, self._read, self._read_many, self._settings.pending_limit)
         self._works: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -123,6 +125,8 @@ class PostgresDatabase:
 
     async def _read(self, query: Query, params: Params, epoch: int | None) -> list[Row]:
         statement, given = _asked(query, params, epoch)
+        if not self.breaker.allows():
+            raise self._shut()
         # As `reading`, spelled out: a context manager more would be a tenth of a point read.
         try:
             connection = await self._readers.take()
@@ -132,6 +136,7 @@ class PostgresDatabase:
                 self._readers.give_back(connection)
         except FAILURES as error:
             raise self._failed(error) from error
+        self.breaker.succeeded()
         return cast("list[Row]", found)
 
     async def one(self, query: Query, params: Params | None = None, *, epoch: int | None = None) -> Row | None:
@@ -250,11 +255,14 @@ class PostgresDatabase:
 
         It is cut off after `limit` seconds, or a second after the limit of a statement.
         """
+        if not self.breaker.allows():
+            raise self._shut()
         try:
             async with self._readers.connection(limit) as connection:
                 yield connection
         except FAILURES as error:
             raise self._failed(error) from error
+        self.breaker.succeeded()
 
     async def _traced(self, work: Work[Any]) -> Any:
         with tracing.span("database write", "client", db__namespace=self.name):
@@ -272,9 +280,11 @@ class PostgresDatabase:
         raise AssertionError("retrying ends with an answer or an error")
 
     async def _transact(self, work: Work[Any]) -> Any:
+        if not self.breaker.allows():
+            raise self._shut()
         try:
             async with self._writers.connection() as connection:
-                return await in_transaction(connection, work)
+                result = await in_transaction(connection, work)
         except Committing as error:
             raise errors.DataUnavailable(
                 f"database {self.name} was lost while it stored this: whether it did is unknown; send it again"
@@ -283,13 +293,22 @@ class PostgresDatabase:
             ) from error
         except FAILURES as error:
             raise self._failed(error) from error
+        self.breaker.succeeded()
+        return result
 
     def _failed(self, error: BaseException) -> errors.GuideError:
         wrapped = wrap(error, self.name)
         if isinstance(wrapped, errors.Disconnected) and not isinstance(error, asyncpg.TooManyConnectionsError):
             # The idle connections lead to the same server that is gone, or is no primary any more.
             self.forget()
+        if isinstance(wrapped, errors.Disconnected) or isinstance(error, TimeoutError):
+            self.breaker.failed()
         return wrapped
+
+    def _shut(self) -> errors.GuideError:
+        rest = self._settings.breaker_seconds
+        message = f"database {self.name} did not answer {self._settings.breaker_failures} times in a row"
+        return errors.Disconnected(f"{message}; it is asked again within {rest:g} s", retry_after=max(1.0, rest))
 
     def _made(self, address: str, size: int, *, writing: bool) -> Checkout:
         settings = self._settings

@@ -40,6 +40,25 @@ class PostgresSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             le=1000,
         ),
     ] = 8
+    breaker_failures: Annotated[
+        int,
+        setting(
+            "Failures in a row after which a server is not asked for a while: with 8 readers and 4 writers, one failure"
+            " of each connection is less than twice this.",
+            "failures",
+            ge=1,
+            le=1000,
+        ),
+    ] = 8
+    breaker_seconds: Annotated[
+        float,
+        setting(
+            "How long it is not asked then. A failover takes some seconds; half a second more is not felt.",
+            "s",
+            gt=0,
+            le=60,
+        ),
+    ] = 0.5
     pending_limit: Annotated[
         int,
         setting(
