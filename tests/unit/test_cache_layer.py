@@ -1,11 +1,16 @@
 """The memory of a process: its bounds, what stays under a scan, and how entries age and end."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from atomic_guide.clock import ManualClock
 from atomic_guide.engines.cache.layer import ENTRY_BYTES, MISS, Entry, MemoryLayer
+from atomic_guide.engines.cache.layered import Cache
+from atomic_guide.engines.cache.settings import CacheSettings
 
 LONG = 1e9
 
@@ -178,3 +183,22 @@ def test_reminders_of_what_was_replaced_do_not_pile_up(calls: list[tuple[int, bo
     assert memory.expire(6.0) is None
     assert memory.usage.entries == 0
     assert memory.usage.bytes == pytest.approx(0)
+
+
+def test_what_is_counted_for_entries_is_what_they_take() -> None:
+    """By Python's own account, for values of a product's space with all their marks; without the objects' own bytes."""
+    most, size = 4 << 20, 1000
+    cache = Cache(CacheSettings(memory_bytes=most), ManualClock(0.0))
+    pages = cache.space("pages", bytes)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(10_000):
+            key = pages.key(f"tenant-{number % 50}", f"course-{number}")
+            cache.memory.put(key, Entry(bytes(size) + b"%d" % number, size, LONG, LONG, pages.marks_of(key)))
+            assert cache.usage.bytes <= most
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert cache.usage.evicted > 7000
+    assert taken < 1.25 * most

@@ -52,14 +52,14 @@ def digest(key: Key, version: int) -> str:
     return f"{hashed(tenant)}.{hashed(tenant, course)}.{hashed(str(version), *key)}"
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(1024)
 def scopes_of(space: str, tenant: str, course: str) -> tuple[str, ...]:
     """The marks of every scope that a value is in, but for that of all."""
     scopes = (Scope(tenant), Scope(space=space), *([Scope(tenant, course)] if course else []))
     return tuple(scope.mark for scope in scopes)
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(1024)
 def mark(name: str) -> str:
     """The name of a mark on NATS."""
     return hashed("mark", name)

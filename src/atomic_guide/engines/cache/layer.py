@@ -87,10 +87,12 @@ class MemoryLayer:
         if entry.value is None:
             # What does not exist stays among the new: there may be any number of it.
             return None, False
+        value = entry.value
         self._leave(key, entry)
         self._enter(key, entry, _HOT)
+        # Which may drive the entry itself out, and takes its value then.
         self._shrink()
-        return entry.value, False
+        return value, False
 
     def entry(self, key: Hashable) -> Entry | None:
         """An entry as it lies there; to look at, which is no use of it."""
@@ -138,10 +140,13 @@ class MemoryLayer:
 
     def shorten(self, ends: float) -> None:
         """Let nothing live longer than until a moment."""
-        for key, entry in list(self._entries.items()):
-            if entry.ends > ends:
-                entry.ends = ends
-                self._remind(key, entry, ends)
+        self._due.clear()
+        for key, entry in self._entries.items():
+            entry.ends = min(entry.ends, ends)
+            at = entry.ends if entry.segment == _AGED else min(entry.ages, entry.ends)
+            self._number += 1
+            self._due.append((at, self._number, key, entry))
+        heapq.heapify(self._due)
 
     def expire(self, now: float) -> float | None:
         """Age and end what is due; the moment of the next, None where there is none."""
@@ -170,8 +175,8 @@ class MemoryLayer:
     def _remind(self, key: Hashable, entry: Entry, at: float) -> None:
         self._number += 1
         heapq.heappush(self._due, (at, self._number, key, entry))
-        if len(self._due) > 4 * len(self._entries) + 1000:
-            # Replaced entries leave their reminders behind.
+        if len(self._due) > 1.25 * len(self._entries) + 100:
+            # Replaced entries leave their reminders behind, which take a third of an entry.
             self._due = [due for due in self._due if self._entries.get(due[2]) is due[3]]
             heapq.heapify(self._due)
 
@@ -198,6 +203,8 @@ class MemoryLayer:
                 marked.discard(key)
             if not isinstance(marked, set) or not marked:
                 del self._marked[mark]
+        # Its reminder may hold the entry for a while, and must not hold the value.
+        entry.value, entry.marks = None, ()
 
     def _mark(self, mark: str, key: Hashable) -> None:
         # Most marks are one key's: its own name. A set for each would be a fifth of what an entry takes.
