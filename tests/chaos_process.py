@@ -139,6 +139,7 @@ async def main(role: str, orders: Orders) -> None:
         smtp = MailSettings(sender="guide@tool.example", security="none", host="127.0.0.1", port=orders.smtp)
         settings = (NotificationSettings(), smtp)
         parts = await build_notifications(shards, clock, queues, "https://tool.test", settings)
+        stack.push_async_callback(parts.mail.close)
         if role == "publish":
             await publish(orders, shards, queues, parts)
         own: dict[str, Handler] = {"count": Count(), "poison": Poison(Path(orders.cure))}

@@ -7,6 +7,7 @@ import contextlib
 import email
 import email.policy
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -27,7 +28,8 @@ class MailBox:
     """What came, and what the server does next.
 
     `rcpt` and `data` are the replies to come before it takes anything, one for each attempt; `hangs` and `dies` say how
-    often it falls silent, or drops the connection after it has taken a message.
+    often it falls silent, or drops the connection after it has taken a message. `most` is how many messages it takes
+    through one connection; 0 is any number.
     """
 
     def __init__(self) -> None:
@@ -40,14 +42,20 @@ class MailBox:
         self.dies = 0
         self.attempts = 0
         self.signed_in = 0
+        self.connections = self.goodbyes = 0
+        self.most = 0
         self.port = 0
+        self._taken: Counter[object] = Counter()
+        self._transports: list[asyncio.Transport] = []
 
     async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Take a recipient, or refuse one."""
-        del server, session, options
+        del server, options
         self.attempts += 1
+        if self.most and self._taken[session.peer] >= self.most:
+            return "421 4.7.0 too many messages"
         if self.rcpt:
             return self.rcpt.pop(0)
         envelope.rcpt_tos.append(address)
@@ -62,12 +70,25 @@ class MailBox:
             return self.data.pop(0)
         message = email.message_from_bytes(cast("bytes", envelope.content), policy=email.policy.default)
         self.received.append(message)
+        self._taken[session.peer] += 1
+        self._transports.append(cast("asyncio.Transport", server.transport))
         self.recipients += envelope.rcpt_tos
         self.encrypted.append(cast("asyncio.Transport", server.transport).get_extra_info("ssl_object") is not None)
         if self.dies:
             self.dies -= 1
             cast("asyncio.Transport", server.transport).abort()
         return "250 2.0.0 taken"
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
+        """Hear a goodbye."""
+        del server, session, envelope
+        self.goodbyes += 1
+        return "221 bye"
+
+    def cut(self) -> None:
+        """Drop every connection that a message came through."""
+        while self._transports:
+            self._transports.pop().abort()
 
     def sign_in(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         """Let in who knows the password."""
@@ -95,6 +116,7 @@ async def mail_server(
     context = _context(folder, authority or folder / "authority.pem") if security != "none" else None
 
     def made() -> SMTP:
+        box.connections += 1
         started = context if security == "starttls" else None
         return SMTP(
             box,

@@ -145,6 +145,7 @@ async def school(folder: Path, **mail: Any) -> AsyncIterator[School]:
         parts = await build_notifications(shards, clock, queues, "https://tool.test", (NotificationSettings(), chosen))
         sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
         yield School(shards, clock, parts, queues, sessions)
+        await parts.mail.close()
     finally:
         await shards.close()
 

@@ -164,6 +164,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         stack.push_async_callback(tool.lti.close)
         stack.push_async_callback(tool.chat.close)
         stack.push_async_callback(tool.reads.close)
+        stack.push_async_callback(tool.notifications.mail.close)
         if where.development:
             tool.practice = await open_practice(tool.lti, shards.directory, where.host, where.port)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from atomic_guide.course.notifications.feed import MAIL, QUERIES
+from atomic_guide.course.notifications.kept import IDLE_SECONDS
 from atomic_guide.course.notifications.message import Envelope, compose
 from atomic_guide.course.notifications.notice import read_notification
 from atomic_guide.course.notifications.smtp import MailServer
@@ -35,7 +36,7 @@ class MailJob:
         self._shards = shards
         self._contacts = contacts
         self._settings = settings
-        self._server = MailServer(settings, bounds)
+        self._server = MailServer(settings, bounds, idle=IDLE_SECONDS)
         self.guard = self._server.guard
 
     async def run(self, lease: Lease) -> None:
@@ -63,6 +64,10 @@ class MailJob:
         language = language_of(contact["language"], contact["locale"])
         message = compose(key, user, read_notification(row), envelope, language)
         await self._server.send(message, envelope.recipient)
+
+    async def close(self) -> None:
+        """End the connections that are kept for the next e-mail."""
+        await self._server.close()
 
     async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
         """Nothing depends on an e-mail; the dead letter says why it could not be sent."""

@@ -14,14 +14,15 @@ No text of the server goes into an error: it repeats addresses. The code does, a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import aiosmtplib
 import msgspec
 
+from atomic_guide.course.notifications.kept import Kept
 from atomic_guide.errors import MachineTrouble, Permanent, RetryLater
 from atomic_guide.resilience import Guard, GuardSettings, Refused
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 _FIRST_PERMANENT = 500
 _SIGN_IN = {530, 534, 535, 538}
 """Replies about signing in (RFC 4954): the settings are to be mended, then the same message goes."""
+
+_ENDS = 421
+"""The reply that ends a connection, whatever was asked for (RFC 5321, 3.8)."""
 
 _SETTINGS_SECONDS = 900.0
 """When to try again where the settings are at fault: somebody has to notice and mend them."""
@@ -48,37 +52,67 @@ MAIL = GuardSettings(seconds=30.0, failures=5, rest_seconds=30.0, retry_percent=
 
 
 class MailServer:
-    """The mail server of the settings, which must name one."""
+    """The mail server of the settings, which must name one.
 
-    def __init__(self, settings: MailSettings, bounds: GuardSettings | None = None) -> None:
+    Connections are kept for `idle` seconds after a message; then `close` belongs to whoever made it.
+    """
+
+    def __init__(self, settings: MailSettings, bounds: GuardSettings | None = None, *, idle: float = 0.0) -> None:
         self._settings = settings
         bounds = bounds or MAIL
         seconds = min(bounds.seconds, _WHOLE * settings.timeout_seconds)
         self.guard = Guard("the mail server", msgspec.structs.replace(bounds, seconds=seconds))
         self._context: ssl.SSLContext | None = None
+        self._kept = Kept(idle, time.monotonic)
 
     async def send(self, message: EmailMessage, recipient: str) -> None:
-        """Deliver a message on a connection of its own. Raises `Permanent`, `RetryLater` or `MachineTrouble`."""
-        client = await self._client()
+        """Deliver a message. Raises `Permanent`, `RetryLater` or `MachineTrouble`."""
         try:
             async with self.guard.call():
-                await self._counted(client, message, recipient)
+                await self._deliver(message, recipient)
         except Refused as error:
             raise MachineTrouble(error.message, error.retry_after) from error
         except TimeoutError as error:
             raise RetryLater(self._silent) from error
-        finally:
-            client.close()
 
-    async def _counted(self, client: aiosmtplib.SMTP, message: EmailMessage, recipient: str) -> None:
-        """Only what keeps the server from any message counts as its failure; what it says of one message does not."""
+    async def close(self) -> None:
+        """End the connections that are kept; bounded."""
+        await self._kept.close()
+
+    async def _deliver(self, message: EmailMessage, recipient: str) -> None:
+        client = await self._kept.take()
+        if client is not None:
+            self.guard.succeeded()
+            try:
+                await self._through(client, message, recipient)
+            except RetryLater as error:
+                # It ends this connection, after so many messages say, and the message goes by another.
+                if not _ends(error.__cause__):
+                    raise
+            else:
+                return
+        await self._through(await self._entered(), message, recipient)
+
+    async def _through(self, client: aiosmtplib.SMTP, message: EmailMessage, recipient: str) -> None:
+        try:
+            await self._hand_over(client, message, recipient)
+        except BaseException:
+            self._kept.drop(client)
+            raise
+        self._kept.bring(client)
+
+    async def _entered(self) -> aiosmtplib.SMTP:
+        """A new connection. Only what keeps the server from any message counts as its failure."""
+        client = await self._client()
         try:
             await self._enter(client)
-        except MachineTrouble:
-            self.guard.failed()
+        except BaseException as error:
+            client.close()
+            if isinstance(error, MachineTrouble):
+                self.guard.failed()
             raise
         self.guard.succeeded()
-        await self._hand_over(client, message, recipient)
+        return client
 
     async def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings
@@ -128,9 +162,6 @@ class MailServer:
             raise RetryLater(self._silent) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise RetryLater(f"the connection to the mail server broke ({type(error).__name__})") from error
-        # It has said that it has the message; how it says goodbye changes nothing.
-        with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-            await client.quit()
 
     @property
     def _silent(self) -> str:
@@ -142,6 +173,13 @@ def _failure(what: str, reply: aiosmtplib.SMTPResponseException) -> Permanent | 
     if reply.code in _SIGN_IN:
         return _misconfigured(said)
     return (Permanent if reply.code >= _FIRST_PERMANENT else RetryLater)(f"the mail server {said}")
+
+
+def _ends(error: BaseException | None) -> bool:
+    """Whether a reply ended the connection before the message was taken."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        error = error.recipients[0]
+    return isinstance(error, aiosmtplib.SMTPResponseException) and error.code == _ENDS
 
 
 def _misconfigured(said: str) -> MachineTrouble:
