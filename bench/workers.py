@@ -2,8 +2,8 @@
 
 60 short clips are uploaded to one `atomic-guide serve` with its settings as shipped. Workers have to come within 45 s,
 with a reason on record; every lecture is ready, made by one run of its job; when the backlog is gone the workers go
-again, which takes as long as the policy that tunes itself has chosen to wait, 5 to 40 minutes; and what was done is
-judged. With a smaller share the burst is smaller and the workers' going is not waited for.
+again, which takes as long as the policy that tunes itself has chosen to wait, 5 to 60 minutes, in its first day 20; and
+what was done is judged. With a smaller share the burst is smaller and the workers' going is not waited for.
 """
 
 from __future__ import annotations

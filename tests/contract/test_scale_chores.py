@@ -22,7 +22,9 @@ from tests.postgres import Cluster
 BEGIN = 1_800_000_000.0
 DEMAND = Key(WORKERS, "demand")
 FLEETS = {WORKERS: Fleet(1, 0, 1, 4, 2.0)}
-HOUR_TICKS = 240
+TICK = 300.0
+DAY_TICKS = 288
+SETTINGS = ScalingSettings(tick_seconds=TICK)
 
 
 @pytest.fixture(params=ENGINES)
@@ -49,38 +51,38 @@ def demand_at(tick: int) -> float:
 
 
 def tick(mind: Mind, number: int) -> None:
-    mind.decide(Seen(BEGIN + 15 * number, {DEMAND: demand_at(number)}), FLEETS, {}, {})
+    mind.decide(Seen(BEGIN + TICK * number, {DEMAND: demand_at(number)}), FLEETS, {}, {})
 
 
-async def test_an_hour_is_replayed_kept_and_known_to_the_next_leader(directory: Database) -> None:
+async def test_a_day_is_replayed_kept_and_known_to_the_next_leader(directory: Database) -> None:
     clock, series, nights, ahead = ManualClock(BEGIN), Series(directory), Nights(directory), Asked()
-    mind = Mind(ScalingSettings())
+    mind = Mind(SETTINGS)
     chores = Chores(mind, series, nights, ahead, clock)
     await chores.tend()
     assert ahead.calls == [], "nothing is done before this process leads"
     chores.fleets = FLEETS
-    for number in range(HOUR_TICKS + 1):
-        await series.store(BEGIN + 15 * number + 7, [Sample(DEMAND, demand_at(number))])
+    for number in range(DAY_TICKS + 1):
+        await series.store(BEGIN + TICK * number + 7, [Sample(DEMAND, demand_at(number))])
         tick(mind, number)
         if number == 0:
             await chores.tend()
-    clock.advance(15.0 * HOUR_TICKS)
+    clock.advance(TICK * DAY_TICKS)
     await chores.tend()
     (night,) = await nights.last(WORKERS, 30)
-    assert night.days == pytest.approx(1 / 24, rel=0.01)
+    assert night.days == pytest.approx(1, rel=0.01)
     assert len(night.paid) == len(night.minutes) > 100
     (shown,) = await nights.shown(WORKERS, 30)
-    tick(mind, HOUR_TICKS + 1)  # The choice is taken over at the next tick.
+    tick(mind, DAY_TICKS + 1)  # The choice is taken over at the next tick.
     assert shown.chosen == night.chosen == mind.memory.policies[WORKERS].chosen
     assert shown.constants["margin"] > 1
     assert [point.price for point in shown.frontier] == sorted(point.price for point in shown.frontier)
 
     # Another process takes over: the memory by value, the demand from the record, the nights from their table.
-    other = Mind(ScalingSettings())
+    other = Mind(SETTINGS)
     other.load(mind.save())
     successor = Chores(other, series, nights, ahead, clock)
     successor.fleets = FLEETS
-    tick(other, HOUR_TICKS + 1)
+    tick(other, DAY_TICKS + 1)
     await successor.tend()
     assert other.frontier(WORKERS) == mind.frontier(WORKERS)
     assert other.memory.policies[WORKERS].chosen == night.chosen
@@ -88,7 +90,7 @@ async def test_an_hour_is_replayed_kept_and_known_to_the_next_leader(directory: 
 
 async def test_the_time_ahead_is_looked_at_once_an_hour_and_after_a_clock_was_set_back(directory: Database) -> None:
     clock, ahead = ManualClock(BEGIN), Asked()
-    mind = Mind(ScalingSettings())
+    mind = Mind(SETTINGS)
     chores = Chores(mind, Series(directory), Nights(directory), ahead, clock)
     chores.fleets = FLEETS
     for _ in range(9):
@@ -102,8 +104,8 @@ async def test_the_time_ahead_is_looked_at_once_an_hour_and_after_a_clock_was_se
 
 
 async def test_old_nights_are_forgotten_and_a_repeated_day_takes_the_place_of_the_first(directory: Database) -> None:
-    nights, mind = Nights(directory), Mind(ScalingSettings())
-    for number in range(HOUR_TICKS + 1):
+    nights, mind = Nights(directory), Mind(SETTINGS)
+    for number in range(DAY_TICKS + 1):
         tick(mind, number)
     night = mind.study(FLEETS)[WORKERS]
     for day in (0, 1, 1, KEPT_DAYS + 1):

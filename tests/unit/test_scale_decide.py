@@ -430,14 +430,14 @@ def test_a_pinned_candidate_is_used_and_one_that_there_is_not_is_passed_over() -
 
 def test_what_the_nights_found_is_known_to_the_next_process() -> None:
     mind, fleets = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50))), {"web": Fleet(9, 0, 1, 50, 100.0)}
-    nights = []
-    for tick in range(1600):
+    nights, day = [], 5761
+    for tick in range(day):
         demand = 600 + 300 * math.sin(tick / 200) + 200 * (tick % 7 == 0)
         mind.decide(Seen(START + TICK * tick, {key("web.demand"): demand}), fleets, {}, {})
         if mind.studies:
             nights.append(mind.study(fleets)["web"])
     assert nights
-    mind.decide(Seen(START + TICK * 1600, {key("web.demand"): 600.0}), fleets, {}, {})
+    mind.decide(Seen(START + TICK * day, {key("web.demand"): 600.0}), fleets, {}, {})
     assert mind.memory.policies["web"].chosen == nights[-1].chosen
     chosen = mind.memory.policies["web"].chosen
     other = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)))

@@ -17,7 +17,7 @@ from atomic_guide.operations.scaling.forecast import HOUR
 from atomic_guide.operations.scaling.lookahead import foresee
 from atomic_guide.operations.scaling.model import WEB, Key, Seen
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
-from atomic_guide.operations.scaling.simulate import Run, Terms, Units, score
+from atomic_guide.operations.scaling.simulate import Run, Terms, Units, changes, score
 from atomic_guide.operations.scaling.trace import Series, Trace
 
 pytestmark = pytest.mark.timeout(300)
@@ -48,6 +48,19 @@ def lectures(moment: float, zone: ZoneInfo | None = None) -> float:
     minute = 60 * local.hour + local.minute
     full = min(max((minute - 480) / 15, 0), 1) - min(max((minute - 1080) / 15, 0), 1)
     return 250 + 1750 * full
+
+
+def hourly(period: float, busy: float) -> Shape:
+    """Bursts of so many minutes each so many minutes, from eight to six, filling within three minutes."""
+
+    def shape(moment: float) -> float:
+        minute = moment % DAY / 60
+        if not 480 <= minute < 1080:
+            return 300.0
+        since = minute % period
+        return 500 + 2500 * (min(since / 3, 1) - min(max((since - busy) / 3, 0), 1))
+
+    return shape
 
 
 class Case(NamedTuple):
@@ -123,3 +136,16 @@ def test_shapes(name: str) -> None:
     assert found.violation_minutes_per_day <= case.minutes
     assert found.cost_ratio is not None
     assert found.cost_ratio <= case.cost
+
+
+@pytest.mark.parametrize("begins", [0, 8], ids=["at-night", "with-the-first-lecture"])
+@pytest.mark.parametrize(("period", "busy"), [(60, 30), (60, 45), (30, 15), (75, 55)])
+def test_what_swings_by_the_hour_does_not_flap_from_the_first_day_on(period: float, busy: float, begins: int) -> None:
+    """Without any history: the hours of each of the first days, the first one included."""
+    case = Case(hourly(period, busy), 3, 0, 0, MONDAY + begins * HOUR)
+    moments = case.begin + np.arange(int(case.days * DAY / TICK)) * TICK
+    noise = np.random.default_rng(1).normal(1, 0.03, len(moments))
+    demand = np.array([case.shape(moment) for moment in moments.tolist()]) * noise
+    desired = run(case, demand, Terms(tick=TICK, least=2, most=100)).desired
+    by_day = [changes(desired[int(day * DAY / TICK) :][: int(DAY / TICK)], TICK) for day in range(int(case.days))]
+    assert max(flaps for _, flaps in by_day) <= 5, by_day

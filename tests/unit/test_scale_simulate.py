@@ -166,3 +166,38 @@ def test_a_night_replays_the_whole_day_also_where_it_comes_some_ticks_later(late
     assert night.days == pytest.approx(1 + later / DAY)
     assert night.needed == pytest.approx(DAY * 20.5, rel=0.1)
     assert not policy.due
+
+
+@pytest.mark.parametrize("start", [0.0, 15.0, 1_760_000_025.0])
+def test_a_night_counts_minutes_by_the_clock(start: float) -> None:
+    """A spike of a minute of the clock each two hours is one minute over capacity; in other minutes it would be two."""
+    moments = start + 15 * np.arange(2 * DAY + 4)
+    demand = np.where(moments // 60 % 120 == 60, 4000.0, 500.0)
+    policy = Tuned(15, 90, count=60, alone=False)
+    fleet = Fleet(20, 0, 2, 200, 100.0)
+    nights = []
+    for moment, value in zip(moments.tolist(), demand.tolist(), strict=True):
+        # What is told at a tick has been measured in the one before it.
+        policy.decide(moment + 15, value, fleet)
+        if policy.due:
+            nights.append(policy.study(fleet))
+    assert [night.minutes for night in nights] == [[12.0] * 61] * 2
+
+
+def test_in_its_first_day_a_flap_lengthens_the_time_until_it_lets_go_also_over_a_restart() -> None:
+    policy = Tuned(15, 90, count=5, alone=False)
+    units = Units(2, TERMS)
+    fewer: list[int] = []
+    for tick in range(DAY // 2):
+        units.advance(tick)
+        # Half an hour busy, 25 minutes not: to let go after 20 is five minutes too early.
+        choice = policy.decide(15.0 * tick, 3000.0 if tick % 220 < 120 else 300.0, units.fleet())
+        if choice.units < units.desired:
+            fewer.append(tick)
+        units.set(choice.units, tick)
+        if tick == DAY // 4:
+            other = Tuned(15, 90, count=5, alone=False)
+            other.resume(policy.state())
+            assert other.state().down == policy.state().down == 60
+    assert fewer
+    assert max(fewer) < 220, "from the second lecture on it holds to the next"

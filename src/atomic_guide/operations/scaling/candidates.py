@@ -23,25 +23,25 @@ from numpy.typing import NDArray
 from atomic_guide.operations.scaling.simulate import FLAP_SECONDS
 from atomic_guide.operations.scaling.trace import Series
 
-_WINDOWS = (15.0, 30.0, 60.0, 120.0, 300.0, 900.0)
-"""Seconds of the mean L. With the shortest, a margin, the shortest down window and no time to settle, a candidate is an
-HPA for a utilisation: a night may always choose what people use today."""
+_WINDOWS = (15.0, 30.0, 60.0, 240.0, 900.0)
+"""Seconds of the mean L."""
 
 _SHORT, _MINUTE, _LONG, _DAY = 30.0, 60.0, 7 * 86400.0, 86400.0
 
 _SPANS = ((60.0, 30.0), (120.0, 60.0), (240.0, 60.0))
 """A trend is the rise of a mean of so many seconds (the second) over so many (the first)."""
 
-_MARGINS = (1.03, 1.06, 1.1, 1.15, 1.22, 1.3, 1.42, 1.6, 1.85, 2.2, 2.9)
-_OVERSTEPS = (1.0, 1.04, 1.1)
-_GUARDS = (1.0, 1.04, 1.12, 1.2)
-_EXPONENTS = (0.0, 0.5)
-_TRENDS = (0.0, 0.625, 1.0, 1.5)
-_DOWN_MINUTES = (3, 5, 10, 20, 40, 60)
-_SETTLES = (0.0, 300.0, 600.0)
+# Few values of each constant, far apart: of many, close to each other, it is luck which good ones are drawn.
+_MARGINS = (1.03, 1.08, 1.15, 1.25, 1.4, 1.65, 2.0, 2.7)
+_OVERSTEPS = (1.05, 1.15)
+_GUARDS = (1.0, 1.1)
+_EXPONENTS = (0.0, 0.6)
+_TRENDS = (0.0, 1.0, 2.0)
+_DOWN_MINUTES = (5, 12, 20, 40, 60)
+_SETTLES = (300.0, 600.0)
 """Seconds after a step up in which nothing is taken away; less than ten minutes allow flaps, which are counted."""
 
-_BANDS = (0.0, 0.04, 0.1)
+_BANDS = (0.0, 0.1, 0.3)
 
 Ints = NDArray[np.int32]
 

@@ -54,7 +54,7 @@ class FleetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     down_window_seconds: Annotated[
         float,
         setting(
-            "The most that was wanted in it stays, beside what the policy that tunes itself waits: 5 to 40 min.",
+            "The most that was wanted in it stays, beside what the policy that tunes itself waits: 5 to 60 min.",
             "s",
             ge=0,
             le=86400,
@@ -116,17 +116,17 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minute_price: Annotated[
         float,
         setting(
-            "What a minute over capacity a day is worth, as a share of the least capacity: 0.15 pays a seventh more for"
+            "What a minute over capacity a day is worth, as a share of the least capacity: 0.2 pays a fifth more for"
             " each minute less. The one knob of the policy that tunes itself; `scale status` shows the frontier.",
             "share",
             ge=0.001,
             le=100,
         ),
-    ] = 0.15
-    change_price: Annotated[float, setting("What a change a day is worth.", "share", ge=0, le=10)] = 0.0025
+    ] = 0.2
+    change_price: Annotated[float, setting("What a change a day is worth.", "share", ge=0, le=10)] = 0.001
     flap_price: Annotated[
         float, setting("What a change of direction within ten minutes a day is worth.", "share", ge=0, le=10)
-    ] = 0.015
+    ] = 0.0075
     budget_per_day: Annotated[
         float,
         setting("Most that all fleets cost in 24 hours; nothing goes below its fewest for it. 0 is no limit.", "money",

@@ -108,7 +108,7 @@ class Decider:
         memory: Memory,
         limits: Limits = NOTHING.bounds,
     ) -> dict[str, Night]:
-        """Replay the day that has ended, where one has, under all candidates. A third of a second for each fleet.
+        """Replay the day that has ended, where one has, under all candidates. About a second for each fleet.
 
         To be called in a thread between two ticks; `Night`s are for the table of nights.
         """
