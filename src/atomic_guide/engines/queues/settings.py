@@ -182,9 +182,7 @@ class QueueSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     analytics: QueueRules = QueueRules(concurrency=32, weight=2.0)
     notifications: QueueRules = QueueRules(concurrency=4, weight=4.0, time_limit_seconds=120.0)
     rosters: QueueRules = QueueRules(concurrency=2, time_limit_seconds=600.0, hold_when_busy=True)
-    assets: QueueRules = QueueRules(
-        concurrency=2, time_limit_seconds=12 * 3600.0, spacing_seconds=10.0, hold_when_busy=True
-    )
+    assets: QueueRules = QueueRules(concurrency=2, time_limit_seconds=12 * 3600.0, spacing_seconds=10.0)
 
     def rules(self, queue: str) -> QueueRules:
         """The rules of a queue. Raises `ConfigurationError` for one that is not declared."""
