@@ -44,11 +44,43 @@ _SETTINGS_SECONDS = 900.0
 _WHOLE = 3
 """A delivery may take this many times the limit of one answer: greeting, sign-in, recipient, message."""
 
+_ASK_SECONDS = 5.0
+_LEAVE_SECONDS = 2.0
+
 _ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
 
 
 MAIL = GuardSettings(seconds=30.0, failures=5, rest_seconds=30.0, retry_percent=0.0, most=8)
 """Retries are the queue's: a letter that was not taken comes back with its own pauses."""
+
+
+class _Line:
+    """A connection that is signed in."""
+
+    def __init__(self, client: aiosmtplib.SMTP) -> None:
+        self.client = client
+        self.messages = 0
+
+    async def ready(self) -> bool:
+        """Whether it still stands; what was begun on it is forgotten (RSET)."""
+        try:
+            await self.client.rset(timeout=_ASK_SECONDS)
+        except (aiosmtplib.SMTPException, OSError):
+            return False
+        return True
+
+    async def leave(self) -> None:
+        """Say goodbye. The server has every message: how that ends changes nothing."""
+        try:
+            await self.client.quit(timeout=_LEAVE_SECONDS)
+        except (aiosmtplib.SMTPException, OSError):
+            pass
+        finally:
+            self.client.close()
+
+    def close(self) -> None:
+        """End it without a word."""
+        self.client.close()
 
 
 class MailServer:
@@ -63,7 +95,7 @@ class MailServer:
         seconds = min(bounds.seconds, _WHOLE * settings.timeout_seconds)
         self.guard = Guard("the mail server", msgspec.structs.replace(bounds, seconds=seconds))
         self._context: ssl.SSLContext | None = None
-        self._kept = Kept(idle, time.monotonic)
+        self._kept: Kept[_Line] = Kept(idle, time.monotonic)
 
     async def send(self, message: EmailMessage, recipient: str) -> None:
         """Deliver a message. Raises `Permanent`, `RetryLater` or `MachineTrouble`."""
@@ -80,11 +112,11 @@ class MailServer:
         await self._kept.close()
 
     async def _deliver(self, message: EmailMessage, recipient: str) -> None:
-        client = await self._kept.take()
-        if client is not None:
+        line = await self._kept.take()
+        if line is not None:
             self.guard.succeeded()
             try:
-                await self._through(client, message, recipient)
+                await self._through(line, message, recipient)
             except RetryLater as error:
                 # It ends this connection, after so many messages say, and the message goes by another.
                 if not _ends(error.__cause__):
@@ -93,15 +125,17 @@ class MailServer:
                 return
         await self._through(await self._entered(), message, recipient)
 
-    async def _through(self, client: aiosmtplib.SMTP, message: EmailMessage, recipient: str) -> None:
+    async def _through(self, line: _Line, message: EmailMessage, recipient: str) -> None:
         try:
-            await self._hand_over(client, message, recipient)
+            await self._hand_over(line.client, message, recipient)
         except BaseException:
-            self._kept.drop(client)
+            # What it is in the middle of is open.
+            line.close()
             raise
-        self._kept.bring(client)
+        line.messages += 1
+        self._kept.bring(line)
 
-    async def _entered(self) -> aiosmtplib.SMTP:
+    async def _entered(self) -> _Line:
         """A new connection. Only what keeps the server from any message counts as its failure."""
         client = await self._client()
         try:
@@ -112,7 +146,7 @@ class MailServer:
                 self.guard.failed()
             raise
         self.guard.succeeded()
-        return client
+        return _Line(client)
 
     async def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings
