@@ -114,6 +114,7 @@ def test_an_installation_without_regions_needs_none() -> None:
         ('zone = "eu"\ndirectory', 'zone = "us"\ndirectory', "assets.stores has in region eu-central and zone us"),
         ('region = "eu-central"\nzone', 'region = "us-east"\nzone', "has in region us-east and zone eu"),
         ('cacheNodes = ["nats://cache-1:4222"]', 'cacheNodes = ["cache-1"]', "matching regex"),
+        ('roles = ["web", "analytics"]', "", "eu-central and eu-north both have the role media in zone eu"),
         ('roles = ["web", "analytics"]', 'roles = ["video"]', "Invalid enum value 'video'"),
         ("[databases]\n", '[regions]\ndefault = "eu-west"\n[databases]\n', "regions.default: eu-west is not declared"),
     ],

@@ -18,7 +18,7 @@ from atomic_guide.regions.geo import country_lookup
 from atomic_guide.regions.here import Here
 from atomic_guide.regions.settings import RegionSettings, Role
 
-QUEUES: dict[str, Role] = {"video": "media", "analytics": "analytics"}
+QUEUES: dict[str, Role] = {"video": "media", "assets": "media", "analytics": "analytics"}
 """The role that a region needs to run a queue's jobs; the others are part of `web`."""
 
 

@@ -251,6 +251,18 @@ def _check_work(settings: RegionsSettings, zones: set[str]) -> None:
             if not any(role in region.roles for region in keeping):
                 names = ", ".join(region.name for region in keeping)
                 raise _refused("declared", f"no region of zone {zone} has the role {role}; add it to one of {names}")
+        _check_media(zone, keeping)
+
+
+def _check_media(zone: str, keeping: list[RegionSettings]) -> None:
+    """A lecture is made from its upload, which lies in one region: a zone's are made in one."""
+    making = [region.name for region in keeping if "media" in region.roles]
+    if len(making) > 1:
+        raise _refused(
+            "declared",
+            f"{' and '.join(making)} both have the role media in zone {zone}; a lecture is made where its upload lies,"
+            " so leave it to one of them and give the others their other roles",
+        )
 
 
 def _once(key: str, values: Iterable[str], said: str) -> None:

@@ -157,7 +157,7 @@ class Ground:
             {
                 "name": place.name, "coordinates": place.coordinates, "countries": [place.country],
                 "zones": place.zones, "primary": place.primary, "replicas": place.replicas,
-                "store": place.name if stores else "", "cacheNodes": [self.nats[place.name].url],
+                "roles": place.roles, "store": place.name if stores else "", "cacheNodes": [self.nats[place.name].url],
                 "address": self.guides[place.name].url,
             }
             for place in PLACES

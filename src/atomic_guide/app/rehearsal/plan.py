@@ -24,11 +24,12 @@ class Place(NamedTuple):
     zones: tuple[str, ...]
     primary: tuple[str, ...]
     replicas: tuple[str, ...]
+    roles: tuple[str, ...] = ("web", "media", "analytics")
 
 
 PLACES = (
     Place(CENTRAL, (50.1, 8.7), "DE", ("eu", "de"), ("shard-eu", "shard-de"), ()),
-    Place(NORTH, (59.3, 18.1), "SE", ("eu",), (), ("shard-eu",)),
+    Place(NORTH, (59.3, 18.1), "SE", ("eu",), (), ("shard-eu",), ("web", "analytics")),
     Place(EAST, (39.0, -77.5), "US", ("us",), ("shard-us",), ()),
 )
 
