@@ -145,7 +145,7 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["off", "p50", "p95"],
         setting(
             "Which of the forecast is kept ready, where the forecast has been right: p50 is what is expected; p95 costs"
-            " an eighth more for a fifth fewer minutes over capacity.",
+            " an eighth more for a quarter fewer minutes over capacity.",
             "quantile",
         ),
     ] = "p50"
