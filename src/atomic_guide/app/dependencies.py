@@ -93,7 +93,7 @@ DECLARED: list[Bounds] = [
         "connecting, with growing jittered pauses",
         "`nats.outbox_limit`; what is over is dropped and counted",
         "rooms, limits and caches work within each process; others hear it from the database",
-        ("atomic_guide.engines.nats.connection", "atomic_guide.engines.nats.bucket"),
+        (*(f"atomic_guide.engines.nats.{name}" for name in ("connection", "bucket", "looking")),),
     ),
     Bounds(
         "object store, local",
