@@ -52,8 +52,8 @@ class LevelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lag_ms: Annotated[
         float,
         setting(
-            "The loop is late by so much. Writing one message to a full room of 1,000 makes it late by about 7, a turn of"
-            " requests that wait for each other by tens.",
+            "The loop is late by so much. Writing one message to a full room of 1,000 makes it late by about 7, a turn"
+            " of requests that wait for each other by tens.",
             "ms",
             ge=1,
             le=60_000,
