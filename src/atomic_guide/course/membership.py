@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from atomic_guide.course.enrolment import QUERIES, ROSTER, services_of
 from atomic_guide.course.keeping.erased import erased_people
 from atomic_guide.course.notifications.contacts import keep_listed
+from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.errors import Permanent
 
 if TYPE_CHECKING:
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.engines.queues.handlers import Handler
-    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
 
 
-class RosterJob:
+class RosterJob(Unmourned):
     """Reads a roster and stores its members, a page at a time; repeating it changes nothing.
 
     `mailed`: where e-mail is sent at all, with the addresses of those who have been here.
+
+    Of a dead letter: nothing depends on a roster; it says why it could not be read.
     """
 
     def __init__(self, shards: Shards, lti: Lti, clock: Clock, *, mailed: bool = False) -> None:
@@ -47,12 +49,6 @@ class RosterJob:
             raise Permanent("the registration or its roster is gone")
         async for page in self._lti.roster.pages(platform, services.roster_url):
             await self._store(key, [member for member in page if member.status != "deleted"])
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """Nothing depends on a roster; the dead letter says why it could not be read."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As `bury`."""
 
     async def _store(self, key: CourseKey, members: list[Member]) -> None:
         now = self._clock.now()

@@ -14,21 +14,23 @@ from atomic_guide.course.notifications.message import Envelope, compose
 from atomic_guide.course.notifications.notice import read_notification
 from atomic_guide.course.notifications.smtp import MailServer
 from atomic_guide.course.notifications.texts import language_of
+from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.errors import Permanent
 
 if TYPE_CHECKING:
     from atomic_guide.course.notifications.contacts import Contacts
     from atomic_guide.course.notifications.settings import MailSettings
-    from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.engines.queues.handlers import Handler
-    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
     from atomic_guide.resilience import GuardSettings
 
 
-class MailJob:
-    """Mails one notification to its person."""
+class MailJob(Unmourned):
+    """Mails one notification to its person.
+
+    Of a dead letter: nothing depends on an e-mail; it says why it could not be sent.
+    """
 
     def __init__(
         self, shards: Shards, contacts: Contacts, settings: MailSettings, bounds: GuardSettings | None = None
@@ -68,12 +70,6 @@ class MailJob:
     async def close(self) -> None:
         """End the connections that are kept for the next e-mail."""
         await self._server.close()
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """Nothing depends on an e-mail; the dead letter says why it could not be sent."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As `bury`."""
 
 
 def handlers(job: MailJob) -> dict[str, Handler]:

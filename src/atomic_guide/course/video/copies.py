@@ -25,6 +25,7 @@ from atomic_guide.course.video.space.account import Counted
 from atomic_guide.course.video.videos import LISTED, QUERIES, QUEUE, Parts, Video, announcement, read_video, to_text
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.errors import NotFound
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from atomic_guide.course.video.announce import Announce
     from atomic_guide.engines.data.database import Row, Transaction
-    from atomic_guide.engines.queues.jobs import Job, Queues
+    from atomic_guide.engines.queues.jobs import Queues
     from atomic_guide.engines.queues.lease import Lease
 
 COPY = "video.copy"
@@ -88,8 +89,11 @@ async def ask_for_copies(
     return await queues.publish(tx, key, job) is not None
 
 
-class Copy:
-    """Gives a course the lectures of the one that it was copied from."""
+class Copy(Unmourned):
+    """Gives a course the lectures of the one that it was copied from.
+
+    Of a dead letter: nothing shows it; a replay goes on.
+    """
 
     def __init__(self, parts: Parts, announce: Announce) -> None:
         self._parts = parts
@@ -113,12 +117,6 @@ class Copy:
             elif video.status != "failed":
                 waiting.append(video.id)
         await self._finish(lease, asked, source, waiting)
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """Nothing shows it; a replay goes on."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As above."""
 
     @property
     def _now(self) -> float:

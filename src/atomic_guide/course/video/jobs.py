@@ -26,6 +26,7 @@ from atomic_guide.course.video.videos import (
     read_video,
     to_text,
 )
+from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.engines.queues.lease import LeaseLost
 from atomic_guide.errors import NotFound, RetryLater
 
@@ -164,8 +165,11 @@ class Transcode:
         await self._parts.store.delete(source)
 
 
-class Erase:
-    """Removes what an encoder wrote while its video was being deleted."""
+class Erase(Unmourned):
+    """Removes what an encoder wrote while its video was being deleted.
+
+    Of a dead letter: nothing stands for it any more.
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -175,12 +179,6 @@ class Erase:
         payload = lease.job.payload
         # Jobs from before lectures could share files name no origin.
         await self._parts.account.let_go(lease.job.key, str(payload["video"]), str(payload.get("origin", "")))
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """Nothing stands for it any more."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As above."""
 
 
 async def _fail(tx: Transaction, key: CourseKey, video: Video, reason: str) -> None:

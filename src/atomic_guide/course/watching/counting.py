@@ -13,6 +13,7 @@ import msgspec
 from atomic_guide.course.watching.event import AHEAD_SECONDS, Event
 from atomic_guide.course.watching.taking import KIND, QUERIES, Counts, Events, Stream, lock_stream
 from atomic_guide.course.watching.tally import Progress, Sent, Tally
+from atomic_guide.engines.queues.handlers import Unmourned
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from atomic_guide.engines.data.placement import CourseKey
     from atomic_guide.engines.data.shards import Shards
     from atomic_guide.engines.queues.handlers import Handler
-    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
 
 _DAY = 86400.0
@@ -42,8 +42,11 @@ class Batch(NamedTuple):
     watched: float = 0.0
 
 
-class CountEvents:
-    """Counts a course's events until none is left."""
+class CountEvents(Unmourned):
+    """Counts a course's events until none is left.
+
+    Of a dead letter: it says why events could not be counted; they are tried again after a while (`Events.tend`).
+    """
 
     def __init__(self, settings: EventSettings, counts: Counts) -> None:
         self._limit = settings.batch
@@ -62,12 +65,6 @@ class CountEvents:
             self._counts.counted += batch.counted
             self._counts.watched += batch.watched
             left = batch.left
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """The dead letter says why events could not be counted; after a while they are tried again (`Events.tend`)."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As `bury`."""
 
 
 async def count_batch(tx: Transaction, key: CourseKey, limit: int) -> Batch:

@@ -31,6 +31,16 @@ class Handler(Protocol):
         ...
 
 
+class Unmourned:
+    """A handler's part where nothing but the dead letter itself shows that a job has failed for good."""
+
+    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
+        """Nothing changes with it."""
+
+    async def buried(self, job: Job, reason: str) -> None:
+        """Nobody is told."""
+
+
 class Observer:
     """Is told what a worker does; this one does nothing with it."""
 

@@ -21,12 +21,12 @@ from atomic_guide.course.video.spread.parts import QUEUE
 from atomic_guide.course.video.spread.purging import purge_job
 from atomic_guide.engines.assets.settings import LOCAL
 from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.errors import GuideError, NotFound, RetryLater, Unavailable
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.spread.parts import SpreadParts
     from atomic_guide.engines.data.database import Row, Transaction
-    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
 
 DELETE = "assets.delete"
@@ -233,8 +233,11 @@ class Deletions:
             return
 
 
-class Delete:
-    """Asks one store to delete."""
+class Delete(Unmourned):
+    """Asks one store to delete.
+
+    Of a dead letter: the deletion stays open; the next reminder publishes another.
+    """
 
     def __init__(self, deletions: Deletions) -> None:
         self._deletions = deletions
@@ -245,12 +248,6 @@ class Delete:
         answer = await self._deletions.attempt(str(payload["deletion"]), str(payload["store"]))
         if answer.gone_at is None:
             raise RetryLater(answer.error or "not all is gone", delay=_AGAIN_SECONDS)
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """The deletion stays open; the next reminder publishes another."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As above."""
 
 
 def _place(folder: str) -> _Place:

@@ -19,6 +19,7 @@ from atomic_guide.engines.assets.manifest import Entry, Manifest, digest_of, lis
 from atomic_guide.engines.assets.remote import AGAIN_SECONDS, RemoteStore
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.errors import ChecksumMismatch, GuideError, NotFound, Permanent, RetryLater, Unavailable
 from atomic_guide.resilience import retrying
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from atomic_guide.course.video.spread.parts import SpreadParts
     from atomic_guide.engines.data.database import Transaction
-    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
 
 LIST = "assets.list"
@@ -83,8 +83,11 @@ def content_of(entry: Entry) -> Content:
     return Content(entry.sha256, entry.size, kind_of(entry.name))
 
 
-class List:
-    """Lists a lecture's files, and publishes what copies them."""
+class List(Unmourned):
+    """Lists a lecture's files, and publishes what copies them.
+
+    Of a dead letter: nothing shows it; the next look at what is stored publishes another.
+    """
 
     def __init__(self, parts: SpreadParts, *, sources: bool) -> None:
         self._parts = parts
@@ -107,12 +110,6 @@ class List:
         await lease.finish(work)
         self._parts.queues.wake(QUEUE)
 
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """Nothing shows it; the next look at what is stored publishes another."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As above."""
-
 
 async def relisted(parts: SpreadParts, key: CourseKey, place: CourseKey, media: str, shown: Any) -> Listed:
     """Make the list of now, store it, and want it in every store that the tenant's zone chooses."""
@@ -131,8 +128,11 @@ async def relisted(parts: SpreadParts, key: CourseKey, place: CourseKey, media: 
     return found
 
 
-class Copy:
-    """Brings a lecture's files to one store."""
+class Copy(Unmourned):
+    """Brings a lecture's files to one store.
+
+    Of a dead letter: the catalogue shows the failure already.
+    """
 
     def __init__(self, parts: SpreadParts) -> None:
         self._parts = parts
@@ -154,12 +154,6 @@ class Copy:
                     raise RetryLater(error.message) from error
                 raise
         raise RetryLater("the lecture's files change all the time")
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """The catalogue shows the failure already."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As above."""
 
     async def _copied(self, found: Listed, store: str) -> bool:
         """Copy a list; False where it has changed meanwhile."""

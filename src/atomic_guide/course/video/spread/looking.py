@@ -18,6 +18,7 @@ from atomic_guide.engines.assets.copying import Content, check, copy, verified
 from atomic_guide.engines.assets.manifest import Entry, list_place, place_of
 from atomic_guide.engines.assets.settings import LOCAL
 from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.errors import ChecksumMismatch, NotFound, RetryLater, Unavailable
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from atomic_guide.course.video.spread.parts import SpreadParts
     from atomic_guide.engines.assets.copying import Readable
     from atomic_guide.engines.assets.remote import RemoteStore
-    from atomic_guide.engines.data.database import Transaction
-    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
 
 SCRUB = "assets.scrub"
@@ -72,8 +71,11 @@ def scrub_job(media: str, store: str) -> NewJob:
     )
 
 
-class Scrub:
-    """Looks over one copy."""
+class Scrub(Unmourned):
+    """Looks over one copy.
+
+    Of a dead letter: the catalogue shows it.
+    """
 
     def __init__(self, parts: SpreadParts) -> None:
         self._parts = parts
@@ -90,12 +92,6 @@ class Scrub:
                          healed_from=one.healed_from)  # fmt: skip
         if not looked.sound:
             raise RetryLater("no store has a good copy of some objects; `atomic-guide assets verify` names them")
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """The catalogue shows it."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As above."""
 
 
 async def look(parts: SpreadParts, listed: Listed, store: str, *, heal: bool) -> Looked:

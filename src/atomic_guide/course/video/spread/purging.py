@@ -14,13 +14,12 @@ import msgspec
 
 from atomic_guide.course.video.spread.parts import QUEUE
 from atomic_guide.engines.queues.forming import NewJob
+from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.operations.alerts.channels.posting import Poster
 from atomic_guide.operations.alerts.channels.webhook import signature
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.spread.parts import SpreadParts
-    from atomic_guide.engines.data.database import Transaction
-    from atomic_guide.engines.queues.jobs import Job
     from atomic_guide.engines.queues.lease import Lease
 
 PURGE = "assets.purge"
@@ -46,8 +45,11 @@ def prefixes(parts: SpreadParts, folder: str) -> list[str]:
     ]
 
 
-class Purge:
-    """Calls the CDN."""
+class Purge(Unmourned):
+    """Calls the CDN.
+
+    Of a dead letter: operators see it, and replay it.
+    """
 
     def __init__(self, parts: SpreadParts) -> None:
         self._parts = parts
@@ -69,9 +71,3 @@ class Purge:
             headers["webhook-signature"] = signature(self._token.encode(), number, at, body)
         await self._poster.post(body, headers)
         self._parts.purged += 1
-
-    async def bury(self, tx: Transaction, job: Job, reason: str) -> None:
-        """A dead letter is what an operator sees and replays."""
-
-    async def buried(self, job: Job, reason: str) -> None:
-        """As above."""
