@@ -214,6 +214,6 @@ async def test_an_action_under_a_key_is_done_once(tmp_path: Path) -> None:
         assert (again.status_code, again.json()) == (200, first.json())
         assert (await fern.get("/api/chat/room")).json()["mutes"] == []
         other = await fern.post("/api/chat/mutes", json={"user": "ben", "minutes": 5}, headers=headers)
-        assert other.status_code == 409
+        assert other.status_code == 422
         log = (await fern.get("/api/chat/moderation")).json()["actions"]
         assert [(entry["action"], entry["user"]) for entry in log] == [("unmuted", "ada"), ("muted", "ada")]

@@ -61,7 +61,8 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
     async with serving(late) as url:
         lti = build_lti(url, shards.directory, clock, LtiSettings(allow_loopback=True))
         practice = await open_practice(lti, shards.directory, "127.0.0.1", int(url.rpartition(":")[2]))
-        media = SimpleNamespace(queues=Queues(shards, clock, QueueSettings()), settings=VideoSettings())
+        queues = Queues(shards, clock, QueueSettings())
+        media = SimpleNamespace(queues=queues, settings=VideoSettings(), origins=[])
         parts = {"clock": clock, "shards": shards, "sessions": sessions, "lti": lti, "media": media}
         notifications = SimpleNamespace(contacts=SimpleNamespace(on=False))
         tool = cast("Tool", SimpleNamespace(**parts, notifications=notifications))
