@@ -158,6 +158,8 @@ def test_a_replay_that_is_ended_in_the_middle_goes_on_and_does_none_twice(tmp_pa
     fill(tmp_path, 120)
     command = [sys.executable, "-m", "atomic_guide.cli", "dead-letters", "replay", "--all", "--reason", "busy"]
     command += ["--rate", "15", "--data", str(tmp_path)]
+    # Where the suite runs in the background, SIGINT is ignored, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = {**os.environ, **ENVIRONMENT}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as ended:
         assert ended.stderr is not None

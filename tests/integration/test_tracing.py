@@ -107,7 +107,7 @@ def test_a_launch_a_message_an_upload_and_its_job_are_one_trace_over_processes(
 def test_jobs_of_other_processes_go_on_with_the_trace(traced: Traced, tmp_path: Path) -> None:
     clip = media.clip(tmp_path / "a.mp4", size="160x120", seconds=1).read_bytes()
     with traced.server.enter(role="instructor") as client:
-        for _ in range(8):
+        for _ in range(24):
             trace = secrets.token_hex(16)
             client.headers["traceparent"] = f"00-{trace}-{'2' * 16}-01"
             files, title = {"file": ("a.mp4", clip)}, {"title": "Lecture"}

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from atomic_guide.engines.rooms.settings import RoomSettings
@@ -141,7 +141,15 @@ steps = st.lists(
 )
 
 
+LATE: list[tuple[int, str, float]] = [
+    *((0, "come", 0.0), (1, "come", 0.0), (0, "come", 0.0), (0, "come", 0.05), (0, "leave", 0.3), (0, "leave", 0.05)),
+    *((0, "come", 1.0), (0, "come", 1.0), (0, "leave", 0.0), (1, "come", 0.0), (1, "come", 0.0)),
+]
+"""While the first of the last two waits at the door of the second process, the room there is closed as empty."""
+
+
 @given(steps)
+@example(LATE)
 @settings(max_examples=60, deadline=None)
 def test_however_they_come_the_oldest_stay_and_no_place_is_lost(script: list[tuple[int, str, float]]) -> None:
     async def scene(site: Site) -> None:

@@ -194,6 +194,9 @@ class Rooms:
             async with asyncio.timeout(self.settings.join_seconds):
                 room = await self._room(key)
                 await tabs.settle(room, socket.person.id)
+                if self._rooms.get(key) is not room:
+                    # Nobody was in it while this one waited, and it has left memory.
+                    room = await self._room(key)
                 if self._admitted(room, socket):
                     room.enter(socket)
                     if room.full:
