@@ -122,8 +122,7 @@ class _ImmutableFiles(StaticFiles):
 class _Application(Starlette):
     """Starlette, with calls of fixed addresses found in one look.
 
-    Its router asks one route after another, and its middleware wraps `send` and `receive` anew at three layers. For a
-    message in a room of 1,000 that was 6% of all that the server does for it.
+    Its router asks one route after another, and its middleware wraps `send` and `receive` anew at three layers.
     """
 
     def fix(self, table: Iterable[BaseRoute]) -> None:

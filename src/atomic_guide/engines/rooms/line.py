@@ -8,7 +8,7 @@ import socket as sockets
 class Line(sockets.socket):
     """The socket under a transport, to be written to past it; to close it is the transport's.
 
-    `send` costs the kernel less than `write`, which looks at the descriptor's inode and whoever watches it: 1.5% of a
+    `send` costs the kernel less than `write`, which looks at the descriptor's inode and whoever watches it: 1.3% of a
     delivery.
     """
 
