@@ -6,7 +6,7 @@ import { base64, fingerprint } from '../src/lectures/tus';
 import { titleOf } from '../src/lectures/uploads.svelte';
 import { initials } from '../src/room/initials';
 import { memory, Store } from '../src/session/storage';
-import { identity, refusalOf } from '../src/session/session';
+import { identity, refusalOf } from '../src/session/refusal';
 
 describe('tabs', () => {
   test('arrows go round, and turn round from right to left', () => {

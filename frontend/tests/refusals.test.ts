@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { refusal, why } from '../src/room/refusals';
-import { Refused, refusalOf } from '../src/session/session';
+import { Refused, refusalOf } from '../src/session/refusal';
 import { phrase } from '../src/texts/catalogue';
 import { language } from '../src/texts/language.svelte';
 

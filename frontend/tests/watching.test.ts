@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Refused } from '../src/session/session';
+import { Refused } from '../src/session/refusal';
 import { parts, peak } from '../src/watching/curve';
 import { type Answer, Sender, type Sent } from '../src/watching/sender';
 import { type Shown, Watcher } from '../src/watching/watcher';

@@ -1,5 +1,6 @@
 import type { Space, Video } from '../session/answers';
-import { Refused, type Session } from '../session/session';
+import { Refused } from '../session/refusal';
+import type { Session } from '../session/session';
 
 const AGAIN = 400;
 

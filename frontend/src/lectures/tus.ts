@@ -5,7 +5,8 @@
  */
 import { BOOKMARK } from '../session/bookmarks';
 import { ownStore } from '../session/storage';
-import { Refused, type Session } from '../session/session';
+import { Refused } from '../session/refusal';
+import type { Session } from '../session/session';
 
 export type Phase = 'starting' | 'sending' | 'paused' | 'waiting' | 'done' | 'failed' | 'cancelled';
 /** `again` says whether a failed upload may be tried again as it is. */

@@ -1,5 +1,5 @@
 import type { Session } from '../session/session';
-import { identity } from '../session/session';
+import { identity } from '../session/refusal';
 import type { Lectures } from './lectures.svelte';
 import { Speed } from './speed';
 import { type Progress, TusUpload } from './tus';

@@ -6,7 +6,7 @@
  * connections after a network change never report an error by themselves).
  */
 import type { Frame } from '../session/answers';
-import { Refused } from '../session/session';
+import { Refused } from '../session/refusal';
 
 export type State =
   | { name: 'connecting'; lostAt: number | null }

@@ -1,4 +1,4 @@
-import { Refused } from '../session/session';
+import { Refused } from '../session/refusal';
 import type { Key, Values } from '../texts/catalogue';
 import { language } from '../texts/language.svelte';
 

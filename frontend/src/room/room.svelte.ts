@@ -1,5 +1,6 @@
 import type { Frame, Message, Person } from '../session/answers';
-import { identity, type Session } from '../session/session';
+import { identity } from '../session/refusal';
+import type { Session } from '../session/session';
 import { ownStore } from '../session/storage';
 import { t } from '../texts/language.svelte';
 import { Link, type State } from './link';

@@ -7,6 +7,7 @@
  */
 import type { Course, Grant, Person } from './answers';
 import { BOOKMARK, Bookmarks, type Sent } from './bookmarks';
+import { identity, Refused, refusalOf } from './refusal';
 import { tabStore } from './storage';
 
 const RESUME = 'atomic-guide.resume';
@@ -15,18 +16,6 @@ const TIMEOUT = 20_000;
 const REFRESH_BEFORE = 60_000;
 const RETRIES = 2;
 const LONGEST_WAIT = 10_000;
-
-export class Refused extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-    readonly retryAfter?: number,
-    readonly details: Record<string, unknown> = {},
-  ) {
-    super(message);
-  }
-}
 
 export type Options = {
   method?: string;
@@ -217,23 +206,6 @@ export class Session {
   }
 }
 
-/** The one shape of errors; a body in another shape (a proxy's page) keeps the status only. */
-export async function refusalOf(answer: Response): Promise<Refused> {
-  const after = Number.parseFloat(answer.headers.get('Retry-After') ?? '');
-  let code = 'UNKNOWN';
-  let message = answer.statusText;
-  let details: Record<string, unknown> = {};
-  try {
-    const body = (await answer.json()) as { error?: { code?: string; message?: string; details?: typeof details } };
-    code = body.error?.code ?? code;
-    message = body.error?.message ?? message;
-    details = body.error?.details ?? details;
-  } catch {
-    // not JSON
-  }
-  return new Refused(answer.status, code, message, Number.isFinite(after) ? after : undefined, details);
-}
-
 async function post<T>(path: string, json: unknown, extra: Record<string, string>): Promise<T> {
   const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': identity(), ...extra };
   const answer = await fetch(path, {
@@ -245,12 +217,6 @@ async function post<T>(path: string, json: unknown, extra: Record<string, string
   });
   if (!answer.ok) throw await refusalOf(answer);
   return (await answer.json()) as T;
-}
-
-/** A random id of 128 bits; `crypto.randomUUID` is missing on plain http off loopback. */
-export function identity(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 async function askOpener(): Promise<string | null> {

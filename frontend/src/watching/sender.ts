@@ -1,4 +1,4 @@
-import { identity, Refused } from '../session/session';
+import { identity, Refused } from '../session/refusal';
 
 export type Sent = { id: string; type: string; at: string; data: Record<string, unknown> };
 export type Answer = { rejected: { id: string; reason: string }[]; now: string };

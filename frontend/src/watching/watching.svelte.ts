@@ -1,4 +1,5 @@
-import { Refused, type Session } from '../session/session';
+import { Refused } from '../session/refusal';
+import type { Session } from '../session/session';
 import type { Curve } from './curve';
 import { type Answer, Sender, type Sent } from './sender';
 
