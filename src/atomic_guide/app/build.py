@@ -65,6 +65,7 @@ from atomic_guide.engines.queues.wakes import join_wakes
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
 from atomic_guide.operations.costs.assembly import build_costs
+from atomic_guide.operations.scaling.overview import Overview
 from atomic_guide.operations.scaling.wishes import Wishes
 from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.forgotten import Forgotten
@@ -276,6 +277,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         loadtests=Loadtests(settings.loadtest, lti.platforms, where.public_url, _eraser(settings, data, shards), data),
         bounds=bounds,
         capacity=made_capacity(settings, shards),
+        overview=Overview(shards.directory, clock),
         regions=regions,
     )
 

@@ -21,6 +21,7 @@ from atomic_guide.web import (
     moderation,
     notifications,
     openapi,
+    overview,
     regions,
     registration,
     reports,
@@ -38,7 +39,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored, assets),
-    dependencies,
+    *(dependencies, overview),
     *(scaling, shedding, measured, alerts, limiting, caching, loadtests, capacity, costs, regions, health, wanted),
     openapi,
 )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from atomic_guide.operations.capacity.capacity import Capacity
     from atomic_guide.operations.costs.assembly import Costs
     from atomic_guide.operations.limits.register import Register
+    from atomic_guide.operations.scaling.overview import Overview
     from atomic_guide.regions.here import Here
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.dependencies import Known
@@ -63,6 +64,7 @@ class Tool(msgspec.Struct, kw_only=True):
     loadtests: Loadtests
     bounds: Register
     capacity: Capacity
+    overview: Overview
     regions: Here
     dependencies: Known | None = None
     practice: PracticePlatform | None = None

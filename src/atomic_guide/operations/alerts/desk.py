@@ -115,6 +115,11 @@ class Desk:
         self._rules = rules_of(settings.rules, settings.runbooks).rules
         self._reading = Reading(directory)
 
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """The number in the condition of each rule, None where it has none."""
+        return {rule.name: rule.limit for rule in self._rules}
+
     async def standing(self) -> Standing:
         """How everything stands now."""
         now = self._clock.now()

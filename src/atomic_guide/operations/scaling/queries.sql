@@ -86,3 +86,20 @@ ORDER BY at LIMIT :limit
 -- purpose: The newest measurement of a series.
 SELECT at, count, sum FROM scaling_samples
 WHERE resolution = 15 AND series = :series AND at >= :since ORDER BY at DESC LIMIT 1
+
+-- name: mean_slots
+-- purpose: The mean of a series in each slot of a time, counted from its begin.
+-- dialect: sqlite
+SELECT CAST((at - :since) / :step AS INTEGER) AS slot, sum(sum) / sum(count) AS value FROM scaling_samples
+WHERE resolution IN (15, 60, 900, 3600) AND series =
+  (SELECT id FROM scaling_series WHERE component = :component AND metric = :metric AND part = :part)
+  AND at >= :since AND at < :until
+GROUP BY 1
+
+-- name: mean_slots
+-- dialect: postgresql
+SELECT floor((at - :since::float8) / :step::float8)::int8 AS slot, sum(sum) / sum(count) AS value FROM scaling_samples
+WHERE resolution IN (15, 60, 900, 3600) AND series =
+  (SELECT id FROM scaling_series WHERE component = :component AND metric = :metric AND part = :part)
+  AND at >= :since AND at < :until
+GROUP BY 1

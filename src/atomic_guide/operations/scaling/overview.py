@@ -1,0 +1,257 @@
+"""Today at a glance: of each component how full it is, how long it takes, and what goes wrong, from midnight (UTC) on.
+
+Slots that have ended do not change: they are read once and remembered, so that a look reads the last minutes only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgspec
+
+from atomic_guide.clock import iso
+from atomic_guide.operations.scaling.model import CACHE, DATABASE, QUEUES, ROOMS, WEB, WORKERS, Key
+from atomic_guide.operations.scaling.reports import QUERIES
+from atomic_guide.operations.scaling.series import Series
+
+if TYPE_CHECKING:
+    from atomic_guide.clock import Clock
+    from atomic_guide.engines.data.database import Database
+
+STEP = 300.0
+"""Seconds of a point: 288 are a day, more than a small chart has pixels for."""
+
+_DAY = 86_400.0
+_SETTLED_SECONDS = 60.0
+"""After so long nothing is added to a slot: samples are stored within seconds of their time."""
+_FRESH_SECONDS = 2.0
+"""A look this old is given to others that ask: many pages of one console ask at the same moment."""
+
+Unit = Literal["share", "s", "number", "bytes", "per_s"]
+State = Literal["good", "over", "unknown"]
+
+
+class Figure(NamedTuple):
+    """A figure of a component, over its parts the highest; `rule` is the alert whose limit it has."""
+
+    name: str
+    component: str
+    metric: str
+    unit: Unit
+    of: str = ""
+    rule: str = ""
+    q: float | None = None
+
+
+class Fact(NamedTuple):
+    """A number beside a component's name, over its parts in all."""
+
+    name: str
+    component: str
+    metric: str
+    unit: Unit = "number"
+
+
+class Component(NamedTuple):
+    """A row of the overview: three figures at most, the first being how full it is."""
+
+    name: str
+    title: str
+    figures: tuple[Figure, ...]
+    facts: tuple[Fact, ...]
+
+
+_FULL = "resource-utilization-high"
+COMPONENTS = (
+    Component(
+        WEB, "Web",
+        (
+            Figure("Utilisation", WEB, "utilisation", "share", "of ready", _FULL),
+            Figure("Response, p95", WEB, "latency", "s", "", "latency-high", 0.95),
+            Figure("Errors", WEB, "errors", "share", "of requests", "errors-high"),
+        ),
+        (Fact("processes", WEB, "processes"), Fact("sockets", ROOMS, "sockets")),
+    ),
+    Component(
+        WORKERS, "Workers",
+        (
+            Figure("Utilisation", WORKERS, "utilisation", "share", "of ready", _FULL),
+            Figure("Oldest job", QUEUES, "oldest", "s", "waiting", "queue-stalled"),
+            Figure("Dead letters", QUEUES, "dead_letters", "number", "in the fullest queue"),
+        ),
+        (Fact("processes", WORKERS, "processes"), Fact("jobs wait", QUEUES, "backlog")),
+    ),
+    Component(
+        DATABASE, "Database",
+        (
+            Figure("Utilisation", DATABASE, "utilisation", "share", "of connections", _FULL),
+            Figure("Query, p95", DATABASE, "query", "s", "slowest shard", "", 0.95),
+            Figure("Waiting writes", DATABASE, "lock_wait", "share", "of their time", "writes-wait"),
+        ),
+        (Fact("lag", DATABASE, "lag", "s"),),
+    ),
+    Component(
+        ROOMS, "Rooms",
+        (
+            Figure("Fullest room", ROOMS, "fullest_room", "number", "sockets in a process"),
+            Figure("Fullest process", ROOMS, "fullest_process", "number", "sockets"),
+            Figure("Deliveries", ROOMS, "deliveries", "per_s", "a second"),
+        ),
+        (Fact("sockets", ROOMS, "sockets"),),
+    ),
+    Component(
+        CACHE, "Cache",
+        (
+            Figure("Hits", CACHE, "hit_share", "share", "of reads"),
+            Figure("Load, p95", CACHE, "load", "s", "", "", 0.95),
+            Figure("Do not hear", CACHE, "unheard", "number", "processes"),
+        ),
+        (Fact("in memory", CACHE, "memory", "bytes"),),
+    ),
+    Component(
+        "storage", "Storage",
+        (
+            Figure("Disk", "disk", "utilisation", "share", "of the data disk", "disk-full"),
+            Figure("Copies behind", "assets", "behind", "s", "longest wait", "copy-late"),
+            Figure("Failed copies", "assets", "failed", "number", "copies"),
+        ),
+        (Fact("stored", "costs", "stored", "bytes"),),
+    ),
+)  # fmt: skip
+
+
+class FigureShown(msgspec.Struct, frozen=True):
+    """`value` is of the last 45 s (a quantile: of the last slot with any), null where nothing was measured.
+
+    `points` are for slots from `since` on, null where nothing was; `limit` is that of an alert.
+    """
+
+    name: str
+    component: str
+    metric: str
+    unit: Unit
+    of: str
+    value: float | None
+    limit: float | None
+    points: list[float | None]
+
+
+class FactShown(msgspec.Struct, frozen=True):
+    """A number; null where it was not measured."""
+
+    name: str
+    unit: Unit
+    value: float | None
+
+
+class ComponentShown(msgspec.Struct, frozen=True):
+    """`unknown` where its first figure is not measured, `over` where one is above its limit."""
+
+    name: str
+    title: str
+    state: State
+    figures: list[FigureShown]
+    facts: list[FactShown]
+
+
+class Today(msgspec.Struct, frozen=True):
+    """The day so far, in slots of `step` seconds from `since` on."""
+
+    at: str
+    since: str
+    step: float
+    components: list[ComponentShown]
+
+
+class Overview:
+    """The overview of one process. It remembers one day of slots of about twenty series."""
+
+    def __init__(self, directory: Database, clock: Clock) -> None:
+        self._directory = directory
+        self._series = Series(directory)
+        self._clock = clock
+        self._slots: dict[tuple[Key, float | None], dict[int, float]] = {}
+        self._settled: dict[tuple[Key, float | None], int] = {}
+        self._one = asyncio.Lock()
+        self._made: tuple[float, Today] | None = None
+
+    async def look(self, limits: Mapping[str, float | None]) -> Today:
+        """Today until now; `limits` are those of alert rules by their names. At most two seconds old."""
+        async with self._one:
+            now = self._clock.now()
+            if self._made is None or not 0 <= now - self._made[0] < _FRESH_SECONDS:
+                self._made = now, await self._today(now, limits)
+            return self._made[1]
+
+    async def _today(self, now: float, limits: Mapping[str, float | None]) -> Today:
+        since = now // _DAY * _DAY
+        keys = await self._series.keys()
+        self._forget(since)
+        shown = [await self._component(one, keys, (since, now), limits) for one in COMPONENTS]
+        return Today(iso(now), iso(since), STEP, shown)
+
+    async def _component(
+        self, one: Component, keys: Sequence[Key], span: tuple[float, float], limits: Mapping[str, float | None]
+    ) -> ComponentShown:
+        figures = [await self._figure(figure, keys, span, limits.get(figure.rule)) for figure in one.figures]
+        facts = []
+        for fact in one.facts:
+            values = await self._latest(fact.component, fact.metric, keys, span[1])
+            facts.append(FactShown(fact.name, fact.unit, sum(values) if values else None))
+        over = any(figure.limit is not None and (figure.value or 0.0) > figure.limit for figure in figures)
+        state: State = "over" if over else "unknown" if figures[0].value is None else "good"
+        return ComponentShown(one.name, one.title, state, figures, facts)
+
+    async def _figure(
+        self, figure: Figure, keys: Sequence[Key], span: tuple[float, float], limit: float | None
+    ) -> FigureShown:
+        since, now = span
+        highest: dict[int, float] = {}
+        for key in _of(figure.component, figure.metric, keys):
+            for slot, one in (await self._read(key, figure.q, span)).items():
+                highest[slot] = max(one, highest.get(slot, one))
+        count = math.floor((now - since) / STEP) + 1
+        points = [highest.get(slot) for slot in range(count)]
+        value: float | None
+        if figure.q is None:
+            value = max(await self._latest(figure.component, figure.metric, keys, now), default=None)
+        else:
+            value = points[-1] if points[-1] is not None else points[-2] if count > 1 else None
+        return FigureShown(figure.name, figure.component, figure.metric, figure.unit, figure.of, value, limit, points)
+
+    async def _latest(self, component: str, metric: str, keys: Sequence[Key], now: float) -> list[float]:
+        found = [await self._series.latest(key, now) for key in _of(component, metric, keys)]
+        return [value for value in found if value is not None]
+
+    async def _read(self, key: Key, q: float | None, span: tuple[float, float]) -> dict[int, float]:
+        """The slots of a series since midnight, by their place."""
+        midnight, now = span
+        slots = self._slots.setdefault((key, q), {})
+        first = self._settled.get((key, q), 0)
+        begin = midnight + first * STEP
+        if q is None:
+            rows = await self._directory.read(
+                QUERIES["mean_slots"],
+                {"component": key.component, "metric": key.metric, "part": key.part, "since": begin, "until": now,
+                 "step": STEP},
+            )  # fmt: skip
+            slots |= {first + int(row["slot"]): row["value"] for row in rows}
+        else:
+            readings = await self._series.quantiles(key, q, begin, now, int(STEP))
+            slots |= {first + at: value for at, value in enumerate(readings.values.tolist()) if not math.isnan(value)}
+        self._settled[key, q] = max(first, math.floor((now - _SETTLED_SECONDS - midnight) / STEP))
+        return slots
+
+    def _forget(self, since: float) -> None:
+        """Begin anew with each day."""
+        if self._made is not None and self._made[0] < since:
+            self._slots.clear()
+            self._settled.clear()
+
+
+def _of(component: str, metric: str, keys: Sequence[Key]) -> list[Key]:
+    """The series of a figure: of all parts, or of the whole."""
+    return [key for key in keys if key.component == component and key.metric == metric]

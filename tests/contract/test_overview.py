@@ -1,0 +1,86 @@
+"""The day at a glance, from real series, on both engines."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from atomic_guide.clock import ManualClock, from_iso
+from atomic_guide.engines.data.database import Database
+from atomic_guide.operations.scaling.histogram import Histogram
+from atomic_guide.operations.scaling.model import Key, Sample
+from atomic_guide.operations.scaling.overview import STEP, ComponentShown, Overview, Today
+from atomic_guide.operations.scaling.series import Series
+from tests.engines import ENGINES, opened_database
+from tests.postgres import Cluster
+
+MIDNIGHT = from_iso("2027-01-15T00:00:00Z")
+FULL = {"resource-utilization-high": 0.9, "latency-high": 2.0}
+
+
+@pytest.fixture(params=ENGINES)
+async def directory(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_cluster: Cluster
+) -> AsyncIterator[Database]:
+    async with opened_database(request.param, tmp_path, postgres_cluster) as database:
+        yield database
+
+
+def component(today: Today, name: str) -> ComponentShown:
+    return next(one for one in today.components if one.name == name)
+
+
+def answered(*seconds: float) -> Sample:
+    made = Histogram()
+    for one in seconds:
+        made.add(one)
+    return Sample(Key("web", "latency"), made.total, made.counts)
+
+
+async def test_the_day_so_far_is_told_in_slots_and_what_was_not_measured_is_null(directory: Database) -> None:
+    series, clock = Series(directory), ManualClock(MIDNIGHT + 3 * STEP + 60)
+    overview = Overview(directory, clock)
+    for at, value in ((10, 0.2), (40, 0.4), (2 * STEP + 5, 0.95), (3 * STEP + 50, 0.5)):
+        await series.store(MIDNIGHT + at, [Sample(Key("web", "utilisation"), value)])
+    await series.store(MIDNIGHT - 50, [Sample(Key("web", "utilisation"), 0.99)])
+    await series.store(MIDNIGHT + 3 * STEP + 50, [answered(*[0.1] * 19, 3.0), Sample(Key("rooms", "sockets"), 40.0)])
+    web = component(await overview.look(FULL), "web")
+    assert web.figures[0].points == [pytest.approx(0.3), None, pytest.approx(0.95), pytest.approx(0.5)]
+    assert (web.figures[0].value, web.figures[0].limit) == (0.5, 0.9)
+    assert web.figures[1].points[:3] == [None] * 3
+    assert 0.09 < (web.figures[1].value or 0) < 3.2
+    assert web.state == "good"
+    assert [(one.name, one.value) for one in web.facts] == [("processes", None), ("sockets", 40.0)]
+    assert component(await overview.look(FULL), "workers").state == "unknown"
+
+
+async def test_a_figure_is_of_the_part_that_is_worst_and_over_its_limit_the_component_is_too(
+    directory: Database,
+) -> None:
+    series, clock = Series(directory), ManualClock(MIDNIGHT + 30)
+    parts = {"0": 0.3, "1": 0.97}
+    await series.store(
+        MIDNIGHT + 20, [Sample(Key("database", "utilisation", part), value) for part, value in parts.items()]
+    )
+    database = component(await Overview(directory, clock).look(FULL), "database")
+    assert database.figures[0].value == 0.97
+    assert database.figures[0].points == [0.97]
+    assert database.state == "over"
+
+
+async def test_slots_that_have_ended_are_remembered_and_the_next_day_begins_anew(directory: Database) -> None:
+    series, clock = Series(directory), ManualClock(MIDNIGHT + STEP + 100)
+    overview = Overview(directory, clock)
+    key = Key("web", "utilisation")
+    await series.store(MIDNIGHT + 10, [Sample(key, 0.2)])
+    await overview.look(FULL)
+    # What is settled is not read again; what comes later is.
+    await series.store(MIDNIGHT + 20, [Sample(key, 0.8)])
+    clock.advance(10)
+    await series.store(MIDNIGHT + STEP + 105, [Sample(key, 0.6)])
+    assert component(await overview.look(FULL), "web").figures[0].points == [0.2, 0.6]
+    clock.advance(86_400)
+    await series.store(MIDNIGHT + 86_400 + STEP + 100, [Sample(key, 0.7)])
+    today = await overview.look(FULL)
+    assert today.since == "2027-01-16T00:00:00.000Z"
+    assert component(today, "web").figures[0].points == [None, 0.7]
