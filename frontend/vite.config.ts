@@ -16,7 +16,7 @@ export default defineConfig({
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     modulePreload: { polyfill: false },
     rollupOptions: {
-      input: { course: 'src/course.ts', binding: 'src/binding.ts', tokens: 'src/tokens.css' },
+      input: { course: 'src/course.ts', ops: 'src/ops.ts', binding: 'src/binding.ts', tokens: 'src/tokens.css' },
     },
   },
   test: { include: ['tests/**/*.test.ts'], testTimeout: 5000 },

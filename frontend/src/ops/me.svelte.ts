@@ -1,0 +1,73 @@
+/** Who looks, and what they may do. */
+import { Refused } from '../session/refusal';
+import { api, sentence } from './api';
+
+export type Operator = { id: string; name: string; role: 'operator' | 'read-only'; source: string };
+export type SignIn = { oidc: boolean; provider?: string | null };
+type Answer = { operator: Operator; expires_at: string; sign_in: SignIn; two_person: boolean; demo: boolean };
+type Stage = 'asking' | 'out' | 'in' | 'failed';
+
+class Me {
+  stage = $state<Stage>('asking');
+  operator = $state.raw<Operator>();
+  signIn = $state.raw<SignIn>({ oidc: false });
+  twoPerson = $state(false);
+  demo = $state(false);
+  problem = $state('');
+
+  /** Whether this person may change anything. */
+  get acts(): boolean {
+    return this.operator?.role === 'operator';
+  }
+
+  async ask(): Promise<void> {
+    this.problem = '';
+    try {
+      this.#take(await api.get<Answer>('/api/ops/session'));
+    } catch (error) {
+      this.#refused(error);
+    }
+  }
+
+  /** Signs in with the operators' token; what is wrong stands in `problem`. */
+  async enter(token: string): Promise<void> {
+    this.problem = '';
+    try {
+      this.#take(await api.post<Answer>('/api/ops/session', { token }));
+    } catch (error) {
+      this.problem = error instanceof Refused && error.status === 401 ? 'This is not the token of this installation.' : sentence(error);
+    }
+  }
+
+  async leave(): Promise<void> {
+    await api.post('/api/ops/session/end').catch(() => undefined);
+    this.out();
+  }
+
+  out(): void {
+    if (this.stage === 'in') this.problem = '';
+    this.stage = 'out';
+    this.operator = undefined;
+  }
+
+  #take(answer: Answer): void {
+    this.operator = answer.operator;
+    this.signIn = answer.sign_in;
+    this.twoPerson = answer.two_person;
+    this.demo = answer.demo;
+    this.stage = 'in';
+  }
+
+  #refused(error: unknown): void {
+    if (error instanceof Refused && error.status === 401) {
+      const ways = error.details['sign_in'] as SignIn | undefined;
+      if (ways) this.signIn = ways;
+      this.out();
+    } else {
+      this.problem = sentence(error);
+      this.stage = 'failed';
+    }
+  }
+}
+
+export const me = new Me();

@@ -1,0 +1,29 @@
+/** A figure of today as a small chart: midnight to midnight, a threshold, what is over it, what is not known. */
+import type { FigureShown, Today } from '../answers';
+import { above, type Chart, gaps } from '../parts/chart';
+import { inUnit, told } from './words';
+
+const DAY = 86_400;
+
+export function chartOf(title: string, figure: FigureShown, today: Today): Chart {
+  const since = Date.parse(today.since) / 1000;
+  const now = Date.parse(today.at) / 1000;
+  const times = figure.points.map((_, index) => since + index * today.step);
+  const limit = figure.limit;
+  const first = figure.points.findIndex((value) => value !== null);
+  const format = (value: number): string => inUnit(value, figure.unit);
+  return {
+    times: [...times, since + DAY],
+    lines: [{ label: figure.name, kind: 'measured', values: [...figure.points, null] }],
+    unit: '',
+    format,
+    from: since,
+    to: since + DAY,
+    now,
+    ...(limit === null ? {} : { threshold: { value: limit, label: format(limit) }, over: above(times, figure.points, limit) }),
+    // Before the first value of the day nothing may have run.
+    unknown: first < 0 ? [] : gaps(times.slice(first), figure.points.slice(first), now - today.step),
+    ...(figure.unit === 'share' && (limit ?? 0) > 0.3 ? { most: 1 } : {}),
+    sentence: told(title, figure),
+  };
+}

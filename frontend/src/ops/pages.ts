@@ -1,0 +1,53 @@
+/**
+ * The console's pages. A page is a component that is loaded when it is opened; it gets the variable parts of its
+ * address as `params`. A page without a group is reached from another one and belongs to that one's entry.
+ */
+import type { Component } from 'svelte';
+import type { Counts } from './live.svelte';
+
+export type Group = 'Now' | 'Work' | 'Data' | 'Ahead' | 'Record';
+export type PageProps = { params: Record<string, string> };
+export type Page = {
+  /** Such as /ops/decisions/:id. */
+  path: string;
+  title: string;
+  group?: Group;
+  /** The entry of the navigation that is marked, for a page without a group. */
+  under?: string;
+  /** Which count of the live summary stands beside it. */
+  count?: keyof Counts;
+  load: () => Promise<{ default: Component<PageProps> | Component<Record<string, never>> }>;
+};
+export type Found = { page: Page; params: Record<string, string> };
+
+export const groups: Group[] = ['Now', 'Work', 'Data', 'Ahead', 'Record'];
+
+export const pages: Page[] = [
+  { path: '/ops', title: 'Overview', group: 'Now', load: () => import('./now/Overview.svelte') },
+];
+
+/** The page of an address, and its variable parts. */
+export function find(path: string): Found | undefined {
+  const asked = path.replace(/\/+$/, '').split('/');
+  for (const page of pages) {
+    const parts = page.path.split('/');
+    if (parts.length !== asked.length) continue;
+    const params: Record<string, string> = {};
+    const fits = parts.every((part, index) => {
+      const given = asked[index] ?? '';
+      if (!part.startsWith(':')) return part === given;
+      params[part.slice(1)] = decoded(given);
+      return given !== '';
+    });
+    if (fits) return { page, params };
+  }
+  return undefined;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
