@@ -118,7 +118,7 @@ class Desk:
     @property
     def limits(self) -> dict[str, float | None]:
         """The number in the condition of each rule, None where it has none."""
-        return {name: rule.limit for name, rule in self._rules.items()}
+        return {name: rule.given.limit for name, rule in self._rules.items()}
 
     async def standing(self) -> Standing:
         """How everything stands now."""
