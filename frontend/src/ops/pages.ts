@@ -24,6 +24,10 @@ export const groups: Group[] = ['Now', 'Work', 'Data', 'Ahead', 'Record'];
 
 export const pages: Page[] = [
   { path: '/ops', title: 'Overview', group: 'Now', load: () => import('./now/Overview.svelte') },
+  { path: '/ops/alerts', title: 'Alerts', group: 'Now', count: 'alerts', load: () => import('./now/Alerts.svelte') },
+  { path: '/ops/decisions', title: 'Decisions', group: 'Now', count: 'decisions', load: () => import('./now/Decisions.svelte') },
+  { path: '/ops/decisions/:id', title: 'Decision', under: '/ops/decisions', load: () => import('./now/Decision.svelte') },
+  { path: '/ops/components', title: 'Components', group: 'Now', load: () => import('./now/Components.svelte') },
 ];
 
 /** The page of an address, and its variable parts. */
