@@ -23,7 +23,8 @@ export function chartOf(title: string, figure: FigureShown, today: Today): Chart
     ...(limit === null ? {} : { threshold: { value: limit, label: format(limit) }, over: above(times, figure.points, limit) }),
     // Before the first value of the day nothing may have run.
     unknown: first < 0 ? [] : gaps(times.slice(first), figure.points.slice(first), now - today.step),
-    ...(figure.unit === 'share' && (limit ?? 0) > 0.3 ? { most: 1 } : {}),
+    ...(figure.unit === 'share' && (limit === null || limit > 0.3) ? { most: 1 } : {}),
+    seconds: figure.unit === 's',
     sentence: told(title, figure),
   };
 }

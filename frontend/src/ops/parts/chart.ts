@@ -33,6 +33,8 @@ export type Chart = {
   marks?: Mark[];
   from?: number;
   to?: number;
+  /** Whether values are seconds: then the axis has steps of whole minutes and hours. */
+  seconds?: boolean;
   /** The top of the axis, where the values do not decide it. */
   most?: number;
   /** What there is to see, for who does not see it. */
@@ -81,12 +83,19 @@ export function total(spans: Span[], word: string): string {
   return minutes < 120 ? `${minutes} min ${word}` : `${several(Math.round(minutes / 60), 'hour')} ${word}`;
 }
 
-/** At least two values: the least whole step of 1, 2, 2.5 or 5 times a power of ten that needs at most `most` of them. */
-export function steps(top: number, most: number): number[] {
-  const rough = Math.max(top, 1e-9) / Math.max(1, most);
+const MINUTES = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400];
+
+/**
+ * The values of an axis from zero, at least two: of the least whole step (1, 2, 2.5 or 5 times a power of ten, or whole
+ * minutes and hours for longer `seconds`) that needs at most `most` of them.
+ */
+export function steps(top: number, most: number, seconds = false): number[] {
+  const reach = top > 0 ? top : 1;
+  const rough = reach / Math.max(1, most);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 2.5, 5, 10].find((one) => one * power >= rough * 0.999999) ?? 10);
-  const number = Math.max(1, Math.ceil(top / step - 1e-9));
+  const round = power * ([1, 2, 2.5, 5, 10].find((one) => one * power >= rough * 0.999999) ?? 10);
+  const step = seconds && rough > 30 ? (MINUTES.find((one) => one >= rough * 0.999999) ?? round) : round;
+  const number = Math.max(1, Math.ceil(reach / step - 1e-9));
   return Array.from({ length: number + 1 }, (_, index) => Number((index * step).toPrecision(12)));
 }
 

@@ -20,7 +20,7 @@ export function columns(chart: Chart): uPlot.AlignedData {
 
 export function options(chart: Chart, width: number, height: number, drawn: Drawn): uPlot.Options {
   const { colours, small } = drawn;
-  const top = steps(highest(chart), small ? 2 : 4);
+  const top = steps(highest(chart), small ? 2 : 4, chart.seconds);
   const most = Math.max(top.at(-1) ?? 1, chart.most ?? 0);
   const spread = chart.lines.flatMap((line) => (line.low && line.high ? [line] : []));
   const series: uPlot.Series[] = [{}];
@@ -37,7 +37,7 @@ export function options(chart: Chart, width: number, height: number, drawn: Draw
   return {
     width,
     height,
-    padding: [small ? 6 : 14, 12, 0, 0],
+    padding: [small ? 6 : 14, small ? 20 : 12, 0, 0],
     series,
     bands,
     legend: { show: false },
@@ -51,7 +51,8 @@ export function options(chart: Chart, width: number, height: number, drawn: Draw
         gap: 4,
         grid: { show: false },
         ticks: { show: false },
-        space: small ? 46 : 90,
+        space: 90,
+        ...(small ? { splits: () => [from, (from + to) / 2, to] } : {}),
         values: (_plot, splits) => splits.map((at) => drawn.time(at, to - from > 2 * 86_400)),
       },
       {
@@ -62,7 +63,8 @@ export function options(chart: Chart, width: number, height: number, drawn: Draw
         grid: { stroke: colours.line, width: 1 },
         ticks: { show: false },
         splits: () => top,
-        values: (_plot, splits) => splits.map((value) => chart.format(value)),
+        // A threshold stands on the axis of a small chart; it is not to be written over.
+        values: (_plot, splits) => splits.map((value) => (small && near(value, chart, most) ? '' : chart.format(value))),
       },
     ],
     hooks: {
@@ -72,6 +74,9 @@ export function options(chart: Chart, width: number, height: number, drawn: Draw
     },
   };
 }
+
+const near = (value: number, chart: Chart, most: number): boolean =>
+  chart.threshold !== undefined && Math.abs(value - chart.threshold.value) < most * 0.16;
 
 function style(line: Line, colours: Colours): uPlot.Series {
   const plain = { points: { show: false }, spanGaps: false };
