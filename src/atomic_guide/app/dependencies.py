@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 
 from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.sqlite import SqliteDatabase
-from atomic_guide.web.dependencies import Bounds, Known, Standing, State
+from atomic_guide.operations.scaling.reports import Told, named
+from atomic_guide.web.dependencies import OPEN, Bounds, Known, Standing, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from atomic_guide.engines.nats.connection import Connection
+    from atomic_guide.operations.scaling.reports import Tell
     from atomic_guide.resilience import Guard
     from atomic_guide.web.tool import Tool
 
@@ -236,6 +238,17 @@ def _of(name: str, kind: str, guard: Guard) -> Standing:
     return Standing(name, kind, cast("State", guard.breaker.state), guard.running, dict(guard.counts))
 
 
+def dependencies_telling(tool: Tool) -> Tell:
+    """What a process tells of its breakers: those that are not closed."""
+
+    def tell() -> Told:
+        standing = tool.dependencies.look() if tool.dependencies is not None else []
+        opened = {name: _opened(found) for name, found in _by_name(standing).items()}
+        return Told(gauges={named(OPEN, name): float(count) for name, count in opened.items() if count})
+
+    return tell
+
+
 class DependencyMetrics(Collector):
     """Dependencies as Prometheus sees them; those of all LMSs of a service are one, since hosts are many."""
 
@@ -249,7 +262,7 @@ class DependencyMetrics(Collector):
         text = "Calls of a dependency by what came of them."
         counted = CounterMetricFamily("atomic_guide_dependency_calls", text, labels=["dependency", "outcome"])
         for name, standing in _by_name(self._known.look()).items():
-            opened.add_metric([name], sum(one.state in {"open", "half-open"} for one in standing))
+            opened.add_metric([name], _opened(standing))
             counts: dict[str, int] = {}
             for one in standing:
                 for outcome, count in one.counts.items():
@@ -258,6 +271,10 @@ class DependencyMetrics(Collector):
                 counted.add_metric([name, outcome], count)
         yield opened
         yield counted
+
+
+def _opened(standing: Iterable[Standing]) -> int:
+    return sum(one.state in {"open", "half-open"} for one in standing)
 
 
 def _by_name(standing: Iterable[Standing]) -> dict[str, list[Standing]]:

@@ -25,7 +25,7 @@ from urllib.request import ProxyHandler, build_opener
 import msgspec
 
 from atomic_guide.app.doctor_limits import read_limits, read_reports, said, summed_up
-from atomic_guide.app.doctor_resilience import look_at_shedding
+from atomic_guide.app.doctor_resilience import look_at_breakers, look_at_shedding
 from atomic_guide.app.doctor_tracing import look_at_traces
 from atomic_guide.app.supervisor import holder
 from atomic_guide.config import Settings
@@ -107,6 +107,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         **({"load tests": in_thread(_target)} if settings.loadtest.target else {}),
         "limits": lambda: _limits(settings),
         "shedding": lambda: _shedding(settings),
+        "dependencies": lambda: _breakers(settings),
     }
 
 
@@ -357,6 +358,11 @@ def _tracing(settings: Settings) -> Findings:
 async def _shedding(settings: Settings) -> list[Finding]:
     text, remedy = look_at_shedding(settings, await read_reports(settings))
     return [Finding("shedding", "warning" if remedy else "ok", text, remedy)]
+
+
+async def _breakers(settings: Settings) -> list[Finding]:
+    text, remedy = look_at_breakers(await read_reports(settings))
+    return [Finding("dependencies", "warning" if remedy else "ok", text, remedy)]
 
 
 async def _limits(settings: Settings) -> list[Finding]:

@@ -1,9 +1,10 @@
-"""What `atomic-guide doctor` says of overload: whether load is shed, from what processes have reported."""
+"""What `atomic-guide doctor` says of overload and dependencies, from what processes have reported."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from atomic_guide.web.dependencies import opened
 from atomic_guide.web.overload import ORDER
 from atomic_guide.web.shedding import LAG, LEVEL
 
@@ -27,3 +28,16 @@ def look_at_shedding(settings: Settings, reports: Sequence[Report]) -> tuple[str
         return f"nothing is shed; the latest loop is {lag:.1f} ms late", ""
     text = f"{', '.join(ORDER[:level])} {'is' if level == 1 else 'are'} shed by {busiest.process}"
     return text, "see why at /api/ops/shedding; add processes or machines"
+
+
+def look_at_breakers(reports: Sequence[Report]) -> tuple[str, str]:
+    """Which dependencies are left alone because they failed, in words, and what to do; empty where none is."""
+    if not reports:
+        return "no process has told of its breakers", ""
+    found = opened(reports)
+    if not found:
+        return "no breaker is open", ""
+    names = dict.fromkeys(one.name for one in found)
+    where = {name: [one.process for one in found if one.name == name] for name in names}
+    text = "; ".join(f"{name} is left alone by {', '.join(processes)}" for name, processes in where.items())
+    return text, "see why at /api/ops/dependencies, and what goes on without it in docs/resilience.md"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atomic_guide.app.cost_metrics import CostMetrics
+from atomic_guide.app.dependencies import dependencies_telling
 from atomic_guide.app.scaling_metrics import ScalingMetrics
 from atomic_guide.app.sources.assets import AssetsSource
 from atomic_guide.app.sources.backups import BackupsSource
@@ -60,6 +61,7 @@ def made_reporter(
         limits_telling(tool.bounds),
         regions_telling(tool.regions),
         cache_telling(tool.cache),
+        dependencies_telling(tool),
     ]
     if web is not None:
         tells += [web_telling(web[0], tool.overload, web[1]), rooms_telling(tool.chat.rooms)]
