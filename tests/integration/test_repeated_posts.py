@@ -106,6 +106,7 @@ CASES = [
     Case(f"{OPS}/costs/changes/{{id}}/rollback", who="operator", status=404, filled="c1"),
     Case(f"{OPS}/cache/drop", {"everything": True}, {"space": "performance"}, who="operator"),
     Case(f"{OPS}/cache/warm", {"space": "none", "tenant": "t", "course": "c"}, who="operator", status=404),
+    Case(f"{OPS}/shards/rebalance", {"dry_run": True}, {"abandon": True}, who="operator"),
     Case(f"{OPS}/regions/drain", {"region": "eu", "why": "look"}, who="operator", status=404),
     Case(f"{OPS}/regions/undrain", {"region": "eu"}, who="operator", status=404),
     Case(f"{OPS}/assets/repair", {}, who="operator", status=202, at_once=1),

@@ -65,6 +65,7 @@ from atomic_guide.engines.queues.wakes import join_wakes
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
 from atomic_guide.operations.costs.assembly import build_costs
+from atomic_guide.operations.placement.desk import Desk as PlacementDesk
 from atomic_guide.operations.scaling.overview import Overview
 from atomic_guide.operations.scaling.wishes import Wishes
 from atomic_guide.web.chat import assemble_chat
@@ -166,6 +167,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         stack.push_async_callback(tool.chat.close)
         stack.push_async_callback(tool.reads.close)
         stack.push_async_callback(tool.notifications.mail.close)
+        stack.push_async_callback(tool.placement.close)
         if where.development:
             tool.practice = await open_practice(tool.lti, shards.directory, where.host, where.port)
         else:
@@ -253,6 +255,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     return Tool(
         clock=clock,
         shards=shards,
+        placement=PlacementDesk(shards, clock, settings.databases),
         cache=cache,
         remembered=made_cache_desk(cache, performance, shards, clock),
         sessions=sessions,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from atomic_guide.cli.options import Context, data_options
 
 if TYPE_CHECKING:
-    from atomic_guide.engines.data.replica import Report
+    from atomic_guide.operations.placement.replicas import ReplicaTold
 
 _LOOKS = 3
 _LOOK_SECONDS = 0.2
@@ -26,34 +25,28 @@ def command(context: Context) -> None:
     Each server is asked by this command itself, beside those that run; `served` is what the server has counted, by
     all processes.
     """
-    rows = asyncio.run(_looked_at(context))
-    lines = [_line(report, served) for report, served in rows]
-    values: list[dict[str, Any]] = [{**msgspec.to_builtins(report), "served": served} for report, served in rows]
-    context.emit({"replicas": values}, "\n".join(lines) or "no shard has replicas; declare them in databases.servers")
+    found = asyncio.run(_looked_at(context))
+    lines = [_line(one) for one in found]
+    context.emit({"replicas": found}, "\n".join(lines) or "no shard has replicas; declare them in databases.servers")
 
 
-def _line(report: Report, served: int | None) -> str:
-    lag = "lag unknown" if report.lag_bytes is None else f"lag {report.lag_bytes} B, {report.lag_seconds or 0.0:.2f} s"
-    health = "healthy" if report.healthy else f"UNHEALTHY: {report.fault}"
-    counted = "?" if served is None else str(served)
-    milliseconds = report.latency_seconds * 1000
+def _line(one: ReplicaTold) -> str:
+    lag = "lag unknown" if one.lag_bytes is None else f"lag {one.lag_bytes} B, {one.lag_seconds or 0.0:.2f} s"
+    health = "healthy" if one.healthy else f"UNHEALTHY: {one.fault}"
+    counted = "?" if one.served is None else str(one.served)
+    milliseconds = one.latency_seconds * 1000
     return (
-        f"{report.shard:12} {report.replica:24} {report.region or '-':8} {lag:24} {milliseconds:7.2f} ms"
-        f"  breaker {report.breaker:10} served {counted:>10}  {health}"
+        f"{one.shard:12} {one.replica:24} {one.region or '-':8} {lag:24} {milliseconds:7.2f} ms"
+        f"  breaker {one.breaker:10} served {counted:>10}  {health}"
     )
 
 
-async def _looked_at(context: Context) -> list[tuple[Report, int | None]]:
-    from atomic_guide.engines.data.replicas import count_served
+async def _looked_at(context: Context) -> list[ReplicaTold]:
+    from atomic_guide.operations.placement.replicas import told_replicas
 
     async with context.open_shards() as shards:
         await shards.open_all()
-        sets = shards.replica_sets
         for look in range(_LOOKS):
             await asyncio.sleep(_LOOK_SECONDS if look else 0)
-            await asyncio.gather(*(replicas.probe() for replicas in sets))
-        return [
-            (replica.report(replicas.name), await count_served(replica))
-            for replicas in sets
-            for replica in replicas.replicas
-        ]
+            await asyncio.gather(*(replicas.probe() for replicas in shards.replica_sets))
+        return await told_replicas(shards)

@@ -24,8 +24,10 @@ from atomic_guide.web import (
     overview,
     regions,
     registration,
+    replicas,
     reports,
     scaling,
+    shards,
     shedding,
     stored,
     uploads,
@@ -41,6 +43,7 @@ PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored, assets),
     *(dependencies, overview),
     *(scaling, shedding, measured, alerts, limiting, caching, loadtests, capacity, costs, regions, health, wanted),
+    *(shards, replicas),
     openapi,
 )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from atomic_guide.operations.capacity.capacity import Capacity
     from atomic_guide.operations.costs.assembly import Costs
     from atomic_guide.operations.limits.register import Register
+    from atomic_guide.operations.placement.desk import Desk as PlacementDesk
     from atomic_guide.operations.scaling.overview import Overview
     from atomic_guide.regions.here import Here
     from atomic_guide.web.chat import Chat
@@ -42,6 +43,7 @@ class Tool(msgspec.Struct, kw_only=True):
 
     clock: Clock
     shards: Shards
+    placement: PlacementDesk
     cache: Cache
     remembered: CacheDesk
     sessions: Sessions

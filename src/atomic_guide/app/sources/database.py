@@ -29,6 +29,9 @@ METRICS = (
     Metric(DATABASE, "write_share", "share", "Busy time that is writing; no data while nothing is asked.", "shard"),
     Metric(DATABASE, "lag", "s", "By how much the replica that is furthest behind is; no data without one.", "shard"),
     Metric(
+        DATABASE, "replica_lag", "s", "For how long a replica has been behind; no data while it is away.", "replica"
+    ),
+    Metric(
         DATABASE,
         "utilisation",
         "share",
@@ -67,6 +70,7 @@ def database_telling(shards: Shards) -> Tell:
             durations[named("database.write", part)] = Spread(writes.total, dict(writes.counts))
             if (lag := _lag(shard)) is not None:
                 gauges[named("database.lag", part)] = lag
+            gauges |= _lags(shard)
         return Told(counters, gauges, durations)
 
     return tell
@@ -91,6 +95,9 @@ class DatabaseSource:
         for shard, waiting in zip(shards, locked, strict=True):
             look.whole(named("database.readers", shard.name))
             samples += _measured(look, shard.name, waiting)
+        for replica in look.parts("database.replica_lag"):
+            lag = max(look.gauges(named("database.replica_lag", replica)))
+            samples.append(Sample(Key(DATABASE, "replica_lag", replica), lag))
         return samples
 
 
@@ -135,3 +142,10 @@ def _traffic(shard: Shard) -> list[Traffic]:
 def _lag(shard: Shard) -> float | None:
     lags = [report.lag_seconds for report in shard.replicas.reports()] if shard.replicas is not None else []
     return max((lag for lag in lags if lag is not None), default=None)
+
+
+def _lags(shard: Shard) -> dict[str, float]:
+    """Of each replica that answers."""
+    replicas = shard.replicas.replicas if shard.replicas is not None else []
+    lags = {replica.name: replica.lag_seconds for replica in replicas if not replica.failure}
+    return {named("database.replica_lag", name): lag for name, lag in lags.items() if lag is not None}

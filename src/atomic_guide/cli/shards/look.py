@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from atomic_guide.cli.options import Context, data_options
 from atomic_guide.cli.shards.draw import bars, saying, size, table
 
 if TYPE_CHECKING:
-    from atomic_guide.engines.data.layout.measure import CourseLoad, Measure
+    from atomic_guide.engines.data.layout.measure import Measure
+    from atomic_guide.engines.data.layout.rebalance import Levelled, Plans
     from atomic_guide.engines.data.layout.view import ShardView
-    from atomic_guide.engines.data.moves import Move
-    from atomic_guide.engines.data.plan import Plan, PlannedMove
     from atomic_guide.engines.data.shards import Shards
-
-_SHOWN_RUNS = 8
-"""Runs of buckets that are named for people; --json has every move."""
+    from atomic_guide.operations.placement.telling import CourseTold, Listed, MoveTold, Way
 
 
 def planning_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,20 +46,15 @@ def planning_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--shard", metavar="SHARD", help="Courses of this shard only.")
 def list_shards(context: Context, courses: int, shard: str | None) -> None:
     """List the shards: what each holds beside the share that its weight stands for, and moves under way."""
-    views, moves, heavy = asyncio.run(_looked(context, courses, shard))
-    value = {
-        "shards": msgspec.to_builtins(views),
-        "moves": msgspec.to_builtins(moves),
-        "courses": [_course(one) for one in heavy],
-    }
-    text = [_shards_table(views)]
-    if begun := [move for move in moves if move.state != "planned"]:
+    found = asyncio.run(_looked(context, courses, shard))
+    text = [_shards_table(found.shards)]
+    if begun := [move for move in found.moves if move.state != "planned"]:
         text += ["", "moves under way", _moves_table(begun)]
-    if planned := len(moves) - len(begun):
+    if planned := len(found.moves) - len(begun):
         text += ["", f"{planned} moves are planned; `atomic-guide shards rebalance` ends them"]
-    if heavy:
-        text += ["", "heaviest courses", _courses_table(heavy)]
-    context.emit(value, "\n".join(text))
+    if found.courses:
+        text += ["", "heaviest courses", _courses_table(found.courses)]
+    context.emit(found, "\n".join(text))
 
 
 @click.command()
@@ -71,63 +62,47 @@ def list_shards(context: Context, courses: int, shard: str | None) -> None:
 @planning_options
 def plan(context: Context, by: Measure, zone: str | None, tolerance: float | None) -> None:
     """Show what `shards rebalance` would move, and the shares before and after. Changes nothing."""
-
-    async def planned() -> tuple[dict[str, Plan], list[Move]]:
-        async with context.open_shards() as shards:
-            return await plans(context, shards, zone, by, tolerance)
-
-    found, unfinished = asyncio.run(planned())
-    context.emit(plans_value(found, unfinished), plans_text(found, unfinished, by))
+    emit_plans(context, levelled(context, zone, by, tolerance))
 
 
-async def plans(
-    context: Context, shards: Shards, zone: str | None, by: Measure, tolerance: float | None
-) -> tuple[dict[str, Plan], list[Move]]:
-    """A plan for each zone, and the moves that are to end before it."""
-    from atomic_guide.engines.data.layout.measure import measure_shards
-    from atomic_guide.engines.data.layout.view import zone_now
-    from atomic_guide.engines.data.moves import Mover
-    from atomic_guide.engines.data.plan import plan_zone
+def levelled(context: Context, zone: str | None, by: Measure, tolerance: float | None) -> Levelled:
+    """What the planning options say."""
+    from atomic_guide.engines.data.layout.rebalance import Levelled
+
+    return Levelled(zone, by, context.settings.databases.tolerance if tolerance is None else tolerance)
+
+
+async def planned(shards: Shards, what: Levelled) -> Plans:
+    """The plan of now, said to be in the making once that takes a second."""
+    from atomic_guide.engines.data.layout.rebalance import plan_zones
 
     async with saying("measuring the load of every bucket"):
-        measured = await measure_shards(shards, time.time())
-    unfinished = [move for move in await Mover(shards, "plan").list_moves(10_000) if not move.ended]
-    allowed = context.settings.databases.tolerance if tolerance is None else tolerance
-    zones = [zone] if zone else sorted(shards.map.buckets)
-    found = {name: plan_zone(await zone_now(shards, name, unfinished, measured, by), allowed) for name in zones}
-    return found, unfinished
+        return await plan_zones(shards, what, time.time())
 
 
-def plans_value(found: dict[str, Plan], unfinished: list[Move]) -> dict[str, Any]:
-    """Plans for --json."""
-    return {
-        "unfinished": msgspec.to_builtins(unfinished),
-        "zones": [
-            {
-                "zone": zone,
-                "moves": [move._asdict() for move in one.moves],
-                "shards": [share._asdict() for share in one.shares],
-                "over": [share.name for share in one.over],
-            }
-            for zone, one in found.items()
-        ],
+def emit_plans(context: Context, what: Levelled) -> None:
+    """Plan, and print that."""
+    from atomic_guide.operations.placement.telling import told_move, told_plans
+
+    async def opened() -> Plans:
+        async with context.open_shards() as shards:
+            return await planned(shards, what)
+
+    plans = asyncio.run(opened())
+    value = {
+        "unfinished": [told_move(move, time.time()) for move in plans.unfinished],
+        "zones": told_plans(plans, what.by),
     }
+    context.emit(value, _plans_text(plans, what.by))
 
 
-def plans_text(found: dict[str, Plan], unfinished: list[Move], by: Measure) -> str:
-    """Plans for people."""
-    lines = [f"{len(unfinished)} moves of before are ended first"] if unfinished else []
-    for zone, one in found.items():
-        lines += [f"zone {zone}, by {by}", bars(one)]
-        if not one.moves:
-            lines.append(f"nothing to move: every shard is within {one.tolerance:.0%} of its share")
-        else:
-            buckets = sum(not move.course for move in one.moves)
-            load = sum(move.load for move in one.moves) / max(1, sum(share.load for share in one.shares))
-            said = f"{buckets} of {sum(share.buckets for share in one.shares)} buckets move, {load:.1%} of the load"
-            pinned = len(one.moves) - buckets
-            lines.append(said + (f", and {pinned} pinned courses" if pinned else ""))
-            lines += _ways(one.moves)
+def _plans_text(plans: Plans, by: Measure) -> str:
+    from atomic_guide.operations.placement.telling import verdict, ways
+
+    lines = [f"{len(plans.unfinished)} moves of before are ended first"] if plans.unfinished else []
+    for zone, one in plans.zones.items():
+        lines += [f"zone {zone}, by {by}", bars(one), verdict(one)]
+        lines += [f"  {way.source} -> {way.target}: {_moved(way)}" for way in ways(one)]
         lines += [
             f"{share.name} stays over its share: what it has cannot be divided by buckets;"
             f" `atomic-guide shards list --courses 10 --shard {share.name}` shows what to pin elsewhere"
@@ -136,60 +111,25 @@ def plans_text(found: dict[str, Plan], unfinished: list[Move], by: Measure) -> s
     return "\n".join(lines)
 
 
-def _ways(moves: Sequence[PlannedMove]) -> list[str]:
-    """The moves from each shard to each other, buckets in runs."""
-    ways: dict[tuple[str, str], list[PlannedMove]] = {}
-    for move in moves:
-        ways.setdefault((move.source, move.target), []).append(move)
-    lines = []
-    for (source, target), found in sorted(ways.items()):
-        runs = _runs(sorted(move.bucket for move in found if not move.course))
-        runs += [f"{move.tenant}/{move.course}" for move in found if move.course]
-        more = f" and {len(runs) - _SHOWN_RUNS} more" if len(runs) > _SHOWN_RUNS else ""
-        lines.append(f"  {source} -> {target}: {len(found)} ({', '.join(runs[:_SHOWN_RUNS])}{more})")
-    return lines
+def _moved(way: Way) -> str:
+    """How many buckets and courses go a way, and which."""
+    named = [*way.buckets, *([f"{way.courses} pinned courses"] if way.courses else [])]
+    return f"{way.moves} ({', '.join(named)})"
 
 
-def _runs(numbers: Sequence[int]) -> list[str]:
-    runs: list[tuple[int, int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] == number - 1:
-            runs[-1] = (runs[-1][0], number)
-        else:
-            runs.append((number, number))
-    return [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-
-
-async def _looked(
-    context: Context, courses: int, shard: str | None
-) -> tuple[list[ShardView], list[Move], list[CourseLoad]]:
-    from atomic_guide.engines.data.layout.measure import heaviest_courses
+async def _looked(context: Context, courses: int, shard: str | None) -> Listed:
     from atomic_guide.engines.data.layout.view import look
     from atomic_guide.engines.data.moves import Mover
+    from atomic_guide.operations.placement.desk import heaviest
+    from atomic_guide.operations.placement.telling import Listed, told_course, told_move
 
     async with context.open_shards() as shards:
         now = time.time()
-        moves = [move for move in await Mover(shards, "list").list_moves(10_000) if not move.ended]
-        heavy: list[CourseLoad] = []
+        moves = list(await Mover(shards, "list").under_way())
         async with saying("measuring the load of every bucket"):
             views = await look(shards, moves, now)
-            for name in [shard] if shard else [view.name for view in views]:
-                if courses:
-                    heavy += await heaviest_courses(shards, name, courses, now)
-        heavy.sort(key=lambda one: (-one.load.writes, -one.load.rows))
-        return views, moves, heavy[:courses]
-
-
-def _course(one: CourseLoad) -> dict[str, Any]:
-    return {
-        "shard": one.shard,
-        "bucket": one.key.bucket,
-        "tenant": one.key.tenant,
-        "course": one.key.course,
-        "context": one.context,
-        "title": one.title,
-        **one.load._asdict(),
-    }
+            heavy = await heaviest(shards, [shard] if shard else [view.name for view in views], courses, now)
+        return Listed(views, [told_move(move, now) for move in moves], [told_course(one) for one in heavy])
 
 
 def _shards_table(views: list[ShardView]) -> str:
@@ -219,17 +159,17 @@ def _shards_table(views: list[ShardView]) -> str:
     )
 
 
-def _moves_table(moves: list[Move]) -> str:
+def _moves_table(moves: list[MoveTold]) -> str:
     return table(
         ["move", "scope", "way", "state", "rows", "error"],
         [
             [
                 move.id,
-                str(move.scope),
+                _scope(move),
                 f"{move.source} -> {move.target}",
                 move.state,
                 f"{move.rows:,}",
-                move.error or "",
+                move.error,
             ]
             for move in moves
         ],
@@ -237,19 +177,24 @@ def _moves_table(moves: list[Move]) -> str:
     )
 
 
-def _courses_table(heavy: list[CourseLoad]) -> str:
+def _scope(move: MoveTold) -> str:
+    bucket = f"bucket {move.bucket} of zone {move.zone}"
+    return f"course {move.tenant}/{move.course} of {bucket}" if move.course else bucket
+
+
+def _courses_table(heavy: list[CourseTold]) -> str:
     return table(
         ["shard", "tenant", "context", "title", "bucket", "writes/day", "rows", "size"],
         [
             [
                 one.shard,
-                one.key.tenant,
+                one.tenant,
                 one.context,
                 one.title,
-                str(one.key.bucket),
-                f"{one.load.writes:,}",
-                f"{one.load.rows:,}",
-                size(one.load.bytes),
+                str(one.bucket),
+                f"{one.writes:,}",
+                f"{one.rows:,}",
+                size(one.bytes),
             ]
             for one in heavy
         ],

@@ -16,7 +16,7 @@ import msgspec
 
 from atomic_guide.cli.options import Context, data_options
 from atomic_guide.cli.shards.draw import Progress
-from atomic_guide.cli.shards.look import planning_options, plans, plans_text, plans_value
+from atomic_guide.cli.shards.look import emit_plans, levelled, planned, planning_options
 from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 
@@ -133,29 +133,17 @@ def rebalance(context: Context, by: Measure, limit: int | None, *, pace: Pace, *
 
     Stopped or killed, it is continued by calling it again. Ctrl-C ends it after the moves that have begun.
     """
-
-    async def planned(shards: Shards) -> list[Wanted]:
-        from atomic_guide.engines.data.layout.waves import wanted_of
-
-        found, _ = await plans(context, shards, chosen["zone"], by, chosen["tolerance"])
-        return [one for zone, plan in found.items() for one in wanted_of(zone, plan.moves)]
-
-    async def shown() -> tuple[dict[str, Any], str]:
-        async with context.open_shards() as shards:
-            found, unfinished = await plans(context, shards, chosen["zone"], by, chosen["tolerance"])
-            return plans_value(found, unfinished), plans_text(found, unfinished, by)
+    what = levelled(context, chosen["zone"], by, chosen["tolerance"])
 
     async def work(shards: Shards, waves: Waves) -> Outcome:
-        before = await waves.unfinished()
+        from atomic_guide.engines.data.layout.rebalance import abandon_planned, rebalance
+
         if chosen["abandon"]:
-            return await waves.abandon([one for one in before if one.state == "planned"])
-        outcome = await waves.finish(before[:limit])
-        if outcome.left or outcome.failed:
-            return outcome
-        return await waves.carry_out((await planned(shards))[: limit and max(0, limit - len(before))])
+            return await abandon_planned(waves)
+        return await rebalance(waves, lambda: planned(shards, what), limit)
 
     if chosen["dry_run"]:
-        context.emit(*asyncio.run(shown()))
+        emit_plans(context, what)
     else:
         _carried(context, work, pace)
 

@@ -80,7 +80,11 @@ class ReadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """How a replica is. `fault` is empty while it is healthy; seconds and bytes are None where they are not known."""
+    """How a replica is. `fault` is empty while it is healthy; seconds and bytes are None where they are not known.
+
+    `since` is when it became healthy, or ceased to be, as this process has found it; None where it was so before.
+    `served` are the reads of this process.
+    """
 
     shard: str
     replica: str
@@ -93,6 +97,7 @@ class Report(msgspec.Struct, frozen=True):
     latency_seconds: float
     breaker: str
     served: int
+    since: float | None = None
 
 
 class Replica(Server):
@@ -103,6 +108,9 @@ class Replica(Server):
         self.breaker = Breaker(name, failures=settings.breaker_failures, rest=settings.breaker_rest_seconds)
         self.fault = self.failure
         self.served = 0
+        self.since: float | None = None
+        """When it became healthy, or ceased to be; None where this process has found it so."""
+        self._judged = False
         self.lag_bytes: int | None = None
         self.busy: set[asyncio.Timeout] = set()
         """The reads under way."""
@@ -141,6 +149,15 @@ class Replica(Server):
 
     def judge(self, standing: Standing | None, primary: tuple[float, int] | None, timeline: int, most: float) -> None:
         """Draw the conclusions from a probe; `primary` is when it was asked, and how far it was then."""
+        before = self.fault
+        self._conclude(standing, primary, timeline, most)
+        if self._judged and bool(before) != bool(self.fault):
+            self.since = time.time()
+        self._judged = True
+
+    def _conclude(
+        self, standing: Standing | None, primary: tuple[float, int] | None, timeline: int, most: float
+    ) -> None:
         if standing is None:
             self._down()
             return
@@ -182,6 +199,7 @@ class Replica(Server):
             latency_seconds=self.latency,
             breaker=self.breaker.state,
             served=self.served,
+            since=self.since,
         )
 
     def _down(self) -> None:

@@ -106,7 +106,7 @@ def open_shard(shard: ShardSettings, settings: DataSettings) -> Shard:
         return Replica(name, shard.region, _connecting(name, url, settings, read_only=True), reads)
 
     known = ReplicaSet(shard.name, primary, replicas, reads, settings.region, beside)
-    return Shard(shard.name, primary.engine, shard.zone, shard.weight, known)
+    return Shard(shard.name, primary.engine, shard.zone, shard.weight, known, shard.region)
 
 
 def at_port(address: str, port: int) -> str:

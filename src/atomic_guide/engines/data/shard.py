@@ -23,13 +23,20 @@ class Shard:
     """A shard as a `Database`; `replicas` is None where its engine has none to follow it."""
 
     def __init__(
-        self, name: str, primary: Engine, zone: str, weight: float = 1.0, replicas: ReplicaSet | None = None
+        self,
+        name: str,
+        primary: Engine,
+        zone: str,
+        weight: float = 1.0,
+        replicas: ReplicaSet | None = None,
+        region: str = "",
     ) -> None:
         self._name = name
         self.primary = primary
         self.zone = zone
         self.weight = weight
         self.replicas = replicas
+        self.region = region
 
     @property
     def name(self) -> str:

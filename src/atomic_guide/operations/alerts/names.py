@@ -22,6 +22,7 @@ _VALUES: dict[tuple[str, str], str] = {
     ("queues", "queue"): "backlog oldest throughput dead_letters",
     ("rooms", ""): "sockets fullest_room largest_room fullest_process deliveries",
     ("database", "shard"): "lock_wait write_share lag utilisation readers_busy writers_busy",
+    ("database", "replica"): "replica_lag",
     ("disk", ""): "utilisation",
     ("backups", ""): "overdue",
     ("assets", "store"): "stored waiting failed behind",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 
@@ -12,6 +12,7 @@ from atomic_guide.engines.data.moves import Move
 from atomic_guide.engines.data.ownership import QUERIES
 from atomic_guide.engines.data.plan import Member, Pin, State, Zone
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.errors import NotFound
 
 
@@ -23,6 +24,8 @@ class ShardView(msgspec.Struct, frozen=True):
     """
 
     name: str
+    engine: Literal["sqlite", "postgresql"]
+    region: str
     zone: str
     state: State
     weight: float
@@ -82,9 +85,11 @@ async def zone_now(
     return Zone(members, owners, loads, [_weighed(pin, targets, measured, measure) for pin in pins])
 
 
-async def look(shards: Shards, under_way: Sequence[Move], now: float) -> list[ShardView]:
-    """Every shard with what it carries, zone by zone."""
-    measured = await measure_shards(shards, now)
+async def look(
+    shards: Shards, under_way: Sequence[Move], now: float, measured: Measured | None = None
+) -> list[ShardView]:
+    """Every shard with what it carries, zone by zone; measured now, where it was not just before."""
+    measured = measured or await measure_shards(shards, now)
     pins = await read_pins(shards)
     known = await registered(shards)
     weights = {
@@ -103,6 +108,8 @@ async def look(shards: Shards, under_way: Sequence[Move], now: float) -> list[Sh
         views.append(
             ShardView(
                 name=one.name,
+                engine="sqlite" if isinstance(shards.named(one.name).primary, SqliteDatabase) else "postgresql",
+                region=shards.named(one.name).region,
                 zone=one.zone,
                 state=one.state,
                 weight=one.weight,

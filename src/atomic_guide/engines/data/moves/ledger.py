@@ -24,6 +24,9 @@ T = TypeVar("T")
 QUERIES = load_queries(__package__)
 
 
+_NEVER = 1e11
+"""Seconds since the epoch that no move ends at: the year 5138."""
+
 _KEPT_SECONDS = 90 * 86_400.0
 """How long a move that has ended can be looked up: a term."""
 
@@ -85,6 +88,12 @@ class Ledger:
     async def under_way(self) -> Sequence[Move]:
         """Moves that are not at their end, the oldest first."""
         return [_move(row) for row in await self._directory.read(QUERIES["list_moves_under_way"])]
+
+    async def ended(self, limit: int, after: tuple[float, str] | None) -> Sequence[Move]:
+        """Moves that have ended, the latest first, from after that of a time and an id on."""
+        at, move_id = after or (_NEVER, "")
+        params = {"limit": limit, "at": at, "id": move_id}
+        return [_move(row) for row in await self._directory.read(QUERIES["list_moves_ended"], params)]
 
     async def overrides(self, scope: Scope) -> Sequence[Override]:
         """The courses of a bucket that have a place of their own."""

@@ -98,6 +98,14 @@ class Mover:
         """Moves that are under way, then the newest of those that have ended."""
         return await self._ledger.newest(limit)
 
+    async def under_way(self) -> Sequence[Move]:
+        """Moves that are not at their end, the oldest first."""
+        return await self._ledger.under_way()
+
+    async def list_ended(self, limit: int, after: tuple[float, str] | None = None) -> Sequence[Move]:
+        """Moves that have ended, the latest first; those that come after the time and id of one, where it is named."""
+        return await self._ledger.ended(limit, after)
+
     async def _carrying(self, move: Move, told: Told) -> Carrying:
         task = await task_of(self._shards, self._ledger, move, self._clock, self._limits)
         return Carrying(self._ledger, move, task, self._clock, told)

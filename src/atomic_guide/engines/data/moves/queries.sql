@@ -26,6 +26,14 @@ SELECT id, zone, bucket, tenant, course, source, target, epoch, state, owner, le
        error, created_at, updated_at
 FROM moves WHERE state NOT IN ('done', 'aborted') ORDER BY created_at, id
 
+-- name: list_moves_ended
+-- purpose: Moves that are at their end, the latest first, from behind one of them on.
+SELECT id, zone, bucket, tenant, course, source, target, epoch, state, owner, lease_until, token, rows, pause_ms,
+       error, created_at, updated_at
+FROM moves
+WHERE state IN ('done', 'aborted') AND (updated_at < :at OR updated_at = :at AND id < :id)
+ORDER BY updated_at DESC, id DESC LIMIT :limit
+
 -- name: find_move_of_bucket
 -- purpose: The move of a bucket, or of a course of it, that is under way.
 SELECT id FROM moves WHERE zone = :zone AND bucket = :bucket AND state NOT IN ('done', 'aborted')

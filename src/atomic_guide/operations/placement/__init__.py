@@ -1,0 +1,1 @@
+"""Where courses are, as operators see and change it: shards, moves, replicas."""

@@ -1,0 +1,98 @@
+"""Shards and moves over HTTP, for operators. The same values as `atomic-guide shards`."""
+
+from __future__ import annotations
+
+import typing
+from typing import Annotated, Any
+
+import msgspec
+
+from atomic_guide.engines.data.layout.measure import Measure
+from atomic_guide.engines.data.layout.rebalance import AT_ONCE_MOST, PAUSE_LEAST, PAUSE_MOST, PAUSE_SECONDS
+from atomic_guide.errors import Invalid
+from atomic_guide.operations.placement.desk import Layout, Moves, Order, Rebalanced
+from atomic_guide.web.routing import Call, Calls, Parameter
+
+calls = Calls()
+
+_MEASURES: tuple[Measure, ...] = typing.get_args(Measure)
+_COURSES_MOST = 100
+_SHOWN, _MOST_SHOWN = 50, 1000
+_MOST_MOVES = 100_000
+_TEXT = {"type": "string", "maxLength": 200}
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Rebalance(msgspec.Struct, forbid_unknown_fields=True):
+    """What to level, as the command's options say it; what is left out is as there.
+
+    `limit` is the most moves, `at_once` how many at the same time on PostgreSQL, `pause_seconds` how long writes of a
+    bucket may wait. `abandon` forgets moves that were planned and not begun, and begins nothing.
+    """
+
+    zone: Name | None = None
+    by: Measure = "bytes"
+    tolerance: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=_MOST_MOVES)] | None = None
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=AT_ONCE_MOST)] | None = None
+    pause_seconds: Annotated[float, msgspec.Meta(ge=PAUSE_LEAST, le=PAUSE_MOST)] = PAUSE_SECONDS
+    abandon: bool = False
+    dry_run: bool = False
+
+
+@calls.add(
+    "GET",
+    "/api/ops/shards",
+    access="operator",
+    reply=Layout,
+    failures=(400, 401, 404, 503),
+    parameters=(
+        Parameter("zone", _TEXT, "Plan only this residency zone."),
+        Parameter("by", {"type": "string", "enum": list(_MEASURES)}, "What the plan levels; bytes if not given."),
+        Parameter("courses", {"type": "integer", "minimum": 0, "maximum": _COURSES_MOST}, "Also the heaviest courses."),
+        Parameter("shard", _TEXT, "Courses of this shard only."),
+    ),
+)
+async def show_shards(call: Call[None]) -> Layout:
+    """Show what each shard carries beside its share, and what a rebalance would move, with reasons."""
+    asked, desk = call.request.query_params, call.tool.placement
+    by = asked.get("by", "bytes")
+    if by not in _MEASURES:
+        raise Invalid(f"by is one of {', '.join(_MEASURES)}", details={"parameter": "by"})
+    courses = call.whole_number("courses", default=0, most=_COURSES_MOST) or 0
+    what = desk.levelled(asked.get("zone") or None, by)
+    return await desk.layout(what, courses, asked.get("shard") or None)
+
+
+@calls.add(
+    "GET",
+    "/api/ops/shards/moves",
+    access="operator",
+    reply=Moves,
+    failures=(400, 401, 503),
+    parameters=(
+        Parameter("after", _TEXT, "What `next` said."),
+        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST_SHOWN}, f"Most ended ones; {_SHOWN}."),
+    ),
+)
+async def list_moves(call: Call[None]) -> Moves:
+    """List moves: under way, waiting, and ended with what came of them, the latest first."""
+    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST_SHOWN) or _SHOWN
+    return await call.tool.placement.moves(limit, call.request.query_params.get("after", ""))
+
+
+_CHANGING: dict[str, Any] = {"access": "operator", "failures": (400, 401, 404, 409, 413, 415, 503, 507)}
+
+
+@calls.add("POST", "/api/ops/shards/rebalance", body=Rebalance, reply=Rebalanced, **_CHANGING)
+async def rebalance_shards(call: Call[Rebalance]) -> Rebalanced:
+    """Move buckets until each shard carries its share, or only say what would move. Again goes on with it."""
+    asked, desk = call.body, call.tool.placement
+    if asked.abandon:
+        if asked.dry_run:
+            raise Invalid("abandon has no dry run: GET /api/ops/shards/moves lists what waits")
+        return await desk.abandon()
+    what = desk.levelled(asked.zone, asked.by, asked.tolerance)
+    order = Order(what, asked.limit, asked.at_once, asked.pause_seconds)
+    return await (desk.plan(order) if asked.dry_run else desk.rebalance(order))
