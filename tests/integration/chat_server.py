@@ -23,6 +23,7 @@ from atomic_guide.web import moderation
 from atomic_guide.web.chat import Chat, assemble_chat, calls
 from atomic_guide.web.idempotency import Answers, RepeatSettings
 from atomic_guide.web.limits import LimitSettings
+from atomic_guide.web.rooms import calls as room_calls
 from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
 from atomic_guide.web.socket import SocketDoor, own_origins
@@ -121,7 +122,7 @@ async def running(
     door = SocketDoor(sessions, chat, own_origins("http://127.0.0.1"))
     server = Server(
         uvicorn.Config(
-            create_app(tool, [*calls.declared, *moderation.calls.declared]),
+            create_app(tool, [*calls.declared, *moderation.calls.declared, *room_calls.declared]),
             port=0,
             ws=cast("Any", door.protocol),
             lifespan="off",

@@ -35,7 +35,7 @@ def fill(folder: Path, count: int) -> None:
     async def seed() -> None:
         shards = await open_embedded(installed(folder, 2), DataSettings(shards=2))
         clock = SystemClock()
-        office = Office(shards, _Steady(clock))  # type: ignore[arg-type]
+        office = Office(shards, Steady(clock))  # type: ignore[arg-type]
         for number in range(count):
             await office.letter(KEYS[number % 6], "The disk is BUSY", payload={"n": 1, "to": "x"}, subject=f"s{number}")
         await office.letter(KEYS[0], "broken", kind="other", payload={"to": "x"})
@@ -45,7 +45,7 @@ def fill(folder: Path, count: int) -> None:
     asyncio.run(seed())
 
 
-class _Steady:
+class Steady:
     """The system's clock, where a test's is moved."""
 
     def __init__(self, clock: SystemClock) -> None:

@@ -24,6 +24,8 @@ from atomic_guide.app.caching import made_desk as made_cache_desk
 from atomic_guide.app.capacity import made_capacity
 from atomic_guide.app.copies import made_spread
 from atomic_guide.app.dependencies import DependencyMetrics, known
+from atomic_guide.app.jobs import made_desk as made_queue_desk
+from atomic_guide.app.jobs import made_letters
 from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.limit_metrics import LimitMetrics
@@ -274,6 +276,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         ),
         chat=chat,
         notifications=notifications,
+        queues=made_queue_desk(settings, shards, queues.wake),
+        letters=made_letters(settings, shards, queues.wake),
         costs=build_costs(shards, clock, settings.scaling, settings.costs),
         alerts=made_desk(settings, shards.directory, clock),
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),

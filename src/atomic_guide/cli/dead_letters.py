@@ -15,17 +15,16 @@ import msgspec
 from atomic_guide.cli.options import Context, Progress, actor, data_options, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from atomic_guide.engines.queues.actions import Act, Action
-    from atomic_guide.engines.queues.deadletter import DeadLetters, Found, Wanted
+    from atomic_guide.engines.queues.deadletter import DeadLetters, Wanted
+    from atomic_guide.engines.queues.dryrun import Plan
     from atomic_guide.engines.queues.edit import Change, Changes, Edit
     from atomic_guide.engines.queues.many import Done, Task
+    from atomic_guide.operations.jobs.letters import Letters
 
 T = TypeVar("T")
-
-_SHOWN = 1000
-"""Letters that a dry run names; the counts are of all."""
 
 
 @click.group(name="dead-letters")
@@ -109,7 +108,7 @@ def replay(context: Context, jobs: tuple[str, ...], wanted: Wanted, **options: A
     edits = [parse_edit(text) for text in options["edits"]]
     _check_choice(jobs, wanted, every=options["every"], run=options["run"])
     if options["dry_run"]:
-        _emit_plan(context, *_ask(context, lambda letters: _planned(letters, jobs, wanted, edits)))
+        _emit_plan(context, _at_desk(context, lambda desk: desk.plan(jobs, wanted, edits)))
     elif jobs:
         done = _ask(context, lambda letters: _replayed(letters, jobs, edits))
         text = "\n".join(line for job in jobs for line in [f"queued {job} again", *_diff(done[job])])
@@ -134,12 +133,12 @@ def drop(context: Context, jobs: tuple[str, ...], wanted: Wanted, **options: Any
         _ask(context, lambda letters: _dropped(letters, jobs))
         context.emit({"dropped": _named(jobs)}, "\n".join(f"dropped {job}" for job in jobs))
         return
-    plan = _ask(context, lambda letters: _planned(letters, jobs, wanted, None))
+    plan = _at_desk(context, lambda desk: desk.plan(jobs, wanted, None))
     if options["dry_run"]:
-        _emit_plan(context, *plan)
+        _emit_plan(context, plan)
         return
     if not options["yes"]:
-        click.confirm(f"Drop {plan[0]['would_be_done']:,} dead letters?", abort=True, err=True)
+        click.confirm(f"Drop {plan.count('drops'):,} dead letters?", abort=True, err=True)
     _many(context, _task("drop", wanted, [], options["rate"]), options["run"])
 
 
@@ -149,13 +148,7 @@ def drop(context: Context, jobs: tuple[str, ...], wanted: Wanted, **options: Any
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most entries to list (default 100).")
 def audit(context: Context, job: str, limit: int) -> None:
     """List who replayed or dropped what, and when, the newest first."""
-    from atomic_guide.engines.queues.actions import list_actions
-
-    async def ask() -> tuple[list[Action], dict[str, str]]:
-        async with context.open_shards() as shards:
-            return await list_actions(shards, job, limit)
-
-    found, missing = asyncio.run(ask())
+    found, missing = _at_desk(context, lambda desk: desk.audit(job, limit))
     lines = [f"{one.at}  {one.actor:12} {one.action:22} {one.subject}  {one.kind:18} {_told(one)}" for one in found]
     text = "\n".join(lines) or "nothing was done to dead letters"
     context.emit_found("actions", msgspec.to_builtins(found), text, missing)
@@ -175,55 +168,24 @@ async def _dropped(letters: DeadLetters, jobs: Sequence[str]) -> None:
         await letters.drop(job, _act())
 
 
-async def _planned(
-    letters: DeadLetters, jobs: Sequence[str], wanted: Wanted, edits: Sequence[Edit] | None
-) -> tuple[dict[str, Any], list[str]]:
-    """What would be done, as JSON and as lines; without edits it is a drop."""
-    from atomic_guide.errors import Invalid
-
-    missing: dict[str, str] = {}
-    plan: dict[str, Any] = {"would_be_done": 0, "held": 0, "refused": {}, "letters": [], "missing": missing}
+def _emit_plan(context: Context, plan: Plan) -> None:
+    done = plan.count("runs", "dies", "drops")
     lines: list[str] = []
-
-    async def look(found: Found) -> None:
-        letter = found.letter
-        entry: dict[str, Any] = {"id": letter.id, "kind": letter.kind, "subject": letter.subject, "changes": []}
-        if edits is not None:
-            try:
-                preview = await letters.preview(found, edits)
-            except Invalid as error:
-                plan["refused"][letter.id] = error.message
-                return
-            entry |= {"changes": [change._asdict() for change in preview.changes], "held": preview.held}
-        plan["held" if entry.get("held") else "would_be_done"] += 1
-        if len(plan["letters"]) < _SHOWN:
-            plan["letters"].append(entry)
-            held = "  a live job does its work" if entry.get("held") else ""
-            lines.append(f"{letter.id}  {letter.died_at}  {letter.kind:18} {letter.subject}{held}")
-            lines.extend(_diff(preview.changes) if edits is not None else [])
-
-    if jobs:
-        for job in jobs:
-            await look(await letters.find(job))
-    else:
-        async for found in letters.each(wanted, missing):
-            await look(found)
-    return plan, lines
-
-
-def _emit_plan(context: Context, plan: dict[str, Any], lines: list[str]) -> None:
-    refused = [f"{job}  {why}" for job, why in plan["refused"].items()]
-    summary = (
-        f"{plan['would_be_done']:,} would be done, {plan['held']:,} are held by live jobs, {len(refused):,} cannot"
-    )
-    lacks = [f"incomplete, without {shard}: {reason}" for shard, reason in plan["missing"].items()]
-    context.emit(plan, "\n".join([*lines, *refused, summary, *lacks]))
+    for letter in plan.letters:
+        guess = {"held": "  a live job does its work", "dies": f"  likely dies again: {letter.why}"}
+        head = f"{letter.id}  {letter.died_at}  {letter.kind:18} {letter.subject}{guess.get(letter.outcome, '')}"
+        lines += [head, *_shown_changes(letter.changes)]
+    lines += [f"{job}  {why}" for job, why in plan.refused.items()]
+    lines.append(f"{done:,} would be done, {plan.count('held'):,} are held by live jobs, {len(plan.refused):,} cannot")
+    lines += [f"incomplete, without {shard}: {reason}" for shard, reason in plan.missing.items()]
+    told = {"would_be_done": done, "held": plan.count("held"), **msgspec.to_builtins(plan)}
+    context.emit(told, "\n".join(lines))
 
 
 def _many(context: Context, task: Task, run: str | None) -> None:
     """Do it to many; raises `Incomplete` where something was left."""
     from atomic_guide.clock import SystemClock
-    from atomic_guide.engines.queues.many import do_to_many, known_run, new_run
+    from atomic_guide.engines.queues.many import known_run, new_run
     from atomic_guide.errors import Conflict
 
     clock = SystemClock()
@@ -232,21 +194,21 @@ def _many(context: Context, task: Task, run: str | None) -> None:
     progress = Progress()
 
     def watch(done: Done) -> None:
-        progress(f"{done.looked_at:,} looked at: {_counts(done)}")
+        progress(f"{done.looked_at:,} looked at: {_counts(done.counts, done.refused)}")
 
-    done = _ask(context, lambda letters: do_to_many(letters, task, begun, clock, watch))
-    counts = dict(done.counts)
-    context.emit({"run": begun.id, **counts, "refused": done.refused, "missing": done.missing}, _counts(done))
+    done = _at_desk(context, lambda desk: desk.do(task, begun.id, watch))
+    told = {"run": begun.id, **done.counts, "refused": done.refused, "missing": done.missing}
+    context.emit(told, _counts(done.counts, done.refused))
     left = [f"{job}: {why}" for job, why in [*done.refused.items(), *done.missing.items()]]
-    if done.counts["held"]:
-        left.append(f"{done.counts['held']:,} are held by live jobs that do the same work")
+    if held := done.counts.get("held", 0):
+        left.append(f"{held:,} are held by live jobs that do the same work")
     if left:
         raise Conflict(f"not all was done: {'; '.join(left[:5])}{' ...' if len(left) > 5 else ''}")  # noqa: PLR2004 - as shown
 
 
-def _counts(done: Done) -> str:
-    counted = [f"{name} {count:,}" for name, count in sorted(done.counts.items())]
-    return ", ".join([*counted, *([f"refused {len(done.refused):,}"] if done.refused else [])]) or "nothing to do"
+def _counts(counts: Mapping[str, int], refused: Mapping[str, str]) -> str:
+    counted = [f"{name} {count:,}" for name, count in sorted(counts.items())]
+    return ", ".join([*counted, *([f"refused {len(refused):,}"] if refused else [])]) or "nothing to do"
 
 
 def _check_choice(jobs: Sequence[str], wanted: Wanted, *, every: bool, run: str | None) -> None:
@@ -277,11 +239,14 @@ def _named(jobs: Sequence[str]) -> str | list[str]:
 
 
 def _diff(changes: Sequence[Change]) -> list[str]:
-    pairs = [(change, msgspec.json.encode(change.before), msgspec.json.encode(change.after)) for change in changes]
+    return _shown_changes([change._asdict() for change in changes])
+
+
+def _shown_changes(changes: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
-        line
-        for change, before, after in pairs
-        for line in (f"  - {change.field}: {before.decode()}", f"  + {change.field}: {after.decode()}")
+        f"  {sign} {change['field']}: {msgspec.json.encode(change[name]).decode()}"
+        for change in changes
+        for sign, name in (("-", "before"), ("+", "after"))
     ]
 
 
@@ -295,5 +260,15 @@ def _ask(context: Context, question: Callable[[DeadLetters], Awaitable[T]]) -> T
     async def ask() -> T:
         async with context.open_shards() as shards:
             return await question(DeadLetters(shards))
+
+    return asyncio.run(ask())
+
+
+def _at_desk(context: Context, question: Callable[[Letters], Awaitable[T]]) -> T:
+    from atomic_guide.app.jobs import made_letters
+
+    async def ask() -> T:
+        async with context.open_shards() as shards:
+            return await question(made_letters(context.settings, shards))
 
     return asyncio.run(ask())

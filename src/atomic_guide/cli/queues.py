@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, actor, data_options
 from atomic_guide.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from atomic_guide.engines.queues.inspect import QueueView, Views
     from atomic_guide.engines.queues.overview import Overview
+    from atomic_guide.operations.jobs.desk import Desk, Lane
+
+T = TypeVar("T")
 
 STATES = ("queued", "delayed", "blocked", "running", "done", "dead", "cancelled")
 
@@ -53,13 +55,7 @@ def list_queues(context: Context, state: str | None, limit: int) -> None:
 @data_options
 def show(context: Context, job: str) -> None:
     """Show one job: where it stands and why, its attempts and progress, its last error."""
-    from atomic_guide.engines.queues.inspect import show_job
-
-    async def ask() -> dict[str, Any]:
-        async with context.open_shards() as shards:
-            return await show_job(shards, job, time.time())
-
-    found = asyncio.run(ask())
+    found = msgspec.to_builtins(_ask(context, lambda desk: desk.job(job)))
     context.emit(found, "\n".join(f"{name:13} {'-' if value is None else value}" for name, value in found.items()))
 
 
@@ -71,14 +67,7 @@ def cancel(context: Context, job: str) -> None:
 
     A lecture whose processing is called off is shown as failed, for that reason; one that plays goes on playing.
     """
-    from atomic_guide.course.video.jobs import CALLED_OFF
-    from atomic_guide.engines.queues.calling_off import call_off
-
-    async def ask() -> str:
-        async with context.open_shards() as shards:
-            return await call_off(shards, job, time.time(), CALLED_OFF)
-
-    asyncio.run(ask())
+    _ask(context, lambda desk: desk.cancel(job))
     context.emit({"cancelled": job}, f"called {job} off")
 
 
@@ -90,15 +79,8 @@ def pause(context: Context, queue: str) -> None:
 
     A running server sees it within a second.
     """
-    from atomic_guide.engines.queues.controls import Controls
-
     _declared(context, queue)
-
-    async def ask() -> None:
-        async with context.open_shards() as shards:
-            await Controls(shards.directory).pause(queue, time.time())
-
-    asyncio.run(ask())
+    _ask(context, lambda desk: desk.pause(queue, actor()))
     context.emit({"paused": queue}, f"{queue} is paused; jobs are accepted and wait")
 
 
@@ -107,15 +89,8 @@ def pause(context: Context, queue: str) -> None:
 @data_options
 def resume(context: Context, queue: str) -> None:
     """Go on with a queue that was paused."""
-    from atomic_guide.engines.queues.controls import Controls
-
     _declared(context, queue)
-
-    async def ask() -> bool:
-        async with context.open_shards() as shards:
-            return await Controls(shards.directory).resume(queue)
-
-    changed = asyncio.run(ask())
+    changed = _ask(context, lambda desk: desk.resume(queue, actor()))
     context.emit(
         {"resumed": queue, "was_paused": changed}, f"{queue} goes on" if changed else f"{queue} was not paused"
     )
@@ -130,8 +105,8 @@ def _declared(context: Context, queue: str) -> None:
 
 def _list(context: Context, state: str | None, limit: int) -> None:
     if state is None:
-        views, missing = asyncio.run(_viewed(context))
-        context.emit_found("queues", msgspec.to_builtins(views), "\n".join(_lines(views)), missing)
+        lanes = _ask(context, lambda desk: desk.lanes())
+        context.emit_found("queues", msgspec.to_builtins(lanes.queues), "\n".join(_lines(lanes.queues)), lanes.missing)
         return
     rows, missing = asyncio.run(_listed(context, state, limit))
     lines = [
@@ -142,11 +117,12 @@ def _list(context: Context, state: str | None, limit: int) -> None:
     context.emit_found("jobs", rows, "\n".join(lines) or f"no job is {state}", missing)
 
 
-def _lines(views: list[QueueView]) -> list[str]:
+def _lines(views: list[Lane]) -> list[str]:
     lines = []
     for view in views:
         states = ", ".join(f"{jobs} {state}" for state, jobs in view.states.items()) or "no jobs"
-        paused = f"  PAUSED since {view.paused_since}" if view.paused_since else ""
+        by = f" by {view.paused_by}" if view.paused_by else ""
+        paused = f"  PAUSED since {view.paused_since}{by}" if view.paused_since else ""
         lines.append(
             f"{view.queue:14} depth {view.depth:<7} oldest wait {view.oldest_wait_seconds:8.1f} s"
             f"  {view.per_minute:6} a minute  ({states}){paused}"
@@ -155,11 +131,14 @@ def _lines(views: list[QueueView]) -> list[str]:
     return lines
 
 
-async def _viewed(context: Context) -> Views:
-    from atomic_guide.engines.queues.inspect import view_queues
+def _ask(context: Context, question: Callable[[Desk], Awaitable[T]]) -> T:
+    from atomic_guide.app.jobs import made_desk
 
-    async with context.open_shards() as shards:
-        return await view_queues(shards, context.settings.queues.queues, time.time())
+    async def ask() -> T:
+        async with context.open_shards() as shards:
+            return await question(made_desk(context.settings, shards))
+
+    return asyncio.run(ask())
 
 
 async def _listed(context: Context, state: str, limit: int) -> Overview:

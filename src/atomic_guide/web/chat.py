@@ -24,7 +24,6 @@ from atomic_guide.engines.data.session import FIRST_PRIMARY, current_session, ou
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.nats.connection import Connection
 from atomic_guide.engines.rooms.bus import Bus, LocalBus, NatsBus
-from atomic_guide.engines.rooms.laggards import Laggard
 from atomic_guide.engines.rooms.ports import Receipt
 from atomic_guide.engines.rooms.presence import Person
 from atomic_guide.engines.rooms.registry import Rooms
@@ -35,8 +34,6 @@ from atomic_guide.web.problems import problem
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats
 
 calls = Calls()
-
-_LAGGARDS_LIMIT = 1000
 
 
 class PostMessage(msgspec.Struct):
@@ -200,33 +197,6 @@ async def issue_ticket(call: Call[None]) -> Ticket:
     own = call.regions.own
     session = replace(call.session, bookmark=bookmark, region=own.name if own is not None else "")
     return Ticket(await call.tool.sessions.issue_code(session, "ticket", call.idempotency_key))
-
-
-class Lagging(msgspec.Struct, frozen=True):
-    """The sockets of one process that are behind, the worst first, of so many that are connected to it."""
-
-    process: str
-    sockets: int
-    laggards: list[Laggard]
-
-
-@calls.add(
-    "GET",
-    "/api/ops/rooms/laggards",
-    access="operator",
-    reply=Lagging,
-    failures=(400, 401),
-    parameters=(
-        Parameter(
-            "limit", {"type": "integer", "minimum": 1, "maximum": _LAGGARDS_LIMIT}, "Most to return; 20 if not given."
-        ),
-    ),
-)
-async def show_laggards(call: Call[None]) -> Lagging:
-    """Name the sockets of the process that answers which are furthest behind, with bytes, frames and seconds."""
-    rooms = call.tool.chat.rooms
-    limit = call.whole_number("limit", default=20, least=1, most=_LAGGARDS_LIMIT) or 20
-    return Lagging(rooms.origin, len(rooms.sockets), rooms.laggards(limit))
 
 
 @calls.add(

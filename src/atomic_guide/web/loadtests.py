@@ -66,7 +66,10 @@ class Cleaned(msgspec.Struct, frozen=True):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A test in short; `state` is what goes on while it runs, `verdict` how it ended."""
+    """A test in short; `state` is what goes on while it runs, `verdict` how it ended.
+
+    `throughput` (arrivals that succeeded a second) and `p95` (seconds) are those of the holds, null without a report.
+    """
 
     id: str
     running: bool
@@ -74,6 +77,8 @@ class Listed(msgspec.Struct, frozen=True):
     started_at: str | None
     target: str | None
     verdict: dict[str, Any] | None
+    throughput: float | None
+    p95: float | None
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -138,7 +143,11 @@ def _tenant(run: str) -> str:
 def _listed(place: Place) -> Listed:
     state = place.state(time.time())
     report = place.brief() or Brief()
-    return Listed(place.id, state is not None, state, report.started_at, report.target, report.verdict)
+    held = report.steady.all
+    throughput = held.throughput if report.started_at is not None else None
+    return Listed(
+        place.id, state is not None, state, report.started_at, report.target, report.verdict, throughput, held.p95
+    )
 
 
 @calls.add("GET", "/api/ops/loadtest/target", access="operator", reply=TargetState, failures=(401,))

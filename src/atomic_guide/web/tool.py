@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from atomic_guide.operations.caching.desk import Desk as CacheDesk
     from atomic_guide.operations.capacity.capacity import Capacity
     from atomic_guide.operations.costs.assembly import Costs
+    from atomic_guide.operations.jobs.desk import Desk as QueueDesk
+    from atomic_guide.operations.jobs.letters import Letters
     from atomic_guide.operations.limits.register import Register
     from atomic_guide.operations.placement.desk import Desk as PlacementDesk
     from atomic_guide.operations.scaling.overview import Overview
@@ -60,6 +62,8 @@ class Tool(msgspec.Struct, kw_only=True):
     media: Media
     chat: Chat
     notifications: Notifications
+    queues: QueueDesk
+    letters: Letters
     alerts: Desk
     wanted: Wanted
     costs: Costs

@@ -56,6 +56,7 @@ class Reporter:
             dict(told.counters),
             dict(told.gauges),
             dict(told.durations),
+            dict(told.listed),
         )
 
     async def run(self) -> None:

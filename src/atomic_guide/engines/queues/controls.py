@@ -39,17 +39,17 @@ class Controls:
         """Start no more jobs of a queue; those that run go on."""
 
         async def work(tx: Transaction) -> None:
-            await tx.execute(QUERIES["pause_queue"], {"queue": queue, "now": now})
+            await pause_queue(tx, queue, now)
 
         await self._directory.write(work)
 
     async def resume(self, queue: str) -> bool:
         """Go on with a queue; whether it was paused."""
 
-        async def work(tx: Transaction) -> int:
-            return await tx.execute(QUERIES["resume_queue"], {"queue": queue})
+        async def work(tx: Transaction) -> bool:
+            return await resume_queue(tx, queue)
 
-        return bool(await self._directory.write(work))
+        return await self._directory.write(work)
 
     async def take(self, queue: str, wanted: int, rate: float, now: float) -> int:
         """How many of the `wanted` jobs may start now, at `rate` jobs a second over all processes."""
@@ -66,6 +66,16 @@ class Controls:
             return granted
 
         return await self._directory.write(work)
+
+
+async def pause_queue(tx: Transaction, queue: str, now: float) -> None:
+    """As `Controls.pause`, inside the caller's unit of work."""
+    await tx.execute(QUERIES["pause_queue"], {"queue": queue, "now": now})
+
+
+async def resume_queue(tx: Transaction, queue: str) -> bool:
+    """As `Controls.resume`, inside the caller's unit of work."""
+    return bool(await tx.execute(QUERIES["resume_queue"], {"queue": queue}))
 
 
 _UNUSED_SECONDS = 1.0

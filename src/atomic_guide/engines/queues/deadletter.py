@@ -7,6 +7,7 @@ for a while.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -17,6 +18,8 @@ from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.engines.queues.actions import Act, done_in_run, note_action
 from atomic_guide.engines.queues.edit import Changes, Edit, apply_edits
 from atomic_guide.engines.queues.jobs import QUERIES, replay_dead
+from atomic_guide.engines.queues.paging import FAR, LAST, Mark, cut, read_mark
+from atomic_guide.engines.queues.retry import Helps, what_helps
 from atomic_guide.errors import Conflict, DataUnavailable, NotFound
 
 if TYPE_CHECKING:
@@ -28,15 +31,13 @@ if TYPE_CHECKING:
 PAGE = 500
 """Letters that are read at a time where there may be many; half a megabyte."""
 
-_NEVER = float(2**53)
-
 Outcome = Literal["replayed", "dropped", "held", "gone", "before"]
 """What became of a letter: `held`: a live job does its work; `gone`: somebody else was quicker; `before`: this run has
 done it already."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A job that failed for good. Times are ISO 8601."""
+    """A job that failed for good. Times are ISO 8601; `helps` is `again` where another try may work."""
 
     id: str
     shard: str
@@ -47,7 +48,9 @@ class DeadLetter(msgspec.Struct, frozen=True):
     subject: str
     payload: dict[str, Any]
     attempts: int
+    max_attempts: int
     reason: str
+    helps: Helps
     created_at: str
     died_at: str
 
@@ -55,6 +58,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True):
     """Which letters: an empty text leaves its field open. `reason` is a part of the reason, in any case of letters.
 
+    `text` is looked for as a whole id, subject, tenant or course, or as a part of the kind or the reason.
     `since` and `until` are seconds since the epoch and bound when they died; the first is in it, the last is not.
     """
 
@@ -63,8 +67,10 @@ class Wanted(msgspec.Struct, frozen=True):
     tenant: str = ""
     course: str = ""
     reason: str = ""
+    text: str = ""
+    helps: Literal["", "again", "fix"] = ""
     since: float = 0.0
-    until: float = _NEVER
+    until: float = FAR
 
     @property
     def everything(self) -> bool:
@@ -74,7 +80,7 @@ class Wanted(msgspec.Struct, frozen=True):
     @property
     def params(self) -> dict[str, Any]:
         """As parameters of a query."""
-        return msgspec.structs.asdict(self) | {"reason": self.reason.lower()}
+        return msgspec.structs.asdict(self) | {"reason": self.reason.lower(), "text": self.text.lower()}
 
 
 class Found(NamedTuple):
@@ -98,6 +104,30 @@ class Letters(NamedTuple):
     missing: dict[str, str]
 
 
+class Page(NamedTuple):
+    """Letters of a list and where the next page begins; why those of some shards are missing, by shard."""
+
+    letters: list[DeadLetter]
+    next: str | None
+    missing: dict[str, str]
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many letters of a kind there are that the same helps."""
+
+    queue: str
+    kind: str
+    helps: Helps
+    letters: int
+
+
+class Counts(NamedTuple):
+    """Those of the shards that answered; why the others' are missing, by shard."""
+
+    counts: list[Count]
+    missing: dict[str, str]
+
+
 class DeadLetters:
     """The dead letters of every shard."""
 
@@ -106,11 +136,25 @@ class DeadLetters:
 
     async def list(self, limit: int = 100, wanted: Wanted | None = None) -> Letters:
         """The newest dead letters of all shards, at most `limit`."""
-        params = {**(wanted or Wanted()).params, "limit": limit}
+        letters, _, missing = await self.page(wanted or Wanted(), None, limit)
+        return Letters(letters, missing)
+
+    async def page(self, wanted: Wanted, after: str | None, limit: int) -> Page:
+        """A page of them, the newest first; `after` is what the page before said. Raises `Invalid` where it is not."""
+        mark = read_mark(after, LAST)
+        params = {**wanted.params, "before_at": mark.at, "before_id": mark.id, "limit": limit}
         found = await scatter(self._shards.all(), QUERIES["list_dead"], params, short=True)
-        letters = [_letter(shard, row) for shard, row in found.rows]
-        letters.sort(key=lambda letter: letter.died_at, reverse=True)
-        return Letters(letters[:limit], found.missing)
+        rows = [(Mark(row["finished_at"], row["id"]), _letter(shard, row)) for shard, row in found.rows]
+        letters, following = cut(rows, limit, up=False)
+        return Page(letters, following, found.missing)
+
+    async def counts(self) -> Counts:
+        """How many there are of each queue and kind, and what helps them; why those of some shards are missing."""
+        found = await scatter(self._shards.all(), QUERIES["count_dead"])
+        total: Counter[tuple[str, str, Helps]] = Counter()
+        for _, row in found.rows:
+            total[row["queue"], row["kind"], "again" if row["again"] else "fix"] += row["letters"]
+        return Counts([Count(*named, letters) for named, letters in sorted(total.items())], found.missing)
 
     async def show(self, job: str) -> DeadLetter:
         """One dead letter. Raises `NotFound`, or `DataUnavailable` where it may be in a shard that does not answer."""
@@ -136,6 +180,16 @@ class DeadLetters:
                 if len(rows) < PAGE:
                     break
                 after = {"after_at": rows[-1]["finished_at"], "after_id": rows[-1]["id"]}
+
+    async def each_of(self, jobs: Sequence[str], missing: dict[str, str]) -> AsyncIterator[Found]:
+        """Those of these ids that are dead letters, in their order; `missing` is filled with why others are not."""
+        for job in jobs:
+            try:
+                found = await self.find(job)
+            except (NotFound, DataUnavailable) as error:
+                missing[job] = error.message
+                continue
+            yield found
 
     async def find(self, job: str) -> Found:
         """One letter with its course. Raises as `show`."""
@@ -235,7 +289,9 @@ def _letter(shard: str, row: Row) -> DeadLetter:
         subject=row["subject"],
         payload=msgspec.json.decode(row["payload"]),
         attempts=row["attempts"],
+        max_attempts=row["max_attempts"],
         reason=row["error"] or "",
+        helps=what_helps(row["attempts"], row["max_attempts"], row["error"] or ""),
         created_at=iso(row["created_at"]),
         died_at=iso(row["finished_at"]),
     )

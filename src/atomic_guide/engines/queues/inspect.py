@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -10,7 +11,8 @@ from atomic_guide.clock import iso
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.scatter import scatter
 from atomic_guide.engines.queues.controls import Controls
-from atomic_guide.engines.queues.overview import count_jobs
+from atomic_guide.engines.queues.overview import ENDED, count_jobs
+from atomic_guide.engines.queues.paging import FIRST, LAST, Mark, cut, read_mark
 from atomic_guide.errors import DataUnavailable, NotFound
 
 if TYPE_CHECKING:
@@ -46,11 +48,22 @@ class Views(NamedTuple):
     missing: dict[str, str]
 
 
-async def view_queues(shards: Shards, declared: list[str], now: float, first: int = 3) -> Views:
-    """Every declared queue, and those that jobs are left of, with the `first` jobs that are claimed next."""
+class Page(NamedTuple):
+    """Jobs of a list and where the next page begins; why those of some shards are missing, by shard."""
+
+    jobs: list[dict[str, Any]]
+    next: str | None
+    missing: dict[str, str]
+
+
+async def view_queues(shards: Shards, declared: list[str], now: float, first: int = 3, *, ended: bool = True) -> Views:
+    """Every declared queue, and those that jobs are left of, with the `first` jobs that are claimed next.
+
+    Without those that have `ended` well the answer costs little, however many the archive keeps.
+    """
     controls = Controls(shards.directory)
     await controls.look()
-    counts = await count_jobs(shards)
+    counts = await count_jobs(shards, ended=ended)
     waits = await scatter(shards.all(), QUERIES["oldest_wait"])
     lately = await scatter(
         shards.all(), QUERIES["count_lately"], {"since": now - _RATE_SECONDS, "limit": _RATE_LIMIT}, short=True
@@ -80,6 +93,24 @@ async def _next_jobs(shards: Shards, queue: str, now: float, first: int) -> list
     found = await scatter(shards.all(), QUERIES["next_jobs"], {"queue": queue, "limit": first}, short=True)
     rows = sorted((row["rank"], row["id"], shard, row) for shard, row in found.rows)
     return [_told(shard, row, now) for _, _, shard, row in rows[:first]]
+
+
+async def page_jobs(shards: Shards, chosen: tuple[str, str], after: str | None, limit: int, now: float) -> Page:
+    """A page of the jobs of a queue in a state, which are the `chosen` two.
+
+    Queued ones in the order in which they are claimed, ended ones those that ended last first, others the newest first.
+    `after` is what the page before said. Raises `Invalid` where it is not.
+    """
+    queue, state = chosen
+    up = state == "queued"
+    mark = read_mark(after, FIRST if up else LAST)
+    query = "page_queued" if up else "page_ended" if state in ENDED else "page_jobs"
+    params = {"queue": queue, "at": mark.at, "id": mark.id, "limit": limit, **({} if up else {"state": state})}
+    found = await scatter(shards.all(), QUERIES[query], params)
+    told = _ended if state in ENDED else partial(_told, now=now)
+    rows = [(Mark(row["place"], row["id"]), told(shard, row)) for shard, row in found.rows]
+    jobs, following = cut(rows, limit, up=up)
+    return Page(jobs, following, found.missing)
 
 
 async def show_job(shards: Shards, job: str, now: float) -> dict[str, Any]:

@@ -25,6 +25,26 @@ FROM jobs WHERE id = :id AND {{readable jobs}}
 SELECT bucket, tenant, course, id, queue, kind, subject, state, attempts, created_at, ended_at
 FROM ended_jobs WHERE id = :id AND {{readable ended_jobs}}
 
+-- name: page_queued
+-- purpose: The next queued jobs of a queue, in the order in which they are claimed.
+SELECT bucket, tenant, course, id, queue, kind, subject, state, priority, why, boost, rank, attempts, max_attempts,
+       troubles, progress, created_at, run_after, lease_owner, error, rank AS place
+FROM jobs WHERE queue = :queue AND state = 'queued' AND (rank, id) > (:at, :id) AND {{readable jobs}}
+ORDER BY rank, id LIMIT :limit
+
+-- name: page_jobs
+-- purpose: The next jobs of a queue in a state that is not queued, the newest first.
+SELECT bucket, tenant, course, id, queue, kind, subject, state, priority, why, boost, rank, attempts, max_attempts,
+       troubles, progress, created_at, run_after, lease_owner, error, created_at AS place
+FROM jobs WHERE queue = :queue AND state = :state AND (created_at, id) < (:at, :id) AND {{readable jobs}}
+ORDER BY created_at DESC, id DESC LIMIT :limit
+
+-- name: page_ended
+-- purpose: The next jobs of a queue in the archive, those that ended last first.
+SELECT bucket, tenant, course, id, queue, kind, subject, state, attempts, created_at, ended_at, ended_at AS place
+FROM ended_jobs WHERE queue = :queue AND state = :state AND (ended_at, id) < (:at, :id) AND {{readable ended_jobs}}
+ORDER BY ended_at DESC, id DESC LIMIT :limit
+
 -- name: order_of_job
 -- purpose: The order key of a live job, before it is called off.
 SELECT order_key FROM jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id

@@ -38,21 +38,30 @@ class Run(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is done, by whom, to which letters; `rate` is letters a second, 0 is no limit."""
+    """What is done, by whom, to which letters: those of `jobs`, or all that are wanted where none is named.
+
+    `rate` is letters a second, 0 is no limit. After `seconds`, where they are not 0, it breaks off.
+    """
 
     deed: Literal["replay", "drop"]
     actor: str
     wanted: Wanted
     edits: Sequence[Edit] = ()
     rate: float = 0.0
+    jobs: Sequence[str] = ()
+    seconds: float = 0.0
 
 
 class Done(msgspec.Struct):
-    """How far a run is: letters by what became of them, those that could not be edited, shards that did not answer."""
+    """How far a run is: letters by what became of them, those that could not be edited, shards that did not answer.
+
+    `complete` is False where its time was over before it had come to all of them.
+    """
 
     counts: Counter[str]
     refused: dict[str, str]
     missing: dict[str, str]
+    complete: bool = True
 
     @property
     def looked_at(self) -> int:
@@ -81,7 +90,11 @@ async def do_to_many(letters: DeadLetters, task: Task, run: Run, clock: Clock, w
     wanted = msgspec.structs.replace(task.wanted, until=min(task.wanted.until, run.began))
     started = clock.monotonic()
     size = 1 if 0 < task.rate < AT_ONCE else AT_ONCE
-    async for batch in _batches(letters.each(wanted, done.missing), size):
+    every = letters.each_of(task.jobs, done.refused) if task.jobs else letters.each(wanted, done.missing)
+    async for batch in _batches(every, size):
+        if task.seconds and clock.monotonic() - started > task.seconds:
+            done.complete = False
+            break
         act = Act(task.actor, clock.now(), run.id)
         outcomes = await asyncio.gather(*(_one(letters, task, act, found) for found in batch))
         for found, outcome in zip(batch, outcomes, strict=True):

@@ -347,50 +347,70 @@ WHERE finished_at IS NOT NULL AND state IN ('done', 'cancelled') AND {{writable 
 -- name: list_dead
 -- purpose: Dead letters that are wanted, the newest first.
 -- dialect: sqlite
-SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
+SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, created_at, finished_at, error
 FROM jobs WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
   AND (:queue = '' OR queue = :queue) AND (:kind = '' OR kind = :kind)
   AND (:tenant = '' OR tenant = :tenant) AND (:course = '' OR course = :course)
   AND (:reason = '' OR instr(lower(error), :reason) > 0)
+  AND (:text = '' OR lower(id) = :text OR lower(subject) = :text OR lower(tenant) = :text OR lower(course) = :text
+    OR instr(lower(kind), :text) > 0 OR instr(lower(error), :text) > 0)
+  AND (:helps = '' OR (attempts = max_attempts OR coalesce(error, '') LIKE '%(put off % times)') = (:helps = 'again'))
   AND finished_at >= :since AND finished_at < :until
-ORDER BY finished_at DESC, id LIMIT :limit
+  AND (finished_at, id) < (:before_at, :before_id)
+ORDER BY finished_at DESC, id DESC LIMIT :limit
 
 -- name: list_dead
 -- dialect: postgresql
-SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
+SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, created_at, finished_at, error
 FROM jobs WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
   AND (:queue::text = '' OR queue = :queue::text) AND (:kind::text = '' OR kind = :kind::text)
   AND (:tenant::text = '' OR tenant = :tenant::text) AND (:course::text = '' OR course = :course::text)
   AND (:reason::text = '' OR strpos(lower(error), :reason::text) > 0)
+  AND (:text::text = '' OR lower(id) = :text::text OR lower(subject) = :text::text OR lower(tenant) = :text::text
+    OR lower(course) = :text::text OR strpos(lower(kind), :text::text) > 0 OR strpos(lower(error), :text::text) > 0)
+  AND (:helps::text = '' OR (attempts = max_attempts OR coalesce(error, '') LIKE '%(put off % times)') = (:helps::text = 'again'))
   AND finished_at >= :since AND finished_at < :until
-ORDER BY finished_at DESC, id LIMIT :limit
+  AND (finished_at, id) < (:before_at, :before_id)
+ORDER BY finished_at DESC, id DESC LIMIT :limit
 
 -- name: page_dead
 -- purpose: The next dead letters that are wanted, in the order in which they died.
 -- dialect: sqlite
-SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
+SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, created_at, finished_at, error
 FROM jobs WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
   AND (:queue = '' OR queue = :queue) AND (:kind = '' OR kind = :kind)
   AND (:tenant = '' OR tenant = :tenant) AND (:course = '' OR course = :course)
   AND (:reason = '' OR instr(lower(error), :reason) > 0)
+  AND (:text = '' OR lower(id) = :text OR lower(subject) = :text OR lower(tenant) = :text OR lower(course) = :text
+    OR instr(lower(kind), :text) > 0 OR instr(lower(error), :text) > 0)
+  AND (:helps = '' OR (attempts = max_attempts OR coalesce(error, '') LIKE '%(put off % times)') = (:helps = 'again'))
   AND finished_at >= :since AND finished_at < :until
   AND (finished_at, id) > (:after_at, :after_id)
 ORDER BY finished_at, id LIMIT :limit
 
 -- name: page_dead
 -- dialect: postgresql
-SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
+SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, created_at, finished_at, error
 FROM jobs WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
   AND (:queue::text = '' OR queue = :queue::text) AND (:kind::text = '' OR kind = :kind::text)
   AND (:tenant::text = '' OR tenant = :tenant::text) AND (:course::text = '' OR course = :course::text)
   AND (:reason::text = '' OR strpos(lower(error), :reason::text) > 0)
+  AND (:text::text = '' OR lower(id) = :text::text OR lower(subject) = :text::text OR lower(tenant) = :text::text
+    OR lower(course) = :text::text OR strpos(lower(kind), :text::text) > 0 OR strpos(lower(error), :text::text) > 0)
+  AND (:helps::text = '' OR (attempts = max_attempts OR coalesce(error, '') LIKE '%(put off % times)') = (:helps::text = 'again'))
   AND finished_at >= :since AND finished_at < :until
   AND (finished_at, id) > (:after_at, :after_id)
 ORDER BY finished_at, id LIMIT :limit
 
+-- name: count_dead
+-- purpose: Dead letters by queue, kind and whether another try may help, as `retry.what_helps` says it.
+SELECT queue, kind, attempts = max_attempts OR coalesce(error, '') LIKE '%(put off % times)' AS again, count(*) AS letters FROM jobs
+WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}}
+GROUP BY queue, kind, attempts = max_attempts OR coalesce(error, '') LIKE '%(put off % times)'
+
 -- name: find_dead
 -- purpose: One dead letter, whoever's it is.
-SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, created_at, finished_at, error
+SELECT bucket, tenant, course, id, queue, kind, subject, payload, attempts, max_attempts, created_at, finished_at, error
 FROM jobs WHERE state = 'dead' AND id = :id AND {{readable jobs}}
 
 -- name: dead_letter

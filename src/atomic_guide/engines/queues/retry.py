@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from atomic_guide.errors import GuideError, MachineTrouble, Permanent, RetryLater
@@ -16,8 +17,13 @@ _MOST_DOUBLINGS = 32
 _MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EROFS})
 """What the system says where no job could run, whatever it does."""
 
+_PUT_OFF = re.compile(r"\(put off \d+ times\)$")
+
 Course = Literal["retried", "dead", "trouble"]
 """What becomes of a job after a run that failed."""
+
+Helps = Literal["again", "fix"]
+"""What helps a dead letter: `again`: another try may work; `fix`: something must be changed first."""
 
 
 class Failure(NamedTuple):
@@ -91,6 +97,15 @@ def decide(
     if attempts >= most:
         return Next("dead", failure.reason)
     return Next("retried", failure.reason, backoff(attempts, roll, rules) if failure.delay is None else failure.delay)
+
+
+def what_helps(attempts: int, max_attempts: int, reason: str) -> Helps:
+    """What helps a dead letter, as far as its end tells.
+
+    One that used up its attempts, or that the machine put off too often, failed for what may have passed. One that died
+    before that can never succeed as it is, nor one whose worker ended in the middle of it once more than that.
+    """
+    return "again" if attempts == max_attempts or _PUT_OFF.search(reason) else "fix"
 
 
 def _jittered(wait: float, most: float, roll: float) -> float:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -61,7 +61,7 @@ class Report(msgspec.Struct, frozen=True):
     """What one process says. Names are `component.what`, or `component.what/part`; see `named`.
 
     `life` differs between two runs of the same process, `at` is the time by its clock, `up` the monotonic seconds
-    since its start.
+    since its start. `listed` are single things that people look at, such as its fullest rooms: nothing sums them up.
     """
 
     process: str
@@ -72,6 +72,7 @@ class Report(msgspec.Struct, frozen=True):
     counters: dict[str, float] = {}
     gauges: dict[str, float] = {}
     durations: dict[str, Spread] = {}
+    listed: dict[str, list[dict[str, Any]]] = {}
 
 
 class Progress(NamedTuple):
@@ -265,6 +266,7 @@ class Told(NamedTuple):
     counters: Mapping[str, float] = {}
     gauges: Mapping[str, float] = {}
     durations: Mapping[str, Spread] = {}
+    listed: Mapping[str, list[dict[str, Any]]] = {}
 
 
 Tell = Callable[[], Told]
@@ -275,8 +277,10 @@ def joined(parts: Iterable[Told]) -> Told:
     counters: dict[str, float] = {}
     gauges: dict[str, float] = {}
     durations: dict[str, Spread] = {}
+    listed: dict[str, list[dict[str, Any]]] = {}
     for part in parts:
         counters.update(part.counters)
         gauges.update(part.gauges)
         durations.update(part.durations)
-    return Told(counters, gauges, durations)
+        listed.update(part.listed)
+    return Told(counters, gauges, durations, listed)

@@ -1,0 +1,1 @@
+"""What operators ask of queues, jobs and dead letters, and do to them."""
