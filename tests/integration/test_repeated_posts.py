@@ -66,6 +66,7 @@ class Case(msgspec.Struct, frozen=True):
 SCORE = {"user": "ada", "activity": "E1", "score": 7, "max": 10, "at": "2024-11-01"}
 EVENT = {"id": "e1", "type": "lecture.opened", "at": "2025-11-20T10:00:00Z", "data": {"video": "v1"}}
 SILENCE = {"matchers": ["severity=info"], "seconds": 60, "comment": "quiet"}
+REPLAY = {"trace": {"name": "lecture-day"}, "policies": ["hpa-60"], "wait": 0}
 ROW = "user,activity,score,max,at\nada,{},7,10,2024-11-01\n"
 OPS, SCALING = "/api/ops", "/api/ops/scaling"
 CASES = [
@@ -97,6 +98,8 @@ CASES = [
             ("pin", {"candidate": None}),
         )
     ),
+    # One runs at a time: others under the key come when its answer is kept.
+    Case(f"{SCALING}/simulations", REPLAY, {**REPLAY, "tick": 30}, who="operator", status=202),
     Case(f"{SCALING}/events/{{id}}/approve", who="operator", status=404, filled="e1"),
     Case(f"{SCALING}/events/{{id}}/refuse", {"why": ""}, who="operator", status=404, filled="e1"),
     Case(f"{OPS}/alerts/silences", SILENCE, {**SILENCE, "seconds": 61}, who="operator", status=201),

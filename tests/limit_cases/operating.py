@@ -2,7 +2,9 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from atomic_guide import errors
@@ -22,6 +24,11 @@ from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.loadtest.spec import Spec, merged
 from atomic_guide.operations.loadtest.store import Store
 from atomic_guide.operations.scaling.model import Key
+from atomic_guide.operations.scaling.simulator.asked import Asked as Simulated
+from atomic_guide.operations.scaling.simulator.asked import TraceAsked
+from atomic_guide.operations.scaling.simulator.runs import Simulator
+from atomic_guide.operations.scaling.simulator.settings import SimulatorSettings
+from atomic_guide.operations.scaling.trace import Trace
 from tests.contract.test_alerts_watch import Process, Recorder, process
 from tests.limit_cases import Ground, Reached, answered, fullest, reaches
 from tests.limit_cases.web import counted, databases
@@ -149,3 +156,59 @@ async def _(_ground: Ground) -> Reached:
     with pytest.raises(errors.Invalid) as refused:
         read_horizon(f"{most + 1}m", most)
     return Reached(answered(refused.value), most)
+
+
+class _Nowhere:
+    """Where nobody else looks."""
+
+    async def put(self, name: str, value: bytes) -> None:
+        del name, value
+
+    async def find(self, name: str) -> bytes | None:
+        del name
+        return None
+
+
+async def _no_record(fleet: str, days: float) -> Trace:
+    raise AssertionError((fleet, days))
+
+
+def _simulator(**settings: float) -> Simulator:
+    return Simulator(msgspec.convert(settings, SimulatorSettings), SystemClock(), _no_record, _Nowhere(), {})
+
+
+def _crowd(**more: Any) -> Simulated:
+    """Some seconds of work."""
+    return Simulated(TraceAsked(name="flash-crowd"), wait=0, **more)
+
+
+@reaches("simulations")
+async def _(_ground: Ground) -> Reached:
+    simulator = _simulator(running=1)
+    try:
+        await simulator.begin(_crowd())
+        with pytest.raises(errors.RateLimited) as refused:
+            await simulator.begin(_crowd())
+        return Reached(answered(refused.value), 1, fullest(simulator.used(), "simulations"))
+    finally:
+        await simulator.close()
+
+
+@reaches("simulation_ticks")
+async def _(_ground: Ground) -> Reached:
+    simulator = _simulator(most_ticks=5000)
+    with pytest.raises(errors.Invalid) as refused:
+        await simulator.begin(_crowd(policies=["hpa-50"]))
+    assert not simulator.running
+    await simulator.close()
+    return Reached(answered(refused.value), 5000)
+
+
+@reaches("simulation_seconds")
+async def _(_ground: Ground) -> Reached:
+    simulator = _simulator(seconds=1)
+    begun = await simulator.begin(_crowd(tick=1.0))
+    ended = await simulator.find(begun.id, 10)
+    await simulator.close()
+    assert "scaling.simulator.seconds" in ended.error
+    return Reached("simulation fails", 1) if ended.state == "failed" else Reached(ended.state, 1)

@@ -12,7 +12,17 @@ from atomic_guide.operations.limits import pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "limits.md").read_text("utf-8")
-QUIET = {"waits", "forgets", "drops", "job fails", "decision is cut", "not recorded", "not read", "exit 2"}
+QUIET = {
+    "waits",
+    "forgets",
+    "drops",
+    "job fails",
+    "simulation fails",
+    "decision is cut",
+    "not recorded",
+    "not read",
+    "exit 2",
+}
 """Answers that nobody is given."""
 
 named = pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)

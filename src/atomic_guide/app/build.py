@@ -33,6 +33,7 @@ from atomic_guide.app.limits import made_register, measure_parts
 from atomic_guide.app.region import addresses_of, made_here
 from atomic_guide.app.region_metrics import RegionMetrics
 from atomic_guide.app.replica_metrics import ReplicaMetrics
+from atomic_guide.app.simulating import made_simulator
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
 from atomic_guide.course.analytics.ingest import Scores
@@ -68,6 +69,7 @@ from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
 from atomic_guide.operations.costs.assembly import build_costs
 from atomic_guide.operations.placement.desk import Desk as PlacementDesk
+from atomic_guide.operations.scaling.foresight import Foresight
 from atomic_guide.operations.scaling.overview import Overview
 from atomic_guide.operations.scaling.wishes import Wishes
 from atomic_guide.web.chat import assemble_chat
@@ -165,6 +167,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         measure_parts(tool, connection)
         tool.dependencies = known(tool, connection)
         tool.health.registry.register(DependencyMetrics(tool.dependencies))
+        stack.push_async_callback(tool.simulator.close)
         stack.push_async_callback(tool.lti.close)
         stack.push_async_callback(tool.chat.close)
         stack.push_async_callback(tool.reads.close)
@@ -286,6 +289,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         capacity=made_capacity(settings, shards),
         overview=Overview(shards.directory, clock),
         regions=regions,
+        foresight=Foresight(shards.directory, settings.scaling),
+        simulator=made_simulator(settings, shards, cache, clock),
     )
 
 

@@ -86,6 +86,7 @@ def measure_web(tool: Tool, metrics: WebMetrics, door: SocketDoor) -> None:
     register.add(lambda: room_usage.used(tool.chat.rooms))
     register.add(tool.chat.limits.used)
     register.add(tool.lti.logins.used)
+    register.add(tool.simulator.used)
 
     def used() -> Iterator[Used]:
         yield Used(web.REQUESTS, metrics.answering)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atomic_guide.web import (
+    ahead,
     alerts,
     assets,
     caching,
@@ -44,7 +45,7 @@ from atomic_guide.web.routing import Declared
 # /api/video/upload before /api/video/{id}.
 PARTS = (
     *(chat, entry, launch, registration, moderation, notifications, uploads, video, reports, watching, stored, assets),
-    *(dependencies, overview),
+    *(dependencies, overview, ahead),
     *(scaling, shedding, measured, alerts, limiting, caching, loadtests, capacity, costs, regions, health, wanted),
     *(shards, replicas, queues, letters, rooms),
     openapi,

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from atomic_guide.operations.jobs.letters import Letters
     from atomic_guide.operations.limits.register import Register
     from atomic_guide.operations.placement.desk import Desk as PlacementDesk
+    from atomic_guide.operations.scaling.foresight import Foresight
     from atomic_guide.operations.scaling.overview import Overview
+    from atomic_guide.operations.scaling.simulator.runs import Simulator
     from atomic_guide.regions.here import Here
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.dependencies import Known
@@ -72,5 +74,7 @@ class Tool(msgspec.Struct, kw_only=True):
     capacity: Capacity
     overview: Overview
     regions: Here
+    foresight: Foresight
+    simulator: Simulator
     dependencies: Known | None = None
     practice: PracticePlatform | None = None

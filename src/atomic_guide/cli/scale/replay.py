@@ -44,29 +44,24 @@ def simulate(given: Demand, *, names: tuple[str, ...], history: Path | None, pic
     demand exceeds ready capacity in any of its ticks; the cost ratio is paid unit-time over the least that covers the
     demand; a flap is a change of direction within ten minutes. No policy sees more than what came before.
     """
+    from atomic_guide.operations.scaling.comparing import Before, chosen, compare
     from atomic_guide.operations.scaling.picture import draw
-    from atomic_guide.operations.scaling.policies.named import NAMES, make_policy
-    from atomic_guide.operations.scaling.simulate import learn, replay, score
 
-    trace, chosen = given.trace, _terms(given.unit, **terms)
-    demand = trace.ticks(chosen.tick)
-    before = _before(history, trace, chosen) if history is not None else None
+    trace, assumed = given.trace, _terms(given.unit, **terms)
+    demand = trace.ticks(assumed.tick)
+    before = Before(*_before(history, trace, assumed)) if history is not None else None
     runs: dict[str, Run] = {}
     rows = []
     progress = Progress()
-    for name in dict.fromkeys(names or NAMES):
-        policy = make_policy(name, chosen)
-        if before is not None:
-            learn(policy, *before, chosen)
-        runs[name] = replay(policy, trace.start, demand, chosen)
-        found = score(runs[name], demand, chosen)
-        row: dict[str, Any] = {"name": name, **found._asdict()}
+    for one in compare(chosen(names), trace.start, demand, assumed, before):
+        runs[one.name] = one.run
+        row: dict[str, Any] = {"name": one.name, **one.score._asdict()}
         if timeline:
-            row["timeline"] = _timeline(trace, demand, runs[name], chosen)
+            row["timeline"] = _timeline(trace, demand, one.run, assumed)
         rows.append(row)
-        progress(f"{name} is replayed")
+        progress(f"{one.name} is replayed")
     if picture is not None:
-        picture.write_text(draw(demand, chosen, {name: run.ready for name, run in runs.items()}, trace.start))
+        picture.write_text(draw(demand, assumed, {name: run.ready for name, run in runs.items()}, trace.start))
     _print({"policies": rows}, _table(rows), as_json=as_json)
 
 

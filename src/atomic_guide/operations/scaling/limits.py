@@ -41,7 +41,36 @@ PROCESSES = Limit(
     use="Processes that report.",
     fixed=2000,
 )
-LIMITS = (FLEET, SERIES, PROCESSES)
+SIMULATIONS = Limit(
+    "scaling",
+    "simulations",
+    "simulations",
+    "scaling.simulator.running",
+    refuses="The next simulation in this process.",
+    answer="429 RATE_LIMITED",
+    use="Simulations that run.",
+)
+SIMULATION_TICKS = Limit(
+    "scaling",
+    "simulation_ticks",
+    "ticks",
+    "scaling.simulator.most_ticks",
+    refuses="The simulation.",
+    answer="400 VALIDATION_ERROR",
+    use="Ticks of the largest simulation lately.",
+    sized=True,
+)
+SIMULATION_SECONDS = Limit(
+    "scaling",
+    "simulation_seconds",
+    "s",
+    "scaling.simulator.seconds",
+    refuses="The rest of a simulation.",
+    answer="simulation fails",
+    use="How long the longest simulation lately took.",
+    sized=True,
+)
+LIMITS = (FLEET, SERIES, PROCESSES, SIMULATIONS, SIMULATION_TICKS, SIMULATION_SECONDS)
 
 
 def note_cuts(decisions: Iterable[Decision]) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.operations.scaling.model import REPLICAS, SHARDS, WEB, WORKERS, Action, Mode, Urgency
 from atomic_guide.operations.scaling.patience import ActSettings
+from atomic_guide.operations.scaling.simulator.settings import SimulatorSettings
 from atomic_guide.setting import setting
 
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
@@ -160,6 +161,7 @@ class ScalingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         setting("Hours by that clock, such as 22:00-06:00, in which less is kept ready; empty for none.", "hours"),
     ] = "23:00-06:00"
     acts: ActSettings = ActSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
     rules: Annotated[
         tuple[RuleSettings, ...],
         setting(

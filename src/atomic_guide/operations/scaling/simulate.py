@@ -132,9 +132,7 @@ def score(run: Run, demand: Series, terms: Terms) -> Score:
     known = ~np.isnan(demand)
     filled = np.where(known, demand, 0.0)
     days = max(len(demand) * terms.tick, terms.tick) / _DAY
-    over = known & (filled > run.ready * terms.unit)
-    minutes = np.floor(np.arange(len(demand)) * terms.tick / _MINUTE).astype(np.int64)
-    violated = len(np.unique(minutes[over]))
+    violated = len(violated_minutes(run, demand, terms))
     needed = float(np.ceil(filled / terms.unit).sum())
     paid = float(run.desired[known].sum())
     events, flaps = changes(run.desired, terms.tick)
@@ -146,6 +144,14 @@ def score(run: Run, demand: Series, terms: Terms) -> Score:
         flaps / days,
         int(run.desired.max(initial=0)),
     )
+
+
+def violated_minutes(run: Run, demand: Series, terms: Terms) -> Counts:
+    """The numbers of the minutes, from the first tick on, in any tick of which demand exceeded what was ready."""
+    # What is not known compares as false.
+    over = demand > run.ready * terms.unit
+    minutes = np.floor(np.arange(len(demand)) * terms.tick / _MINUTE).astype(np.int64)
+    return np.unique(minutes[over])
 
 
 def changes(desired: Counts, tick: float) -> tuple[int, int]:

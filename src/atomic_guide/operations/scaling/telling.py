@@ -149,7 +149,7 @@ async def status(directory: Database, now: float) -> Status:
     controls = await Controls(directory).look()
     newest = {record.fleet: record for record in await reader.newest()}
     pending = await reader.pending()
-    known = (await _known(reader)).state
+    known = (await recall_memory(reader)).state
     names = sorted({*standing.fleets, *controls, *newest})
     lately = await recent(reader, now)
     fleets = []
@@ -249,7 +249,7 @@ async def _leading(directory: Database) -> Leading | None:
     return Leading(lease.owner, lease.now < lease.until, lease.token)
 
 
-async def _known(reader: Reader) -> Memory:
+async def recall_memory(reader: Reader) -> Memory:
     """What the leader's deciding remembers."""
     saved = await reader.recall(MIND)
     try:

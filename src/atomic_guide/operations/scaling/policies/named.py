@@ -24,6 +24,18 @@ _MAKERS: dict[str, Callable[[Terms], Policy]] = {
 
 NAMES = tuple(_MAKERS)
 
+WHAT = {
+    "default": "Ours, as shipped",
+    "guide-thresholds": "One more at each tick over 80%, never one less",
+    "guide-schedule": "Fixed hours around the daily peak",
+    "hpa-50": "Kubernetes HPA at 50%",
+    "hpa-60": "Kubernetes HPA at 60%",
+    "hpa-70": "Kubernetes HPA at 70%",
+    "knative-70": "Knative's autoscaler at 70%",
+    "target-tracking": "Target tracking of an Auto Scaling group at 60%",
+}
+"""Each policy in a few words."""
+
 
 def make_policy(name: str, terms: Terms) -> Policy:
     """A policy by its name. Raises `Invalid` naming those that there are."""

@@ -1,0 +1,287 @@
+"""Simulations of one process: begun, followed, broken off when too long, remembered for a while.
+
+Each runs in a process of its own (program.py), at most `running` at a time; another one is refused with 429. What
+becomes of one is kept here and laid where the other processes of the installation see it, so that whoever answers the
+next call knows of it. Nothing of it outlives the server: to run a simulation again costs seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from atomic_guide import leash
+from atomic_guide.clock import iso
+from atomic_guide.errors import Invalid, NotFound, RateLimited
+from atomic_guide.limit import Used
+from atomic_guide.operations.scaling.limits import SIMULATION_SECONDS, SIMULATION_TICKS, SIMULATIONS
+from atomic_guide.operations.scaling.simulator.asked import WAIT_MOST, Asked, check_asked
+from atomic_guide.operations.scaling.simulator.demonstration import find_demonstration
+from atomic_guide.operations.scaling.simulator.program import PROGRAM, Begun, Ended, Moved, Refused, Said, Work
+from atomic_guide.operations.scaling.simulator.telling import Simulation
+
+if TYPE_CHECKING:
+    from atomic_guide.clock import Clock
+    from atomic_guide.operations.scaling.simulator.settings import SimulatorSettings
+    from atomic_guide.operations.scaling.trace import Trace
+
+KEPT = 8
+"""Simulations that are remembered in a process: 1 MB each at most."""
+
+_LINE_LIMIT = 64 * 2**20
+"""Bytes of an answer: eight policies, 2,000 points and 10,000 spans each."""
+
+_PIECE = 2**20
+_CSV_UNIT = 100.0
+_RETRY_SECONDS = 5.0
+
+_log = structlog.get_logger(__name__)
+_said = msgspec.json.Decoder(Said)
+
+Record = Callable[[str, float], Awaitable["Trace"]]
+"""Reads the recorded demand of a fleet, so many days back."""
+
+
+class Shared(Protocol):
+    """Where processes lay what others ask for."""
+
+    async def put(self, name: str, value: bytes) -> None:
+        """Lay something there; where that cannot be done, nothing happens."""
+        ...
+
+    async def find(self, name: str) -> bytes | None:
+        """What lies there under a name."""
+        ...
+
+
+class _Run:
+    """One simulation of this process."""
+
+    def __init__(self, told: Simulation, ends_by: float, clock: Clock) -> None:
+        self.told = told
+        self.ends_by = ends_by
+        self._clock = clock
+        self._began = clock.monotonic()
+        self.changed = asyncio.Event()
+        self.refusal: Invalid | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def tell(self, **changes: object) -> None:
+        """Note what has changed, and wake who waits for it."""
+        seconds = round(self._clock.monotonic() - self._began, 3)
+        self.told = msgspec.structs.replace(self.told, seconds=seconds, **changes)
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    @property
+    def begun(self) -> bool:
+        """Whether its demand has been read, or it is over."""
+        return self.told.progress > 0 or self.told.state != "running"
+
+
+class _Laid(msgspec.Struct, frozen=True):
+    """A simulation as other processes find it; `ends_by` is when it is over whatever becomes of its process."""
+
+    told: Simulation
+    ends_by: float
+
+
+class Simulator:
+    """The simulations of one process. `units` are what one unit of a fleet does in a second, by fleet."""
+
+    def __init__(
+        self, settings: SimulatorSettings, clock: Clock, record: Record, shared: Shared, units: Mapping[str, float]
+    ) -> None:
+        self.settings = settings
+        self.units = units
+        self._clock = clock
+        self._record = record
+        self._shared = shared
+        self._runs: OrderedDict[str, _Run] = OrderedDict()
+
+    @property
+    def running(self) -> int:
+        """How many run."""
+        return sum(run.told.state == "running" for run in self._runs.values())
+
+    def used(self) -> Iterable[Used]:
+        """How much of the limit is in use."""
+        return [Used(SIMULATIONS, self.running)]
+
+    async def begin(self, asked: Asked) -> Simulation:
+        """Begin a simulation, and tell how it stands after at most its `wait` seconds.
+
+        Raises `Invalid` for what cannot be replayed, `RateLimited` where as many run as may.
+        """
+        names = check_asked(asked)
+        work = await self._work(asked, names)
+        if self.running >= self.settings.running:
+            message = f"{self.running} simulations run in this process, as many as scaling.simulator.running allows"
+            raise SIMULATIONS.over(RateLimited(message, retry_after=_RETRY_SECONDS))
+        told = Simulation(
+            id=secrets.token_hex(8), state="running", progress=0.0, step="the demand is read",
+            started_at=iso(self._clock.now()), seconds=0.0,
+        )  # fmt: skip
+        run = self._runs[told.id] = _Run(told, self._clock.now() + self.settings.seconds, self._clock)
+        while len(self._runs) > KEPT + self.settings.running:
+            over = next(name for name, one in self._runs.items() if one.told.state != "running")
+            del self._runs[over]
+        run.task = asyncio.create_task(self._follow(run, work))
+        await _until(run, lambda: run.begun, WAIT_MOST)
+        if run.refusal is not None:
+            raise run.refusal
+        return await self._ended(run, asked.wait)
+
+    async def find(self, name: str, wait: float) -> Simulation:
+        """How a simulation stands, after at most `wait` seconds. Raises `NotFound`."""
+        run = self._runs.get(name)
+        if run is not None:
+            return await self._ended(run, wait)
+        laid = await self._shared.find(name)
+        if laid is None:
+            raise NotFound(f"there is no simulation {name[:40]}; it may have been forgotten: run it again")
+        found = msgspec.json.decode(laid, type=_Laid)
+        if found.told.state == "running" and self._clock.now() > found.ends_by:
+            return msgspec.structs.replace(found.told, state="failed", error="its process has ended; run it again")
+        return found.told
+
+    async def close(self) -> None:
+        """Break off what runs."""
+        for run in self._runs.values():
+            # What has ended is only waited for: its process is being cleared away.
+            if run.task is not None and run.told.state == "running":
+                run.task.cancel()
+        await asyncio.gather(*(run.task for run in self._runs.values() if run.task is not None), return_exceptions=True)
+
+    async def _ended(self, run: _Run, wait: float) -> Simulation:
+        await _until(run, lambda: run.told.state != "running", wait)
+        return run.told
+
+    async def _work(self, asked: Asked, names: tuple[str, ...]) -> Work:
+        """The work of what is asked. Raises `Invalid` where a fleet has no record, or there is no such trace."""
+        trace = asked.trace
+        if trace.name is not None:
+            unit = find_demonstration(trace.name).unit
+            return Work(asked.terms(unit), names, asked.points, name=trace.name)
+        if trace.csv is not None:
+            if not trace.csv.strip():
+                raise Invalid("the CSV file is empty", details={"field": "trace.csv"})
+            return Work(asked.terms(_CSV_UNIT), names, asked.points, csv=trace.csv)
+        fleet = trace.history or ""
+        if fleet not in self.units:
+            message = f"no history of {fleet[:40] or 'nothing'} can be replayed; there are {', '.join(self.units)}"
+            raise Invalid(message, details={"field": "trace.history"})
+        found = await self._record(fleet, trace.days)
+        terms = asked.terms(self.units[fleet])
+        return Work(terms, names, asked.points, start=found.start, step=found.step, values=found.values.tobytes())
+
+    async def _follow(self, run: _Run, work: Work) -> None:
+        """Have a work done, and note what becomes of it."""
+        await self._lay(run)
+        try:
+            async with asyncio.timeout(self.settings.seconds):
+                await self._perform(run, work)
+        except TimeoutError:
+            SIMULATION_SECONDS.note(self.settings.seconds)
+            SIMULATION_SECONDS.refused += 1
+            run.tell(
+                state="failed",
+                error=f"it took longer than {self.settings.seconds:g} s (scaling.simulator.seconds): choose fewer"
+                " policies, fewer days or longer ticks",
+            )
+        except asyncio.CancelledError:
+            run.tell(state="failed", error="the server ended; run it again")
+            raise
+        except OSError as error:
+            _log.warning("a simulation could not be run", error=str(error))
+            run.tell(state="failed", error="its process could not be started; try again")
+        SIMULATION_SECONDS.note(run.told.seconds)
+        await self._lay(run)
+
+    async def _lay(self, run: _Run) -> None:
+        await self._shared.put(run.told.id, msgspec.json.encode(_Laid(run.told, run.ends_by)))
+
+    async def _perform(self, run: _Run, work: Work) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(Path(leash.__file__)), str(os.getpid())),
+            *(sys.executable, "-m", PROGRAM),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=_LINE_LIMIT,
+            start_new_session=True,
+            env=_environment(),
+        )
+        try:
+            await _give(process, msgspec.msgpack.encode(work))
+            while process.stdout is not None and (line := await process.stdout.readline()):
+                self._hear(run, _said.decode(line))
+                if run.told.state != "running":
+                    return
+            run.tell(state="failed", error="its process ended by itself; try again, or take longer ticks")
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await asyncio.shield(_gone(process))
+
+    def _hear(self, run: _Run, said: Said) -> None:
+        match said:
+            case Begun(ticks):
+                SIMULATION_TICKS.note(ticks)
+                most = self.settings.most_ticks
+                if ticks > most:
+                    message = (
+                        f"{ticks:,} ticks are over scaling.simulator.most_ticks ({most:,}): choose fewer policies,"
+                        " fewer days or longer ticks"
+                    )
+                    run.refusal = SIMULATION_TICKS.over(Invalid(message))
+                    run.tell(state="failed", error=message)
+                    return
+                run.tell(progress=0.001, step="the demand is read")
+            case Moved(policy, progress):
+                run.tell(progress=max(progress, 0.001), step=f"{policy} is replayed")
+            case Refused(message):
+                run.refusal = Invalid(message) if not run.begun else None
+                run.tell(state="failed", error=message)
+            case Ended(trace, policies):
+                run.tell(state="done", progress=1.0, step="", trace=trace, policies=policies)
+
+
+async def _until(run: _Run, met: Callable[[], bool], seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not met():
+                await run.changed.wait()
+
+
+async def _give(process: asyncio.subprocess.Process, content: bytes) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(ConnectionError):
+            process.stdin.write(content)
+            await process.stdin.drain()
+            process.stdin.close()
+
+
+async def _gone(process: asyncio.subprocess.Process) -> None:
+    """Wait until a process that was killed is gone, with its pipes."""
+    while process.stdout is not None and await process.stdout.read(_PIECE):
+        pass
+    await process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Of the process: without our own settings, since secrets may be among them; one thread for numpy."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return {**kept, **one, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
