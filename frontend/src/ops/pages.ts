@@ -28,6 +28,10 @@ export const pages: Page[] = [
   { path: '/ops/decisions', title: 'Decisions', group: 'Now', count: 'decisions', load: () => import('./now/Decisions.svelte') },
   { path: '/ops/decisions/:id', title: 'Decision', under: '/ops/decisions', load: () => import('./now/Decision.svelte') },
   { path: '/ops/components', title: 'Components', group: 'Now', load: () => import('./now/Components.svelte') },
+  { path: '/ops/forecast', title: 'Forecast, schedule', group: 'Ahead', load: () => import('./ahead/Forecast.svelte') },
+  { path: '/ops/simulator', title: 'Simulator', group: 'Ahead', load: () => import('./ahead/Simulator.svelte') },
+  { path: '/ops/capacity', title: 'Capacity plan', group: 'Ahead', load: () => import('./ahead/Capacity.svelte') },
+  { path: '/ops/costs', title: 'Costs', group: 'Ahead', load: () => import('./ahead/Costs.svelte') },
 ];
 
 /** The page of an address, and its variable parts. */

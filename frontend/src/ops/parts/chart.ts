@@ -14,6 +14,8 @@ export type Line = {
   values: Value[];
   low?: Value[];
   high?: Value[];
+  /** What the band holds, for the table; 5–95% if nothing is said. */
+  band?: string;
 };
 export type Mark = { at: number; label: string };
 

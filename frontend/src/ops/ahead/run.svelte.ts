@@ -1,0 +1,56 @@
+/** One simulation: begun, followed until it has ended. A later one overtakes an earlier one. */
+import { api, sentence } from '../api';
+import type { Simulation } from './shapes';
+
+const CALL = '/api/ops/scaling/simulations';
+/** Seconds that the server keeps a call waiting for news. */
+const WAIT = 1;
+/** Points of a timeline: as many as a wide screen has columns for a chart. */
+const POINTS = 720;
+
+export type Asked = {
+  trace: { name: string } | { history: string; days: number } | { csv: string };
+  policies: string[];
+  unit_capacity: number | null;
+  start_delay: number;
+  tick: number;
+  min: number;
+  max: number;
+};
+
+export class Run {
+  /** The last one that has ended well. */
+  found = $state.raw<Simulation>();
+  running = $state(false);
+  progress = $state(0);
+  step = $state('');
+  problem = $state('');
+  #turn = 0;
+
+  async begin(asked: Asked): Promise<void> {
+    this.#turn += 1;
+    const turn = this.#turn;
+    Object.assign(this, { running: true, progress: 0, step: '', problem: '' });
+    try {
+      let told = await api.post<Simulation>(CALL, { ...asked, points: POINTS, wait: 1 });
+      while (told.state === 'running' && turn === this.#turn) {
+        this.progress = told.progress;
+        this.step = told.step;
+        told = await api.get<Simulation>(`${CALL}/${told.id}`, { wait: WAIT });
+      }
+      if (turn !== this.#turn) return;
+      if (told.state === 'done') this.found = told;
+      else this.problem = told.error;
+    } catch (error) {
+      if (turn === this.#turn) this.problem = sentence(error);
+    } finally {
+      if (turn === this.#turn) this.running = false;
+    }
+  }
+
+  /** No longer followed; what is under way ends by itself. */
+  leave(): void {
+    this.#turn += 1;
+    this.running = false;
+  }
+}

@@ -1,0 +1,89 @@
+/** Costs in words and figures. Amounts come as decimals in text; they are only compared and shown here. Pure. */
+import { fullDate, money, percent, several } from '../words.svelte';
+import type { Advice, Report, Verdict } from './shapes';
+
+const DAY = 86_400_000;
+
+/** The total of the days from so many days ago to before so many, today being 0; null where one of them is missing. */
+export function sumOf(report: Report, from: number, before: number): number | null {
+  const today = Math.floor(Date.parse(report.at) / DAY);
+  const by = new Map(report.days.map((one) => [Math.round(Date.parse(one.day) / DAY), one]));
+  let sum = 0;
+  for (let back = from; back > before; back -= 1) {
+    const day = by.get(today - back);
+    if (!day || Number(day.hours) <= 0) return null;
+    sum += Number(day.total);
+  }
+  return sum;
+}
+
+/** Today so far, of a whole day at the pace of the last hour. */
+export function today(report: Report): { sofar: string | null; expected: string | null } {
+  const day = report.days.find((one) => one.day === report.at.slice(0, 10));
+  return { sofar: day?.total ?? null, expected: report.now?.day ?? null };
+}
+
+/** The last seven whole days against the seven before, as a share; null where they are not known. */
+export function againstLastWeek(report: Report): number | null {
+  const last = sumOf(report, 7, 0);
+  const before = sumOf(report, 14, 7);
+  return last === null || !before ? null : last / before - 1;
+}
+
+export function change(share: number | null): string {
+  if (share === null) return '–';
+  if (Math.abs(share) < 0.005) return 'as the week before';
+  return `${percent(Math.abs(share))} ${share > 0 ? 'more' : 'less'}`;
+}
+
+export type Told = { tone: 'good' | 'warning' | 'unknown'; head: string; text: string };
+
+export function verdict(report: Report): Told {
+  const { currency } = report.prices;
+  if (report.why) return { tone: 'unknown', head: 'What is paid is not known:', text: `${report.why}.` };
+  if (!report.now) {
+    return { tone: 'unknown', head: 'Nothing has been measured in the last hour,', text: 'so the pace of now is not known. Days that were measured are below.' };
+  }
+  const month = report.month;
+  const share = againstLastWeek(report);
+  const week = share === null ? '' : ` The last seven days cost ${share > 0.005 || share < -0.005 ? `${change(share)} than` : 'as much as'} the seven before.`;
+  const expected =
+    month.expected === null
+      ? ''
+      : ` ${month.month} will come to about ${money(month.expected, currency)}${month.low !== null && month.high !== null ? `, ${money(month.low, currency)} to ${money(month.high, currency)} (${percent(month.confidence)})` : ''}.`;
+  return {
+    tone: share !== null && share > 0.25 ? 'warning' : 'good',
+    head: `A day costs ${money(report.now.day, currency)} at the pace of now.`,
+    text: `${expected}${week}`.trim(),
+  };
+}
+
+export type Part = { name: string; amount: string; share: number };
+
+/** A division of the total, the largest first; the rest of many as one. */
+export function parts(of: Record<string, string>, most = 12): Part[] {
+  const total = Object.values(of).reduce((sum, one) => sum + Number(one), 0);
+  const rows = Object.entries(of)
+    .map(([name, amount]) => ({ name, amount, share: total ? Number(amount) / total : 0 }))
+    .sort((one, other) => Number(other.amount) - Number(one.amount) || one.name.localeCompare(other.name));
+  if (rows.length <= most) return rows;
+  const rest = rows.slice(most - 1);
+  const amount = rest.reduce((sum, one) => sum + Number(one.amount), 0);
+  return [...rows.slice(0, most - 1), { name: `${several(rest.length, 'other')}`, amount: String(amount), share: total ? amount / total : 0 }];
+}
+
+/** What a change has really saved so far, against what was expected of it. */
+export function outcome(found: Verdict): string {
+  const saved = `${money(found.saved, found.currency)} saved in ${Math.round(Number(found.hours))} h, ${money(found.expected, found.currency)} expected`;
+  const words: Record<string, string> = { 'too early': 'too early to say', hurt: 'more minutes were over capacity than would have been' };
+  return `${saved}: ${words[found.outcome] ?? found.outcome}`;
+}
+
+/** What applying would do, for the question. */
+export function effect(advice: Advice): string {
+  const { change: wanted } = advice;
+  const does = wanted ? `${wanted.fleet} has at least ${wanted.least} in the place of ${wanted.former}.` : '';
+  return `${does} It should save ${money(advice.saving, advice.currency)} a month. Risk: ${advice.risk}. ${advice.breaks}`.trim();
+}
+
+export const since = (report: Report): string => `${fullDate(report.since)} to today`;
