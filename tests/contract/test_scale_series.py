@@ -13,7 +13,7 @@ from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.scaling.histogram import Histogram
 from atomic_guide.operations.scaling.model import Key, Sample
-from atomic_guide.operations.scaling.series import LEVELS, Series, level_of
+from atomic_guide.operations.scaling.series import LEVELS, Series, Slots, level_of
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
 
@@ -133,3 +133,22 @@ def test_the_finest_level_that_reaches_back_is_chosen() -> None:
         15, 15, 60, 60, 900, 900, 3600, 3600, 3600,
     ]  # fmt: skip
     assert all(coarse.resolution % fine.resolution == 0 for fine, coarse in pairwise(LEVELS))
+
+
+async def test_a_past_that_is_filled_in_reads_as_one_that_was_measured(directory: Database) -> None:
+    series = Series(directory)
+    await series.store(BEGIN, [Sample(DEMAND, 9.0)])
+    begins = np.array([BEGIN - 1800, BEGIN - 900])
+    gauges = Slots(begins, np.full(2, 60.0), np.array([60.0, 180.0]), np.array([0.5, 2.0]), np.array([2.0, 4.0]))
+    spread = durations(0.1, 0.1, 3.0)
+    counts = spread.histogram or {}
+    times = Slots(begins[:1], np.array([3.0]), np.array([spread.value]), np.array([0.1]), np.array([3.0]), [counts])
+    for _ in range(2):
+        # Again is harmless: rows take the place of those of the same slot.
+        await series.fill(900, {DEMAND: gauges, LATENCY: times})
+    read = await Series(directory).read(DEMAND, BEGIN - 1800, BEGIN + 900, 900)
+    assert read.values.tolist() == [1.0, 3.0, 9.0]
+    assert read.most.tolist() == [2.0, 4.0, 9.0]
+    fine = await series.read(DEMAND, BEGIN - 900, BEGIN - 870, 15)
+    assert fine.values.tolist() == [3.0, 3.0], "a coarser row holds for all its slots"
+    assert await series.quantile(LATENCY, 0.5, BEGIN - 1800, BEGIN) == pytest.approx(0.1, rel=0.05)

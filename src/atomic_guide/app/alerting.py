@@ -10,18 +10,20 @@ import structlog
 from atomic_guide import tracing
 from atomic_guide.app.alert_metrics import AlertMetrics
 from atomic_guide.course.notifications.smtp import MailServer
-from atomic_guide.errors import GuideError
+from atomic_guide.errors import GuideError, Permanent
 from atomic_guide.operations.alerts.channels.console import ConsoleChannel
 from atomic_guide.operations.alerts.channels.email import EmailChannel, Sender
 from atomic_guide.operations.alerts.channels.posting import Poster
 from atomic_guide.operations.alerts.channels.slack import SlackChannel
 from atomic_guide.operations.alerts.channels.webhook import WebhookChannel
+from atomic_guide.operations.alerts.checking import CONSOLE
 from atomic_guide.operations.alerts.delivery import Delivery
 from atomic_guide.operations.alerts.desk import Desk
 from atomic_guide.operations.alerts.rules import rules_of
 from atomic_guide.operations.alerts.silences import Silences
 from atomic_guide.operations.alerts.store import Store
 from atomic_guide.operations.alerts.watch import Parts, Watch
+from atomic_guide.operations.scaling.marked import demo_present
 from atomic_guide.operations.scaling.settings import zone_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from atomic_guide.config import Settings
     from atomic_guide.engines.data.database import Database
     from atomic_guide.operations.alerts.channels.channel import Channel
+    from atomic_guide.operations.alerts.notice import Notice
     from atomic_guide.operations.alerts.settings import ChannelSettings
     from atomic_guide.operations.scaling.leader import Leader
     from atomic_guide.operations.scaling.sampler import Sampler
@@ -92,13 +95,34 @@ def built_alerting(settings: Settings, tool: Tool, sampler: Sampler, leader: Lea
     directory, clock, zone = tool.shards.directory, tool.clock, zone_of(settings.scaling)
     store = Store(directory, leader)
     limits = (own.timeout_seconds, own.retry_seconds)
-    delivery = Delivery(made_channels(settings, clock), store, leader, clock, limits)
+    channels = [_within(directory, channel) for channel in made_channels(settings, clock)]
+    delivery = Delivery(channels, store, leader, clock, limits)
     silences = Silences(directory, clock, most=own.most_silences)
     parts = Parts(store, silences, delivery, sampler.series, leader, clock)
     watch = Watch(rules_of(own.rules, own.runbooks).enabled, own, zone, parts)
     tool.bounds.add(watch.used)
     tool.health.registry.register(AlertMetrics(watch, delivery, zone, clock))
     return Alerting(watch, delivery, sampler, leader)
+
+
+class Within:
+    """A channel to the outside that tells nothing while demo data is here: what fires may be made up."""
+
+    def __init__(self, directory: Database, channel: Channel) -> None:
+        self.name = channel.name
+        self.tells_ends = channel.tells_ends
+        self._directory = directory
+        self._channel = channel
+
+    async def send(self, notice: Notice) -> None:
+        """Raises as the channel does, and `Permanent` where there is demo data."""
+        if await demo_present(self._directory):
+            raise Permanent("demo data is here, of which nothing is told outside; `atomic-guide demo remove` ends that")
+        await self._channel.send(notice)
+
+
+def _within(directory: Database, channel: Channel) -> Channel:
+    return channel if channel.name == CONSOLE else Within(directory, channel)
 
 
 def made_desk(settings: Settings, directory: Database, clock: Clock) -> Desk:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_WEB_UNIT = 0.8
+WEB_UNIT = 0.8
 """Cores of demand that a web process takes: its loop is one thread, and above four fifths of a core answers queue."""
 
 _CHORES_SECONDS = 5.0
@@ -158,7 +158,7 @@ async def _targets(
     if settings.kubernetes.on:
         bounds = {
             # What is possible; the fewest that are wanted are the decider's, and operators may lower them.
-            WEB: Bounds(min(own.web.min, 1), own.web.max, _WEB_UNIT),
+            WEB: Bounds(min(own.web.min, 1), own.web.max, WEB_UNIT),
             WORKERS: Bounds(min(own.workers.min, 1), own.workers.max, slots),
             **{replicas_of(cluster): Bounds(0, own.replicas.max, 1.0) for cluster in settings.kubernetes.clusters},
         }
@@ -167,7 +167,7 @@ async def _targets(
         found = {target.fleet: target for target in targets}
     elif server.role == "all":
         # The supervisor answers and runs jobs itself: it is the first of both.
-        web = Bounds(1, max(own.web.max, 1), _WEB_UNIT)
+        web = Bounds(1, max(own.web.max, 1), WEB_UNIT)
         workers = Bounds(1, max(own.workers.max, 1), slots)
         found = {target.fleet: target for target in process_targets(scaled, web, workers)}
     for target in [*await _standbys(settings, tool, stack), _shards(settings, tool, server, stack)]:

@@ -15,6 +15,7 @@ from atomic_guide import errors
 from atomic_guide.operations.scaling import audit
 from atomic_guide.operations.scaling.events import Reader, Record
 from atomic_guide.operations.scaling.leader import QUERIES
+from atomic_guide.operations.scaling.marked import demo_present
 from atomic_guide.operations.scaling.model import REPLICAS, SHARDS, WEB, WORKERS, Mode
 from atomic_guide.operations.scaling.overrides import Limits, check_limits, look_limits, put_limits
 
@@ -86,9 +87,14 @@ class Controls:
         await self._directory.write(work)
 
     async def set_mode(self, fleet: str, mode: Mode | None) -> None:
-        """A fleet's mode; None goes back to the settings. Raises `Invalid`."""
+        """A fleet's mode; None goes back to the settings. Raises `Invalid`, and `Conflict` where demo data is."""
         if mode is not None and mode not in MODES:
             raise errors.Invalid(f"a mode is one of {', '.join(MODES)}, not {mode}")
+        if mode not in {"off", "shadow"} and await demo_present(self._directory):
+            raise errors.Conflict(
+                "there is demo data here, and nothing is done to fleets by what is made up; `atomic-guide demo remove`"
+                " takes it away and gives them their mode back"
+            )
         await self._set("set_mode", audit.Deed("mode", fleet, details={"mode": mode}), mode=mode)
 
     async def pause(self, fleet: str, seconds: float, why: str) -> float:

@@ -82,7 +82,7 @@ class Judging:
         """Judge some of what may be judged, the oldest first; returns the events that were."""
         judged = []
         for record in await self._events.unjudged(at - _SINCE_SECONDS, _AT_ONCE):
-            verdict = await self._verdict(record, at, fleets)
+            verdict = await self.verdict(record, at, fleets)
             if verdict is not None:
                 await self._events.judge(record, msgspec.to_builtins(verdict))
                 judged.append(record)
@@ -92,7 +92,8 @@ class Judging:
         """How acts went of late."""
         return await recent(self._events, at)
 
-    async def _verdict(self, record: Record, at: float, fleets: Mapping[str, Fleet]) -> Verdict | None:
+    async def verdict(self, record: Record, at: float, fleets: Mapping[str, Fleet]) -> Verdict | None:
+        """What can be said of an event by a moment; None where its windows have not passed."""
         decision = record.event.decision
         if record.event.state == "shadowed":
             fleet = fleets.get(record.fleet)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -67,6 +68,17 @@ class Readings(NamedTuple):
     values: Values
     most: Values
     step: int
+
+
+class Slots(NamedTuple):
+    """Measurements that were joined already, arrays of one length by the begins of slots; `histograms` of durations."""
+
+    begins: Values
+    counts: Values
+    sum: Values
+    least: Values
+    most: Values
+    histograms: Sequence[Mapping[int, int]] | None = None
 
 
 class _Slot(msgspec.Struct):
@@ -138,6 +150,15 @@ class Series:
 
         if slots:
             await self._directory.write(work)
+
+    async def fill(self, resolution: int, recorded: Mapping[Key, Slots]) -> None:
+        """Record a past in slots of a level, in the place of what there is of them; in batches. Raises as `store`."""
+        await self._number(recorded)
+        for key, slots in recorded.items():
+            columns = _columns(self._ids[key], slots)
+            for first in range(0, len(slots.begins), _BATCH_ROWS):
+                batch = {name: values[first : first + _BATCH_ROWS] for name, values in columns.items()}
+                await self._directory.write(partial(_put_columns, resolution=resolution, columns=batch))
 
     async def keys(self) -> list[Key]:
         """Every series that was ever measured, in order."""
@@ -301,6 +322,21 @@ def _join(slots: _Slots, place: tuple[int, float], slot: _Slot) -> None:
         slots[place] = slot
     else:
         known.join(slot)
+
+
+def _columns(number: int, slots: Slots) -> dict[str, list[Any]]:
+    texts: list[str | None] = [None] * len(slots.begins)
+    if slots.histograms is not None:
+        texts = [msgspec.json.encode(dict(counts)).decode() for counts in slots.histograms]
+    figures = {name: getattr(slots, name).tolist() for name in ("sum", "least", "most")}
+    counts = [int(count) for count in slots.counts.tolist()]
+    return {
+        "series": [number] * len(texts), "at": slots.begins.tolist(), "count": counts, **figures, "histogram": texts,
+    }  # fmt: skip
+
+
+async def _put_columns(tx: Transaction, resolution: int, columns: dict[str, list[Any]]) -> None:
+    await tx.execute_columns(QUERIES["put_slots"], columns, {"resolution": resolution})
 
 
 async def _put(tx: Transaction, resolution: int, slots: Mapping[tuple[int, float], _Slot]) -> None:
