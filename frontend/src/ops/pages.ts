@@ -32,6 +32,11 @@ export const pages: Page[] = [
   { path: '/ops/simulator', title: 'Simulator', group: 'Ahead', load: () => import('./ahead/Simulator.svelte') },
   { path: '/ops/capacity', title: 'Capacity plan', group: 'Ahead', load: () => import('./ahead/Capacity.svelte') },
   { path: '/ops/costs', title: 'Costs', group: 'Ahead', load: () => import('./ahead/Costs.svelte') },
+  { path: '/ops/shards', title: 'Shards and moves', group: 'Data', load: () => import('./data/Shards.svelte') },
+  { path: '/ops/replicas', title: 'Replicas', group: 'Data', load: () => import('./data/Replicas.svelte') },
+  { path: '/ops/regions', title: 'Regions, assets', group: 'Data', load: () => import('./data/Regions.svelte') },
+  { path: '/ops/cache', title: 'Cache', group: 'Data', load: () => import('./data/Cache.svelte') },
+  { path: '/ops/limits', title: 'Limits and dependencies', group: 'Data', load: () => import('./data/Limits.svelte') },
 ];
 
 /** The page of an address, and its variable parts. */

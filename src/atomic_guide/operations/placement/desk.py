@@ -248,6 +248,8 @@ class Desk:
             _log.exception("a rebalance failed")
         else:
             _tell(outcome)
+        finally:
+            self._measured = None
 
     def _mover(self, pause: float = PAUSE_SECONDS) -> Mover:
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
