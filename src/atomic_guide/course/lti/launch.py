@@ -10,14 +10,10 @@ that the login began with, and the algorithm is ours to choose, never the token'
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
-from joserfc import jws
-from joserfc.errors import JoseError
 
 from atomic_guide.clock import Clock
 from atomic_guide.course.enrolment import Arrival, Services
@@ -25,29 +21,15 @@ from atomic_guide.course.lti import claims as read
 from atomic_guide.course.lti.addresses import origin_of
 from atomic_guide.course.lti.claims import Claims, DeepLinking
 from atomic_guide.course.lti.keysets import KeySets
-from atomic_guide.course.lti.limits import TOKEN_BYTES
 from atomic_guide.course.lti.logins import Begun, Login, LoginRequest, Logins
 from atomic_guide.course.lti.refusals import Refusal, Refused
 from atomic_guide.course.lti.registration import Platform, Platforms
 from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.course.lti.signed import verified
 from atomic_guide.engines.data.placement import CourseKey
 
 _RESOURCE = "LtiResourceLinkRequest"
 _DEEP_LINKING = "LtiDeepLinkingRequest"
-_REGISTRY = jws.JWSRegistry(algorithms=["RS256"], strict_check_header=False)
-
-
-class _Header(msgspec.Struct, frozen=True):
-    """A token's header; the members typed Any are only looked at for being there."""
-
-    alg: str = ""
-    kid: str | None = None
-    jwk: Any = msgspec.UNSET
-    jku: Any = msgspec.UNSET
-    x5c: Any = msgspec.UNSET
-    x5u: Any = msgspec.UNSET
-    crit: Any = msgspec.UNSET
-    b64: Any = msgspec.UNSET
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -111,7 +93,6 @@ class Launches:
         self._keysets = keysets
         self._clock = clock
         self._settings = settings
-        self._header = msgspec.json.Decoder(_Header)
         self._claims = msgspec.json.Decoder(Claims)
         self.admitted = 0
         """Launches that were let in here since the process began."""
@@ -138,7 +119,7 @@ class Launches:
             raise Refused(Refusal.LTI_PLATFORM_UNKNOWN)
         if not platform.active:
             raise Refused(Refusal.LTI_PLATFORM_INACTIVE)
-        payload = await self._verified(platform, token)
+        payload = await verified(token, self._keysets, platform.keyset_url, self._settings.token_bytes)
         try:
             claims = self._claims.decode(payload)
         except msgspec.ValidationError as error:
@@ -161,37 +142,6 @@ class Launches:
         await self.logins.use(checked.login, binding)
         self.admitted += 1
         return _launch(checked.platform, checked.claims)
-
-    async def _verified(self, platform: Platform, token: str | None) -> bytes:
-        """The payload of a token that the platform has signed."""
-        if not token:
-            raise Refused(Refusal.LTI_TOKEN_MISSING)
-        TOKEN_BYTES.note(len(token))
-        if len(token) > self._settings.token_bytes:
-            raise TOKEN_BYTES.over(Refused(Refusal.LTI_TOKEN_TOO_LARGE))
-        header = self._read_header(token)
-        if header.alg != "RS256":
-            raise Refused(Refusal.LTI_ALGORITHM_REFUSED)
-        if any(value is not msgspec.UNSET for value in (header.jwk, header.jku, header.x5c, header.x5u)):
-            raise Refused(Refusal.LTI_KEY_EMBEDDED)
-        if header.crit is not msgspec.UNSET or header.b64 is not msgspec.UNSET:
-            raise Refused(Refusal.LTI_HEADER_CRITICAL)
-        if not header.kid:
-            raise Refused(Refusal.LTI_KID_MISSING)
-        key = await self._keysets.key(platform.keyset_url, header.kid)
-        try:
-            return jws.deserialize_compact(token, key, registry=_REGISTRY).payload or b""
-        except (JoseError, ValueError, TypeError) as error:
-            raise Refused(Refusal.LTI_SIGNATURE_BAD) from error
-
-    def _read_header(self, token: str) -> _Header:
-        if token.count(".") != 2:  # noqa: PLR2004 - header.payload.signature
-            raise Refused(Refusal.LTI_TOKEN_MALFORMED)
-        head = token.partition(".")[0]
-        try:
-            return self._header.decode(base64.b64decode(head + "=" * (-len(head) % 4), altchars=b"-_", validate=True))
-        except (ValueError, binascii.Error, msgspec.MsgspecError, RecursionError) as error:
-            raise Refused(Refusal.LTI_TOKEN_MALFORMED) from error
 
     def _check_identity(self, platform: Platform, claims: Claims) -> None:
         audiences = claims.aud if isinstance(claims.aud, list) else [claims.aud] if claims.aud else []

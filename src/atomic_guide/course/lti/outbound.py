@@ -109,10 +109,7 @@ class _Guard(httpx.AsyncBaseTransport):
             raise OutboundFailed(message) from error
         for address in found:
             if not self._reach.allows(ip_address(address.partition("%")[0])):
-                message = (
-                    f"{url} is not called: {host} is {address}, inside a private network;"
-                    " if your LMS stands there, allow it with the setting lti.allow_networks"
-                )
+                message = f"{url} is not called: {host} is {address}, inside a private network; {self._reach.remedy}"
                 raise OutboundFailed(message)
         if not found:
             message = f"{url}: the name {host} has no address"
