@@ -302,7 +302,7 @@ async def tokens(data: Path, users: Iterable[tuple[str, Any]]) -> list[str]:
     shards = await open_embedded(data)
     key = CourseKey.of("bench", "course")
     ends_at = SystemClock().now() + 3600
-    sessions = Sessions(shards.directory, SystemClock(), SessionSettings(token_seconds=3600), "")
+    sessions = Sessions(shards.directory, SystemClock(), SessionSettings(token_seconds=3600))
     try:
         made = [
             Session("bench", key.course, key.bucket, user, f"Name of {user}", role, "en", "Course", ends_at)

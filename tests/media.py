@@ -47,6 +47,7 @@ from atomic_guide.web.tool import Tool
 from atomic_guide.web.uploads import calls as upload_calls
 from atomic_guide.web.video import calls as video_calls
 from tests.engines import installed
+from tests.operating import TOKEN, operators
 
 WORLD = Here(
     RegionsSettings(
@@ -69,7 +70,7 @@ QUICK = QueueSettings(
     assets=QueueRules(concurrency=2, retry_first_seconds=0.02, time_limit_seconds=60),
     trouble_wait_seconds=0.2,
 )
-OPERATOR = "operator-token-of-a-test"
+OPERATOR = TOKEN
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
@@ -149,7 +150,7 @@ class Studio:
         self.media = media
         self.shards = shards
         self.heard = heard
-        self.sessions = Sessions(shards.directory, clock, SessionSettings(), OPERATOR)
+        self.sessions = Sessions(shards.directory, clock, SessionSettings())
         self.clock = clock
         tool = cast(
             "Tool",
@@ -157,6 +158,7 @@ class Studio:
                 clock=clock,
                 shards=shards,
                 sessions=self.sessions,
+                operators=operators(shards.directory, clock),
                 media=media,
                 answers=Answers(shards, clock, RepeatSettings()),
                 overload=Overload(SheddingSettings()),

@@ -37,8 +37,9 @@ from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
 from atomic_guide.web.tool import Tool
 from tests.engines import installed
+from tests.operating import TOKEN, operators
 
-OPERATOR = "operator-token-for-tests"
+OPERATOR = TOKEN
 NOW = from_iso("2025-11-23T12:00:00Z")
 URL = "/api/analytics/performance"
 
@@ -52,7 +53,7 @@ class Reporting:
         self.registry = CollectorRegistry()
         self.health = Health(shards, self.registry, self.clock, metrics_public=False)
         self.reads = Reads(shards, self.clock)
-        self.sessions = Sessions(shards.directory, self.clock, SessionSettings(), OPERATOR)
+        self.sessions = Sessions(shards.directory, self.clock, SessionSettings())
         self.cache = cache or Cache(CacheSettings(), self.clock)
         self.performance = Performance(shards, self.clock, settings, self.cache)
         self.tool = cast(
@@ -61,6 +62,7 @@ class Reporting:
                 clock=self.clock,
                 shards=shards,
                 sessions=self.sessions,
+                operators=operators(shards.directory, self.clock),
                 answers=Answers(shards, self.clock, RepeatSettings()),
                 overload=Overload(SheddingSettings()),
                 scores=Scores(shards, self.clock, settings, self.performance.note),

@@ -58,7 +58,7 @@ class RunningServer:
                 else SqliteDatabase(database_files(self.data, DataSettings())[0])
             )
             try:
-                return await Sessions(directory, SystemClock(), SessionSettings(), "unused").issue_code(session, kind)
+                return await Sessions(directory, SystemClock(), SessionSettings()).issue_code(session, kind)
             finally:
                 await directory.close()
 

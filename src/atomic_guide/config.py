@@ -41,6 +41,7 @@ from atomic_guide.operations.costs.settings import CostSettings, check_costs
 from atomic_guide.operations.costs.terms import with_unit_prices
 from atomic_guide.operations.limits.presets import PRESETS
 from atomic_guide.operations.loadtest.settings import LoadtestSettings
+from atomic_guide.operations.operators.settings import OperatorSettings, check_operators
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
 from atomic_guide.regions.settings import (
@@ -123,6 +124,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assets: AssetSettings = AssetSettings()
     playback: SigningSettings = SigningSettings()
     sessions: SessionSettings = SessionSettings()
+    operators: OperatorSettings = OperatorSettings()
     limits: LimitSettings = LimitSettings()
     resilience: ResilienceSettings = ResilienceSettings()
     chat: ChatSettings = ChatSettings()
@@ -205,6 +207,7 @@ def source_settings(
     check_queues(settings.queues)
     check_assets(settings.assets)
     check_mail(settings.mail)
+    check_operators(settings.operators)
     check_costs(settings.costs)
     scaling = with_unit_prices(settings.scaling, settings.costs)
     check_scaling(scaling)

@@ -102,7 +102,7 @@ async def launch_site(
     shards = await open_embedded(installed(folder))
     chosen = msgspec.structs.replace(LtiSettings(allow_loopback=True), **settings)
     lti = build_lti(BASE, shards.directory, clock, chosen)
-    sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
+    sessions = Sessions(shards.directory, clock, SessionSettings())
     queues = Queues(shards, clock, QueueSettings())
     media = SimpleNamespace(queues=queues, settings=VideoSettings(), origins=[])
     notifications = SimpleNamespace(contacts=SimpleNamespace(on=mailed))

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import secrets
 import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from atomic_guide.web.server import create_app
 from atomic_guide.web.sessions import Session, Sessions, SessionSettings
 from atomic_guide.web.socket import SocketDoor, own_origins
 from tests.engines import installed
+from tests.operating import operators
 
 TENANT = "tenant"
 
@@ -114,11 +114,14 @@ async def running(
     connection = Connection(data, NatsSettings()) if nats else None
     if connection is not None:
         await connection.open()
-    sessions = Sessions(shards.directory, clock, SessionSettings(), secrets.token_hex(16))
+    sessions = Sessions(shards.directory, clock, SessionSettings())
     chosen = (rooms or RoomSettings(), limits or LimitSettings(), rules or ChatSettings())
     chat = assemble_chat(shards, clock, connection, chosen)
     answers = Answers(shards, clock, RepeatSettings())
-    tool: Any = types.SimpleNamespace(clock=clock, shards=shards, sessions=sessions, chat=chat, answers=answers)
+    staff = operators(shards.directory, clock)
+    tool: Any = types.SimpleNamespace(
+        clock=clock, shards=shards, sessions=sessions, chat=chat, answers=answers, operators=staff
+    )
     door = SocketDoor(sessions, chat, own_origins("http://127.0.0.1"))
     server = Server(
         uvicorn.Config(

@@ -25,6 +25,7 @@ from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.room_metrics import RoomMetrics
 from tests.integration.chat_server import Course, key, running
 from tests.integration.members import SECONDS, Member, caller, member
+from tests.operating import TOKEN
 
 
 async def refused(url: str, **options: object) -> tuple[int, dict[str, str], dict[str, object]]:
@@ -498,7 +499,7 @@ async def test_operators_see_who_does_not_read_and_how_far_that_is_behind(tmp_pa
             await ada.messages(1)
             seen = await ada_asks.get(url)
             assert seen.status_code == 401
-            ada_asks.headers["Authorization"] = f"Bearer {course.sessions._operator_token}"
+            ada_asks.headers["Authorization"] = f"Bearer {TOKEN}"
             [shown] = (await ada_asks.get(url)).json()["laggards"]
             assert (await ada_asks.get(url, params={"limit": 0})).status_code == 400
         [worst] = course.chat.rooms.laggards()

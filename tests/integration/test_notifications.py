@@ -143,7 +143,7 @@ async def school(folder: Path, **mail: Any) -> AsyncIterator[School]:
         queues = Queues(shards, clock, QUICK)
         chosen = MailSettings(sender="guide@tool.example", security="none", timeout_seconds=1.0, **mail)
         parts = await build_notifications(shards, clock, queues, "https://tool.test", (NotificationSettings(), chosen))
-        sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
+        sessions = Sessions(shards.directory, clock, SessionSettings())
         yield School(shards, clock, parts, queues, sessions)
         await parts.mail.close()
     finally:

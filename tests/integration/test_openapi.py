@@ -34,7 +34,8 @@ OPERATIONS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("openapi") / "data", OPERATOR_TOKEN=OPERATOR) as found:
+    variables = {"OPERATOR_TOKEN": OPERATOR, "OPERATORS_REFUSED_TOKENS": "1000000"}
+    with running_server(tmp_path_factory.mktemp("openapi") / "data", variables) as found:
         yield found
 
 

@@ -53,7 +53,7 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
     clock, held = SystemClock(), SimpleNamespace(app=None)
     installed(tmp_path)
     shards = await open_embedded(tmp_path)
-    sessions = Sessions(shards.directory, clock, SessionSettings(), "operator-token-for-tests")
+    sessions = Sessions(shards.directory, clock, SessionSettings())
 
     async def late(scope: object, receive: object, send: object) -> None:
         await held.app(scope, receive, send)

@@ -16,8 +16,6 @@ from atomic_guide.web.sessions import Session, Sessions, SessionSettings
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
 
-OPERATOR = "operator-token-for-tests"
-
 
 @pytest.fixture
 def clock() -> ManualClock:
@@ -35,7 +33,7 @@ async def directory(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
 
 @pytest.fixture
 def sessions(directory: SqliteDatabase, clock: ManualClock) -> Sessions:
-    return Sessions(directory, clock, SessionSettings(), OPERATOR)
+    return Sessions(directory, clock, SessionSettings())
 
 
 def somebody(clock: ManualClock, role: str = "learner") -> Session:
@@ -149,7 +147,7 @@ async def test_a_token_of_another_installation_is_refused(
     path = tmp_path / "other.sqlite"
     upgrade_file(path, "directory")
     other = SqliteDatabase(path)
-    foreign = Sessions(other, clock, SessionSettings(), OPERATOR)
+    foreign = Sessions(other, clock, SessionSettings())
     tokens = await foreign.exchange(await foreign.issue_code(somebody(clock)))
     with pytest.raises(Unauthenticated):
         await sessions.verify(tokens.token)
@@ -165,7 +163,7 @@ async def test_a_new_key_signs_while_the_old_one_is_still_honoured(
     clock.advance(120)
     fresh = await sessions.refresh(somebody(clock))
     await sessions.prune()
-    elsewhere = Sessions(directory, clock, SessionSettings(), OPERATOR)
+    elsewhere = Sessions(directory, clock, SessionSettings())
     assert (await elsewhere.verify(late.token)).user == "u-1"
     assert (await elsewhere.verify(fresh.token)).user == "u-1"
     assert late.token.split(".")[0] != fresh.token.split(".")[0]
@@ -179,10 +177,7 @@ async def test_roles_are_kept_apart(sessions: Sessions, clock: ManualClock) -> N
     with pytest.raises(Forbidden):
         await sessions.access(headers, "instructor")
     with pytest.raises(Unauthenticated):
-        await sessions.access(headers, "operator")
-    with pytest.raises(Unauthenticated):
-        await sessions.access({"authorization": f"Bearer {OPERATOR}"}, "course")
-    assert await sessions.access({"authorization": f"Bearer {OPERATOR}"}, "operator") is None
+        await sessions.access({"authorization": "Bearer operator-token-for-tests"}, "course")
     with pytest.raises(Unauthenticated):
         await sessions.access({}, "course")
 
@@ -197,7 +192,7 @@ async def test_a_header_of_a_token_that_is_not_one_is_refused(sessions: Sessions
 async def test_tokens_of_nobody_are_no_load_on_the_database(
     sessions: Sessions, directory: SqliteDatabase, clock: ManualClock
 ) -> None:
-    elsewhere = Sessions(directory, clock, SessionSettings(), OPERATOR)
+    elsewhere = Sessions(directory, clock, SessionSettings())
     with pytest.raises(Unauthenticated):
         await elsewhere.verify("eyJhbGciOiJIUzI1NiIsImtpZCI6InoifQ.e30.AA")
     good = await sessions.exchange(await sessions.issue_code(somebody(clock)))
@@ -211,8 +206,8 @@ async def test_a_process_that_has_just_started_knows_every_token_of_a_crowd(
     engine: str, tmp_path: Path, postgres_cluster: Cluster, clock: ManualClock
 ) -> None:
     async with opened_database(engine, tmp_path, postgres_cluster) as directory:
-        before = Sessions(directory, clock, SessionSettings(), OPERATOR)
+        before = Sessions(directory, clock, SessionSettings())
         tokens = await before.exchange(await before.issue_code(somebody(clock)))
-        started = Sessions(directory, clock, SessionSettings(), OPERATOR)
+        started = Sessions(directory, clock, SessionSettings())
         found = await asyncio.gather(*(started.verify(tokens.token) for _ in range(30)))
     assert found == [somebody(clock)] * 30

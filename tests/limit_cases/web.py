@@ -31,6 +31,7 @@ from atomic_guide.course.lti.logins import LoginRequest, Logins
 from atomic_guide.course.lti.outbound import Outbound, OutboundFailed
 from atomic_guide.course.lti.refusals import Refused
 from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.course.lti.signed import verified
 from atomic_guide.course.watching.limits import EVENT_BYTES
 from atomic_guide.course.watching.settings import EventSettings
 from atomic_guide.course.watching.taking import Events, Sender
@@ -41,10 +42,11 @@ from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.limit import Limit, Used
 from atomic_guide.operations.limits.register import Register
+from atomic_guide.web.bodies import read_body
 from atomic_guide.web.bounds import HANDSHAKES, REQUESTS
 from atomic_guide.web.fields import read_form
 from atomic_guide.web.observe import Observe, WebMetrics
-from atomic_guide.web.routing import Call, Calls, Repeats, read_body
+from atomic_guide.web.routing import Call, Calls, Repeats
 from atomic_guide.web.server import ServerSettings, create_app
 from tests.engines import installed
 from tests.fakes.platform import serving
@@ -196,7 +198,7 @@ async def _(ground: Ground) -> Reached:
     async with databases(ground.folder) as shards:
         lti = build_lti("http://tool.test", shards.directory, SystemClock(), LtiSettings(token_bytes=100))
         try:
-            await lti.launches._verified(cast("Any", None), "x" * 101)
+            await verified("x" * 101, lti.keysets, "", 100)
         except Refused as error:
             return Reached(f"{error.refusal.status} {error.refusal.code}", 100)
         finally:

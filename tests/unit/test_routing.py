@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from atomic_guide.errors import Invalid
-from atomic_guide.web import routing
+from atomic_guide.web import bodies
 from atomic_guide.web.routing import Call, Calls, Repeats
 from atomic_guide.web.server import create_app
 
@@ -21,7 +21,7 @@ class Order(msgspec.Struct):
 
 
 async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routing, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
     first: list[dict[str, Any]] = [{"type": "http.request", "body": b"{", "more_body": True}]
 
@@ -32,7 +32,7 @@ async def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyP
 
     async with asyncio.timeout(10):
         with pytest.raises(Invalid, match="did not come within"):
-            await routing.read_body(Request(scope, receive), 100, ("application/json",))
+            await bodies.read_body(Request(scope, receive), 100, ("application/json",))
 
 
 @pytest.mark.parametrize(("body", "field"), [('{"items": 5}', "items"), ('{"items": [1, "a"]}', "items[1]")])

@@ -30,6 +30,7 @@ from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.limit_metrics import LimitMetrics
 from atomic_guide.app.limits import made_register, measure_parts
+from atomic_guide.app.operators import made_operators
 from atomic_guide.app.region import addresses_of, made_here
 from atomic_guide.app.region_metrics import RegionMetrics
 from atomic_guide.app.replica_metrics import ReplicaMetrics
@@ -169,6 +170,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         tool.health.registry.register(DependencyMetrics(tool.dependencies))
         stack.push_async_callback(tool.simulator.close)
         stack.push_async_callback(tool.lti.close)
+        stack.push_async_callback(tool.operators.close)
         stack.push_async_callback(tool.chat.close)
         stack.push_async_callback(tool.reads.close)
         stack.push_async_callback(tool.notifications.mail.close)
@@ -251,7 +253,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     performance = Performance(shards, clock, settings.analytics, cache)
     health.checks["nats"] = Check(_connected(connection), needed=False)
     health.checks["store"] = Check(_has_space(store))
-    sessions = Sessions(shards.directory, clock, settings.sessions, token)
+    sessions = Sessions(shards.directory, clock, settings.sessions)
     bounds = made_register(settings, clock)
     health.registry.register(LimitMetrics(bounds))
     lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where), settings.resilience.lms)
@@ -264,6 +266,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         cache=cache,
         remembered=made_cache_desk(cache, performance, shards, clock),
         sessions=sessions,
+        operators=made_operators(settings, shards.directory, clock, token, (where.public_url, where.development)),
         forgotten=Forgotten(shards.directory, clock, key, sessions),
         answers=Answers(shards, clock, settings.resilience.repeats),
         overload=Overload(settings.resilience.shedding),

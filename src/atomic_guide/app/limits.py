@@ -27,6 +27,7 @@ from atomic_guide.operations.capacity import limits as capacity
 from atomic_guide.operations.costs import limits as costs
 from atomic_guide.operations.limits.register import Register
 from atomic_guide.operations.loadtest import limits as loadtest
+from atomic_guide.operations.operators import limits as operators
 from atomic_guide.operations.scaling import limits as scaling
 from atomic_guide.web import bounds as web
 
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 LIMITS: tuple[Limit, ...] = (
     *(*web.LIMITS, *rooms.LIMITS, *chat.LIMITS, *lti.LIMITS, *video.LIMITS, *analytics.LIMITS, *watching.LIMITS),
     *(*queues.LIMITS, *data.LIMITS, *nats.LIMITS, *cache.LIMITS, *store.LIMITS, *scaling.LIMITS),
-    *(*alerts.LIMITS, *costs.LIMITS, *loadtest.LIMITS, *capacity.LIMITS, *tracing.LIMITS),
+    *(*alerts.LIMITS, *costs.LIMITS, *loadtest.LIMITS, *capacity.LIMITS, *operators.LIMITS),
+    *tracing.LIMITS,
 )
 """In the order in which pages list them."""
 
@@ -87,6 +89,7 @@ def measure_web(tool: Tool, metrics: WebMetrics, door: SocketDoor) -> None:
     register.add(tool.chat.limits.used)
     register.add(tool.lti.logins.used)
     register.add(tool.simulator.used)
+    register.add(tool.operators.used)
 
     def used() -> Iterator[Used]:
         yield Used(web.REQUESTS, metrics.answering)

@@ -187,6 +187,7 @@ class _Process:
         tool, chat = self._built.tool, self._built.tool.chat
         tasks = [
             _every(30, "prune sessions", tool.sessions.prune),
+            _every(60, "prune operators", tool.operators.prune),
             _every(30, "prune logins", tool.lti.prune),
             _every(60, "prune answers", tool.answers.prune),
             _every(60, "tend uploads", tool.media.uploads.tend),
@@ -273,6 +274,7 @@ class _Process:
         ending = asyncio.create_task(self._reporter.end())
         if self._server is not None and self._door is not None:
             self._door.end()
+            self._built.tool.operators.live.end()
             # Shielded: closing the chat waits for the same goodbye, and must not find it cancelled.
             await asyncio.shield(self._built.tool.chat.rooms.drain())
             self._server.should_exit = True
@@ -307,7 +309,7 @@ def announce(settings: Settings, where: Address) -> None:
     """Say where the server is, for people and for scripts that wait for `ready`."""
     lines = [f"ready {where.listening}"]
     if where.development:
-        lines.append(f"practice LMS http://localhost:{where.port}/practice")
+        lines += [f"practice LMS http://localhost:{where.port}/practice", f"console {where.listening}/ops"]
     if not settings.operator_token:
         lines.append(f"operator token in {Path(settings.data) / 'operator-token'}")
     sys.stdout.write("\n".join(lines) + "\n")

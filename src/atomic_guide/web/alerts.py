@@ -15,7 +15,6 @@ from atomic_guide.operations.alerts.replay import Replayed
 from atomic_guide.operations.alerts.silences import MOST_SECONDS
 from atomic_guide.operations.alerts.store import Entry
 from atomic_guide.web.routing import Call, Calls, Media, Parameter
-from atomic_guide.web.scaling import WHO
 
 calls = Calls()
 
@@ -152,7 +151,7 @@ async def list_silences(call: Call[None]) -> SilencesShown:
 async def add_silence(call: Call[Silencing]) -> SilenceShown:
     """Keep alerts quiet for a time; that they have ended is told to whoever was told that they fire."""
     asked = call.body
-    desk = call.tool.alerts.silences(WHO)
+    desk = call.tool.alerts.silences(call.operator.name)
     made = await desk.add(asked.matchers, asked.seconds, asked.comment, call.idempotency_key)
     return msgspec.convert(made.shown(call.tool.clock.now()), SilenceShown)
 
@@ -160,14 +159,14 @@ async def add_silence(call: Call[Silencing]) -> SilenceShown:
 @calls.add("POST", "/api/ops/alerts/silences/{id}/end", reply=SilenceShown, **_CHANGING)
 async def end_silence(call: Call[None]) -> SilenceShown:
     """End a silence before its time; again is harmless."""
-    ended = await call.tool.alerts.silences(WHO).end(call.request.path_params["id"])
+    ended = await call.tool.alerts.silences(call.operator.name).end(call.request.path_params["id"])
     return msgspec.convert(ended.shown(call.tool.clock.now()), SilenceShown)
 
 
 @calls.add("POST", "/api/ops/alerts/test", body=Try, reply=TriedAll, **_CHANGING)
 async def try_channels(call: Call[Try]) -> TriedAll:
     """Send a message that is marked as a test to a channel, or to where a rule's alerts go."""
-    return TriedAll(await call.tool.alerts.test(call.body.name, WHO))
+    return TriedAll(await call.tool.alerts.test(call.body.name, call.operator.name))
 
 
 def _moment(text: str | None) -> float:

@@ -11,7 +11,6 @@ from atomic_guide.errors import Invalid
 from atomic_guide.operations.caching.desk import Dropped, Found, Stats, Warmed
 from atomic_guide.operations.scaling.audit import Entry
 from atomic_guide.web.routing import Call, Calls, Parameter
-from atomic_guide.web.scaling import WHO
 
 calls = Calls()
 
@@ -77,7 +76,7 @@ async def show_cache(call: Call[None]) -> Stats:
 async def show_value(call: Call[None]) -> Found:
     """Tell where a value lies, and what it says."""
     asked = call.request.query_params
-    who = WHO if asked.get("content") == "true" else ""
+    who = call.operator.name if asked.get("content") == "true" else ""
     return await call.tool.remembered.find(
         asked.get("space", ""), asked.get("tenant", ""), asked.get("course", ""), who=who
     )
@@ -106,11 +105,13 @@ async def drop_values(call: Call[Drop]) -> Dropped:
     scope = Scope(asked.tenant or "", asked.course or "", asked.space or "")
     if any(scope) == asked.everything:
         raise Invalid("name a tenant, a tenant and a course, or a space; or say everything")
-    return await call.tool.remembered.drop(scope, WHO, dry_run=asked.dry_run)
+    return await call.tool.remembered.drop(scope, call.operator.name, dry_run=asked.dry_run)
 
 
 @calls.add("POST", "/api/ops/cache/warm", body=Warm, reply=Warmed, **_CHANGING)
 async def warm_value(call: Call[Warm]) -> Warmed:
     """Have a value loaded where no layer has it. Again is harmless."""
     asked = call.body
-    return await call.tool.remembered.warm(asked.space, asked.tenant, asked.course, WHO, dry_run=asked.dry_run)
+    return await call.tool.remembered.warm(
+        asked.space, asked.tenant, asked.course, call.operator.name, dry_run=asked.dry_run
+    )

@@ -9,8 +9,8 @@ from atomic_guide.operations.costs.assembly import REPORT_DAYS, Explained, Plann
 from atomic_guide.operations.costs.changes import Applied, Entry
 from atomic_guide.operations.costs.prices import Prices
 from atomic_guide.operations.costs.report import MOST_DAYS, Report
+from atomic_guide.operations.operators.approvals import Voter
 from atomic_guide.web.routing import Call, Calls, Parameter
-from atomic_guide.web.scaling import WHO
 
 calls = Calls()
 
@@ -97,7 +97,9 @@ async def explain_recommendation(call: Call[None]) -> Explained:
 )
 async def apply_recommendation(call: Call[Apply]) -> Planned:
     """Do what a recommendation says, where it is approved; else say what would be done. Again is harmless."""
-    return await call.tool.costs.apply(call.request.path_params["id"], WHO, approved=call.body.approved)
+    voter = Voter(call.operator.id, call.tool.operators.settings.needed)
+    advice = call.request.path_params["id"]
+    return await call.tool.costs.apply(advice, call.operator.name, approved=call.body.approved, voter=voter)
 
 
 @calls.add("GET", "/api/ops/costs/changes", access="operator", reply=InForce, failures=(401, 503))
@@ -116,7 +118,7 @@ async def list_changes(call: Call[None]) -> InForce:
 async def roll_back_change(call: Call[None]) -> RolledBack:
     """Put back exactly what there was before a change. Again is harmless."""
     change = call.request.path_params["id"]
-    return RolledBack(change, await call.tool.costs.rollback(change, WHO))
+    return RolledBack(change, await call.tool.costs.rollback(change, call.operator.name))
 
 
 @calls.add("GET", "/api/ops/costs/audit", access="operator", reply=Audit, failures=(401, 503))

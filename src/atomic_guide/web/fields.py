@@ -9,7 +9,7 @@ from starlette.requests import Request
 from atomic_guide import errors
 from atomic_guide.course.lti.limits import FORM_BYTES
 from atomic_guide.course.lti.refusals import Refusal, Refused
-from atomic_guide.web.routing import read_body
+from atomic_guide.web.bodies import read_body
 
 _FIELDS = 64
 _KIND = "application/x-www-form-urlencoded"

@@ -141,7 +141,7 @@ async def metrics(call: Call[None]) -> Response:
     """Give this process's metrics to Prometheus: on this computer, or with the operator token."""
     health = call.tool.health
     if not (health.metrics_public or from_this_computer(call.request)):
-        await call.tool.sessions.access(call.request.headers, "operator")
+        await call.tool.operators.access.operator(call.request)
     return Response(generate_latest(health.registry), media_type=CONTENT_TYPE_LATEST)
 
 

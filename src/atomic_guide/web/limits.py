@@ -127,7 +127,7 @@ class Limits:
 
     def check_refused(self, address: str) -> None:
         """Count a socket attempt without a valid ticket. Raises `RateLimited` from the eleventh in a minute on."""
-        name = _household(address)
+        name = household(address)
         mark, wait = self._refused.spend(self._addresses.get(name, 0.0), self._clock.monotonic())
         if wait:
             message = "too many attempts without a valid ticket from your address"
@@ -156,7 +156,7 @@ class Limits:
             self._addresses[name] = mark
 
 
-def _household(address: str) -> str:
+def household(address: str) -> str:
     """An IPv6 address by its first 64 bits: one subscriber has all addresses behind them."""
     try:
         parsed = ip_address(address)

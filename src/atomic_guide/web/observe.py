@@ -71,7 +71,7 @@ _FEATURES = {
 _SERVER_ERROR = 500
 _SPAN = "atomic_guide.span"
 _UNTRACED = ("/healthz", "/readyz", "/metrics")
-_ALWAYS = ("/healthz", "/readyz", "/metrics", "/api/ops/")
+_ALWAYS = ("/healthz", "/readyz", "/metrics", "/api/ops/", "/ops")
 """What is answered however many requests there are: a full process is well, and operators must see it."""
 
 

@@ -17,6 +17,7 @@ import msgspec
 from starlette.responses import Response
 
 from atomic_guide import errors
+from atomic_guide.web.access import CONSOLE, COOKIE
 from atomic_guide.web.routing import BOOKMARK, KEPT, Call, Calls, Declared, Media
 
 calls = Calls()
@@ -87,6 +88,13 @@ def describe(declared: Iterable[Declared]) -> dict[str, Any]:
                     "scheme": "bearer",
                     "description": "The operators' token of this installation.",
                 },
+                "console": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "An operator's session; by https its name begins with __Host-. An act with it needs"
+                    f" {CONSOLE}: 1 and an Origin or Sec-Fetch-Site of this origin.",
+                },
             },
         },
     }
@@ -111,7 +119,7 @@ def _operation(row: Declared, schemas: dict[Any, Any]) -> dict[str, Any]:
     if contents := _contents(row, schemas):
         operation["requestBody"] = {"required": True, "content": contents}
     if row.access != "none":
-        operation["security"] = [{"operator" if row.access == "operator" else "session": []}]
+        operation["security"] = [{"operator": []}, {"console": []}] if row.access == "operator" else [{"session": []}]
     return operation
 
 
@@ -205,7 +213,9 @@ def _failures(row: Declared) -> set[int]:
         found |= {errors.Invalid.status, errors.TooLarge.status, errors.UnsupportedMedia.status}
     if row.access != "none":
         found.add(errors.Unauthenticated.status)
-    if row.access == "instructor":
+    if row.access == "operator":
+        found.add(errors.RateLimited.status)
+    if row.access == "instructor" or (row.access == "operator" and row.method != "GET"):
         found.add(errors.Forbidden.status)
     if _PATH_PARAMETER.search(row.path):
         found.add(errors.NotFound.status)

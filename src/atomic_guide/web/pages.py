@@ -26,6 +26,9 @@ STYLE_URL = f"/lti/pages.css?v={hashlib.sha256(STYLE).hexdigest()[:12]}"
 ANYWHERE = ("*",)
 """For pages that hold nothing to press and nothing to read but why they are there."""
 
+NOBODY = ("'none'",)
+"""For pages that are never framed, not even by our own."""
+
 _RIGHT_TO_LEFT = {"ar", "he", "fa", "ur", "ps", "sd", "ug", "yi", "dv", "ckb"}
 
 
@@ -166,7 +169,7 @@ def answer(page: Page, status: int = 200, headers: dict[str, str] | None = None)
 def policy(page: Page) -> str:
     """The content security policy of a page."""
     stores = "".join(f" {origin}" for origin in page.stores)
-    ancestors = " ".join(page.origins if page.origins == ANYWHERE else ("'self'", *page.origins))
+    ancestors = " ".join(page.origins if page.origins in {ANYWHERE, NOBODY} else ("'self'", *page.origins))
     parts = [
         "default-src 'none'",
         "script-src 'self'",
@@ -201,19 +204,23 @@ def _with_commands(text: str) -> Markup:
     return Markup("".join(render("<code>{text}</code>" if place % 2 else "{text}", text=part) for place, part in parts))
 
 
-def refusal(error: errors.GuideError) -> Response:
+def refusal(
+    error: errors.GuideError,
+    title: str = "The course cannot be opened just now",
+    remedy: str = "Try again in a minute.",
+    origins: Sequence[str] = ANYWHERE,
+) -> Response:
     """The page for somebody who is not let in: why, what to do, and the code."""
     if isinstance(error, Refused):
         code, status, remedy = error.refusal.code, error.refusal.status, error.refusal.remedy
         title = "The course cannot be opened"
     else:
-        code, status, remedy = error.code, error.status, "Try again in a minute."
-        title = "The course cannot be opened just now"
+        code, status = error.code, error.status
     text = error.message[:1].upper() + error.message[1:]
     body = render(_NOTICE, title=title, message=text if text.endswith((".", ")")) else f"{text}.",
                   remedy=_with_commands(remedy), code=code)  # fmt: skip
     headers = {}
     if status in {429, 503}:
         headers["Retry-After"] = str(max(1, round(error.retry_after or 1)))
-    page = Page(title, body, (meta("error", code),), Asset(None, plain_styles()), origins=ANYWHERE)
+    page = Page(title, body, (meta("error", code),), Asset(None, plain_styles()), origins=origins)
     return answer(page, status, headers)

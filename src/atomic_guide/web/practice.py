@@ -20,10 +20,11 @@ from atomic_guide.course.lti.addresses import is_loopback_name, origin_of, with_
 from atomic_guide.course.lti.practice.platform import FAULTS, SERVICE_SCOPES, PracticePlatform, choice_of
 from atomic_guide.course.lti.practice.school import COURSES, OFFERED
 from atomic_guide.web import pages
+from atomic_guide.web.bodies import read_body
 from atomic_guide.web.fields import read_form
 from atomic_guide.web.limits import from_this_computer
 from atomic_guide.web.pages import Asset, Markup, Page, joined, meta, render
-from atomic_guide.web.routing import Repeats, json_response, read_body
+from atomic_guide.web.routing import Repeats, json_response
 
 _HERE = Path(__file__).parent
 _FILES = {

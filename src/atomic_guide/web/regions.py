@@ -13,8 +13,6 @@ from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
-_WHO = "operator"
-"""How the log names whoever has the operators' token."""
 
 _SHOWN = 50
 _MOST_SHOWN = 1000
@@ -97,7 +95,7 @@ async def where(call: Call[None]) -> Where:
 )
 async def drain(call: Call[DrainRegion]) -> Drained:
     """Send no more visits to a region; those that have begun there go on."""
-    event = Event(call.tool.clock.now(), call.body.region, "drained", who=_WHO, why=call.body.why)
+    event = Event(call.tool.clock.now(), call.body.region, "drained", who=call.operator.name, why=call.body.why)
     return Drained(call.body.region, drained=True, changed=await _controls(call).drain(call.body.region, event))
 
 
@@ -111,7 +109,7 @@ async def drain(call: Call[DrainRegion]) -> Drained:
 )
 async def undrain(call: Call[UndrainRegion]) -> Drained:
     """Send visits to a region again."""
-    event = Event(call.tool.clock.now(), call.body.region, "undrained", who=_WHO)
+    event = Event(call.tool.clock.now(), call.body.region, "undrained", who=call.operator.name)
     return Drained(call.body.region, drained=False, changed=await _controls(call).undrain(call.body.region, event))
 
 

@@ -16,8 +16,9 @@ from atomic_guide.course.analytics.ingest import Taking
 from atomic_guide.course.analytics.limits import JSON_BYTES
 from atomic_guide.course.analytics.performance import Report
 from atomic_guide.course.analytics.scores import TEXT_LIMIT
+from atomic_guide.web.bodies import media_type, read_body
 from atomic_guide.web.idempotency import Hashed
-from atomic_guide.web.routing import Answer, Call, Calls, Repeats, Whose, json_page, media_type, read_body
+from atomic_guide.web.routing import Answer, Call, Calls, Repeats, Whose, json_page
 
 calls = Calls()
 

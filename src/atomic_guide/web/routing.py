@@ -13,7 +13,6 @@ strictly into its type, and entered a session of the databases at the bookmark t
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -26,12 +25,14 @@ from starlette.routing import Route
 
 from atomic_guide import errors
 from atomic_guide.engines.data.session import FIRST_PRIMARY
-from atomic_guide.limit import Limit
-from atomic_guide.web.bounds import BODY_BYTES
+from atomic_guide.operations.operators.audit import Act, objects_of, why_of
+from atomic_guide.web.acts import acted
+from atomic_guide.web.bodies import decoded, read_body
 from atomic_guide.web.crossing import REGION, check_region
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.placement import CourseKey
+    from atomic_guide.operations.operators.model import Operator
     from atomic_guide.regions.here import Here
     from atomic_guide.web.overload import Kind
     from atomic_guide.web.sessions import Session
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 
 Access = Literal["none", "course", "instructor", "operator"]
 B = TypeVar("B")
-
-BODY_SECONDS = 30.0
-BODY_PACE = 16 * 1024
-"""A body that is held may take this many seconds, and one more for so many bytes of its limit: a bad phone's pace."""
 
 BOOKMARK = "Atomic-Guide-Bookmark"
 """The header in which a client is told what its session has seen, and with which it goes on from there. It may send
@@ -124,12 +121,14 @@ class Declared(NamedTuple):
     handler: Handler
     repeats: Repeats | None
     shed: Kind | None = None
+    action: str = ""
+    """What an operator does by it, in the audit log: the handler's name."""
 
 
 class Call(Generic[B]):
     """What a handler works on."""
 
-    __slots__ = ("_session", "body", "claim", "request", "tool")
+    __slots__ = ("_operator", "_session", "body", "claim", "request", "tool")
 
     def __init__(self, request: Request, tool: Tool, session: Session | None, body: B) -> None:
         self.request = request
@@ -137,6 +136,19 @@ class Call(Generic[B]):
         self.body = body
         self.claim: Claim | None = None
         self._session = session
+        self._operator: Operator | None = None
+
+    @property
+    def operator(self) -> Operator:
+        """Who calls, in a call of operators; `Unauthenticated` in any other."""
+        if self._operator is None:
+            message = "this call needs an operator"
+            raise errors.Unauthenticated(message)
+        return self._operator
+
+    @operator.setter
+    def operator(self, operator: Operator) -> None:
+        self._operator = operator
 
     @property
     def session(self) -> Session:
@@ -212,7 +224,7 @@ class Calls:
             async def serve(call: Call[Any]) -> Any:
                 if decoder is not None:
                     limit: int = call.request.app.state.body_bytes
-                    call.body = _decode(decoder, await read_body(call.request, limit, body_kinds))
+                    call.body = decoded(decoder, await read_body(call.request, limit, body_kinds))
                 return await handler(call)
 
             async def serve_once(call: Call[Any]) -> Any:
@@ -220,7 +232,7 @@ class Calls:
                     return await serve(call)
                 if decoder is not None:
                     limit: int = call.request.app.state.body_bytes
-                    call.body = _decode(decoder, await read_body(call.request, limit, body_kinds))
+                    call.body = decoded(decoder, await read_body(call.request, limit, body_kinds))
                 return await _once(call, row, handler)
 
             async def serve_unless_shed(call: Call[Any]) -> Any:
@@ -232,51 +244,12 @@ class Calls:
                 serve_unless_shed if shed is not None else serve_once if kept else serve,
                 repeats if method == "POST" else None,
                 shed,
+                handler.__name__,
             )
             self.declared.append(row)
             return handler
 
         return declare
-
-
-async def read_body(request: Request, limit: int, kinds: tuple[str, ...], bound: Limit = BODY_BYTES) -> bytes:
-    """The whole body, of at most `limit` bytes, which are those of `bound`.
-
-    Raises `UnsupportedMedia` or `TooLarge` before it is held, `Invalid` where it breaks off.
-    """
-    kind = media_type(request)
-    if kind not in kinds:
-        raise errors.UnsupportedMedia(f"send {' or '.join(kinds)}, not {kind or 'a body without a Content-Type'}")
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limit:
-        bound.note(int(declared))
-        raise bound.over(errors.TooLarge(f"the body is {declared} bytes, at most {limit} are taken"))
-    parts: list[bytes] = []
-    size = 0
-    seconds = BODY_SECONDS + limit / BODY_PACE
-    try:
-        async with asyncio.timeout(seconds):
-            more = True
-            while more:
-                message = await request.receive()
-                if message["type"] != "http.request":
-                    raise errors.Invalid("the body ended before its declared length")
-                part = message.get("body", b"")
-                size += len(part)
-                if size > limit:
-                    bound.note(size)
-                    raise bound.over(errors.TooLarge(f"the body is over {limit} bytes"))
-                parts.append(part)
-                more = message.get("more_body", False)
-    except TimeoutError as error:
-        raise errors.Invalid(f"the body did not come within {seconds:.0f} s") from error
-    bound.note(size)
-    return b"".join(parts)
-
-
-def media_type(request: Request) -> str:
-    """The body's declared type without its parameters, in lower case; empty where there is none."""
-    return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 def checked_idempotency_key(request: Request) -> str | None:
@@ -316,13 +289,13 @@ def _endpoint(methods: dict[str, Declared]) -> Callable[[Request], Awaitable[Res
         row = methods.get(request.method) or methods["GET"]
         tool: Tool = request.app.state.tool
         regions: Here = request.app.state.regions
-        session = await tool.sessions.access(request.headers, row.access) if row.access != "none" else None
-        if session is not None:
-            request.scope[TENANT] = session.tenant
-            check_region(regions, request, session.tenant)
+        if row.access in {"none", "operator"}:
+            call = Call(request, tool, None, None)
+            return _told(regions, await _answered(call, row))
+        session = await tool.sessions.access(request.headers, row.access)
+        request.scope[TENANT] = session.tenant
+        check_region(regions, request, session.tenant)
         call = Call(request, tool, session, None)
-        if session is None:
-            return _told(regions, _response(await row.handler(call), row.status))
         # What decides about a change is read from the primary; the rest as new as the caller has seen it.
         start = request.headers.get(BOOKMARK, FIRST_PRIMARY)
         async with tool.shards.session(start, at_primary=request.method not in _READING) as reading:
@@ -331,6 +304,26 @@ def _endpoint(methods: dict[str, Declared]) -> Callable[[Request], Awaitable[Res
         return _told(regions, response)
 
     return endpoint
+
+
+async def _answered(call: Call[Any], row: Declared) -> Response:
+    """The answer of a call that needs no session of a course; what operators do leaves an entry."""
+
+    async def respond() -> Response:
+        return _response(await row.handler(call), row.status)
+
+    if row.access == "none":
+        return await respond()
+    operators = call.tool.operators
+    call.operator = await operators.access.operator(call.request)
+    if call.request.method in _READING:
+        return await respond()
+
+    def telling() -> Act:
+        objects = objects_of(call.request.path_params, call.body)
+        return Act(row.method, row.action, objects, why_of(call.body))
+
+    return await acted(operators.audit, call.operator, telling, respond)
 
 
 def _told(regions: Here, response: Response) -> Response:
@@ -366,14 +359,3 @@ def _response(answer: Any, status: int) -> Response:
     if isinstance(answer, Answer):
         return json_response(answer.value, answer.status, answer.headers)
     return json_response(answer, status)
-
-
-def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `")
-        raise errors.Invalid(text, details={"field": path.rstrip("`").removeprefix("$.")} if path else None) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = f"the body is not JSON in UTF-8: {error}"
-        raise errors.Invalid(message) from error

@@ -9,6 +9,7 @@ import msgspec
 
 from atomic_guide import errors
 from atomic_guide.clock import from_iso, iso
+from atomic_guide.operations.operators.approvals import Voter
 from atomic_guide.operations.scaling import telling
 from atomic_guide.operations.scaling.controls import PAUSE_MOST_SECONDS, Controls
 from atomic_guide.operations.scaling.events import Wanted
@@ -17,9 +18,6 @@ from atomic_guide.operations.scaling.telling import Explained, History, Status, 
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
-
-WHO = "operator"
-"""How the audit names whoever has the operators' token."""
 
 HISTORY_LIMIT = 1000
 _SHOWN = 100
@@ -99,7 +97,7 @@ _TEXT = {"type": "string", "maxLength": 200}
 @calls.add("GET", "/api/ops/scaling", access="operator", reply=Status, failures=(401, 503))
 async def show_status(call: Call[None]) -> Status:
     """Tell how scaling stands: fleets, modes, pauses, who leads, what is not known, the last decisions."""
-    return await telling.status(call.tool.shards.directory, call.tool.clock.now())
+    return await telling.status(call.tool.shards.directory, call.tool.clock.now(), _needed(call))
 
 
 @calls.add(
@@ -129,26 +127,28 @@ async def list_events(call: Call[None]) -> History:
     wanted = Wanted(since=_moment(asked.get("since")), fleet=asked.get("fleet", ""), state=state,
                     rule=asked.get("rule", ""))  # fmt: skip
     limit = call.whole_number("limit", default=_SHOWN, least=1, most=HISTORY_LIMIT) or _SHOWN
-    return await telling.history(call.tool.shards.directory, wanted, limit)
+    return await telling.history(call.tool.shards.directory, wanted, limit, _needed(call))
 
 
 @calls.add("GET", "/api/ops/scaling/events/{id}", access="operator", reply=Explained, failures=(401, 404, 503))
 async def explain_event(call: Call[None]) -> Explained:
     """Explain one decision: inputs, rule, what was not done and why, what was expected, what came of it."""
     event = call.request.path_params["id"]
-    return await telling.explain(call.tool.shards.directory, event, call.tool.clock.now())
+    return await telling.explain(call.tool.shards.directory, event, call.tool.clock.now(), _needed(call))
 
 
 @calls.add("POST", "/api/ops/scaling/events/{id}/approve", reply=Answered, **_CHANGING)
 async def approve_event(call: Call[None]) -> Answered:
-    """Agree to a decision that waits; the leader begins it within a second. Again is harmless."""
-    return Answered(telling.told(await _controls(call).approve(call.request.path_params["id"])))
+    """Agree to a decision that waits; the leader begins it within a second, where it takes no second operator."""
+    record = await _controls(call).approve(call.request.path_params["id"])
+    return Answered(await telling.tell(call.tool.shards.directory, record, _needed(call)))
 
 
 @calls.add("POST", "/api/ops/scaling/events/{id}/refuse", body=Refuse, reply=Answered, **_CHANGING)
 async def refuse_event(call: Call[Refuse]) -> Answered:
     """Do not agree to a decision that waits; the like of it is not asked for a while. Again is harmless."""
-    return Answered(telling.told(await _controls(call).refuse(call.request.path_params["id"], call.body.why)))
+    record = await _controls(call).refuse(call.request.path_params["id"], call.body.why)
+    return Answered(await telling.tell(call.tool.shards.directory, record, _needed(call)))
 
 
 @calls.add("POST", "/api/ops/scaling/pause", body=Pause, reply=Set, **_CHANGING)
@@ -187,7 +187,11 @@ async def pin_candidate(call: Call[Pin]) -> Set:
 
 
 def _controls(call: Call[Any]) -> Controls:
-    return Controls(call.tool.shards.directory, WHO)
+    return Controls(call.tool.shards.directory, call.operator.name, Voter(call.operator.id, _needed(call)))
+
+
+def _needed(call: Call[Any]) -> int:
+    return call.tool.operators.settings.needed
 
 
 def _moment(text: str | None) -> float:

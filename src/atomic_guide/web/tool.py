@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from atomic_guide.web.health import Health
     from atomic_guide.web.idempotency import Answers
     from atomic_guide.web.loadtests import Loadtests
+    from atomic_guide.web.operators import Operators
     from atomic_guide.web.overload import Overload
     from atomic_guide.web.sessions import Sessions
     from atomic_guide.web.wanted import Wanted
@@ -51,6 +52,7 @@ class Tool(msgspec.Struct, kw_only=True):
     cache: Cache
     remembered: CacheDesk
     sessions: Sessions
+    operators: Operators
     forgotten: Forgotten
     answers: Answers
     overload: Overload

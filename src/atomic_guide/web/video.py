@@ -17,9 +17,10 @@ from atomic_guide.course.video.limits import CAPTION_BYTES
 from atomic_guide.course.video.preview import sheet
 from atomic_guide.course.video.rules import Rules, put_rules, rules_of
 from atomic_guide.course.video.videos import announcement
+from atomic_guide.web.bodies import read_body
 from atomic_guide.web.crossing import sighted
 from atomic_guide.web.ranges import Object, same_tag, serve, serve_object
-from atomic_guide.web.routing import TENANT, Call, Calls, read_body
+from atomic_guide.web.routing import TENANT, Call, Calls
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.playback import Playable

@@ -84,5 +84,5 @@ async def show_wanted(call: Call[None]) -> Count:
     """Give KEDA the number of units that a fleet should have: with its own token, or the operator token."""
     wanted = call.tool.wanted
     if not wanted.admits(call.request.headers):
-        await call.tool.sessions.access(call.request.headers, "operator")
+        await call.tool.operators.access.operator(call.request)
     return await wanted.of(call.request.path_params["fleet"])

@@ -10,7 +10,8 @@ from atomic_guide.course.watching.event import PostedEvent
 from atomic_guide.course.watching.lectures import LectureReport, WatchReport
 from atomic_guide.course.watching.limits import EVENT_BYTES
 from atomic_guide.course.watching.taking import Sender, Taken
-from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats, Whose, read_body
+from atomic_guide.web.bodies import read_body
+from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats, Whose
 
 calls = Calls()
 

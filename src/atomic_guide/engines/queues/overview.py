@@ -45,6 +45,14 @@ async def count_jobs(shards: Shards, *, ended: bool = True) -> Overview:
     return Overview(counts, {shard: why for found in answers for shard, why in found.missing.items()})
 
 
+async def count_dead(shards: Shards) -> dict[str, int]:
+    """Dead letters by queue, of the shards that answer; cheap enough to be asked each second."""
+    totals: dict[str, int] = {}
+    for _, row in (await scatter(shards.all(), QUERIES["count_dead"])).rows:
+        totals[row["queue"]] = totals.get(row["queue"], 0) + row["jobs"]
+    return totals
+
+
 async def list_jobs(shards: Shards, state: str, limit: int) -> Overview:
     """The newest jobs of a state over all shards; of done and cancelled ones those that ended last."""
     ended = state in ENDED

@@ -201,6 +201,95 @@ Table(
     Index("operator_answers_expiry", "expires_at"),
 )
 
+# --- operators (owner: operations/operators) --------------------------------------------
+
+Table(
+    "operator_people",
+    directory_metadata,
+    # Who may operate this installation by a name of their own. The id is made from the issuer and subject, or for
+    # somebody listed who has not signed in yet, from the address, so that nobody is there twice.
+    Column("id", Text, primary_key=True),
+    # Both empty until somebody listed by e-mail signs in first.
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    # In lower case; empty where the provider tells none.
+    Column("email", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    # operator or read-only
+    Column("role", Text, nullable=False),
+    # Why that role: listed, claim or domain
+    Column("source", Text, nullable=False),
+    Column("added_by", Text, nullable=False),
+    Column("added_at", Double, nullable=False),
+    Column("signed_in_at", Double),
+    # Somebody removed stays here, or a claim would let them in again.
+    Column("removed_at", Double),
+    Index("operator_people_subject", "issuer", "subject"),
+    Index("operator_people_email", "email"),
+)
+
+Table(
+    "operator_sessions",
+    directory_metadata,
+    # Of the cookie only a digest is kept: who reads the database cannot use it.
+    Column("digest", Text, primary_key=True),
+    # An id of operator_people, or `token`
+    Column("operator", Text, nullable=False),
+    # token or oidc
+    Column("source", Text, nullable=False),
+    # Of a session that a token began: what that token and the cookie make together. Another token ends it.
+    Column("proof", Text, nullable=False),
+    Column("begun_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("ends_at", Double, nullable=False),
+    Index("operator_sessions_operator", "operator"),
+    Index("operator_sessions_ends", "ends_at"),
+)
+
+Table(
+    "operator_logins",
+    directory_metadata,
+    # Sign-ins at the provider that are under way, each for one browser and good once.
+    Column("state", Text, primary_key=True),
+    Column("binding", Text, nullable=False),
+    Column("nonce", Text, nullable=False),
+    Column("verifier", Text, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index("operator_logins_expiry", "expires_at"),
+)
+
+Table(
+    "operator_audit",
+    directory_metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("operator", Text, nullable=False),
+    # As they were called at the time.
+    Column("who", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    # token, oidc or command
+    Column("source", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    # JSON: the ids of what it was done to, by what they are called.
+    Column("objects", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    # Of the answer; 0 until there is one: it is under way, or its process died.
+    Column("status", Integer, nullable=False),
+    Index("operator_audit_at", "at"),
+)
+
+Table(
+    "operator_approvals",
+    directory_metadata,
+    # Who has agreed to what needs more than one person, such as `event ev-12`.
+    Column("subject", Text, primary_key=True),
+    Column("operator", Text, primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Index("operator_approvals_at", "at"),
+)
+
 # --- LTI (owner: course/lti) ------------------------------------------------------------
 
 Table(
