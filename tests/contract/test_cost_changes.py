@@ -233,7 +233,7 @@ async def test_two_operators_at_once_make_one_change(shards: Shards) -> None:
     advice = await advised(costs)
     people = [Changes(shards.directory, clock, name) for name in ("anna", "ben", "carla", "dora")]
     made = await asyncio.gather(*(one.apply(advice) for one in people))
-    assert len({(one.who, one.applied_at) for one in made}) == 1
+    assert len({(one.who, one.applied_at) for one in made if one is not None}) == 1
     entries = await Changes(shards.directory, clock).entries(advice.id)
     assert [entry.what for entry in entries] == ["applied"]
     taken = await asyncio.gather(*(one.rollback(advice.id) for one in people))

@@ -26,13 +26,18 @@ def apply(context: Context, advice: str, *, approved: bool) -> None:
 
     A running server follows with its next tick, at most 15 s later. Who approved it, and when, is in the audit.
     """
-    found = ask(context, lambda costs: costs.apply(advice, actor(), approved=approved), REPLAYED)
+    from atomic_guide.operations.operators.approvals import Voter
+
+    voter = Voter(needed=context.settings.operators.needed)
+    found = ask(context, lambda costs: costs.apply(advice, actor(), approved=approved, voter=voter), REPLAYED)
     one = found.advice
     if found.applied:
         text = (
             f"{one.id} is in force since {found.applied_at}, approved by {found.who}: {one.title};"
             f" take it back with `atomic-guide costs rollback {one.id}`"
         )
+    elif approved and found.approvals:
+        text = f"noted: {len(found.approvals)} of {found.needed} operators agree to {one.id}: {one.title}"
     elif one.change is None:
         text = f"{one.id} is advice: it cannot be done at run time; do it by hand:\n" + "\n".join(
             f"  {step}" for step in one.steps

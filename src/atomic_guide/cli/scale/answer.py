@@ -17,7 +17,10 @@ from atomic_guide.cli.options import Context, actor, data_options
 from atomic_guide.cli.scale.demand import Duration
 
 if TYPE_CHECKING:
+    from atomic_guide.engines.data.database import Database
     from atomic_guide.operations.scaling.controls import Controls
+    from atomic_guide.operations.scaling.events import Record
+    from atomic_guide.operations.scaling.telling import Told
 
 T = TypeVar("T")
 
@@ -29,10 +32,10 @@ _MODES = ("off", "shadow", "approve", "auto")
 @data_options
 def approve(context: Context, event: str) -> None:
     """Agree to a decision that waits; the leader begins it within a second, where the fleet has not changed since."""
-    from atomic_guide.operations.scaling import telling
-
-    found = telling.told(_ask(context, lambda controls: controls.approve(event)))
-    context.emit(msgspec.to_builtins(found), f"approved {event}: {found.action} {found.before} to {found.after}")
+    found = _answer(context, lambda controls: controls.approve(event))
+    act = f"{found.action} {found.before} to {found.after}"
+    so_far = f"noted: {len(found.approvals)} of {found.needed} operators agree to {event}: {act}"
+    context.emit(msgspec.to_builtins(found), f"approved {event}: {act}" if found.approved else so_far)
 
 
 @click.command(name="refuse")
@@ -41,9 +44,7 @@ def approve(context: Context, event: str) -> None:
 @click.option("--why", default="", help="What others should know of it.")
 def refuse(context: Context, event: str, why: str) -> None:
     """Do not agree to a decision that waits; the like of it is not asked for a while."""
-    from atomic_guide.operations.scaling import telling
-
-    found = telling.told(_ask(context, lambda controls: controls.refuse(event, why)))
+    found = _answer(context, lambda controls: controls.refuse(event, why))
     context.emit(msgspec.to_builtins(found), f"refused {event}: {found.action} {found.before} to {found.after}")
 
 
@@ -119,11 +120,29 @@ def pin(context: Context, fleet: str, candidate: int | None, *, free: bool) -> N
     context.emit({"fleet": fleet, "candidate": candidate}, text)
 
 
-def _ask(context: Context, question: Callable[[Controls], Awaitable[T]]) -> T:
-    from atomic_guide.operations.scaling.controls import Controls
+def _answer(context: Context, question: Callable[[Controls], Awaitable[Record]]) -> Told:
+    """What has become of an event by an answer."""
+    from atomic_guide.operations.scaling import telling
 
-    async def ask() -> T:
+    async def ask() -> Told:
         async with context.open_shards() as shards:
-            return await question(Controls(shards.directory, actor()))
+            record = await question(_controls(context, shards.directory))
+            return await telling.tell(shards.directory, record, context.settings.operators.needed)
 
     return asyncio.run(ask())
+
+
+def _ask(context: Context, question: Callable[[Controls], Awaitable[T]]) -> T:
+    async def ask() -> T:
+        async with context.open_shards() as shards:
+            return await question(_controls(context, shards.directory))
+
+    return asyncio.run(ask())
+
+
+def _controls(context: Context, directory: Database) -> Controls:
+    """The controls for whoever has a shell, who counts as one operator with whoever has the token."""
+    from atomic_guide.operations.operators.approvals import Voter
+    from atomic_guide.operations.scaling.controls import Controls
+
+    return Controls(directory, actor(), Voter(needed=context.settings.operators.needed))

@@ -25,7 +25,7 @@ def explain(context: Context, event: str) -> None:
 
     async def ask() -> Explained:
         async with context.open_shards() as shards:
-            return await telling.explain(shards.directory, event, time.time())
+            return await telling.explain(shards.directory, event, time.time(), context.settings.operators.needed)
 
     found = asyncio.run(ask())
     context.emit(msgspec.to_builtins(found), "\n".join(_words(found)))

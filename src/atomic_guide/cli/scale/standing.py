@@ -31,7 +31,7 @@ def status(context: Context) -> None:
 
     async def ask() -> Status:
         async with context.open_shards() as shards:
-            return await telling.status(shards.directory, time.time())
+            return await telling.status(shards.directory, time.time(), context.settings.operators.needed)
 
     found = asyncio.run(ask())
     context.emit(msgspec.to_builtins(found), "\n".join(_lines(found)))
@@ -66,7 +66,7 @@ def history(context: Context, fleet: str, since: str | None, state: str, rule: s
 
     async def ask() -> History:
         async with context.open_shards() as shards:
-            return await telling.history(shards.directory, wanted, limit)
+            return await telling.history(shards.directory, wanted, limit, context.settings.operators.needed)
 
     found = asyncio.run(ask())
     lines = [_event(event) for event in found.events] or ["nothing was decided"]

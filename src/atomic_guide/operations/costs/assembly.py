@@ -13,11 +13,12 @@ from atomic_guide.errors import NotFound
 from atomic_guide.operations.costs.advise.advising import advise
 from atomic_guide.operations.costs.advise.gather import gather
 from atomic_guide.operations.costs.advise.model import Advice, Advices
-from atomic_guide.operations.costs.changes import Applied, Changes, Entry
+from atomic_guide.operations.costs.changes import CHANGE, Applied, Changes, Entry
 from atomic_guide.operations.costs.days import Days
 from atomic_guide.operations.costs.report import Report, make_report
 from atomic_guide.operations.costs.terms import Terms, made_terms
 from atomic_guide.operations.costs.verdict import Verdict, judge
+from atomic_guide.operations.operators.approvals import ALONE, Approval, Voter, agreed
 from atomic_guide.operations.scaling.series import Series
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Planned(msgspec.Struct, frozen=True):
     advice: Advice
     applied_at: str | None = None
     who: str = ""
+    approvals: list[Approval] = []
+    """Who agreed so far, the first first, where it takes more than one."""
+    needed: int = 1
+    """How many operators it takes."""
 
 
 class Costs:
@@ -95,18 +100,21 @@ class Costs:
             return Explained(applied.advice, applied.applied_at, applied.who, verdict, audit)
         return Explained(await self._find(advice_id), None, "", None, audit)
 
-    async def apply(self, advice_id: str, who: str, *, approved: bool) -> Planned:
+    async def apply(self, advice_id: str, who: str, *, approved: bool, voter: Voter = ALONE) -> Planned:
         """Do what a recommendation says, where it is `approved`; else only say what would be done. Again is harmless.
 
+        Where it takes two, the first is noted and the second has it done; `voter` says which person `who` is.
         Raises `NotFound` for what is not recommended (any more), and as `Changes.apply`.
         """
         changes = self._changes(who)
         known = await changes.find(advice_id)
         if known is None:
             advice = await self._find(advice_id, fresh=approved)
-            if not approved:
-                return Planned(applied=False, advice=advice)
-            known = await changes.apply(advice)
+            known = await changes.apply(advice, voter) if approved else None
+            if known is None:
+                votes = await agreed(self._directory, CHANGE, voter.needed)
+                given = votes.given.get(advice_id, [])
+                return Planned(applied=False, advice=advice, approvals=given, needed=votes.needed)
             self._advices = None
         return Planned(applied=True, advice=known.advice, applied_at=known.applied_at, who=known.who)
 

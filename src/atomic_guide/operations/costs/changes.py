@@ -21,6 +21,7 @@ from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.errors import Conflict, NotFound
 from atomic_guide.operations.costs.advise.model import Advice, Change
 from atomic_guide.operations.costs.verdict import Verdict
+from atomic_guide.operations.operators.approvals import ALONE, Voter, agree, forget
 from atomic_guide.operations.scaling import audit
 from atomic_guide.operations.scaling.overrides import Limits, find_limits, put_limits
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 QUERIES = load_queries(__package__, "changes.sql")
 
-APPLIED, ROLLED_BACK, MEASURED = "applied", "rolled back", "measured"
+AGREED, APPLIED, ROLLED_BACK, MEASURED = "agreed", "applied", "rolled back", "measured"
+
+CHANGE = "change"
+"""What a change is called where operators agree to it."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -75,8 +79,8 @@ class Changes:
         row = await self._directory.one(QUERIES["find_change"], {"id": change_id})
         return None if row is None else _applied(row)
 
-    async def apply(self, advice: Advice) -> Applied:
-        """Do what a recommendation says. Again is harmless.
+    async def apply(self, advice: Advice, voter: Voter = ALONE) -> Applied | None:
+        """Do what a recommendation says; None where it takes another operator, too. Again is harmless.
 
         Raises `Conflict` where it cannot be done at run time, or the fleet has a change already.
         """
@@ -88,12 +92,18 @@ class Changes:
         now = self._clock.now()
         wanted = change
 
-        async def work(tx: Transaction) -> Row:
+        async def work(tx: Transaction) -> Row | None:
             await tx.execute(QUERIES["lock_changes"])
             known = await tx.one(QUERIES["find_change"], {"id": advice.id})
-            return known if known is not None else await self._made(tx, advice, wanted, now)
+            if known is not None:
+                return known
+            if await agree(tx, f"{CHANGE} {advice.id}", voter, self._who, now):
+                return await self._made(tx, advice, wanted, now)
+            await self._note(tx, now, AGREED, advice.id, {})
+            return None
 
-        return _applied(await self._directory.write(work))
+        row = await self._directory.write(work)
+        return None if row is None else _applied(row)
 
     async def _made(self, tx: Transaction, advice: Advice, change: Change, now: float) -> Row:
         other = await tx.one(QUERIES["find_fleet_change"], {"fleet": change.fleet})
@@ -144,6 +154,7 @@ class Changes:
                 )
             await put_limits(tx, known.fleet, known.before)
             await tx.execute(QUERIES["drop_change"], {"id": change_id})
+            await forget(tx, f"{CHANGE} {change_id}")
             kept = {"before": msgspec.to_builtins(known.before), "verdict": _plain(known.verdict)}
             await self._note(tx, now, ROLLED_BACK, change_id, kept)
             deed = audit.Deed("bounds", known.fleet, details={"back": msgspec.to_builtins(known.before)})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from atomic_guide import errors
+from atomic_guide.operations.operators.approvals import ALONE, Voter, agree
 from atomic_guide.operations.scaling import audit
 from atomic_guide.operations.scaling.events import Reader, Record
 from atomic_guide.operations.scaling.leader import QUERIES
@@ -21,6 +22,9 @@ from atomic_guide.operations.scaling.overrides import Limits, check_limits, look
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database, Transaction
+
+EVENT = "event"
+"""What a decision is called where operators agree to it."""
 
 MODES: tuple[Mode, ...] = typing.get_args(Mode)
 
@@ -54,9 +58,11 @@ NONE = Control()
 class Controls:
     """The controls of all fleets; `who` names whoever changes them, for the audit."""
 
-    def __init__(self, directory: Database, who: str = "operator") -> None:
+    def __init__(self, directory: Database, who: str = "operator", voter: Voter = ALONE) -> None:
+        """`voter` is the same person for approvals, of which some installations want two."""
         self._directory = directory
         self._who = who
+        self._voter = voter
         self._reader = Reader(directory)
 
     async def look(self) -> dict[str, Control]:
@@ -125,10 +131,22 @@ class Controls:
         await self._set("set_pin", audit.Deed("pin", fleet, details={"candidate": candidate}), pinned=pinned)
 
     async def approve(self, event_id: str) -> Record:
-        """Agree to what waits. Again is harmless. Raises `NotFound`, and `Conflict` where it does not wait any more."""
+        """Agree to what waits; where it takes two, the first is noted and the second one has it done.
+
+        Again is harmless. Raises `NotFound`, and `Conflict` where it does not wait any more.
+        """
         record = await self._waiting(event_id)
         if record.step != "approved":
-            await self._answer(record, "approve_event", audit.Deed("approved", record.fleet, event_id))
+            now = await self._now()
+
+            async def work(tx: Transaction) -> None:
+                enough = await agree(tx, f"{EVENT} {event_id}", self._voter, self._who, now)
+                if enough and not await tx.execute(QUERIES["approve_event"], {"id": event_id}):
+                    raise errors.Conflict(f"event {event_id} has just been answered; look at it again")
+                what = "approved" if enough else "agreed"
+                await audit.note(tx, now, self._who, audit.Deed(what, record.fleet, event_id))
+
+            await self._directory.write(work)
         return await self._reader.find(event_id)
 
     async def refuse(self, event_id: str, why: str = "") -> Record:
@@ -143,7 +161,14 @@ class Controls:
         record = await self._waiting(event_id)
         reason = f"refused by {self._who}" + (f": {why[:_WHY_LENGTH]}" if why else "")
         deed = audit.Deed("refused", record.fleet, event_id, {"why": why[:_WHY_LENGTH]})
-        await self._answer(record, "refuse_event", deed, error=reason)
+        now = await self._now()
+
+        async def work(tx: Transaction) -> None:
+            if not await tx.execute(QUERIES["refuse_event"], {"id": event_id, "error": reason, "now": now}):
+                raise errors.Conflict(f"event {event_id} has just been answered; look at it again")
+            await audit.note(tx, now, self._who, deed)
+
+        await self._directory.write(work)
         return await self._reader.find(event_id)
 
     async def _waiting(self, event_id: str) -> Record:
@@ -151,17 +176,6 @@ class Controls:
         if record.event.state != "awaiting":
             raise errors.Conflict(f"event {event_id} waits for nobody: it is {record.event.state}")
         return record
-
-    async def _answer(self, record: Record, query: str, deed: audit.Deed, **params: Any) -> None:
-        now = await self._now()
-        given = {"id": record.id, **params} | ({"now": now} if query == "refuse_event" else {})
-
-        async def work(tx: Transaction) -> None:
-            if not await tx.execute(QUERIES[query], given):
-                raise errors.Conflict(f"event {record.id} has just been answered; look at it again")
-            await audit.note(tx, now, self._who, deed)
-
-        await self._directory.write(work)
 
     async def _set(self, query: str, deed: audit.Deed, **params: Any) -> None:
         check_fleet(deed.fleet)

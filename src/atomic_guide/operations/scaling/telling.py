@@ -13,8 +13,9 @@ import msgspec
 
 from atomic_guide.clock import iso
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.operators.approvals import NOBODY, Agreed, Approval, agreed
 from atomic_guide.operations.scaling import audit, effect, leader
-from atomic_guide.operations.scaling.controls import NONE, Control, Controls
+from atomic_guide.operations.scaling.controls import EVENT, NONE, Control, Controls
 from atomic_guide.operations.scaling.decide.memory import Memory, Pace
 from atomic_guide.operations.scaling.decide.watch import Watch
 from atomic_guide.operations.scaling.events import Reader, Record, Wanted
@@ -50,6 +51,10 @@ class Told(msgspec.Struct, frozen=True):
     error: str
     outcome: str
     success: bool | None
+    approvals: list[Approval] = []
+    """Who agreed to it, the first first, where it takes more than one."""
+    needed: int = 1
+    """How many operators it takes."""
 
 
 class Ahead(msgspec.Struct, frozen=True):
@@ -142,8 +147,8 @@ class History(msgspec.Struct, frozen=True):
     rules: list[effect.Effectiveness]
 
 
-async def status(directory: Database, now: float) -> Status:
-    """How scaling stands."""
+async def status(directory: Database, now: float, needed: int = 1) -> Status:
+    """How scaling stands; approving takes `needed` operators."""
     reader = Reader(directory)
     standing = await recall_standing(reader) or Standing(0.0)
     controls = await Controls(directory).look()
@@ -152,10 +157,12 @@ async def status(directory: Database, now: float) -> Status:
     known = (await recall_memory(reader)).state
     names = sorted({*standing.fleets, *controls, *newest})
     lately = await recent(reader, now)
+    votes = await agreed(directory, EVENT, needed)
     fleets = []
     for name in names:
         mine = [record for record in pending if record.fleet == name]
-        about = (controls.get(name, NONE), mine, newest.get(name))
+        last = told(newest[name], votes) if name in newest else None
+        about = (controls.get(name, NONE), mine, last)
         fleets.append(
             _fleet(name, standing.fleets.get(name), about, _ahead(known.outlooks.get(name), known.watch(name), now))
         )
@@ -172,7 +179,7 @@ async def status(directory: Database, now: float) -> Status:
     )
 
 
-async def explain(directory: Database, event_id: str, now: float) -> Explained:
+async def explain(directory: Database, event_id: str, now: float, needed: int = 1) -> Explained:
     """All about one event. Raises `NotFound`."""
     record = await Reader(directory).find(event_id)
     decision = record.event.decision
@@ -180,20 +187,27 @@ async def explain(directory: Database, event_id: str, now: float) -> Explained:
     if verdict is None and (found := effect.spans(record.event)) is not None:
         verdict = msgspec.to_builtins(effect.too_early(found[1].until, now))
     noted = await audit.entries(directory, event=event_id)
-    return Explained(told(record), decision.inputs, decision.rejected, decision.expected, verdict or {}, noted[::-1])
+    shown = await tell(directory, record, needed)
+    return Explained(shown, decision.inputs, decision.rejected, decision.expected, verdict or {}, noted[::-1])
 
 
-async def history(directory: Database, wanted: Wanted, limit: int) -> History:
+async def history(directory: Database, wanted: Wanted, limit: int, needed: int = 1) -> History:
     """Events of a time; the rates are over at most a thousand of them."""
     records = await Reader(directory).select(wanted, max(limit, _RATED_MOST))
     events = [record.event for record in records]
+    votes = await agreed(directory, EVENT, needed)
     return History(
-        [told(record) for record in records[:limit]], effect.rate(events), effect.shadow_rate(events),
+        [told(record, votes) for record in records[:limit]], effect.rate(events), effect.shadow_rate(events),
         effect.by_rule(events),
     )  # fmt: skip
 
 
-def told(record: Record) -> Told:
+async def tell(directory: Database, record: Record, needed: int = 1) -> Told:
+    """An event in short, with who has agreed to it where that takes `needed`, more than one."""
+    return told(record, await agreed(directory, EVENT, needed))
+
+
+def told(record: Record, votes: Agreed = NOBODY) -> Told:
     """An event in short."""
     event, decision = record.event, record.event.decision
     verdict = event.verdict or {}
@@ -208,6 +222,8 @@ def told(record: Record) -> Told:
         error=event.error,
         outcome=verdict.get("outcome", ""),
         success=verdict.get("success"),
+        approvals=votes.given.get(record.id, []),
+        needed=votes.needed,
     )
 
 
@@ -215,9 +231,9 @@ _DECIDED = ("id", "fleet", "action", "before", "after", "rule", "urgency", "reas
 
 
 def _fleet(
-    name: str, counted: Counted | None, about: tuple[Control, Sequence[Record], Record | None], ahead: Ahead | None
+    name: str, counted: Counted | None, about: tuple[Control, Sequence[Record], Told | None], ahead: Ahead | None
 ) -> FleetTold:
-    control, pending, newest = about
+    control, pending, last = about
     acting = next((record for record in pending if record.event.state == "acting"), None)
     waiting = next((record.id for record in pending if record.event.state == "awaiting"), None)
     wanted = counted.ready + counted.starting if counted else None
@@ -237,7 +253,7 @@ def _fleet(
         paused_why=control.why,
         pinned=control.pinned,
         waiting=waiting,
-        last=told(newest) if newest else None,
+        last=last,
         forecast=ahead,
     )
 
