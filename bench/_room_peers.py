@@ -129,7 +129,7 @@ async def ours(people: int, env: dict[str, str] | None = None, courses: int = 1)
 
 async def _admit(data: Path, people: int, courses: int) -> tuple[list[str], str]:
     shards = await open_embedded(data)
-    sessions = Sessions(shards.directory, SystemClock(), SessionSettings(ticket_seconds=300), "")
+    sessions = Sessions(shards.directory, SystemClock(), SessionSettings(ticket_seconds=300))
     try:
         who = [session(f"student-{number}", course=f"course-{number % courses}") for number in range(people)]
         tickets = [

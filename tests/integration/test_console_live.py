@@ -280,7 +280,7 @@ async def test_there_is_room_for_so_many(tmp_path: Path) -> None:
         async with httpx.AsyncClient(base_url=site.url, headers=BEARER) as client:
             third = await client.get("/api/ops/live")
         assert third.status_code == 429
-        assert third.json()["error"]["details"]["limit"] == "streams"
+        assert third.json()["error"]["details"]["limit"] == "console_streams"
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off(site: Console, monkeypatch: pytest.MonkeyPatch) -> None:

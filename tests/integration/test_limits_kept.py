@@ -9,13 +9,13 @@ from structlog.testing import capture_logs
 from atomic_guide.app.limits import LIMITS
 from atomic_guide.limit import Limit
 from atomic_guide.operations.limits.register import Register
-from tests.limit_cases import CASES, Ground, Reached, cache, data, jobs, lectures, operating, rooms, web
+from tests.limit_cases import CASES, Ground, Reached, cache, data, jobs, lectures, operating, operators, rooms, web
 from tests.postgres import Cluster, shared_cluster
 
 QUIET = {"waits", "forgets"}
 """Answers that are none: nothing is refused."""
 
-assert all((cache, data, jobs, lectures, operating, rooms, web)), "each declares its cases"
+assert all((cache, data, jobs, lectures, operating, operators, rooms, web)), "each declares its cases"
 
 
 def test_every_limit_has_a_case() -> None:

@@ -13,11 +13,11 @@ import msgspec
 
 from atomic_guide.clock import iso
 from atomic_guide.engines.data.queries import load_queries
+from atomic_guide.operations.operators.model import Operator, Role, Source
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Database, Transaction
-    from atomic_guide.operations.operators.model import Operator, Role, Source
     from atomic_guide.operations.operators.settings import OperatorSettings
 
 QUERIES = load_queries(__package__)

@@ -33,7 +33,7 @@ SIGN_INS = Limit(
 )
 STREAMS = Limit(
     "operators",
-    "streams",
+    "console_streams",
     "streams",
     "operators.streams",
     refuses="The console's live stream; it asks again, and is taken by another process perhaps.",
