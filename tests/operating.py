@@ -16,11 +16,9 @@ from atomic_guide.web.operators import Operators
 TOKEN = "operator-token-for-tests"
 
 
-def operators(
-    directory: Database, clock: Clock, data: str = "/nowhere", url: str = "https://guide.test", **settings: Any
-) -> Operators:
+def operators(directory: Database, clock: Clock, url: str = "https://guide.test", **settings: Any) -> Operators:
     """The operators of a tool over a directory, with the token of tests; a provider may stand on this computer."""
-    chosen = Settings(data=data, operators=OperatorSettings(**settings))
+    chosen = Settings(operators=OperatorSettings(**settings))
     return made_operators(chosen, directory, clock, TOKEN, (url, True))
 
 

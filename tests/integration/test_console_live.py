@@ -132,7 +132,7 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[Console]:
         shards=shards,
         alerts=Desk(AlertSettings(), UTC, shards.directory, clock, list),
         health=Health(shards, CollectorRegistry(), clock, metrics_public=False),
-        operators=operators(shards.directory, clock, str(folder), **settings),
+        operators=operators(shards.directory, clock, **settings),
     )
     try:
         async with serving(create_app(tool, [*live.calls.declared, *console.calls.declared])) as url:

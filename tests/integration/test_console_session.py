@@ -59,7 +59,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     shards = await open_embedded(installed(tmp_path))
     clock = ManualClock()
     tool: Any = SimpleNamespace(
-        clock=clock, shards=shards, operators=operators(shards.directory, clock, str(tmp_path), refused_tokens=5)
+        clock=clock, shards=shards, operators=operators(shards.directory, clock, refused_tokens=5)
     )
     yield Site(create_app(tool, [*console.calls.declared, *acts.declared]), clock)
     await shards.close()

@@ -29,6 +29,8 @@ OPERATIONS = {
     f"{method.upper()} {path}": SCHEMA[path][method.upper()]
     for path, calls in document()["paths"].items()
     for method in calls
+    # It has no end; test_console_live.py is about it.
+    if path != "/api/ops/live"
 }
 
 

@@ -64,7 +64,7 @@ async def made_site(folder: Path, at: FakeProvider, **settings: Any) -> AsyncIte
         clock=clock,
         shards=shards,
         lti=SimpleNamespace(logins=Logins(shards.directory, clock, LtiSettings(logins_per_minute=30))),
-        operators=operators(shards.directory, clock, str(folder), URL, **chosen),
+        operators=operators(shards.directory, clock, URL, **chosen),
     )
     try:
         yield Site(create_app(tool, [*signing_in.calls.declared, *console.calls.declared]), tool, at)

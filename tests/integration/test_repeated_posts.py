@@ -112,6 +112,8 @@ CASES = [
     Case(f"{OPS}/shards/rebalance", {"dry_run": True}, {"abandon": True}, who="operator"),
     Case(f"{OPS}/regions/drain", {"region": "eu", "why": "look"}, who="operator", status=404),
     Case(f"{OPS}/regions/undrain", {"region": "eu"}, who="operator", status=404),
+    Case(f"{OPS}/session", {"token": TOKEN}, who="operator", same=("operator",)),
+    Case(f"{OPS}/session/end", who="nobody"),
     Case(f"{OPS}/assets/repair", {}, who="operator", status=202, at_once=1),
     Case(f"{OPS}/loadtest/runs", {"keys": ["one"]}, {"keys": ["two"]}, who="operator", status=201),
     # An erasure compacts the databases; whoever asks meanwhile may be told to come again.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,7 +51,6 @@ def made_operators(
         directory=directory,
         clock=clock,
         url=url.rstrip("/"),
-        data=Path(settings.data),
     )
 
 

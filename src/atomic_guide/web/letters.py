@@ -19,9 +19,6 @@ from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
-WHO = "operator"
-"""How logs name whoever has the operators' token."""
-
 _SHOWN, _MOST = 100, 500
 _MOST_NAMED = 500
 """Letters that one call names: as many as a page of them shows at most."""
@@ -178,7 +175,7 @@ async def _done(call: Call[Any], deed: Deed, edits: list[Edit] | None) -> Done:
         raise errors.Invalid("a filter chooses something, such as a queue, a kind or a reason")
     if asked.dry_run:
         return Done(await call.tool.letters.plan(asked.ids, wanted, edits, _LOOKED_AT), None)
-    task = Task(deed, WHO, wanted, edits or [], asked.rate, asked.ids, _SECONDS)
+    task = Task(deed, call.operator.name, wanted, edits or [], asked.rate, asked.ids, _SECONDS)
     return Done(None, await call.tool.letters.do(task, asked.run))
 
 

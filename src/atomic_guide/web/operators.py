@@ -6,7 +6,6 @@ begins a session, whose cookie the page's script never sees; docs/operators.md s
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -17,6 +16,7 @@ from atomic_guide.operations.operators.approvals import prune as prune_approvals
 from atomic_guide.operations.operators.audit import Act, Asked
 from atomic_guide.operations.operators.audit import Page as AuditPage
 from atomic_guide.operations.operators.model import TOKEN, Operator, Role, Source
+from atomic_guide.operations.scaling.marked import demo_mark
 from atomic_guide.web.access import CONSOLE, check_from_console, check_own_origin, cookie_of, set_cookie
 from atomic_guide.web.pages import NOBODY, Markup, NotBuilt, Page, answer, asset, refusal
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from atomic_guide.web.oidc import Provider
 
 calls = Calls()
-
-DEMO = "demo"
-"""A file of this name in the data directory says that what is shown is made up."""
 
 _ENTRY = "src/ops.ts"
 _MOST_SHOWN = 500
@@ -63,7 +60,6 @@ class Operators(msgspec.Struct, kw_only=True):
     directory: Database
     clock: Clock
     url: str
-    data: Path
 
     async def prune(self) -> None:
         """Forget what is over; called every minute or so."""
@@ -140,7 +136,7 @@ async def show_session(call: Call[None]) -> Signed:
     """Say who is signed in, until when, and how others would."""
     by_token = "authorization" in call.request.headers
     session = None if by_token else await call.tool.operators.access.session(call.request)
-    return _signed(call, call.operator, session)
+    return await _signed(call, call.operator, session)
 
 
 @calls.add(
@@ -162,7 +158,7 @@ async def sign_in(call: Call[SignIn]) -> Answer:
     cookie, session = await operators.sessions.begin(TOKEN, cookie_of(call.request))
     await operators.audit.note(TOKEN, Act("POST", "sign_in"))
     kept = set_cookie(call.request, cookie, operators.settings.session_seconds)
-    return Answer(_signed(call, TOKEN, session), headers={"Set-Cookie": kept})
+    return Answer(await _signed(call, TOKEN, session), headers={"Set-Cookie": kept})
 
 
 @calls.add(
@@ -214,12 +210,12 @@ def ways(settings: OperatorSettings) -> Ways:
     return Ways(settings.issuer is not None, settings.provider or None)
 
 
-def _signed(call: Call[Any], operator: Operator, session: Session | None) -> Signed:
+async def _signed(call: Call[Any], operator: Operator, session: Session | None) -> Signed:
     operators = call.tool.operators
     return Signed(
         Who(operator.id, operator.name, operator.role, operator.source),
         iso(session.ends_at) if session else None,
         ways(operators.settings),
         operators.settings.two_person,
-        (operators.data / DEMO).exists(),
+        await demo_mark(operators.directory) is not None,
     )

@@ -13,9 +13,6 @@ from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
-WHO = "operator"
-"""How logs name whoever has the operators' token."""
-
 _SHOWN, _MOST = 100, 500
 _STATES: tuple[State, ...] = typing.get_args(State)
 
@@ -88,7 +85,7 @@ async def cancel_job(call: Call[None]) -> Cancelled:
 async def pause_queue(call: Call[None]) -> Paused:
     """Start no more jobs of a queue until it is resumed; those that run go on. Again is harmless."""
     queue = call.request.path_params["queue"]
-    await call.tool.queues.pause(queue, WHO)
+    await call.tool.queues.pause(queue, call.operator.name)
     return Paused(queue)
 
 
@@ -96,4 +93,4 @@ async def pause_queue(call: Call[None]) -> Paused:
 async def resume_queue(call: Call[None]) -> Resumed:
     """Go on with a queue that was paused. Again is harmless."""
     queue = call.request.path_params["queue"]
-    return Resumed(queue, await call.tool.queues.resume(queue, WHO))
+    return Resumed(queue, await call.tool.queues.resume(queue, call.operator.name))

@@ -49,7 +49,7 @@ async def count_dead(shards: Shards) -> dict[str, int]:
     """Dead letters by queue, of the shards that answer; cheap enough to be asked each second."""
     totals: dict[str, int] = {}
     for _, row in (await scatter(shards.all(), QUERIES["count_dead"])).rows:
-        totals[row["queue"]] = totals.get(row["queue"], 0) + row["jobs"]
+        totals[row["queue"]] = totals.get(row["queue"], 0) + row["letters"]
     return totals
 
 

@@ -294,11 +294,6 @@ SELECT count(*) AS depth FROM (SELECT 1 FROM jobs WHERE queue = :queue AND state
 SELECT queue, state, count(*) AS jobs, min(created_at) AS oldest FROM jobs
 WHERE {{readable jobs}} GROUP BY queue, state
 
--- name: count_dead
--- purpose: Dead letters by queue; cheap, as they have an index of their own.
-SELECT queue, count(*) AS jobs FROM jobs
-WHERE finished_at IS NOT NULL AND state = 'dead' AND {{readable jobs}} GROUP BY queue
-
 -- name: count_ended
 -- purpose: Jobs of the archive by queue and state with the oldest, for people.
 SELECT queue, state, count(*) AS jobs, min(created_at) AS oldest FROM ended_jobs
