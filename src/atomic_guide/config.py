@@ -53,7 +53,7 @@ from atomic_guide.regions.settings import (
     primaries,
 )
 from atomic_guide.resilience import GuardSettings
-from atomic_guide.setting import setting
+from atomic_guide.setting import Shown, setting
 from atomic_guide.tracing import TracingSettings
 from atomic_guide.web.idempotency import RepeatSettings
 from atomic_guide.web.limits import LimitSettings
@@ -224,6 +224,23 @@ def describe() -> list[Described]:
 def as_tree(settings: Settings) -> dict[str, Any]:
     """The values in force by dotted key, secrets as their presence only."""
     return {row.key: _secret(row, value_at(settings, row.key)) for row in describe()}
+
+
+def shown(sourced: Sourced) -> list[Shown]:
+    """Every setting as it is in force, in the order of the sections; secrets as their presence only."""
+    values = as_tree(sourced.settings)
+    return [
+        Shown(
+            key=row.key,
+            variable=row.variable,
+            value=values[row.key],
+            default=row.default,
+            unit=row.unit,
+            origin=sourced.origins.get(row.key, "default"),
+            reason=row.reason,
+        )
+        for row in describe()
+    ]
 
 
 def value_at(settings: msgspec.Struct, key: str) -> Any:

@@ -37,6 +37,8 @@ export const pages: Page[] = [
   { path: '/ops/regions', title: 'Regions, assets', group: 'Data', load: () => import('./data/Regions.svelte') },
   { path: '/ops/cache', title: 'Cache', group: 'Data', load: () => import('./data/Cache.svelte') },
   { path: '/ops/limits', title: 'Limits and dependencies', group: 'Data', load: () => import('./data/Limits.svelte') },
+  { path: '/ops/audit', title: 'Audit log', group: 'Record', load: () => import('./record/Audit.svelte') },
+  { path: '/ops/settings', title: 'Settings', group: 'Record', load: () => import('./record/Settings.svelte') },
 ];
 
 /** The page of an address, and its variable parts. */

@@ -44,7 +44,7 @@ from atomic_guide.app.supervising import Household, household
 from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
 from atomic_guide.app.traces import Traces
 from atomic_guide.app.work import made_worker
-from atomic_guide.config import Settings
+from atomic_guide.config import Settings, Sourced, shown
 from atomic_guide.course.watching.counting import prune_events
 from atomic_guide.errors import ConfigurationError
 from atomic_guide.web.forgotten import LOOK_SECONDS
@@ -79,6 +79,8 @@ class Launch(msgspec.Struct, frozen=True):
     socket_descriptor: int | None = None
     ready_descriptor: int | None = None
     arguments: tuple[str, ...] = ()
+    origins: dict[str, str] = {}
+    """Where the settings came from that are not defaults, by key."""
 
 
 def serve(settings: Settings, launch: Launch) -> None:
@@ -119,6 +121,7 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
     async with AsyncExitStack() as stack:
         built = await stack.enter_async_context(built_tool(settings, where, supervisor=supervisor))
         traces.join(built.tool)
+        built.tool.settings = shown(Sourced(settings, launch.origins))
         process = _Process(settings, launch, built, where)
         beside: Household | None = None
         if supervisor:

@@ -36,5 +36,6 @@ def command(context: Context, role: Role, **options: int | None) -> None:
         socket_descriptor=options["socket_descriptor"],
         ready_descriptor=options["ready_descriptor"],
         arguments=context.arguments,
+        origins=context.origins,
     )
     serve(context.settings, launch)

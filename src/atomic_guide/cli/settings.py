@@ -11,6 +11,7 @@ from atomic_guide.cli.options import Context, data_options
 
 if TYPE_CHECKING:
     from atomic_guide.config import Described
+    from atomic_guide.setting import Shown
 
 _INTRODUCTION = """\
 One TOML file (`--config FILE`, or `ATOMIC_GUIDE_CONFIG`) and the environment, which wins. The key `section.name` is
@@ -27,34 +28,20 @@ def command(context: Context, *, changed: bool, markdown: bool) -> None:
 
     Secrets are shown only as whether they are set.
     """
-    from atomic_guide.config import as_tree, describe
+    from atomic_guide.config import Sourced, describe, shown
 
-    rows = describe()
     if markdown:
-        click.echo(_page(rows))
+        click.echo(_page(describe()))
         return
-    values = as_tree(context.settings)
-    rows = [row for row in rows if not changed or values[row.key] != row.default]
-    shown = [
-        {
-            "key": row.key,
-            "variable": row.variable,
-            "value": values[row.key],
-            "default": row.default,
-            "unit": row.unit,
-            "from": context.origins.get(row.key, "default"),
-            "reason": row.reason,
-        }
-        for row in rows
-    ]
-    context.emit({"settings": shown}, "\n".join(_line(row) for row in shown) or "every setting has its default")
+    rows = [row for row in shown(Sourced(context.settings, context.origins)) if not changed or row.value != row.default]
+    context.emit({"settings": rows}, "\n".join(_line(row) for row in rows) or "every setting has its default")
 
 
-def _line(row: dict[str, Any]) -> str:
-    said = [] if row["value"] == row["default"] else [f"default {_plain(row['default'])}"]
-    said += [] if row["from"] == "default" else [f"from {row['from']}"]
+def _line(row: Shown) -> str:
+    said = [] if row.value == row.default else [f"default {_plain(row.default)}"]
+    said += [] if row.origin == "default" else [f"from {row.origin}"]
     origin = f" ({'; '.join(said)})" if said else ""
-    return f"{row['key']} = {_plain(row['value'])} {row['unit']}{origin}\n    {row['reason']}"
+    return f"{row.key} = {_plain(row.value)} {row.unit}{origin}\n    {row.reason}"
 
 
 def _plain(value: Any) -> str:

@@ -17,6 +17,7 @@ from atomic_guide.operations.operators.audit import Act, Asked
 from atomic_guide.operations.operators.audit import Page as AuditPage
 from atomic_guide.operations.operators.model import TOKEN, Operator, Role, Source
 from atomic_guide.operations.scaling.marked import demo_mark
+from atomic_guide.setting import Shown
 from atomic_guide.web.access import CONSOLE, check_from_console, check_own_origin, cookie_of, set_cookie
 from atomic_guide.web.pages import NOBODY, Markup, NotBuilt, Page, answer, asset, refusal
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats
@@ -203,6 +204,18 @@ async def list_acts(call: Call[None]) -> AuditPage:
     return await call.tool.operators.audit.page(
         Asked(limit, before, asked.get("who", "")[:200], asked.get("what", "")[:200])
     )
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """Every setting of the process that answers."""
+
+    settings: list[Shown]
+
+
+@calls.add("GET", "/api/ops/settings", access="operator", reply=InForce, failures=(401,))
+async def list_settings(call: Call[None]) -> InForce:
+    """List every setting with its value, its origin, default, unit and reason; of secrets whether they are set."""
+    return InForce(call.tool.settings)
 
 
 def ways(settings: OperatorSettings) -> Ways:

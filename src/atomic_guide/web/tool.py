@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from atomic_guide.operations.scaling.overview import Overview
     from atomic_guide.operations.scaling.simulator.runs import Simulator
     from atomic_guide.regions.here import Here
+    from atomic_guide.setting import Shown
     from atomic_guide.web.chat import Chat
     from atomic_guide.web.dependencies import Known
     from atomic_guide.web.forgotten import Forgotten
@@ -80,3 +81,5 @@ class Tool(msgspec.Struct, kw_only=True):
     simulator: Simulator
     dependencies: Known | None = None
     practice: PracticePlatform | None = None
+    settings: list[Shown] = []
+    """Every setting as it is in force, for operators."""
