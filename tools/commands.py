@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run the whole suite, or what the arguments of pytest choose."""
-    _set_up("dev", *_EXTRAS, built=True)
+    _set_up("dev", "docs", *_EXTRAS, built=True)
     chromium = browser.provide() or ""
     # Whole files: each sets its server or browser up once, and its tests may build on one another.
     chosen = arguments or ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -65,7 +65,13 @@ def bench(arguments: Sequence[str]) -> int:
 
 
 def docs(arguments: Sequence[str]) -> int:
-    """Print the reference pages of `docs/` anew from the code."""
+    """Print the reference pages of `docs/` anew; `--site DIR`: all pages as a site; `--pictures`: those of policies."""
+    if list(arguments) == ["--pictures"]:
+        _set_up()
+        return _become(str(PYTHON), "-m", "tools.pictures")
+    if arguments and arguments[0] == "--site":
+        _set_up("docs")
+        return _become(str(PYTHON), "-m", "tools.site", *arguments[1:])
     _set_up()
     return _become(str(PYTHON), "-m", "tools.reference", *arguments)
 

@@ -36,6 +36,7 @@ PLAN = {
     "build": Lock(("build",)),
     "node": Lock(("group:node",)),
     "audit": Lock(("group:audit",), ("runtime", "dev")),
+    "docs": Lock(("group:docs",), ("runtime", "dev")),
     "uv": Lock(("group:uv",)),
 }
 HOST = re.compile(r"://|--(extra-)?index-url|--find-links|^-[if]\b", re.MULTILINE)
