@@ -39,6 +39,13 @@ export const pages: Page[] = [
   { path: '/ops/limits', title: 'Limits and dependencies', group: 'Data', load: () => import('./data/Limits.svelte') },
   { path: '/ops/audit', title: 'Audit log', group: 'Record', load: () => import('./record/Audit.svelte') },
   { path: '/ops/settings', title: 'Settings', group: 'Record', load: () => import('./record/Settings.svelte') },
+  { path: '/ops/rooms', title: 'Rooms', group: 'Now', load: () => import('./work/Rooms.svelte') },
+  { path: '/ops/queues', title: 'Queues and jobs', group: 'Work', load: () => import('./work/Queues.svelte') },
+  { path: '/ops/queues/:queue', title: 'Queue', under: '/ops/queues', load: () => import('./work/Queue.svelte') },
+  { path: '/ops/jobs/:id', title: 'Job', under: '/ops/queues', load: () => import('./work/Job.svelte') },
+  { path: '/ops/dead-letters', title: 'Dead letters', group: 'Work', count: 'dead_letters', load: () => import('./work/DeadLetters.svelte') },
+  { path: '/ops/load-tests', title: 'Load tests', group: 'Work', load: () => import('./work/LoadTests.svelte') },
+  { path: '/ops/load-tests/:id', title: 'Load test', under: '/ops/load-tests', load: () => import('./work/LoadTest.svelte') },
 ];
 
 /** The page of an address, and its variable parts. */
