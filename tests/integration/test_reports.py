@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atomic_guide.course.analytics import attempts
+from atomic_guide.course.analytics import attempts, performance
+from atomic_guide.course.analytics.report import Report, make_report
 from tests.reporting import URL, Reporting, reporting, rows
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -224,6 +226,31 @@ async def test_who_posts_reads_the_new_figures_also_while_others_read(site: Repo
     for task in reading:
         task.cancel()
     await asyncio.gather(*reading, return_exceptions=True)
+
+
+async def test_all_who_wait_while_scores_come_in_share_one_report(
+    site: Reporting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher, first, others = await site.client("prof", "instructor"), threading.Event(), threading.Event()
+
+    def held(*given: Any) -> Report:
+        first.set()
+        assert others.wait(30)
+        return make_report(*given)
+
+    monkeypatch.setattr(performance, "make_report", held)
+    reading = []
+    for number in range(1, 31):
+        await post(teacher, rows({f"u{number}": [10]}))
+        reading.append(asyncio.create_task(read(teacher)))
+        async with asyncio.timeout(20):
+            while site.cache.counts.joined < number - 1 or not first.is_set():  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.001)
+    others.set()
+    found = [answer["course"]["count"] for answer in await asyncio.gather(*reading)]
+    assert all(count >= number for number, count in enumerate(found, 1))
+    # The one that was under way, and one for all who had to see more: not one for each version of the gradebook.
+    assert site.cache.counts.loads == 2
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,7 @@ class Performance:
 
     async def made(self, key: CourseKey) -> Made:
         """The report of the scores and people as they are now."""
-        row = await self._shards.of(key).one(QUERIES["read_gradebook"], key.columns)
-        book = _Book(int(row["version"]), float(row["updated_at"]), int(row["people"])) if row else _Book(0, 0.0, 0)
+        book = await self._book(key)
 
         async def load() -> Made:
             return await self._make(key, book)
@@ -146,6 +145,10 @@ class Performance:
         if made is None:
             raise AssertionError("a course always has a report")
         return made
+
+    async def _book(self, key: CourseKey) -> _Book:
+        row = await self._shards.of(key).one(QUERIES["read_gradebook"], key.columns)
+        return _Book(int(row["version"]), float(row["updated_at"]), int(row["people"])) if row else _Book(0, 0.0, 0)
 
     def _is_good(self, made: Made, book: _Book) -> bool:
         """Whether a report may be shown to one who knows what its gradebook says."""
@@ -177,6 +180,8 @@ class Performance:
 
     async def _make(self, key: CourseKey, book: _Book) -> Made:
         async with self._making:
+            # As it is now, not when the caller asked: else each of those who wait would need a report of their own.
+            book = max(book, await self._book(key))
             database = self._shards.of(key)
             people = await database.scan(QUERIES["read_people"], key.columns)
             teachers = frozenset(row["user"] for row in people if row["role"] == "instructor")

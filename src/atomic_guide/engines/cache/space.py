@@ -90,7 +90,9 @@ class Space(Generic[T]):
         """A value from the nearest layer, or as `load` loads it; None where it does not exist.
 
         `marks` name what else it depends on; `good` says of a value whether it is as new as the caller must see it,
-        and one that is not is loaded anew. Raises what `load` raises, and `Unavailable` where that takes too long.
+        and one that is not is loaded anew. Then `load` brings what is new when it begins, not when it was asked for, so
+        that all who wait may take the same value; else each of them would have one loaded. Raises what `load` raises,
+        and `Unavailable` where that takes too long.
         """
         if good is None and (found := self.hit(key)) is not MISS:
             return cast("T | None", found)
