@@ -11,7 +11,7 @@ import pytest
 
 from atomic_guide.clock import ManualClock
 from atomic_guide.course.analytics import books, ledger, performance
-from atomic_guide.course.analytics.attempts import read_pages
+from atomic_guide.course.analytics.attempts import read_pages, read_students
 from atomic_guide.course.analytics.books import Book, Books
 from atomic_guide.course.analytics.ingest import Scores
 from atomic_guide.course.analytics.large import LargeCourses
@@ -229,3 +229,33 @@ async def test_both_engines_keep_columns_and_standings_up_to_date(
         view = await large.view(key, columns.users[0])
         assert view.course is not None
         assert (view.course.count, view.students[0].user) == (len({*columns.users, "u3"}), columns.users[0])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_of_who_hands_in_often_only_what_counts_is_read(
+    engine: str, tmp_path: Path, postgres_cluster: Cluster
+) -> None:
+    key, clock = CourseKey.of("t1", "course-1"), ManualClock(NOW)
+    often = [
+        {
+            "user": user,
+            "activity": f"E{number % 3}",
+            "score": number % 21,
+            "max": 20,
+            "at": f"2025-10-01T10:{number:02d}",
+        }
+        for user in ("a", "b")
+        for number in range(60)
+    ]
+    # Of one moment, the greater id counts.
+    same = [{**often[0], "at": "2025-10-02", "score": score, "id": name} for name, score in (("2", 5), ("1", 15))]
+    async with opened_shards(engine, tmp_path, postgres_cluster) as shards:
+        await Scores(shards, clock, AnalyticsSettings()).take_json(key, msgspec.json.encode({"scores": often + same}))
+        pages = await read_students(shards.of(key), key, ["a", "b"])
+        found = [(row["user"], row["activity"], row["share"]) for row in pages.rows]
+        latest = [("E0", 57 % 21 / 20), ("E1", 58 % 21 / 20), ("E2", 59 % 21 / 20)]
+        assert found == [("a", "E0", 0.75), ("a", "E0", 0.25), *(("a", *each) for each in latest[1:])] + [
+            ("b", *each) for each in latest
+        ]
+        columns = await Ledger(shards, clock, 2**24).read_columns(Asked(key, 1, frozenset()))
+        assert columns.columns()[2].tolist() == [0.25, *(share for _, share in latest[1:] + latest)]

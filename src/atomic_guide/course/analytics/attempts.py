@@ -37,7 +37,7 @@ class _Page(NamedTuple):
 
 
 class Gathered:
-    """Attempts by column. Rows of a student stand together, by activity, the latest of each last."""
+    """The latest attempts by column. Rows of a student stand together, by activity."""
 
     def __init__(self, left_out: AbstractSet[str] = frozenset()) -> None:
         self.users: list[str] = []
@@ -48,13 +48,15 @@ class Gathered:
         self._pages: list[_Page] = []
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take the next rows of `read_attempts`."""
+        """Take the next rows of `read_attempts` or `read_latest_of`: of each student all, of which the last count."""
         if self._left_out:
             rows = [row for row in rows if row["user"] not in self._left_out]
         student = _places([row["user"] for row in rows], self._users, self.users)
         activity = _places([row["activity"] for row in rows], self._titles, self.titles)
         share = np.array([row["share"] for row in rows], np.float64)
-        self._pages.append(_Page(student, activity, share, np.array([row["at"] for row in rows], np.float64)))
+        at = np.array([row["at"] for row in rows], np.float64)
+        last = figures.last_rows(student, activity)
+        self._pages.append(_Page(student[last], activity[last], share[last], at[last]))
 
     def columns(self) -> tuple[Whole, Whole, Doubles, Doubles]:
         """Places in `users`, places in `titles`, shares, times; both lists are in order from now on."""
@@ -131,16 +133,16 @@ async def read_pages(database: Database, key: CourseKey) -> AsyncIterator[Pages]
 
 
 async def read_students(database: Database, key: CourseKey, users: Collection[str]) -> Pages:
-    """Every attempt of some students."""
+    """The latest attempts of some students, in each activity."""
     found = await database.read_each(
-        QUERIES["read_attempts_of"], [{**key.columns, "user": user} for user in sorted(users)]
+        QUERIES["read_latest_of"], [{**key.columns, "user": user} for user in sorted(users)]
     )
     rows = [row for own in found for row in own]
     return Pages(rows, _version(rows))
 
 
 async def gather(database: Database, key: CourseKey, left_out: AbstractSet[str]) -> tuple[Gathered, int]:
-    """Every attempt of a course but those of `left_out`, and the version of the gradebook that all of it has seen."""
+    """The latest attempts of a course, without those of `left_out`, and the gradebook's version that all have seen."""
     gathered, versions = Gathered(left_out), set[int]()
     async for page in read_pages(database, key):
         await asyncio.to_thread(gathered.add, page.rows)

@@ -24,6 +24,7 @@ from atomic_guide.course.analytics.settings import RuleSettings
 Doubles = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Places = NDArray[np.int32] | NDArray[np.int64]
 
 WEEK = 7 * 86400.0
 LAST = 6
@@ -80,8 +81,8 @@ def latest(student: Whole, activity: Whole, share: Doubles, at: Doubles) -> tupl
 
     Returns the attempts, each activity's date, and the old place of each activity.
     """
-    ends = np.flatnonzero(np.append((student[1:] != student[:-1]) | (activity[1:] != activity[:-1]), [True]))
-    student, activity, share, at = student[ends], activity[ends], share[ends], at[ends]
+    last = last_rows(student, activity)
+    student, activity, share, at = student[last], activity[last], share[last], at[last]
     by_date = np.lexsort((at, activity))
     starts, counts = _groups(activity[by_date])
     dates = at[by_date][starts + (counts - 1) // 2]
@@ -91,6 +92,12 @@ def latest(student: Whole, activity: Whole, share: Doubles, at: Doubles) -> tupl
     place[old] = np.arange(len(old))
     order = np.lexsort((place[activity], student))
     return Attempts(student[order], place[activity][order], share[order], at[order]), dates[old], old
+
+
+def last_rows(student: Places, activity: Places) -> Whole:
+    """The places of the last of the rows that stand together for each student and activity."""
+    changes = (student[1:] != student[:-1]) | (activity[1:] != activity[:-1])
+    return np.flatnonzero(np.append(changes, [True] * (len(student) > 0)))
 
 
 def activity_figures(attempts: Attempts, dates: Doubles) -> Activities:
@@ -170,9 +177,9 @@ def tenths(mean: Doubles) -> Whole:
 
 def means(student: Whole, activity: Whole, share: Doubles) -> tuple[Whole, Doubles]:
     """Students and their means, of rows that stand together by student and activity, the latest of each last."""
-    ends = np.flatnonzero(np.append((student[1:] != student[:-1]) | (activity[1:] != activity[:-1]), [True]))
-    starts, counts = _groups(student[ends])
-    return student[ends][starts], np.add.reduceat(share[ends], starts) / counts
+    last = last_rows(student, activity)
+    starts, counts = _groups(student[last])
+    return student[last][starts], np.add.reduceat(share[last], starts) / counts
 
 
 def _groups(sorted_keys: Whole) -> tuple[Whole, Whole]:

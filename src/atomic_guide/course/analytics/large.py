@@ -58,13 +58,13 @@ class LargeCourses:
         teachers = frozenset(row["user"] for row in people if row["role"] == "instructor")
         version = int(book["version"]) if book else 0
         standings = await self._ledger.read_standings(Asked(key, version, teachers))
-        rows = await database.read(QUERIES["read_own_attempts"], {**key.columns, "user": user})
+        rows = await database.read(QUERIES["read_own_latest"], {**key.columns, "user": user})
         updated_at = iso(book["updated_at"]) if book and version else None
         curve = make_curve(len(standings), standings.mean(), standings.percentiles(), standings.tenths())
         members = max(len(standings), int(learners[0]["learners"]))
         report = Report(msgspec.structs.replace(curve, members=members), [], [], self._settings.rules, updated_at)
         names = {row["user"]: row["name"] for row in people if row["user"] == user}
-        attempts = await database.read(QUERIES["read_attempts_of"], {**key.columns, "user": user})
+        attempts = await database.read(QUERIES["read_latest_of"], {**key.columns, "user": user})
         own = self._own(user, names, attempts, standings)
         return own_view(report, own, rows, self._settings.privacy_threshold)
 

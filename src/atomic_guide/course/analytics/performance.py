@@ -118,7 +118,7 @@ class Performance:
             return await self._large.view(key, user)
         opened = await self._open(key)
         own = opened.by_user.get(user)
-        rows = await self._shards.of(key).read(QUERIES["read_own_attempts"], {**key.columns, "user": user})
+        rows = await self._shards.of(key).read(QUERIES["read_own_latest"], {**key.columns, "user": user})
         return own_view(opened.report, own, rows, self._settings.privacy_threshold)
 
     def note(self, key: CourseKey, version: int, users: Collection[str]) -> None:

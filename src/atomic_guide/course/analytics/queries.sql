@@ -52,19 +52,24 @@ FROM scores
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" > :after
 ORDER BY "user", activity, at, id LIMIT :limit
 
--- name: read_attempts_of
--- purpose: The attempts of one student in order of activity and time, as read_attempts has them.
-SELECT "user", activity, at, score / maximum AS share, (SELECT version FROM gradebooks AS g
+-- name: read_latest_of
+-- purpose: The latest attempt of one student in each activity, in order of activity, time and id.
+SELECT s."user", s.activity, s.at, s.score / s.maximum AS share, (SELECT version FROM gradebooks AS g
   WHERE g.bucket = :bucket AND g.tenant = :tenant AND g.course = :course) AS version
-FROM scores
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
-ORDER BY activity, at, id
+FROM (SELECT activity, max(at) AS at FROM scores
+  WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user GROUP BY activity) AS l
+JOIN scores AS s ON s.bucket = :bucket AND s.tenant = :tenant AND s.course = :course AND s."user" = :user
+  AND s.activity = l.activity AND s.at = l.at
+ORDER BY s.activity, s.at, s.id
 
--- name: read_own_attempts
--- purpose: One student's attempts in order of activity and time.
-SELECT activity, at, score, maximum FROM scores
-WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user
-ORDER BY activity, at, id LIMIT 10000
+-- name: read_own_latest
+-- purpose: What one student got in each activity at last, in order of activity, time and id.
+SELECT s.activity, s.at, s.score, s.maximum
+FROM (SELECT activity, max(at) AS at FROM scores
+  WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND "user" = :user GROUP BY activity) AS l
+JOIN scores AS s ON s.bucket = :bucket AND s.tenant = :tenant AND s.course = :course AND s."user" = :user
+  AND s.activity = l.activity AND s.at = l.at
+ORDER BY s.activity, s.at, s.id LIMIT 10000
 
 -- name: read_people
 -- purpose: Everybody who has opened the course.
