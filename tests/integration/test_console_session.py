@@ -1,6 +1,7 @@
 """A browser's session as an operator, and what other sites, other people and old cookies can do with it: nothing."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,13 @@ import pytest
 
 from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.errors import DataUnavailable
+from atomic_guide.operations.operators.people import Arrival
 from atomic_guide.web import operators as console
 from atomic_guide.web import pages
 from atomic_guide.web.routing import Call, Calls
 from atomic_guide.web.server import create_app
+from atomic_guide.web.table import DECLARED
 from tests.engines import installed
 from tests.operating import TOKEN, acting, operators
 
@@ -24,6 +28,7 @@ LOCAL = "http://127.0.0.1:8000"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 acts = Calls()
+done: list[str] = []
 
 
 class Acted(msgspec.Struct):
@@ -39,12 +44,14 @@ async def show_things(call: Call[None]) -> Acted:
 
 @acts.add("DELETE", "/api/ops/things/{id}", access="operator", reply=Acted)
 async def drop_thing(call: Call[None]) -> Acted:
+    done.append(call.request.path_params["id"])
     return Acted(call.operator.name)
 
 
 class Site:
-    def __init__(self, app: Any, clock: ManualClock) -> None:
+    def __init__(self, app: Any, tool: Any, clock: ManualClock) -> None:
         self.app = app
+        self.operators = tool.operators
         self.clock = clock
 
     @contextlib.asynccontextmanager
@@ -61,7 +68,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     tool: Any = SimpleNamespace(
         clock=clock, shards=shards, operators=operators(shards.directory, clock, refused_tokens=5)
     )
-    yield Site(create_app(tool, [*console.calls.declared, *acts.declared]), clock)
+    declared = [row for row in DECLARED if row.access == "operator"]
+    rest = [row for row in console.calls.declared if row.access == "none"]
+    yield Site(create_app(tool, [*declared, *rest, *acts.declared]), tool, clock)
     await shards.close()
 
 
@@ -168,6 +177,41 @@ async def test_no_other_site_signs_a_browser_in_or_out(site: Site, headers: dict
         await signed_in(client)
         assert (await client.post("/api/ops/session/end", headers=headers)).status_code == 403
         assert (await client.get("/api/ops/session")).status_code == 200
+
+
+async def test_who_may_only_look_is_refused_every_act_there_is(site: Site) -> None:
+    reader = await site.operators.people.arrived(Arrival("https://id.test", "s-1", "", "Eve Reader", "read-only"))
+    cookie, _ = await site.operators.sessions.begin(reader)
+    rows = [row for row in DECLARED if row.access == "operator" and row.method != "GET"]
+    assert len(rows) > 20
+    async with site.browser() as client:
+        client.cookies.set("__Host-atomic_guide_operator", cookie)
+        assert (await client.get("/api/ops/things")).json() == {"by": "Eve Reader"}
+        for row in rows:
+            path = re.sub(r"\{[^}]*\}", "x", row.path)
+            answer = await client.request(row.method, path, headers=acting(client))
+            assert (answer.status_code, code(answer)) == (403, "READ_ONLY"), row.path
+            assert "somebody with the role operator" in answer.json()["error"]["message"]
+        entries = (await client.get("/api/ops/audit", params={"who": "Eve Reader"})).json()["entries"]
+    assert [(entry["action"], entry["status"]) for entry in entries] == [(row.action, 403) for row in reversed(rows)]
+
+
+async def test_an_act_that_cannot_be_written_down_is_not_done(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: Any) -> int:
+        raise DataUnavailable("the directory is away")
+
+    done.clear()
+    async with site.browser() as client:
+        monkeypatch.setattr(site.operators.audit, "begin", away)
+        assert (await client.delete("/api/ops/things/1", headers=BEARER)).status_code == 503
+        assert done == []
+        monkeypatch.undo()
+        # What was done stays done where only its end cannot be written down.
+        monkeypatch.setattr(site.operators.audit, "finish", away)
+        assert (await client.delete("/api/ops/things/2", headers=BEARER)).status_code == 200
+        assert done == ["2"]
+        monkeypatch.undo()
+        assert (await client.get("/api/ops/audit", headers=BEARER)).json()["entries"][0]["status"] is None
 
 
 async def test_signing_out_ends_the_session_and_the_cookie(site: Site) -> None:
