@@ -123,6 +123,16 @@ DECLARED: list[Bounds] = [
     _lms("grades", "each GET", "scores wait as jobs"),
     _lms("registration", "each GET", "503 LMS_UNAVAILABLE to whoever registers"),
     Bounds(
+        "operators' provider",
+        "provider",
+        f"`{_LMS}.keys.seconds`, each step `lti.fetch_seconds`",
+        f"`{_LMS}.keys.failures`, `.rest_seconds`",
+        f"one of each GET, `{_LMS}.keys.retry_percent` of calls, jittered",
+        f"`{_LMS}.keys.most`, `.wait_seconds`",
+        "503 SIGN_IN_UNAVAILABLE to who signs in there; sessions and the operators' token go on",
+        ("atomic_guide.course.lti.outbound",),
+    ),
+    Bounds(
         "mail server",
         "mail",
         "`resilience.mail.seconds`, each answer `mail.timeout_seconds`",
@@ -231,6 +241,8 @@ def _look(tool: Tool, connection: Connection) -> Iterator[Standing]:
     yield Standing("NATS", "bus", "closed" if connection.connected else "open", 0, {"dropped": connection.dropped})
     for (service, _host), guard in tool.lti.outbound.guards.items():
         yield _of(f"LMS {service}", "lms", guard)
+    for guard in tool.operators.provider.guards if tool.operators.provider is not None else ():
+        yield _of("operators' provider", "provider", guard)
     yield _of("mail server", "mail", tool.notifications.mail.guard)
 
 

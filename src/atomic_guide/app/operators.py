@@ -65,5 +65,6 @@ def _provider(settings: Settings, clock: Clock, *, loopback: bool) -> Provider:
             ) from error
     # Read now, so that a file that is not there is heard of at start.
     client_secret(operators)
-    outbound = Outbound(Reach(loopback, operators.allow_networks, _REMEDY), lti.fetch_seconds, lti.fetch_bytes)
+    reach = Reach(loopback, operators.allow_networks, "the provider", _REMEDY)
+    outbound = Outbound(reach, lti.fetch_seconds, lti.fetch_bytes, bounds=settings.resilience.lms)
     return Provider(operators, outbound, KeySets(outbound, clock, lti.keyset_seconds), clock)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from atomic_guide.course.lti.outbound import Outbound
     from atomic_guide.operations.operators.model import Role
     from atomic_guide.operations.operators.settings import OperatorSettings
+    from atomic_guide.resilience import Guard
 
 _log = structlog.get_logger(__name__)
 
@@ -137,6 +138,11 @@ class Provider:
             raise SignInRefused(f"the provider's ID token lacks what it must say ({error})") from error
         self._check(claims, back.nonce)
         return self._arrival(claims, raw)
+
+    @property
+    def guards(self) -> list[Guard]:
+        """What bounds its calls."""
+        return list(self._outbound.guards.values())
 
     async def close(self) -> None:
         """End calls that are under way."""

@@ -19,6 +19,7 @@ class Reach(NamedTuple):
 
     loopback: bool = False
     networks: tuple[str, ...] = ()
+    whose: str = "the LMS"
     remedy: str = "if your LMS stands there, allow it with the setting lti.allow_networks"
 
     def allows(self, address: Ip) -> bool:

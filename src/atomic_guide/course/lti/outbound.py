@@ -168,7 +168,7 @@ class Outbound:
         if (found := self.guards.get(key)) is None:
             if len(self.guards) >= _HOSTS:
                 del self.guards[next(iter(self.guards))]
-            name = f"the LMS's {service} at {key[1]}"
+            name = f"{self.reach.whose}'s {service} at {key[1]}"
             bounds: GuardSettings = getattr(self._bounds, service)
             seconds = min(bounds.seconds, _WHOLE * self._seconds)
             found = self.guards[key] = Guard(name, msgspec.structs.replace(bounds, seconds=seconds))
