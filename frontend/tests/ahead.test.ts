@@ -8,6 +8,7 @@ import {
   minutes,
   minuteScale,
   minutesOver,
+  newcomer,
   perDay,
   picked,
   tableOf,
@@ -17,7 +18,7 @@ import {
 import { chartOf as forecastChart, planned, soon, verdict as forecastVerdict } from '../src/ops/ahead/foresight';
 import { asCsv, bar, daily, extent, inOrder, interval, measuredAs, swings, verdict } from '../src/ops/ahead/planning';
 import type { Action, Component, Forecast, Plan, Policy, Report, Schedule, Simulation, Until } from '../src/ops/ahead/shapes';
-import { againstLastWeek, change, parts, sumOf, today, verdict as costVerdict } from '../src/ops/ahead/spending';
+import { againstLastWeek, byDay, change, parts, sumOf, today, verdict as costVerdict, waiting } from '../src/ops/ahead/spending';
 
 const PRICES = { minute: 0.2, change: 0.001, flap: 0.0075 };
 
@@ -112,7 +113,7 @@ describe('the equal charts', () => {
   test('share hours and top, and hatch exactly what was over and what is unknown', () => {
     const found = simulation(FIVE);
     expect(top(found)).toBe(180);
-    const chart = chartOf(FIVE[0]!, found.trace!, 'requests/s', top(found));
+    const chart = chartOf(FIVE[0]!, found.trace!, top(found));
     const start = Date.parse('2027-01-01T00:00:00Z') / 1000;
     expect([chart.from, chart.to, chart.most]).toEqual([start, start + 86_400, 180]);
     expect(chart.over).toEqual([[start + 600, start + 780]]);
@@ -122,6 +123,12 @@ describe('the equal charts', () => {
       [20, null],
     ]);
     expect(chart.sentence).toContain('3 minutes over');
+  });
+
+  test('of a default that has not learned yet are said to be such', () => {
+    expect(newcomer(simulation(FIVE))).toBe(true);
+    expect(newcomer(simulation(FIVE, 7 * 5760))).toBe(false);
+    expect(newcomer(simulation(FIVE.slice(1)))).toBe(false);
   });
 
   test('have one table with the demand once and every policy beside it', () => {
@@ -324,6 +331,13 @@ describe('a capacity plan', () => {
     expect(verdict(plan([])).tone).toBe('unknown');
   });
 
+  test('whose capacity is passed already says that it is now, without a date', () => {
+    const now = until('2027-01-01', '2027-01-01', '2027-01-01');
+    const said = verdict(plan([component('web', now)], { first: { component: 'web', runs_out: now }, actions: [{ ...ACTION, overdue: true }] }));
+    expect(said.text).toMatch(/^which is now: its need is over what there is\./);
+    expect(interval(now)).toBe('1 Jan 2027');
+  });
+
   test('lists in the order of running out, what lasts at the end', () => {
     const lasts = component('storage', until(null, null, null));
     const late = component('rooms', until('2027-08-01', null, null));
@@ -358,7 +372,11 @@ describe('a capacity plan', () => {
     const swing = { input: 'growth', component: 'web', date_low: '2027-01-01', date_high: '2027-03-01', days: 62, cost_low: null, cost_high: null };
     const rows = [swing, { ...swing, input: 'the peak of now', days: null, date_high: null }, { ...swing, component: 'rooms' }];
     expect(swings(plan([], { sensitivity: rows }), 'web')).toEqual(['Growth ±31 days', 'The peak of now: 1 Jan 2027 or later']);
+    expect(swings(plan([], { sensitivity: [{ ...swing, days: 0 }] }), 'web')).toEqual([]);
     expect(extent(figure(2e9), 'bytes')).toBe('2 GB (1.6 GB to 2.4 GB)');
+    expect(extent(figure(0.5), 'share')).toBe('50% (40% to 60%)');
+    expect(extent({ low: 1, middle: 1, high: 1 }, 'shards')).toBe('1 shard');
+    expect(extent({ low: 0, middle: 0, high: 3 }, 'workers')).toBe('up to 3 workers');
   });
 
   test('is exported with a row for each component, safe for a spreadsheet', () => {
@@ -415,6 +433,19 @@ describe('costs', () => {
   test('without prices say which setting, and without a pace that it is not known', () => {
     expect(costVerdict(report([], { why: 'nothing has a price: name a list with the setting costs.prices' })).text).toContain('costs.prices');
     expect(costVerdict(report([], { now: null })).tone).toBe('unknown');
+  });
+
+  test('that take two to change say who has agreed', () => {
+    const planned = { applied: false, needed: 2, approvals: [{ by: 'ada', at: '' }] };
+    expect(waiting(planned)).toBe('1 of 2 agreed: ada. It is done when another one agrees.');
+  });
+
+  test('by day hold until the next one, and leave gaps', () => {
+    const days: [string, string, string][] = [['2027-01-14', '2.00', '0'], ['2027-01-15', '3.00', '12']];
+    const chart = byDay(report(days));
+    expect(chart.lines[0]?.values).toEqual([null, 3, 3]);
+    expect(chart.to).toBe(Date.parse('2027-01-16') / 1000);
+    expect(chart.from).toBe(Date.parse('2027-01-01') / 1000);
   });
 
   test('are divided with the largest first and the rest of many as one', () => {

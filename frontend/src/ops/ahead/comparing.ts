@@ -81,6 +81,13 @@ export function spans(trace: Trace, stretches: Stretch[]): Span[] {
   return stretches.map(([from, length]) => [start + from, start + from + length]);
 }
 
+/** Days that the default learns cautiously: of a shorter trace its figures are those of a newcomer. */
+const LEARNS = 7;
+
+export function newcomer(found: Simulation): boolean {
+  return found.trace !== null && days(found.trace) < LEARNS && found.policies.some((one) => one.name === 'default');
+}
+
 /** The highest value of any policy's picture: equal charts share it. */
 export function top(found: Simulation): number {
   const unit = found.trace?.unit_capacity ?? 1;
@@ -93,8 +100,8 @@ export function minutesOver(policy: Policy): string {
   return policy.violation_minutes === 0 ? 'never over' : `${several(policy.violation_minutes, 'minute')} over`;
 }
 
-/** One policy's picture: what was ready under what was asked for, with the minutes over capacity exactly. */
-export function chartOf(policy: Policy, trace: Trace, unit: string, most: number): Chart {
+/** One policy's picture: what was ready under what was asked for, with the minutes over capacity exactly. The unit is told once for all. */
+export function chartOf(policy: Policy, trace: Trace, most: number): Chart {
   const rows = policy.timeline ?? [];
   const from = seconds(trace.start);
   return {
@@ -103,7 +110,7 @@ export function chartOf(policy: Policy, trace: Trace, unit: string, most: number
       { label: 'ready capacity', kind: 'capacity', values: rows.map((row) => row.ready * trace.unit_capacity) },
       { label: 'demand', kind: 'measured', values: rows.map((row) => row.demand) },
     ],
-    unit,
+    unit: '',
     format: round,
     over: spans(trace, policy.over),
     unknown: spans(trace, trace.missing),

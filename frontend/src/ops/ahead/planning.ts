@@ -1,5 +1,5 @@
 /** A capacity plan in words, as a picture's places and as a file. Pure. */
-import { bytes, fullDate, money, round, several } from '../words.svelte';
+import { bytes, fullDate, money, percent, round, several } from '../words.svelte';
 import type { Action, Component, Figure, Plan, Swing, Until } from './shapes';
 
 const DAY = 86_400_000;
@@ -20,18 +20,23 @@ export const day = (text: string | null): string => (text === null ? 'later' : f
 /** "6 Feb – 19 Mar 2027 (90% interval)", whatever of it is known. */
 export function interval(until: Until): string {
   if (until.low === null) return '–';
+  if (until.low === until.high) return day(until.low);
   return `${day(until.low)} – ${day(until.high)}`;
 }
 
 export function amount(value: number, unit: string): string {
-  return unit === 'bytes' ? bytes(value) : `${round(value)} ${unit}`;
+  if (unit === 'bytes') return bytes(value);
+  if (unit === 'share') return percent(value);
+  return unit ? `${round(value)} ${value === 1 ? unit.replace(/s$/, '') : unit}` : round(value);
 }
 
 /** "11 web processes": how many in the middle, and between which. */
 export function extent(figure: Figure | null, unit: string): string {
   if (figure === null) return '–';
-  if (unit === 'bytes') return `${bytes(figure.middle)} (${bytes(figure.low)} to ${bytes(figure.high)})`;
-  return `${round(figure.middle)} ${unit} (${round(figure.low)} to ${round(figure.high)})`;
+  const plain = (value: number): string => amount(value, unit === 'bytes' || unit === 'share' ? unit : '');
+  if (figure.low === figure.high) return amount(figure.middle, unit);
+  if (figure.middle === 0) return `up to ${amount(figure.high, unit)}`;
+  return `${amount(figure.middle, unit)} (${plain(figure.low)} to ${plain(figure.high)})`;
 }
 
 export function cost(figure: Figure | null, currency: string): string {
@@ -60,8 +65,9 @@ export function verdict(plan: Plan): Said {
   }
   const action = plan.actions.find((one) => one.component === first.component);
   const { low, high } = first.runs_out;
+  const past = high !== null && high <= plan.made_at.slice(0, 10);
   const between = high === null ? `from ${day(low)} on` : `between ${day(low)} and ${day(high)}`;
-  const when = `${between} (90% interval).`;
+  const when = past ? 'which is now: its need is over what there is.' : `${between} (90% interval).`;
   if (!action) return { tone: 'warning', head: `${capital(first.component)} runs out first,`, text: when, begin: '' };
   const takes = `${does(action)}: that takes ${lead(action.lead_days)}.`;
   if (action.overdue) {
@@ -81,7 +87,7 @@ export const capital = (text: string): string => text.charAt(0).toUpperCase() + 
 export function inOrder(components: Component[]): Component[] {
   const key = (one: Component): string => one.runs_out.middle ?? (one.runs_out.low === null ? '9999' : '9998');
   return [...components].sort(
-    (one, other) => key(one).localeCompare(key(other)) || (one.runs_out.low ?? '9').localeCompare(other.runs_out.low ?? '9') || one.name.localeCompare(other.name),
+    (one, other) => key(one).localeCompare(key(other)) || (one.runs_out.high ?? '9').localeCompare(other.runs_out.high ?? '9') || one.name.localeCompare(other.name),
   );
 }
 
@@ -124,7 +130,7 @@ export function daily(points: { timestamp: string; most: number | null }[]): Pas
 
 /** The swings of one component's date, the widest first, in words. */
 export function swings(plan: Plan, component: string): string[] {
-  return plan.sensitivity.filter((one) => one.component === component).map(swing);
+  return plan.sensitivity.filter((one) => one.component === component && one.days !== 0).map(swing);
 }
 
 function swing(one: Swing): string {

@@ -212,4 +212,5 @@ export type Advices = {
 export type Verdict = { outcome: string; final: boolean; hours: string; saved: string; expected: string; currency: string };
 export type AuditEntry = { number: number; at: string; who: string; what: string; change: string; details: Record<string, unknown> };
 export type Explained = { advice: Advice; applied_at: string | null; who: string; verdict: Verdict | null; audit: AuditEntry[] };
+export type Planned = { applied: boolean; approvals?: { by: string; at: string }[]; needed?: number };
 export type Applied = { id: string; fleet: string; applied_at: string; who: string; advice: Advice; verdict: Verdict | null };

@@ -1,6 +1,7 @@
 /** Costs in words and figures. Amounts come as decimals in text; they are only compared and shown here. Pure. */
-import { fullDate, money, percent, several } from '../words.svelte';
-import type { Advice, Report, Verdict } from './shapes';
+import type { Chart } from '../parts/chart';
+import { fullDate, money, percent, round, several } from '../words.svelte';
+import type { Advice, Planned, Report, Verdict } from './shapes';
 
 const DAY = 86_400_000;
 
@@ -79,11 +80,36 @@ export function outcome(found: Verdict): string {
   return `${saved}: ${words[found.outcome] ?? found.outcome}`;
 }
 
+/** Who has agreed so far, where it takes more than one. */
+export function waiting(planned: Planned): string {
+  const given = planned.approvals ?? [];
+  const names = given.map((one) => one.by).join(', ');
+  return `${given.length} of ${planned.needed ?? 1} agreed${names ? `: ${names}` : ''}. It is done when another one agrees.`;
+}
+
 /** What applying would do, for the question. */
 export function effect(advice: Advice): string {
   const { change: wanted } = advice;
   const does = wanted ? `${wanted.fleet} has at least ${wanted.least} in the place of ${wanted.former}.` : '';
   return `${does} It should save ${money(advice.saving, advice.currency)} a month. Risk: ${advice.risk}. ${advice.breaks}`.trim();
+}
+
+/** What each day cost, as steps that hold for their day; days that were not measured are gaps. */
+export function byDay(report: Report): Chart {
+  const { currency } = report.prices;
+  const values = report.days.map((one) => (Number(one.hours) > 0 ? Number(one.total) : null));
+  const times = report.days.map((one) => Date.parse(one.day) / 1000);
+  const end = (Math.floor(Date.parse(report.at) / DAY) + 1) * 86_400;
+  return {
+    // The last day needs an end to hold until.
+    times: [...times, end],
+    lines: [{ label: 'a day', kind: 'held', values: [...values, values.at(-1) ?? null] }],
+    unit: `${currency} a day (UTC)`,
+    format: round,
+    from: Date.parse(report.since) / 1000,
+    to: end,
+    sentence: `What each day cost, ${since(report)}: ${money(report.total, currency)} in all.`,
+  };
 }
 
 export const since = (report: Report): string => `${fullDate(report.since)} to today`;

@@ -5,12 +5,12 @@ export type Value = number | null;
 export type Span = [from: number, to: number];
 
 /**
- * `measured` is a solid line, `forecast` dashed in the band from `low` to `high`, `capacity` grey steps,
- * `kept` dotted grey: what would have been.
+ * `measured` is a solid line, `held` one whose values each hold until the next, `forecast` dashed in the band from `low`
+ * to `high`, `capacity` grey steps, `kept` dotted grey: what would have been.
  */
 export type Line = {
   label: string;
-  kind: 'measured' | 'forecast' | 'capacity' | 'kept';
+  kind: 'measured' | 'held' | 'forecast' | 'capacity' | 'kept';
   values: Value[];
   low?: Value[];
   high?: Value[];

@@ -37,7 +37,8 @@ export function options(chart: Chart, width: number, height: number, drawn: Draw
   return {
     width,
     height,
-    padding: [small ? 6 : 14, small ? 20 : 12, 0, 0],
+    // Room for the unit above the highest value, and for half of the last time.
+    padding: [small ? 6 : chart.unit ? 22 : 14, 20, 0, 0],
     series,
     bands,
     legend: { show: false },
@@ -83,6 +84,9 @@ function style(line: Line, colours: Colours): uPlot.Series {
   const stepped = uPlot.paths.stepped?.({ align: 1 });
   if (line.kind === 'capacity') {
     return { ...plain, stroke: colours.capacity, width: 1.5, fill: colours.area, ...(stepped ? { paths: stepped } : {}) };
+  }
+  if (line.kind === 'held') {
+    return { ...plain, stroke: colours.accent, width: 1.6, fill: colours.area, ...(stepped ? { paths: stepped } : {}) };
   }
   if (line.kind === 'kept') return { ...plain, stroke: colours.capacity, width: 1.2, dash: [2, 3] };
   if (line.kind === 'forecast') return { ...plain, stroke: colours.forecast, width: 1.5, dash: [5, 4] };
