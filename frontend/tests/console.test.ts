@@ -197,7 +197,7 @@ describe('numbers as people read them', () => {
 
   it('have three figures that mean something', () => {
     expect([0.01234, 1.2345, 12.345, 1234.5, 0].map(round)).toEqual(['0.0123', '1.23', '12.3', '1,235', '0']);
-    expect(percent(0.8769)).toBe('87.7%');
+    expect([0.8769, 0.0951, 0.00168, 0].map(percent)).toEqual(['88%', '9.5%', '0.17%', '0%']);
     expect([bytes(0), bytes(1536), bytes(31e9)]).toEqual(['0 B', '1.54 kB', '31 GB']);
     expect([several(1, 'job'), several(1204, 'job')]).toEqual(['1 job', '1,204 jobs']);
   });

@@ -73,8 +73,13 @@ export function round(value: number): string {
 export const count = (value: number | null | undefined): string =>
   value === null || value === undefined ? '–' : new Intl.NumberFormat('en-GB').format(value);
 
-export const percent = (share: number | null | undefined): string =>
-  share === null || share === undefined || !Number.isFinite(share) ? '–' : `${round(share * 100)}%`;
+/** 64%, 9.5%, 0.17% */
+export function percent(share: number | null | undefined): string {
+  if (share === null || share === undefined || !Number.isFinite(share)) return '–';
+  const size = Math.abs(share * 100);
+  const digits = size === 0 || size >= 9.95 ? 0 : size >= 0.995 ? 1 : Math.min(4, 1 - Math.floor(Math.log10(size)));
+  return `${new Intl.NumberFormat('en-GB', { maximumFractionDigits: digits }).format(share * 100)}%`;
+}
 
 export function bytes(value: number | null | undefined): string {
   if (value === null || value === undefined) return '–';

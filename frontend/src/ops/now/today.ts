@@ -1,6 +1,7 @@
 /** A figure of today as a small chart: midnight to midnight, a threshold, what is over it, what is not known. */
 import type { FigureShown, Today } from '../answers';
 import { above, type Chart, gaps } from '../parts/chart';
+import { round } from '../words.svelte';
 import { inUnit, told } from './words';
 
 const DAY = 86_400;
@@ -11,7 +12,7 @@ export function chartOf(title: string, figure: FigureShown, today: Today): Chart
   const times = figure.points.map((_, index) => since + index * today.step);
   const limit = figure.limit;
   const first = figure.points.findIndex((value) => value !== null);
-  const format = (value: number): string => inUnit(value, figure.unit);
+  const format = (value: number): string => (figure.unit === 'number' ? round(value) : inUnit(value, figure.unit));
   return {
     times: [...times, since + DAY],
     lines: [{ label: figure.name, kind: 'measured', values: [...figure.points, null] }],
