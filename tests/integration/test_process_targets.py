@@ -122,6 +122,18 @@ async def test_a_count_out_of_the_bounds_is_refused_by_name(fleets: dict[str, Pr
     assert (await fleets["workers"].look()).coming == 1
 
 
+def test_an_act_is_overtaken_by_a_newer_one_and_by_being_taken_back() -> None:
+    taken = Taken()
+    taken.add("first")
+    assert not taken.overtaken("first")
+    taken.add("second")
+    assert taken.overtaken("first")
+    assert not taken.overtaken("third")
+    taken.add("second/back")
+    assert taken.overtaken("second")
+    assert not taken.overtaken("second/back")
+
+
 def test_keys_that_are_remembered_are_bounded() -> None:
     taken = Taken(kept=3)
     for number in range(5):

@@ -80,6 +80,9 @@ async def test_one_more_takes_its_share_and_gives_it_back(shards: Shards, tmp_pa
         assert (await states(shards))["shard-2"] == "drained"
         await target.scale(3, "more again")
         await until(target, lambda fleet: fleet.ready == 3)
+        # An act that comes again after newer ones is over.
+        await target.scale(2, "fewer")
+        assert (await target.look()).coming == 3
         assert sorted(await states(shards)) == ["shard-0", "shard-1", "shard-2"], "the drained one is taken first"
         with pytest.raises(Invalid, match=r"4 shards are out of the bounds of shards: 1 to 3; scaling\.shards\.max"):
             await target.scale(4, "too many")

@@ -125,6 +125,8 @@ async def test_one_is_copied_answers_reads_and_is_taken_away_again(place: Place)
         assert any(target == "replica" for target, _ in replicas.reads), replicas.reads
         assert len(postmasters(place)) == 1
         await standbys.scale(0, "second")
+        # An act that comes again after a newer one is over.
+        await standbys.scale(1, "first")
         await until(standbys, lambda fleet: fleet.coming == 0)
         for _ in range(100):
             if not await states(shards):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from atomic_guide.app.targets.taken import Taken
 from atomic_guide.child import Child
 from atomic_guide.engines.data.layout.view import registered
 from atomic_guide.engines.data.moves import Mover
@@ -74,6 +75,7 @@ class ShardFleet:
         self._least, self._most = bounds
         self._declared = tuple(declared)
         self._mover = Mover(shards, "look")
+        self._taken = Taken()
         self._goal = 0
         self._task: asyncio.Task[None] | None = None
         self._child: Child | None = None
@@ -87,8 +89,12 @@ class ShardFleet:
         return Fleet(ready, waiting, min(self._least, len(now.active)), self._room(len(now.active)), 1.0)
 
     async def scale(self, desired: int, key: str) -> None:
-        """Begin, or go on, to have so many in use. Raises `Invalid` out of the bounds."""
-        del key
+        """Begin, or go on, to have so many in use; nothing for an act after which there was a newer one.
+
+        Raises `Invalid` out of the bounds.
+        """
+        if self._taken.overtaken(key):
+            return
         active = len((await self._standing()).active)
         most = self._room(active)
         if not min(self._least, active) <= desired <= most:
@@ -96,6 +102,7 @@ class ShardFleet:
                 f"{desired} shards are out of the bounds of {self.fleet}: {min(self._least, active)} to {most};"
                 " scaling.shards.max bounds them, and on PostgreSQL what databases.servers declares for the zone"
             )
+        self._taken.add(key)
         before, self._goal = self._goal, desired
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name="act on shards")

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
+from atomic_guide.app.targets.taken import Taken
 from atomic_guide.clock import Clock
 from atomic_guide.engines.data.database import Engine, Row, Transaction
 from atomic_guide.engines.data.ownership import QUERIES
@@ -59,6 +60,7 @@ class Standbys:
         self._most = most
         self._own: dict[str, Standby] = {}
         self._wanted = 0
+        self._taken = Taken()
         self._begun: dict[str, asyncio.Task[None]] = {}
         self._kept: dict[str, asyncio.Task[None]] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
@@ -89,11 +91,16 @@ class Standbys:
         return Fleet(ready, max(least + self._wanted - ready, 0), least, least + self._most, 1.0)
 
     async def scale(self, desired: int, key: str) -> None:
-        """Start or end replicas of ours until so many are there. Raises `Invalid` out of the bounds."""
-        del key
+        """Start or end replicas of ours until so many are there; nothing for an act after which there was a newer one.
+
+        Raises `Invalid` out of the bounds.
+        """
+        if self._taken.overtaken(key):
+            return
         least = self._replicas.declared
         if not least <= desired <= least + self._most:
             raise Invalid(f"{desired} replicas are out of the bounds of {self.fleet}: {least} to {least + self._most}")
+        self._taken.add(key)
         self._wanted = desired - least
         staying = [row for row in await self._rows() if row["state"] != "leaving"]
         for row in staying[self._wanted :]:

@@ -19,13 +19,19 @@ class Taken:
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
         self._keys: dict[str, None] = {}
+        self._newest = ""
 
     def __contains__(self, key: str) -> bool:
         """Whether the act has been done, or was taken back: then it is not to be done any more."""
         return key in self._keys
 
+    def overtaken(self, key: str) -> bool:
+        """Whether a newer act has been taken since. The newest one may be asked for again, which goes on with it."""
+        return key in self._keys and key != self._newest
+
     def add(self, key: str) -> None:
         """Remember that it is done; an act that is taken back ends with it."""
+        self._newest = key
         for one in {key, key.removesuffix(_BACK)}:
             self._keys.pop(one, None)
             self._keys[one] = None
