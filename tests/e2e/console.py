@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.people import Person
+from tests.e2e.people import LIMIT, Person
 
 TOKEN = "operator-token-of-the-console-tests"
 
@@ -13,8 +13,8 @@ def sign_in(person: Person, path: str = "/ops", title: str = "Overview") -> Page
     page.goto(f"{person.server.url}{path}")
     page.get_by_label("Operators' token").fill(TOKEN)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()
-    expect(page.get_by_role("banner").get_by_text("Live", exact=False).first).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=LIMIT)
+    expect(page.get_by_role("banner").get_by_role("status")).to_have_text("Live", timeout=LIMIT)
     return page
 
 
@@ -24,4 +24,4 @@ def go(page: Page, name: str) -> None:
     if menu.is_visible():
         menu.click()
     page.get_by_role("navigation", name="Console").get_by_role("link", name=name).first.click()
-    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible(timeout=LIMIT)
