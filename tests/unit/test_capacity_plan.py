@@ -214,6 +214,13 @@ def test_nothing_to_plan_is_refused_with_what_is_missing() -> None:
         make_plan(Today([], {"web": "not on record"}, {}), Asked("2x/year", 12, AT), SETTINGS, Prices())
 
 
+def test_where_nothing_may_be_planned_the_plan_says_why() -> None:
+    asked = Asked("2x/year", 12, AT, or_nothing=True)
+    plan = make_plan(Today([], {"web": "not on record"}, {}), asked, SETTINGS, Prices())
+    assert (plan.first, plan.components, plan.actions) == (None, [], [])
+    assert plan.missing == {"web": "not on record"}
+
+
 @pytest.mark.parametrize(("text", "months"), [("12m", 12), ("1m", 1), ("2y", 24), (" 36m ", 36)])
 def test_horizons(text: str, months: int) -> None:
     assert read_horizon(text, 36) == months

@@ -20,6 +20,14 @@ class Me {
     return this.operator?.role === 'operator';
   }
 
+  /** What the page says of it when it opens: nobody's first call fails then. Without that, the server is asked. */
+  async begin(said: string | null): Promise<void> {
+    const known = said === null ? null : (JSON.parse(said) as { signed_in: boolean; sign_in: SignIn });
+    if (known) this.signIn = known.sign_in;
+    if (known?.signed_in === false) this.out();
+    else await this.ask();
+  }
+
   async ask(): Promise<void> {
     this.problem = '';
     try {

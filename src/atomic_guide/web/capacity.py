@@ -28,7 +28,10 @@ calls = Calls()
     ),
 )
 async def plan_capacity(call: Call[None]) -> Plan:
-    """Plan capacity: what is needed by month, what runs out first and when, what to do by when, what it costs."""
+    """Plan capacity: what is needed by month, what runs out first and when, what to do by when, what it costs.
+
+    Where nothing is on record yet, there are no components, and `missing` says of each why not.
+    """
     asked = call.request.query_params
     months = read_horizon(asked.get("horizon", "12m"), call.tool.capacity.settings.most_months)
-    return await call.tool.capacity.plan(Asked(asked.get("growth", "2x/year"), months, call.tool.clock.now()))
+    return await call.tool.capacity.plan(Asked(asked.get("growth", "2x/year"), months, call.tool.clock.now(), or_nothing=True))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from starlette.responses import Response
 
+from atomic_guide import errors
 from atomic_guide.clock import iso
 from atomic_guide.operations.operators.approvals import prune as prune_approvals
 from atomic_guide.operations.operators.audit import Act, Asked
@@ -19,7 +20,7 @@ from atomic_guide.operations.operators.model import TOKEN, Operator, Role, Sourc
 from atomic_guide.operations.scaling.marked import demo_mark
 from atomic_guide.setting import Shown
 from atomic_guide.web.access import CONSOLE, check_from_console, check_own_origin, cookie_of, set_cookie
-from atomic_guide.web.pages import NOBODY, Markup, NotBuilt, Page, answer, asset, refusal
+from atomic_guide.web.pages import NOBODY, Markup, NotBuilt, Page, answer, asset, meta, refusal
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats
 
 if TYPE_CHECKING:
@@ -114,6 +115,13 @@ class Signed(msgspec.Struct, frozen=True):
     demo: bool
 
 
+class Known(msgspec.Struct, frozen=True):
+    """What the page knows when it opens: without it, each visitor's first call would fail, and their console say so."""
+
+    signed_in: bool
+    sign_in: Ways
+
+
 class Ended(msgspec.Struct, frozen=True):
     """Nobody is signed in any more."""
 
@@ -123,10 +131,11 @@ class Ended(msgspec.Struct, frozen=True):
 @calls.add("GET", "/ops", access="none", failures=(503,))
 @calls.add("GET", "/ops/{rest:path}", access="none", failures=(503,))
 async def show_console(call: Call[None]) -> Response:
-    """Give the console's page; it asks for a session itself."""
-    del call
+    """Give the console's page, which says whether somebody is signed in and how one would; it asks for all else."""
+    known = Known(await _is_signed_in(call), ways(call.tool.operators.settings))
+    metas = (meta("console", msgspec.json.encode(known).decode()),)
     try:
-        page = Page("Atomic Guide console", Markup('<div id="app"></div>'), asset=asset(_ENTRY), origins=NOBODY)
+        page = Page("Atomic Guide console", Markup('<div id="app"></div>'), metas, asset(_ENTRY), origins=NOBODY)
     except NotBuilt as error:
         return refusal(error, "The console cannot be opened just now", origins=NOBODY)
     return answer(page, headers=_SITE)
@@ -221,6 +230,14 @@ async def list_settings(call: Call[None]) -> InForce:
 def ways(settings: OperatorSettings) -> Ways:
     """How operators may sign in."""
     return Ways(settings.issuer is not None, settings.provider or None)
+
+
+async def _is_signed_in(call: Call[Any]) -> bool:
+    """Whether there may be a session; where that cannot be told the page finds out, and says why not."""
+    try:
+        return await call.tool.operators.access.session(call.request) is not None
+    except errors.GuideError:
+        return True
 
 
 async def _signed(call: Call[Any], operator: Operator, session: Session | None) -> Signed:

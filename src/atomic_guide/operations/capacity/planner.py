@@ -37,11 +37,15 @@ _HORIZON = re.compile(r"(\d{1,3}) ?(m|y)", re.ASCII)
 
 
 class Asked(NamedTuple):
-    """For which growth, how many months ahead, from when (epoch seconds)."""
+    """For which growth, how many months ahead, from when (epoch seconds).
+
+    `or_nothing`: where nothing can be planned yet, a plan without components says why; otherwise that is an error.
+    """
 
     growth: str
     months: int
     at: float
+    or_nothing: bool = False
 
 
 class First(msgspec.Struct, frozen=True):
@@ -97,7 +101,7 @@ def grown(asked: Asked, settings: CapacitySettings) -> dict[Driver, Growth]:
 def make_plan(today: Today, asked: Asked, settings: CapacitySettings, prices: Prices) -> Plan:
     """The plan. Raises `Invalid` for a growth that is not understood, and where there is no component to plan."""
     growths = grown(asked, settings)
-    if not today.components:
+    if not today.components and not asked.or_nothing:
         raise Invalid(f"there is nothing to plan from yet: {_gaps(today.missing)}; or give demand as --trace FILE.csv")
     calendar = months_of(asked.at, asked.months)
     terms = Terms(growths, calendar.spans[-1][1], today.drivers, settings.evidence_factor, settings.horizon_factor)
