@@ -71,7 +71,7 @@ def test_a_decision_is_approved_and_its_page_shows_that_within_two_seconds(meet:
     page = sign_in(meet(), "/ops/decisions", "Decisions")
     card = page.get_by_role("region", name="Waits for you")
     expect(card.get_by_text("0 of 1 needed")).to_be_visible()
-    expect(page.get_by_role("link", name="Decisions, 1 waiting for you")).to_be_visible()
+    expect(page.get_by_role("link", name="Decisions (1 waiting for you)")).to_be_visible()
     with page.context.new_page() as other:
         other.goto(f"{server.url}/ops/decisions/{event['id']}")
         expect(other.get_by_role("heading", level=1, name="Workers 1 → 2")).to_be_visible()
