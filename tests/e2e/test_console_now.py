@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -162,7 +163,7 @@ def test_the_overview_is_light_and_quick(meet: Meet, browser: Browser) -> None:
     assert paint < FIRST_PAINT
 
 
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "light": {},
     "dark": {"color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 720}, "has_touch": True},
