@@ -34,4 +34,6 @@ async def plan_capacity(call: Call[None]) -> Plan:
     """
     asked = call.request.query_params
     months = read_horizon(asked.get("horizon", "12m"), call.tool.capacity.settings.most_months)
-    return await call.tool.capacity.plan(Asked(asked.get("growth", "2x/year"), months, call.tool.clock.now(), or_nothing=True))
+    return await call.tool.capacity.plan(
+        Asked(asked.get("growth", "2x/year"), months, call.tool.clock.now(), or_nothing=True)
+    )
