@@ -1,4 +1,4 @@
-"""The day at a glance, from real series, on both engines."""
+"""The last 24 hours at a glance, from real series, on both engines."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,12 +9,13 @@ from atomic_guide.clock import ManualClock, from_iso
 from atomic_guide.engines.data.database import Database
 from atomic_guide.operations.scaling.histogram import Histogram
 from atomic_guide.operations.scaling.model import Key, Sample
-from atomic_guide.operations.scaling.overview import STEP, ComponentShown, Overview, Today
+from atomic_guide.operations.scaling.overview import STEP, ComponentShown, LastDay, Overview
 from atomic_guide.operations.scaling.series import Series
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
 
 MIDNIGHT = from_iso("2027-01-15T00:00:00Z")
+DAY = 86_400
 FULL = {"resource-utilization-high": 0.9, "latency-high": 2.0}
 
 
@@ -26,7 +27,7 @@ async def directory(
         yield database
 
 
-def component(today: Today, name: str) -> ComponentShown:
+def component(today: LastDay, name: str) -> ComponentShown:
     return next(one for one in today.components if one.name == name)
 
 
@@ -37,17 +38,19 @@ def answered(*seconds: float) -> Sample:
     return Sample(Key("web", "latency"), made.total, made.counts)
 
 
-async def test_the_day_so_far_is_told_in_slots_and_what_was_not_measured_is_null(directory: Database) -> None:
+async def test_the_last_day_is_told_in_slots_and_what_was_not_measured_is_null(directory: Database) -> None:
     series, clock = Series(directory), ManualClock(MIDNIGHT + 3 * STEP + 60)
     overview = Overview(directory, clock)
     for at, value in ((10, 0.2), (40, 0.4), (2 * STEP + 5, 0.95), (3 * STEP + 50, 0.5)):
         await series.store(MIDNIGHT + at, [Sample(Key("web", "utilisation"), value)])
-    await series.store(MIDNIGHT - 50, [Sample(Key("web", "utilisation"), 0.99)])
+    await series.store(MIDNIGHT - DAY - 50, [Sample(Key("web", "utilisation"), 0.99)])
     await series.store(MIDNIGHT + 3 * STEP + 50, [answered(*[0.1] * 19, 3.0), Sample(Key("rooms", "sockets"), 40.0)])
     web = component(await overview.look(FULL), "web")
-    assert web.figures[0].points == [pytest.approx(0.3), None, pytest.approx(0.95), pytest.approx(0.5)]
+    assert len(web.figures[0].points) == DAY / STEP + 1
+    assert set(web.figures[0].points[:-4]) == {None}
+    assert web.figures[0].points[-4:] == [pytest.approx(0.3), None, pytest.approx(0.95), pytest.approx(0.5)]
     assert (web.figures[0].value, web.figures[0].limit) == (0.5, 0.9)
-    assert web.figures[1].points[:3] == [None] * 3
+    assert set(web.figures[1].points[:-1]) == {None}
     assert 0.09 < (web.figures[1].value or 0) < 3.2
     assert web.state == "good"
     assert [(one.name, one.value) for one in web.facts] == [("processes", None), ("sockets", 40.0)]
@@ -64,11 +67,11 @@ async def test_a_figure_is_of_the_part_that_is_worst_and_over_its_limit_the_comp
     )
     database = component(await Overview(directory, clock).look(FULL), "database")
     assert database.figures[0].value == 0.97
-    assert database.figures[0].points == [0.97]
+    assert database.figures[0].points[-1] == 0.97
     assert database.state == "over"
 
 
-async def test_slots_that_have_ended_are_remembered_and_the_next_day_begins_anew(directory: Database) -> None:
+async def test_slots_that_have_ended_are_remembered_and_those_of_another_day_are_left_out(directory: Database) -> None:
     series, clock = Series(directory), ManualClock(MIDNIGHT + STEP + 100)
     overview = Overview(directory, clock)
     key = Key("web", "utilisation")
@@ -78,9 +81,11 @@ async def test_slots_that_have_ended_are_remembered_and_the_next_day_begins_anew
     await series.store(MIDNIGHT + 20, [Sample(key, 0.8)])
     clock.advance(10)
     await series.store(MIDNIGHT + STEP + 105, [Sample(key, 0.6)])
-    assert component(await overview.look(FULL), "web").figures[0].points == [0.2, 0.6]
-    clock.advance(86_400)
-    await series.store(MIDNIGHT + 86_400 + STEP + 100, [Sample(key, 0.7)])
+    assert component(await overview.look(FULL), "web").figures[0].points[-2:] == [0.2, 0.6]
+    clock.advance(DAY)
+    await series.store(MIDNIGHT + DAY + STEP + 100, [Sample(key, 0.7)])
     today = await overview.look(FULL)
-    assert today.since == "2027-01-16T00:00:00.000Z"
-    assert component(today, "web").figures[0].points == [None, 0.7]
+    assert today.since == "2027-01-15T00:05:00.000Z"
+    points = component(today, "web").figures[0].points
+    assert (points[0], points[-1]) == (0.6, 0.7)
+    assert set(points[1:-1]) == {None}

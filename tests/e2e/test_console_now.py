@@ -63,7 +63,7 @@ def test_the_overview_shows_what_is_measured_and_the_same_numbers_as_a_table(mee
     assert sentence.startswith("Storage, Disk:")
     assert f"{value} now" in sentence
     page.get_by_role("group", name="How components are shown").get_by_role("button", name="Table").click()
-    row = page.get_by_role("region", name="Components today").get_by_role("row", name="Storage Disk")
+    row = page.get_by_role("region", name="Components, last 24 hours").get_by_role("row", name="Storage Disk")
     expect(row.get_by_role("cell").nth(2)).to_have_text(value)
 
 

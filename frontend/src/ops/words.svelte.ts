@@ -51,7 +51,7 @@ export function when(at: Moment): string {
 export function span(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–';
   const size = Math.abs(seconds);
-  if (size > 0 && size < 0.0995) return `${round(seconds * 1000)} ms`;
+  if (size > 0 && size < 0.0995) return `${Number((seconds * 1000).toPrecision(2))} ms`;
   if (size < 99.5) return `${round(seconds)} s`;
   if (size < 5970) return `${round(seconds / 60)} min`;
   if (size < 172_800) return `${round(seconds / 3600)} h`;

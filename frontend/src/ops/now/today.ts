@@ -1,10 +1,8 @@
-/** A figure of today as a small chart: midnight to midnight, a threshold, what is over it, what is not known. */
+/** A figure of the last day as a small chart: a threshold, what is over it, what is not known. */
 import type { FigureShown, Today } from '../answers';
 import { above, type Chart, gaps } from '../parts/chart';
 import { round } from '../words.svelte';
 import { inUnit, told } from './words';
-
-const DAY = 86_400;
 
 export function chartOf(title: string, figure: FigureShown, today: Today): Chart {
   const since = Date.parse(today.since) / 1000;
@@ -14,15 +12,14 @@ export function chartOf(title: string, figure: FigureShown, today: Today): Chart
   const first = figure.points.findIndex((value) => value !== null);
   const format = (value: number): string => (figure.unit === 'number' ? round(value) : inUnit(value, figure.unit));
   return {
-    times: [...times, since + DAY],
-    lines: [{ label: figure.name, kind: 'measured', values: [...figure.points, null] }],
+    times,
+    lines: [{ label: figure.name, kind: 'measured', values: figure.points }],
     unit: '',
     format,
     from: since,
-    to: since + DAY,
-    now,
+    to: now,
     ...(limit === null ? {} : { threshold: { value: limit, label: format(limit) }, over: above(times, figure.points, limit) }),
-    // Before the first value of the day nothing may have run.
+    // Before the first value nothing may have run.
     unknown: first < 0 ? [] : gaps(times.slice(first), figure.points.slice(first), now - today.step),
     ...(figure.unit === 'share' && (limit === null || limit > 0.3) ? { most: 1 } : {}),
     seconds: figure.unit === 's',

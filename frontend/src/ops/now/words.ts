@@ -70,11 +70,11 @@ export function severity(of: { severity: string; state?: string }): Look {
 /** What a small chart shows, in a sentence. */
 export function told(title: string, figure: FigureShown): string {
   const known = figure.points.filter((value) => value !== null);
-  if (known.length === 0) return `${title}, ${figure.name}: nothing was measured today.`;
+  if (known.length === 0) return `${title}, ${figure.name}: nothing was measured in the last day.`;
   const over = figure.limit === null ? 0 : known.filter((value) => value > (figure.limit ?? Infinity)).length;
   const now = figure.value === null ? 'no data now' : `${inUnit(figure.value, figure.unit)} now`;
   const limit = figure.limit === null ? '' : `, over ${inUnit(figure.limit, figure.unit)} for ${span(over * 300)}`;
-  return `${title}, ${figure.name}: ${now}, at most ${inUnit(Math.max(...known), figure.unit)} today${limit}.`;
+  return `${title}, ${figure.name}: ${now}, at most ${inUnit(Math.max(...known), figure.unit)} in the last day${limit}.`;
 }
 
 /** The name of an input of a decision as people say it: "web.utilisation" stays, underscores do not. */

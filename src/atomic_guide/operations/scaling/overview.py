@@ -1,4 +1,4 @@
-"""Today at a glance: of each component how full it is, how long it takes, and what goes wrong, from midnight (UTC) on.
+"""A day at a glance: of each component how full it is, how long it takes, and what goes wrong, of the last 24 hours.
 
 Slots that have ended do not change: they are read once and remembered, so that a look reads the last minutes only.
 """
@@ -157,8 +157,8 @@ class ComponentShown(msgspec.Struct, frozen=True):
     facts: list[FactShown]
 
 
-class Today(msgspec.Struct, frozen=True):
-    """The day so far, in slots of `step` seconds from `since` on."""
+class LastDay(msgspec.Struct, frozen=True):
+    """The last 24 hours, in slots of `step` seconds from `since` on."""
 
     at: str
     since: str
@@ -176,22 +176,21 @@ class Overview:
         self._slots: dict[tuple[Key, float | None], dict[int, float]] = {}
         self._settled: dict[tuple[Key, float | None], int] = {}
         self._one = asyncio.Lock()
-        self._made: tuple[float, Today] | None = None
+        self._made: tuple[float, LastDay] | None = None
 
-    async def look(self, limits: Mapping[str, float | None]) -> Today:
-        """Today until now; `limits` are those of alert rules by their names. At most two seconds old."""
+    async def look(self, limits: Mapping[str, float | None]) -> LastDay:
+        """The last 24 hours; `limits` are those of alert rules by their names. At most two seconds old."""
         async with self._one:
             now = self._clock.now()
             if self._made is None or not 0 <= now - self._made[0] < _FRESH_SECONDS:
-                self._made = now, await self._today(now, limits)
+                self._made = now, await self._day(now, limits)
             return self._made[1]
 
-    async def _today(self, now: float, limits: Mapping[str, float | None]) -> Today:
-        since = now // _DAY * _DAY
+    async def _day(self, now: float, limits: Mapping[str, float | None]) -> LastDay:
+        since = (now - _DAY) // STEP * STEP
         keys = await self._series.keys()
-        self._forget(since)
         shown = [await self._component(one, keys, (since, now), limits) for one in COMPONENTS]
-        return Today(iso(now), iso(since), STEP, shown)
+        return LastDay(iso(now), iso(since), STEP, shown)
 
     async def _component(
         self, one: Component, keys: Sequence[Key], span: tuple[float, float], limits: Mapping[str, float | None]
@@ -214,7 +213,8 @@ class Overview:
             for slot, one in (await self._read(key, figure.q, span)).items():
                 highest[slot] = max(one, highest.get(slot, one))
         count = math.floor((now - since) / STEP) + 1
-        points = [highest.get(slot) for slot in range(count)]
+        first = int(since // STEP)
+        points = [highest.get(first + place) for place in range(count)]
         value: float | None
         if figure.q is None:
             value = max(await self._latest(figure.component, figure.metric, keys, now), default=None)
@@ -227,11 +227,12 @@ class Overview:
         return [value for value in found if value is not None]
 
     async def _read(self, key: Key, q: float | None, span: tuple[float, float]) -> dict[int, float]:
-        """The slots of a series since midnight, by their place."""
-        midnight, now = span
-        slots = self._slots.setdefault((key, q), {})
-        first = self._settled.get((key, q), 0)
-        begin = midnight + first * STEP
+        """The slots of a series since a time, by their numbers: slot n begins n times `STEP` after 1970."""
+        since, now = span
+        oldest = int(since // STEP)
+        slots = {slot: value for slot, value in self._slots.get((key, q), {}).items() if slot >= oldest}
+        first = max(self._settled.get((key, q), oldest), oldest)
+        begin = first * STEP
         if q is None:
             rows = await self._directory.read(
                 QUERIES["mean_slots"],
@@ -242,14 +243,9 @@ class Overview:
         else:
             readings = await self._series.quantiles(key, q, begin, now, int(STEP))
             slots |= {first + at: value for at, value in enumerate(readings.values.tolist()) if not math.isnan(value)}
-        self._settled[key, q] = max(first, math.floor((now - _SETTLED_SECONDS - midnight) / STEP))
+        self._slots[key, q] = slots
+        self._settled[key, q] = max(first, math.floor((now - _SETTLED_SECONDS) / STEP))
         return slots
-
-    def _forget(self, since: float) -> None:
-        """Begin anew with each day."""
-        if self._made is not None and self._made[0] < since:
-            self._slots.clear()
-            self._settled.clear()
 
 
 def _of(component: str, metric: str, keys: Sequence[Key]) -> list[Key]:
