@@ -2,11 +2,11 @@
  * The server's events. One stream for the whole console; whoever wants to know of a kind says so with `on`. After a
  * break it connects again, later each time up to half a minute, and everything that is shown is read again.
  */
-export type Kind = 'overview' | 'decision' | 'alert' | 'queue' | 'sample' | 'open';
+export type Kind = 'overview' | 'decision' | 'alert' | 'queue' | 'sample' | 'bye' | 'open';
 export type Counts = { alerts?: number; decisions?: number; dead_letters?: number; components?: number };
 type State = 'connecting' | 'live' | 'broken';
 
-const KINDS: Kind[] = ['overview', 'decision', 'alert', 'queue', 'sample'];
+const KINDS: Kind[] = ['overview', 'decision', 'alert', 'queue', 'sample', 'bye'];
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30_000;
 /** The server beats each ten seconds; a stream that is silent for longer than three is dead. */

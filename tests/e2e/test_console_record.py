@@ -1,0 +1,165 @@
+"""Operators in a browser: signing in with the token and at a provider, what was done, and the settings in force."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.console import TOKEN, go, sign_in
+from tests.e2e.inspector import Inspector
+from tests.e2e.people import LIMIT, Meet
+from tests.fakes.provider import CLIENT, SECRET, FakeProvider, provider
+from tests.running import RunningServer, running_server
+
+
+@pytest.fixture(scope="module")
+def at() -> Iterator[FakeProvider]:
+    """A provider on another site than the tool's, in a thread of its own."""
+    begun, ending = threading.Event(), threading.Event()
+    made: list[FakeProvider] = []
+
+    async def run() -> None:
+        async with provider() as one:
+            one.url = one.url.replace("127.0.0.1", "localhost")
+            made.append(one)
+            begun.set()
+            await asyncio.to_thread(ending.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+    thread.start()
+    assert begun.wait(20)
+    yield made[0]
+    ending.set()
+    thread.join(20)
+    assert made[0].problems == []
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, at: FakeProvider) -> Iterator[RunningServer]:
+    settings = {
+        "OPERATOR_TOKEN": TOKEN,
+        "OPERATORS_ISSUER": at.url,
+        "OPERATORS_CLIENT_ID": CLIENT,
+        "OPERATORS_CLIENT_SECRET": SECRET,
+        "OPERATORS_PROVIDER_NAME": "Example University",
+        "OPERATORS_OPERATOR_VALUES": "guide-operators",
+        "OPERATORS_READ_ONLY_VALUES": "guide-readers",
+    }
+    with running_server(tmp_path_factory.mktemp("record") / "data", settings) as found:
+        yield found
+
+
+def operators(server: RunningServer, *words: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
+    # A process of its own: while Playwright runs, no other loop runs in this thread.
+    command = [sys.executable, "-m", "atomic_guide.cli", "operators", *words, "--data", str(server.data)]
+    subprocess.run(command, env=environment, timeout=60, check=True)
+
+
+def by_provider(page: Page, server: RunningServer, path: str = "/ops") -> None:
+    page.goto(f"{server.url}{path}")
+    page.get_by_role("link", name="Sign in with Example University").click()
+
+
+def test_a_wrong_token_is_named_and_the_right_one_opens_the_page_that_was_asked_for(meet: Meet) -> None:
+    person = meet()
+    person.expected.append("401")
+    page = person.context.new_page()
+    page.goto(f"{person.server.url}/ops/audit")
+    page.get_by_label("Operators' token").fill("not-the-token-of-this-installation")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text("This is not the token of this installation.")
+    page.get_by_label("Operators' token").fill(TOKEN)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", level=1, name="Audit log")).to_be_visible(timeout=LIMIT)
+    row = page.get_by_role("region", name="Acts of operators").get_by_role("row").nth(1)
+    expect(row.get_by_text("Sign in")).to_be_visible()
+    # The cookie is nothing that a script reads.
+    assert page.evaluate("document.cookie") == ""
+
+
+def test_somebody_signs_in_at_the_provider_acts_by_name_and_is_found_in_the_log(
+    meet: Meet, server: RunningServer
+) -> None:
+    page = meet().context.new_page()
+    by_provider(page, server)
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible(timeout=LIMIT)
+    answer = page.evaluate("""async () => (await fetch('/api/ops/scaling/pause', {
+      method: 'POST', headers: {'Content-Type': 'application/json', 'Atomic-Guide-Console': '1'},
+      body: JSON.stringify({fleet: 'workers', seconds: 3600, why: 'the rack moves'})})).status""")
+    assert answer == 200
+    go(page, "Audit log")
+    table = page.get_by_role("region", name="Acts of operators")
+    row = table.get_by_role("row").filter(has_text="Pause fleet")
+    for text in ("Ada Lovelace", "fleet workers", "the rack moves", "Done"):
+        expect(row.get_by_text(text)).to_be_visible()
+    page.get_by_label("What", exact=True).fill("sign in")
+    page.get_by_label("Who", exact=True).fill("Ada Lovelace")
+    page.get_by_role("button", name="Find acts").click()
+    expect(table.get_by_role("row").filter(has_text="Pause fleet")).to_have_count(0)
+    expect(table.get_by_role("row").filter(has_text="Sign in").first).to_be_visible()
+    page.get_by_label("Who", exact=True).fill("Nobody")
+    page.get_by_role("button", name="Find acts").click()
+    expect(page.get_by_role("heading", name="Nobody did that")).to_be_visible()
+    page.get_by_role("button", name="Show every act").click()
+    expect(table.get_by_role("row").filter(has_text="Pause fleet")).to_be_visible()
+
+
+def test_who_may_only_look_is_told_so_and_who_is_removed_is_out_at_once(
+    meet: Meet, server: RunningServer, at: FakeProvider
+) -> None:
+    at.changes = {"sub": "user-8", "name": "Eve Reader", "email": "eve@example.edu", "groups": ["guide-readers"]}
+    person = meet()
+    person.expected += ["401", "403"]
+    page = person.context.new_page()
+    by_provider(page, server, "/ops/decisions")
+    expect(page.get_by_role("banner").get_by_role("status")).to_have_text("Live", timeout=LIMIT)
+    refused = page.evaluate("""async () => (await (await fetch('/api/ops/scaling/resume', {
+      method: 'POST', headers: {'Content-Type': 'application/json', 'Atomic-Guide-Console': '1'},
+      body: JSON.stringify({fleet: 'workers'})})).json()).error.code""")
+    assert refused == "READ_ONLY"
+    operators(server, "remove", "eve@example.edu")
+    expect(page.get_by_label("Operators' token")).to_be_visible(timeout=LIMIT)
+    by_provider(page, server)
+    expect(page.get_by_role("heading", name="You are not signed in to the console")).to_be_visible()
+    expect(page.get_by_text("eve@example.edu is no operator here")).to_be_visible()
+    at.changes = {}
+
+
+def test_settings_are_found_and_their_origin_is_told(meet: Meet) -> None:
+    page = sign_in(meet(), "/ops/settings", "Settings")
+    page.get_by_label("Only what differs from its default").check()
+    page.get_by_role("searchbox", name="Find").fill("operators.issuer")
+    table = page.get_by_role("region", name="Settings of operators")
+    row = table.get_by_role("row").filter(has_text="operators.issuer")
+    expect(row.get_by_text("environment ATOMIC_GUIDE_OPERATORS_ISSUER")).to_be_visible()
+    page.get_by_role("searchbox", name="Find").fill("client_secret")
+    expect(table.get_by_role("row").filter(has_text="client_secret").get_by_text("(set)")).to_be_visible()
+    assert SECRET not in page.content()
+    page.get_by_role("searchbox", name="Find").fill("no such thing")
+    page.get_by_role("button", name="Show every setting").click()
+    expect(page.get_by_role("region", name="Settings of server", exact=True)).to_be_visible()
+
+
+def test_nothing_is_in_the_way_of_anybody(browser: Browser, meet: Meet) -> None:
+    inspector = Inspector()
+    person = meet()
+    page = person.context.new_page()
+    page.goto(f"{person.server.url}/ops")
+    expect(page.get_by_label("Operators' token")).to_be_visible()
+    inspector.look("sign in", page)
+    page = sign_in(person, "/ops/audit", "Audit log")
+    for width, height in ((1440, 900), (360, 720)):
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            for name in ("Audit log", "Settings"):
+                go(page, name)
+                expect(page.get_by_role("main").get_by_role("row").nth(1)).to_be_visible()
+                inspector.look(f"{name}, {width} wide, {scheme}", page)
+    assert inspector.found == []
