@@ -3,7 +3,7 @@ import { count, several } from '../words.svelte';
 import type { Room, Rooms } from './shapes';
 
 export const who =
-  'Everybody connected to this process takes what is sent to them at once. Who does not is named here; after 1 MiB unsent they are asked to come back.';
+  'Everybody connected to this process takes what is sent to them at once. Who does not is named here; who leaves too much unsent (rooms.hard_buffer) is asked to come back.';
 
 /** A course by its title; by its id where that is not known. */
 export const roomName = (room: Pick<Room, 'title' | 'course'>): string => room.title || room.course;
