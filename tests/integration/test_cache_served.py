@@ -209,7 +209,7 @@ def test_each_process_tells_how_it_does(site: Site) -> None:
 
     stats = until(found)
     assert stats["on_nats"]["keys"] >= 1
-    assert {"name": "reports", "shared": True}.items() <= {**stats["spaces"][0]}.items()
+    assert {"name": "reports", "shared": True, "by_course": True}.items() <= {**stats["spaces"][0]}.items()
     page = httpx.get(f"{site.server.url}/metrics", headers=OPERATOR, timeout=20).text
     assert 'atomic_guide_cache_hits_total{layer="memory"}' in page
     assert "atomic_guide_cache_hears 1.0" in page

@@ -168,6 +168,7 @@ export type Space = {
   shared_seconds: number;
   negative_seconds: number;
   shared: boolean;
+  by_course: boolean;
 };
 export type Cached = { processes: Layers[]; on_nats: { keys: number; bytes: number } | null; spaces: Space[] };
 export type Place = { layer: 'memory' | 'nats'; bytes: number; ends_at: string; holds: boolean };

@@ -70,7 +70,10 @@ class OnNats(msgspec.Struct, frozen=True):
 
 
 class SpaceShown(msgspec.Struct, frozen=True):
-    """A space: for how many seconds its values live in memory and on NATS; `shared`: whether they lie there."""
+    """A space: for how many seconds its values live in memory and on NATS; `shared`: whether they lie there.
+
+    `by_course`: operators can name a value by its course, to look at it or to warm it.
+    """
 
     name: str
     version: int
@@ -78,6 +81,7 @@ class SpaceShown(msgspec.Struct, frozen=True):
     shared_seconds: float
     negative_seconds: float
     shared: bool
+    by_course: bool
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -149,7 +153,7 @@ class Desk:
             held = None
         spaces = [
             SpaceShown(one.name, one.rules.version, one.rules.memory_seconds, one.rules.shared_seconds,
-                       one.rules.negative_seconds, one.rules.shared)
+                       one.rules.negative_seconds, one.rules.shared, one.name in self.kinds)
             for one in self._cache.spaces.values()
         ]  # fmt: skip
         processes = [_layers(report) for report in look.reports if "cache.bytes" in report.gauges]

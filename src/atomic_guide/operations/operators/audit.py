@@ -52,7 +52,7 @@ NAMED = frozenset(
             "replica",
         ),
         *("role", "rule", "run", "seconds", "shard", "space", "state", "store", "target", "tenant", "to", "trace"),
-        *("units", "video"),
+        *("units", "video", "abandon", "by", "limit", "zone"),
     }
 )
 """Fields of a body whose value says what was done, and is never a secret."""
