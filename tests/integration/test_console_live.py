@@ -160,6 +160,13 @@ async def test_a_stream_begins_with_how_things_are(site: Console) -> None:
         }  # fmt: skip
 
 
+async def test_who_asks_for_the_head_only_opens_no_stream(site: Console) -> None:
+    async with httpx.AsyncClient(base_url=site.url, headers=BEARER) as client:
+        answer = await client.head("/api/ops/live")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert [used.value for used in site.operators.live.used()] == [0, 0]
+
+
 async def test_every_change_is_told_to_every_stream(site: Console) -> None:
     async with site.stream() as one, site.stream() as two:
         for events in (one, two):

@@ -164,7 +164,8 @@ def set_cookie(request: Request, value: str, seconds: float, *, name: str = COOK
     secure = is_secure(request)
     if not secure and not is_loopback(request.url.hostname or ""):
         raise HttpsNeeded(
-            "the console keeps a session by https, or by http on this computer; open it at such an address"
+            "the console keeps a session by https, or by http on this computer; open it at such an address. Behind a"
+            " proxy that ends https, the setting server.trusted_proxies has its address"
         )
     parts = [f"{cookie_name(request, name)}={value}", "Path=/", "HttpOnly", f"SameSite={same_site}"]
     return "; ".join([*parts, f"Max-Age={max(0, int(seconds))}", *(["Secure"] if secure else [])])

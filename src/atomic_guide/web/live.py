@@ -233,6 +233,8 @@ class LiveResponse(Response):
 )
 async def stream_changes(call: Call[None]) -> Response:
     """Stream what changes, as server-sent events: overview, decision, alert, queue, sample."""
+    if call.request.method == "HEAD":
+        return Response(media_type=LiveResponse.media_type)
     cookie = None if "authorization" in call.request.headers else cookie_of(call.request)
     stream = Stream(call.operator.id, cookie)
     live = call.tool.operators.live
