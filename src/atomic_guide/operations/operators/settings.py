@@ -105,12 +105,12 @@ class OperatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 400.0
     audit_entries: Annotated[
         int,
-        setting("Entries of that which are kept at most, the newest; 300 bytes each.", "entries",
+        setting("Entries of that which are kept at most, the newest; 150 bytes each and their reasons.", "entries",
                 ge=1000, le=10_000_000),
     ] = 200_000  # fmt: skip
     streams: Annotated[
         int,
-        setting("Open consoles that a process keeps up to date; one costs about 30 kB.", "streams", ge=1, le=10_000),
+        setting("Open consoles that a process keeps up to date; one costs 23 kB.", "streams", ge=1, le=10_000),
     ] = 200
     operator_streams: Annotated[
         int,
