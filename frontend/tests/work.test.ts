@@ -11,6 +11,7 @@ const lane = (given: Partial<Lane> = {}): Lane => ({
   per_minute: 90,
   paused_since: null,
   paused_by: null,
+  paused_why: null,
   states: { queued: 3, running: 2, dead: 1 },
   weight: 2,
   goal_seconds: 60,

@@ -86,11 +86,12 @@ async def test_a_lane_has_its_goal_its_share_and_who_paused_it(desks: Desks) -> 
     assert (lane.depth, lane.states) == (3, {"queued": 3, "dead": 1})
     assert (lane.weight, lane.goal_seconds, lane.paused_since, lane.paused_by) == (2.0, 900.0, None, None)
     assert lane.oldest_wait_seconds >= 60
-    await desks.queues.pause("video", "ada")
+    await desks.queues.pause("video", "ada", "the store moves")
     since = (await desks.lane()).paused_since
     desks.office.clock.advance(5)
     await desks.queues.pause("video", "ben")
     assert ((await desks.lane()).paused_since, (await desks.lane()).paused_by) == (since, "ada")
+    assert (await desks.lane()).paused_why == "the store moves"
     assert await desks.queues.resume("video", "ben")
     assert not await desks.queues.resume("video", "ben")
     assert (await desks.lane()).paused_by is None

@@ -88,6 +88,7 @@ def test_a_lane_is_paused_and_says_by_whom(meet: Meet, inspector: Inspector) -> 
     row.get_by_role("button", name="Pause Notifications").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Pause Notifications?")
+    dialog.get_by_label("Why").fill("the mail server moves")
     dialog.get_by_role("button", name="Pause Notifications").click()
     expect(row).to_contain_text("Paused by")
     inspector.look("queues", page)
@@ -122,6 +123,7 @@ def test_letters_are_tried_replayed_and_run_once_their_lane_goes_on(
     # They wait, since their lane is paused; it goes on, and they die of what they are.
     page.goto(f"{server.url}/ops/queues/notifications")
     expect(page.get_by_role("region", name="Jobs", exact=True).locator("tbody tr")).to_have_count(3)
+    expect(page.get_by_text("the mail server moves")).to_be_visible()
     inspector.look("queue", page)
     page.get_by_role("button", name="Resume Notifications").click()
     expect(page.get_by_text("On time")).to_be_visible()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -117,12 +118,12 @@ def test_a_job_is_shown_and_called_off(tmp_path: Path) -> None:
 
 def test_a_pause_outlives_the_command_and_a_queue_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
     published(tmp_path)
-    assert told(tmp_path, "pause", "video") == {"paused": "video"}
+    assert told(tmp_path, "pause", "video", "--why", "the store moves") == {"paused": "video"}
     since = video(tmp_path)["paused_since"]
     assert since
     told(tmp_path, "pause", "video")
     assert video(tmp_path)["paused_since"] == since
-    assert "PAUSED" in ask(tmp_path, "list").stdout
+    assert re.search(r"PAUSED since \S+ by \S+ \(the store moves\)", ask(tmp_path, "list").stdout)
     assert told(tmp_path, "resume", "video") == {"resumed": "video", "was_paused": True}
     assert told(tmp_path, "resume", "video") == {"resumed": "video", "was_paused": False}
     assert video(tmp_path)["paused_since"] is None

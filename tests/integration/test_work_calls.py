@@ -78,11 +78,13 @@ def lane(operator: httpx.Client, queue: str) -> Any:
 def test_queues_are_shown_paused_and_resumed(operator: httpx.Client) -> None:
     found = lane(operator, "assets")
     assert (found["depth"], found["states"]["queued"], found["goal_seconds"]) == (4, 4, 900.0)
-    assert got(operator.post("/queues/assets/pause", headers={"Idempotency-Key": "p1"})) == {"paused": "assets"}
-    assert lane(operator, "assets")["paused_by"]
+    assert got(operator.post("/queues/assets/pause", json={"why": "moving"}, headers={"Idempotency-Key": "p1"})) == {
+        "paused": "assets"
+    }
+    assert (lane(operator, "assets")["paused_by"], lane(operator, "assets")["paused_why"]) == ("operator", "moving")
     assert got(operator.post("/queues/assets/resume")) == {"resumed": "assets", "was_paused": True}
     assert lane(operator, "assets")["paused_since"] is None
-    assert got(operator.post("/queues/none/pause"), 404)["error"]["code"] == "NOT_FOUND"
+    assert got(operator.post("/queues/none/pause", json={}), 404)["error"]["code"] == "NOT_FOUND"
 
 
 def test_jobs_are_listed_in_pages_shown_and_called_off(operator: httpx.Client) -> None:

@@ -74,13 +74,14 @@ def cancel(context: Context, job: str) -> None:
 @command.command()
 @click.argument("queue")
 @data_options
-def pause(context: Context, queue: str) -> None:
+@click.option("--why", default="", metavar="TEXT", help="The reason, for whoever looks later.")
+def pause(context: Context, queue: str, why: str) -> None:
     """Start no more jobs of a queue until it is resumed; those that run go on.
 
     A running server sees it within a second.
     """
     _declared(context, queue)
-    _ask(context, lambda desk: desk.pause(queue, actor()))
+    _ask(context, lambda desk: desk.pause(queue, actor(), why))
     context.emit({"paused": queue}, f"{queue} is paused; jobs are accepted and wait")
 
 
@@ -122,6 +123,7 @@ def _lines(views: list[Lane]) -> list[str]:
     for view in views:
         states = ", ".join(f"{jobs} {state}" for state, jobs in view.states.items()) or "no jobs"
         by = f" by {view.paused_by}" if view.paused_by else ""
+        by += f" ({view.paused_why})" if view.paused_why else ""
         paused = f"  PAUSED since {view.paused_since}{by}" if view.paused_since else ""
         lines.append(
             f"{view.queue:14} depth {view.depth:<7} oldest wait {view.oldest_wait_seconds:8.1f} s"

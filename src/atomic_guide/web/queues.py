@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,6 +15,12 @@ calls = Calls()
 
 _SHOWN, _MOST = 100, 500
 _STATES: tuple[State, ...] = typing.get_args(State)
+
+
+class Pause(msgspec.Struct):
+    """Why a queue is paused, for whoever looks later."""
+
+    why: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
 class Paused(msgspec.Struct, frozen=True):
@@ -81,11 +87,11 @@ async def cancel_job(call: Call[None]) -> Cancelled:
     return Cancelled(job)
 
 
-@calls.add("POST", "/api/ops/queues/{queue}/pause", reply=Paused, **_CHANGING)
-async def pause_queue(call: Call[None]) -> Paused:
+@calls.add("POST", "/api/ops/queues/{queue}/pause", body=Pause, reply=Paused, **_CHANGING)
+async def pause_queue(call: Call[Pause]) -> Paused:
     """Start no more jobs of a queue until it is resumed; those that run go on. Again is harmless."""
     queue = call.request.path_params["queue"]
-    await call.tool.queues.pause(queue, call.operator.name)
+    await call.tool.queues.pause(queue, call.operator.name, call.body.why)
     return Paused(queue)
 
 

@@ -8,6 +8,7 @@ export type Lane = {
   per_minute: number;
   paused_since: string | null;
   paused_by: string | null;
+  paused_why: string | null;
   states: Partial<Record<State, number>>;
   weight: number | null;
   goal_seconds: number | null;

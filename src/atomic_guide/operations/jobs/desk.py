@@ -14,7 +14,7 @@ from atomic_guide.engines.queues.calling_off import CalledOff, call_off
 from atomic_guide.engines.queues.controls import pause_queue, resume_queue
 from atomic_guide.engines.queues.inspect import QueueView, page_jobs, show_job, view_queues
 from atomic_guide.errors import ConfigurationError, NotFound
-from atomic_guide.operations.scaling.audit import Deed, entries, note
+from atomic_guide.operations.scaling.audit import Deed, Entry, entries, note
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -35,12 +35,14 @@ class Lane(QueueView, frozen=True):
     """A queue with what is asked of it.
 
     `weight` is its share of a process's slots beside the other queues' weights, `goal_seconds` how long a job may wait
-    before an alert says so (null: none does). `paused_by` is null where it is not paused or nobody noted who did that.
+    before an alert says so (null: none does). `paused_by` is null where it is not paused or nobody noted who did that,
+    `paused_why` also where no reason was given.
     """
 
     weight: float | None
     goal_seconds: float | None
     paused_by: str | None
+    paused_why: str | None
 
 
 class Lanes(msgspec.Struct, frozen=True):
@@ -133,14 +135,14 @@ class Desk:
         self._wake(queue)
         return queue
 
-    async def pause(self, queue: str, who: str) -> None:
+    async def pause(self, queue: str, who: str, why: str = "") -> None:
         """Start no more jobs of a queue until it is resumed; those that run go on. Raises `NotFound`."""
         self._declared(queue)
         now = self._clock.now()
 
         async def work(tx: Transaction) -> None:
             await pause_queue(tx, queue, now)
-            await note(tx, now, who, Deed(PAUSED, _fleet(queue)))
+            await note(tx, now, who, Deed(PAUSED, _fleet(queue), details={"why": why} if why else {}))
 
         await self._shards.directory.write(work)
 
@@ -159,15 +161,17 @@ class Desk:
 
     async def _lane(self, view: QueueView, *, declared: bool) -> Lane:
         weight = self.settings.rules(view.queue).weight if declared else None
-        by = await self._paused_by(view) if view.paused_since is not None else None
+        pause = await self._pause_of(view) if view.paused_since is not None else None
         told: dict[str, Any] = {name: getattr(view, name) for name in QueueView.__struct_fields__}
-        return Lane(**told, weight=weight, goal_seconds=self._goal if declared else None, paused_by=by)
+        goal = self._goal if declared else None
+        by, why = (pause.who, pause.details.get("why")) if pause is not None else (None, None)
+        return Lane(**told, weight=weight, goal_seconds=goal, paused_by=by, paused_why=why)
 
-    async def _paused_by(self, view: QueueView) -> str | None:
-        """Who has paused a queue: of several, who was first, since the pause is theirs."""
+    async def _pause_of(self, view: QueueView) -> Entry | None:
+        """What was noted of a queue's pause: of several that of who was first, since the pause is theirs."""
         deeds = await entries(self._shards.directory, fleet=_fleet(view.queue), limit=_LOOKED_AT)
         pauses = [deed for deed in deeds if deed.what == PAUSED and deed.at == view.paused_since]
-        return pauses[-1].who if pauses else None
+        return pauses[-1] if pauses else None
 
     async def _known(self, queue: str) -> None:
         """Raise `NotFound` for a queue that is neither declared nor has jobs left."""
