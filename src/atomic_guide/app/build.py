@@ -16,16 +16,12 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from atomic_guide.app.alerting import made_desk
 from atomic_guide.app.asset_metrics import AssetMetrics
 from atomic_guide.app.cache_metrics import CacheMetrics
 from atomic_guide.app.caching import made_cache
-from atomic_guide.app.caching import made_desk as made_cache_desk
-from atomic_guide.app.capacity import made_capacity
 from atomic_guide.app.copies import made_spread
 from atomic_guide.app.dependencies import DependencyMetrics, known
-from atomic_guide.app.jobs import made_desk as made_queue_desk
-from atomic_guide.app.jobs import made_letters
+from atomic_guide.app.desks import made_desks
 from atomic_guide.app.keeping import log
 from atomic_guide.app.keeping.assembly import assembled, catch_up
 from atomic_guide.app.limit_metrics import LimitMetrics
@@ -34,7 +30,6 @@ from atomic_guide.app.operators import made_operators
 from atomic_guide.app.region import addresses_of, made_here
 from atomic_guide.app.region_metrics import RegionMetrics
 from atomic_guide.app.replica_metrics import ReplicaMetrics
-from atomic_guide.app.simulating import made_simulator
 from atomic_guide.clock import SystemClock
 from atomic_guide.config import Settings
 from atomic_guide.course.analytics.ingest import Scores
@@ -42,7 +37,7 @@ from atomic_guide.course.analytics.performance import Performance
 from atomic_guide.course.keeping.key import keeping_key
 from atomic_guide.course.keeping.reads import Reads
 from atomic_guide.course.keeping.survey import Whom
-from atomic_guide.course.lti.assembly import build_lti
+from atomic_guide.course.lti.assembly import Lti, build_lti
 from atomic_guide.course.lti.practice.platform import close_practice, open_practice
 from atomic_guide.course.lti.settings import LtiSettings
 from atomic_guide.course.notifications.assembly import build_notifications
@@ -68,11 +63,7 @@ from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.wakes import join_wakes
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.errors import ConfigurationError, Unavailable
-from atomic_guide.operations.costs.assembly import build_costs
-from atomic_guide.operations.placement.desk import Desk as PlacementDesk
-from atomic_guide.operations.scaling.foresight import Foresight
-from atomic_guide.operations.scaling.overview import Overview
-from atomic_guide.operations.scaling.wishes import Wishes
+from atomic_guide.regions.here import Here
 from atomic_guide.web.chat import assemble_chat
 from atomic_guide.web.forgotten import Forgotten
 from atomic_guide.web.health import Check, Health
@@ -84,7 +75,6 @@ from atomic_guide.web.room_metrics import RoomMetrics
 from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import Sessions
 from atomic_guide.web.tool import Tool
-from atomic_guide.web.wanted import Wanted
 
 _log = structlog.get_logger(__name__)
 
@@ -222,24 +212,10 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     """The parts over open engines."""
     data, shards, connection, cache = engines
     token = settings.operator_token or operator_token(data)
-    health = Health(
-        shards,
-        new_registry(),
-        clock,
-        metrics_public=settings.server.metrics_public,
-        apart=not is_embedded(settings.databases),
-    )
     chat = assemble_chat(shards, clock, connection, (settings.rooms, settings.limits, settings.chat))
-    health.registry.register(RoomMetrics(chat.rooms, connection))
-    health.registry.register(ReplicaMetrics(shards))
     regions = made_here(settings, shards.zone_of)
-    health.registry.register(RegionMetrics(regions))
-    health.registry.register(CacheMetrics(cache))
-    health.checks |= {
-        replica.name: Check(_answers(replicas, replica), needed=False)
-        for replicas in shards.replica_sets
-        for replica in replicas.replicas
-    }
+    health = _made_health(settings, engines, clock, regions)
+    health.registry.register(RoomMetrics(chat.rooms, connection))
     store = Store(data / "objects", settings.assets)
     queues = Queues(shards, clock, settings.queues)
     notifications = await build_notifications(
@@ -251,20 +227,15 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     health.registry.register(AssetMetrics(copies.parts))
     parts = Parts(shards, store, queues, settings.video, clock, notifications.feed, copies)
     performance = Performance(shards, clock, settings.analytics, cache)
-    health.checks["nats"] = Check(_connected(connection), needed=False)
     health.checks["store"] = Check(_has_space(store))
     sessions = Sessions(shards.directory, clock, settings.sessions)
     bounds = made_register(settings, clock)
     health.registry.register(LimitMetrics(bounds))
-    lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where), settings.resilience.lms)
-    if regions.own is not None:
-        lti.launches.stand(regions.own.address or where.public_url, addresses_of(settings))
+    lti = _made_lti(settings, where, shards, clock, regions)
     return Tool(
         clock=clock,
         shards=shards,
-        placement=PlacementDesk(shards, clock, settings.databases),
         cache=cache,
-        remembered=made_cache_desk(cache, performance, shards, clock),
         sessions=sessions,
         operators=made_operators(settings, shards.directory, clock, token, (where.public_url, where.development)),
         forgotten=Forgotten(shards.directory, clock, key, sessions),
@@ -282,19 +253,40 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
         ),
         chat=chat,
         notifications=notifications,
-        queues=made_queue_desk(settings, shards, queues.wake),
-        letters=made_letters(settings, shards, queues.wake),
-        costs=build_costs(shards, clock, settings.scaling, settings.costs),
-        alerts=made_desk(settings, shards.directory, clock),
-        wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
         loadtests=Loadtests(settings.loadtest, lti.platforms, where.public_url, _eraser(settings, data, shards), data),
         bounds=bounds,
-        capacity=made_capacity(settings, shards),
-        overview=Overview(shards.directory, clock),
         regions=regions,
-        foresight=Foresight(shards.directory, settings.scaling),
-        simulator=made_simulator(settings, shards, cache, clock),
+        **made_desks(settings, shards, cache, clock, performance, queues.wake),
     )
+
+
+def _made_health(settings: Settings, engines: Engines, clock: SystemClock, regions: Here) -> Health:
+    """Readiness and metrics of the engines."""
+    _, shards, connection, cache = engines
+    health = Health(
+        shards,
+        new_registry(),
+        clock,
+        metrics_public=settings.server.metrics_public,
+        apart=not is_embedded(settings.databases),
+    )
+    for metrics in (ReplicaMetrics(shards), RegionMetrics(regions), CacheMetrics(cache)):
+        health.registry.register(metrics)
+    health.checks |= {
+        replica.name: Check(_answers(replicas, replica), needed=False)
+        for replicas in shards.replica_sets
+        for replica in replicas.replicas
+    }
+    health.checks["nats"] = Check(_connected(connection), needed=False)
+    return health
+
+
+def _made_lti(settings: Settings, where: Address, shards: Shards, clock: SystemClock, regions: Here) -> Lti:
+    """Launches, at the address of this process's region where there are several."""
+    lti = build_lti(where.public_url, shards.directory, clock, lti_settings(settings, where), settings.resilience.lms)
+    if regions.own is not None:
+        lti.launches.stand(regions.own.address or where.public_url, addresses_of(settings))
+    return lti
 
 
 def _eraser(settings: Settings, data: Path, shards: Shards) -> Erase:
