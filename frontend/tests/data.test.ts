@@ -29,7 +29,7 @@ describe('the balance of shards', () => {
     ];
     expect(balance(layout({ zones: [zone({ count: 1365, shards })] }))).toEqual({
       tone: 'warning',
-      text: 'shard-2 carries 0% of the bytes, its share is 33.3%: 1,365 moves would level it.',
+      text: 'shard-2 carries 0% of the bytes, its share is 33%: 1,365 moves would level it.',
     });
   });
   it('says when nothing would move, and when one shard has everything', () => {
