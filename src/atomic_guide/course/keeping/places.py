@@ -257,6 +257,34 @@ DIRECTORY: tuple[Place, ...] = (
         ),
         "nobody",
     ),
+    # Who runs the installation are no members of a course; `atomic-guide operators remove` takes them away.
+    Place(
+        "operator_people",
+        (),
+        (),
+        (
+            *("id", "issuer", "subject", "email", "name", "role", "source", "added_by", "added_at"),
+            "signed_in_at",
+            "removed_at",
+        ),
+        "nobody",
+    ),
+    Place(
+        "operator_sessions",
+        (),
+        (),
+        ("digest", "operator", "source", "proof", "begun_at", "seen_at", "ends_at"),
+        "nobody",
+    ),
+    Place("operator_logins", (), (), ("state", "binding", "nonce", "verifier", "expires_at"), "nobody"),
+    Place(
+        "operator_audit",
+        (),
+        (),
+        (*("number", "at", "operator", "who", "role", "source", "method", "action", "objects", "why", "status"),),
+        "nobody",
+    ),
+    Place("operator_approvals", (), (), ("subject", "operator", "who", "at"), "nobody"),
     Place("lti_deployments", (), (), ("tenant", "platform", "deployment_id", "created_at"), "nobody"),
     Place("lti_changes", (), (), ("id", "number"), "nobody"),
     Place("lti_invitations", (), (), ("digest", "expires_at", "used_at"), "nobody"),
@@ -297,6 +325,7 @@ CARRIED: tuple[str, ...] = (
     *("secrets", "lti_platforms", "lti_deployments", "lti_invitations", "lti_changes", "erasures", "legal_holds"),
     *("media_space", "media_files", "media_uses"),
     *("asset_sets", "asset_replicas", "asset_deletions", "asset_answers"),
+    "operator_people",
 )
 """The tables of the directory that another installation of the same data needs. Placement is each one's own; sessions
 and logins end."""
