@@ -77,7 +77,22 @@ def asset(name: str) -> Asset:
     entry = _manifest.entry(name)
     if entry["file"].endswith(".css"):
         return Asset(None, (f"/static/{entry['file']}",))
-    return Asset(f"/static/{entry['file']}", tuple(f"/static/{style}" for style in entry.get("css", ())))
+    return Asset(f"/static/{entry['file']}", tuple(f"/static/{style}" for style in _styles(name)))
+
+
+def _styles(name: str) -> list[str]:
+    """The styles of an entry: those of the parts that it shares with others come first."""
+    found: dict[str, None] = {}
+    waiting, seen = [name], {name}
+    order: list[str] = []
+    while waiting:
+        order.append(waiting.pop())
+        fresh = [one for one in _manifest.entry(order[-1]).get("imports", ()) if one not in seen]
+        seen.update(fresh)
+        waiting += fresh
+    for part in reversed(order):
+        found.update(dict.fromkeys(_manifest.entry(part).get("css", ())))
+    return list(found)
 
 
 def plain_styles() -> tuple[str, ...]:
