@@ -70,7 +70,9 @@ def measured(limit: Limit, metrics: Any, door: Any) -> list[Used]:
     """What a process that answers requests says of a limit."""
     register, nothing = Register([limit], {}, lambda: 0.0), SimpleNamespace(used=list)
     chat = SimpleNamespace(messages=SimpleNamespace(waiting=0), limits=nothing)
-    tool: Any = SimpleNamespace(bounds=register, chat=chat, lti=SimpleNamespace(logins=nothing))
+    tool: Any = SimpleNamespace(
+        bounds=register, chat=chat, lti=SimpleNamespace(logins=nothing), simulator=nothing, operators=nothing
+    )
     measure_web(tool, metrics, door)
     return fullest(register._gauges[-1](), limit.name)
 

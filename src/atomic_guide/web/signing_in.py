@@ -59,7 +59,7 @@ async def go_to_provider(call: Call[None]) -> Response:
     _CALLBACK,
     access="none",
     status=303,
-    failures=(403, 404, 503),
+    failures=(403, 404, 413, 503),
     parameters=tuple(
         Parameter(name, _TEXT, said)
         for name, said in (
