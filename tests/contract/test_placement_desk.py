@@ -54,6 +54,11 @@ async def planned(site: Layout, *buckets: int) -> list[Move]:
     ]
 
 
+async def test_a_shard_that_is_not_there_is_named(site: Layout) -> None:
+    with pytest.raises(NotFound, match=r"there is no shard shard-9; there are shard-0, shard-1"):
+        await desk_of(site).layout(Levelled(), shard="shard-9")
+
+
 async def test_each_shard_is_shown_beside_its_share_with_what_would_move_and_why(site: Layout) -> None:
     await site.fill(20, messages=3)
     await change.add(site.shards, "shard-2", None, NOW)

@@ -25,7 +25,7 @@ from atomic_guide.engines.data.layout.view import ShardView, look
 from atomic_guide.engines.data.layout.waves import Waves
 from atomic_guide.engines.data.moves import Limits, Mover
 from atomic_guide.engines.data.opening import is_embedded
-from atomic_guide.errors import Conflict, GuideError, Invalid
+from atomic_guide.errors import Conflict, GuideError, Invalid, NotFound
 from atomic_guide.operations.placement.telling import (
     CourseTold,
     MoveTold,
@@ -141,7 +141,10 @@ class Desk:
         at, measured = await self._load()
         plans = await plan_zones(self._shards, what, at, measured)
         views = await look(self._shards, plans.unfinished, at, measured)
-        heavy = await heaviest(self._shards, [shard] if shard else [view.name for view in views], courses, at)
+        names = [view.name for view in views]
+        if shard and shard not in names:
+            raise NotFound(f"there is no shard {shard[:60]}; there are {', '.join(names)}")
+        heavy = await heaviest(self._shards, [shard] if shard else names, courses, at)
         return Layout(
             measured_at=iso(at),
             tolerance=what.tolerance,
