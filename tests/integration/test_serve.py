@@ -124,6 +124,18 @@ def test_five_videos_in_work_survive_a_kill_and_are_ready_once(tmp_path: Path) -
             assert playlist.text.count("#EXT-X-STREAM-INF") == len(video["renditions"]) >= 2
 
 
+def test_a_lecture_is_made_in_a_data_directory_that_is_named_by_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = clip(tmp_path / "film.mp4", size="320x240", seconds=8).read_bytes()
+    monkeypatch.chdir(tmp_path)
+    # As `./var`, where a server keeps its data if nothing else is said.
+    with running_server(Path("var")) as server, server.enter(role="instructor") as client:
+        answer = client.post("/api/video/upload", data={"title": "Light"}, files={"file": ("film.mp4", film)})
+        assert answer.status_code in {201, 202}
+        assert wait_for(client, [answer.json()["id"]], {"ready", "failed"}, least=1) == {answer.json()["id"]: "ready"}
+
+
 def wait_for(client: httpx.Client, videos: list[str], states: set[str], least: int) -> dict[str, str]:
     """Wait until at least so many of the videos are in one of the states; the states of all."""
     deadline = time.monotonic() + 80

@@ -119,14 +119,16 @@ class Ffmpeg:
         return [
             *("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-codec_whitelist", DECODERS),
             *("-max_streams", str(settings.max_streams), "-max_pixels", str(settings.max_pixels)),
-            *("-threads", str(settings.threads), "-ss", f"{start:.3f}", "-i", f"file:{path}"),
+            *("-threads", str(settings.threads), "-ss", f"{start:.3f}", "-i", f"file:{path.absolute()}"),
         ]
 
     def made(self, path: Path) -> list[str]:
         """Arguments that open a rendition of ours: a playlist or one of its segments. Only files, and only these."""
         # Without a number there is a decoder's thread for each core, each with memory of its own.
         threads = ("-threads", str(self._settings.threads))
-        return ["-protocol_whitelist", "file", "-format_whitelist", "hls,mov,mp4,m4a", *threads, "-i", f"file:{path}"]
+        # It works in a folder of its own, where a path below a data directory such as ./var leads nowhere.
+        name = f"file:{path.absolute()}"
+        return ["-protocol_whitelist", "file", "-format_whitelist", "hls,mov,mp4,m4a", *threads, "-i", name]
 
     def bounds(self, duration: float) -> Bounds:
         """What a run over `duration` seconds of media may take."""
