@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -54,6 +53,7 @@ from atomic_guide.regions.settings import (
 )
 from atomic_guide.resilience import GuardSettings
 from atomic_guide.setting import Shown, setting
+from atomic_guide.toml import NotToml, read_toml
 from atomic_guide.tracing import TracingSettings
 from atomic_guide.web.idempotency import RepeatSettings
 from atomic_guide.web.limits import LimitSettings
@@ -318,11 +318,11 @@ def _fill(tree: dict[str, Any], defaults: msgspec.Struct) -> None:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path)
     except OSError as error:
         raise ConfigurationError(f"the settings file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the settings file {path} is not TOML: {error}") from error
+    except NotToml as error:
+        raise ConfigurationError(f"the settings file {path} {error}") from error
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:

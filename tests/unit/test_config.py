@@ -44,7 +44,11 @@ def test_lists_are_comma_separated_in_the_environment() -> None:
         ({}, "[nothing]\na = 1", "unknown setting nothing"),
         ({}, "server = 1", "setting server"),
         ({}, "[server", "is not TOML"),
+        ({}, "a = " + "[" * 5000, "guide.toml is nested too deep"),
+        ({}, f"{'a.' * 5000}a = 1", "guide.toml has over 1,000 dots in line 1"),
+        ({}, f"# {'x' * 1_000_000}", "guide.toml has over 1,000,000 bytes"),
     ],
+    ids=lambda given: str(given)[:40],
 )
 def test_a_bad_setting_is_refused_by_name(environment: dict[str, str], text: str, what: str, tmp_path: Path) -> None:
     file = tmp_path / "guide.toml"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 
 from atomic_guide import errors
 from atomic_guide.cli.options import Context, data_options
+from atomic_guide.toml import NotToml, read_toml
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -71,26 +71,16 @@ def export(context: Context, *, prometheus: bool, matchers: str) -> None:
     context.emit({"rules": text}, text.rstrip("\n"))
 
 
-_LONGEST, _MOST_DOTS = 1_000_000, 1000
-"""Characters of a file, and dots of a line; a key of ten thousands of parts takes the parser hours."""
-
-
 def _read(file: Path) -> Any:
     """The settings of alerts that a file holds. Raises `Invalid` naming what is wrong with it."""
     from atomic_guide.operations.alerts.settings import AlertSettings
 
     try:
-        with file.open("rb") as opened:
-            text = opened.read(_LONGEST + 1).decode()
-        if len(text) > _LONGEST or any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
-            raise errors.Invalid(f"{file.name} is larger, or a line of it has more dots, than settings have")
-        tree = tomllib.loads(text)
+        tree = read_toml(file)
     except OSError as error:
         raise errors.Invalid(f"{file.name} cannot be read: {error.strerror}") from error
-    except RecursionError as error:
-        raise errors.Invalid(f"{file.name} is nested too deep for settings") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise errors.Invalid(f"{file.name} is not TOML: {error}") from error
+    except NotToml as error:
+        raise errors.Invalid(f"{file.name} {error}") from error
     fields = {field.encode_name for field in msgspec.structs.fields(AlertSettings)}
     own = tree.get("alerts", tree if fields & tree.keys() else {})
     try:
