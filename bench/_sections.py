@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 import uvloop
 
 from bench._bars import Bars
@@ -31,6 +33,8 @@ def run_sections(name: str, doc: str | None, prepare: Callable[[], None]) -> Non
     chosen = parser.parse_args()
     if unknown := [section for section in chosen.sections if section not in sections]:
         parser.error(f"no section {', '.join(unknown)}; there are: {', '.join(sections) or 'none'}")
+    # That engines go away is meant; what servers say of it is no figure.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     prepare()
     bars = Bars(chosen.share)
     for section in chosen.sections or sections:

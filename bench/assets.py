@@ -6,14 +6,19 @@ The service is SeaweedFS on the same machine, and writes are fsynced as always. 
 """
 
 import argparse
+import logging
 import subprocess
 import sys
+
+import structlog
 
 from bench._assets_through import through
 
 
 def main() -> None:
     """Run both."""
+    # That a store fails is meant; what is tried again is no figure.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lectures", type=int, default=100)
     parser.add_argument("--objects", type=int, default=100)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-
-import structlog
 
 from bench._sections import run_sections
 
 
 def show_machine() -> None:
-    """Print what the figures depend on; that NATS is away is meant, and is not."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    """Print what the figures depend on."""
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     print(f"{os.cpu_count()} cores, load {load}, Python {sys.version.split()[0]}")
 
