@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 NAMED = re.compile(r"(^|_)(LIMIT|MOST|LONGEST|LARGEST)(_|$)")
 _LEFT_OUT = ("engines/data/migrations", "course/lti/practice")
@@ -37,8 +37,15 @@ def _of(module: ast.Module) -> Iterator[tuple[str, str, str]]:
         if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
             continue
         name = statement.targets[0].id
-        if NAMED.search(name) and _is_number(statement.value):
-            yield name, _plain(statement.value), _text(after)
+        if _is_page(value := statement.value):
+            yield name, _plain(value.args[1]), _text(after)
+        elif NAMED.search(name) and _is_number(value):
+            yield name, _plain(value), _text(after)
+
+
+def _is_page(value: ast.expr) -> TypeGuard[ast.Call]:
+    """Whether it is `Limit(shown, most)` of a list (web/paging.py) with the most as a number."""
+    return isinstance(value, ast.Call) and ast.unparse(value.func) == "Limit" and _is_number(value.args[1])
 
 
 def _is_number(value: ast.expr) -> bool:

@@ -25,3 +25,8 @@ def test_a_row_has_the_value_of_the_code(name: str, value: str, place: str) -> N
 def test_only_numbers_whose_name_says_so_are_bounds(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text('_MOST = 2 * 1024\n"""Of a thing."""\nLIMIT = other()\nSPEED = 5\nALMOST = 3\n')
     assert [(one.name, one.value, one.why) for one in bounds(tmp_path)] == [("_MOST", "2,048", "Of a thing.")]
+
+
+def test_the_most_of_a_list_is_a_bound(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('_ROWS = Limit(50, 1000)\n"""Of a list."""\n_OTHER = Limit(20, PAGE_LIMIT)\n')
+    assert [(one.name, one.value, one.why) for one in bounds(tmp_path)] == [("_ROWS", "1,000", "Of a list.")]

@@ -14,12 +14,12 @@ from atomic_guide.operations.alerts.matchers import MOST, read_matchers
 from atomic_guide.operations.alerts.replay import Replayed
 from atomic_guide.operations.alerts.silences import MOST_SECONDS
 from atomic_guide.operations.alerts.store import Entry
+from atomic_guide.web.paging import TEXT, Limit
 from atomic_guide.web.routing import Call, Calls, Media, Parameter
 
 calls = Calls()
 
-_SHOWN, _MOST_SHOWN = 100, 1000
-_TEXT = {"type": "string", "maxLength": 200}
+_LIMIT = Limit(100, 1000)
 _DAY = 86_400
 
 
@@ -86,16 +86,16 @@ async def show_alerts(call: Call[None]) -> Standing:
     reply=Happened,
     failures=(400, 401, 503),
     parameters=(
-        Parameter("rule", _TEXT, "Only of this rule."),
-        Parameter("what", _TEXT, "Only this: fired, resolved, told, not told, silenced, unsilenced, tested."),
+        Parameter("rule", TEXT, "Only of this rule."),
+        Parameter("what", TEXT, "Only this: fired, resolved, told, not told, silenced, unsilenced, tested."),
         Parameter("since", {"type": "string", "format": "date-time"}, "Only since then."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST_SHOWN}, f"At most so many; {_SHOWN}."),
+        _LIMIT.parameter,
     ),
 )
 async def list_history(call: Call[None]) -> Happened:
     """List what happened to alerts and who did what, the newest first."""
     asked = call.request.query_params
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST_SHOWN) or _SHOWN
+    limit = _LIMIT.of(call)
     since = _moment(asked.get("since"))
     return Happened(await call.tool.alerts.history(since, asked.get("rule", ""), asked.get("what", ""), limit))
 
@@ -122,7 +122,7 @@ async def replay_rule(call: Call[None]) -> Replayed:
     access="operator",
     reply=Media("text/plain"),
     failures=(400, 401),
-    parameters=(Parameter("match", _TEXT, 'More label matchers for every series, such as job="guide".'),),
+    parameters=(Parameter("match", TEXT, 'More label matchers for every series, such as job="guide".'),),
 )
 async def export_rules(call: Call[None]) -> Response:
     """Give the rules in force as a rules file of Prometheus."""

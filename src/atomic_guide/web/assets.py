@@ -8,12 +8,15 @@ from atomic_guide import errors
 from atomic_guide.course.video.spread.catalog import Count, Placed, Wanted
 from atomic_guide.course.video.spread.deleting import Receipt
 from atomic_guide.course.video.spread.spread import Spread, StoreView
+from atomic_guide.web.paging import AFTER, Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
-_MOST = 1000
+_LIMIT = Limit(100, 1000)
 """Rows of one page: 300 kB of JSON."""
+
+_RECEIPTS = Limit(20, 1000)
 _CHOICES = ("tenant", "lecture", "store", "state")
 
 
@@ -67,13 +70,13 @@ async def show_stores(call: Call[None]) -> Overview:
     failures=(400, 401),
     parameters=(
         *(Parameter(name, {"type": "string"}, f"Only of this {name}.") for name in _CHOICES),
-        Parameter("after", {"type": "string"}, "What `next` said."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST}, "Most to return; 100 if not given."),
+        AFTER,
+        _LIMIT.parameter,
     ),
 )
 async def list_copies(call: Call[None]) -> Copies:
     """List copies."""
-    limit = call.whole_number("limit", default=100, least=1, most=_MOST) or 100
+    limit = _LIMIT.of(call)
     asked = call.request.query_params
     wanted = Wanted(*(asked.get(name, "") for name in _CHOICES))
     tenant, _, rest = asked.get("after", "").partition("/")
@@ -90,13 +93,11 @@ async def list_copies(call: Call[None]) -> Copies:
     access="operator",
     reply=Receipts,
     failures=(400, 401),
-    parameters=(
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST}, "Most to return; 20 if not given."),
-    ),
+    parameters=(_RECEIPTS.parameter,),
 )
 async def list_deletions(call: Call[None]) -> Receipts:
     """Show what each store has said to the latest deletions."""
-    limit = call.whole_number("limit", default=20, least=1, most=_MOST) or 20
+    limit = _RECEIPTS.of(call)
     return Receipts(await _spread(call.tool.media.parts.spread).deletions.latest(limit))
 
 

@@ -10,11 +10,12 @@ from atomic_guide.engines.cache.keys import Scope
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.caching.desk import Dropped, Found, Stats, Warmed
 from atomic_guide.operations.scaling.audit import Entry
+from atomic_guide.web.paging import Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
-_SHOWN, _MOST_SHOWN = 100, 1000
+_LIMIT = Limit(100, 1000)
 _NAME = {"type": "string", "maxLength": 255}
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
@@ -88,13 +89,11 @@ async def show_value(call: Call[None]) -> Found:
     access="operator",
     reply=Log,
     failures=(400, 401, 503),
-    parameters=(
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST_SHOWN}, f"At most so many; {_SHOWN}."),
-    ),
+    parameters=(_LIMIT.parameter,),
 )
 async def show_log(call: Call[None]) -> Log:
     """List what was dropped, warmed and read, by whom and when, the newest first."""
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST_SHOWN) or _SHOWN
+    limit = _LIMIT.of(call)
     return Log(await call.tool.remembered.log(limit))
 
 

@@ -30,6 +30,7 @@ from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.operations.costs.tally import Tally
 from atomic_guide.web.limits import Limits, LimitSettings
+from atomic_guide.web.paging import Limit
 from atomic_guide.web.problems import problem
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats
 
@@ -138,6 +139,7 @@ def assemble_chat(
 
 
 _SEQ: dict[str, Any] = {"type": "integer", "minimum": 0}
+_LIMIT = Limit(PAGE_DEFAULT, PAGE_LIMIT)
 
 
 @calls.add(
@@ -172,14 +174,14 @@ async def post_message(call: Call[PostMessage]) -> Answer:
     parameters=(
         Parameter("after", _SEQ, "The first messages with a greater `seq`."),
         Parameter("before", _SEQ, "The last messages with a smaller `seq`; without both, the newest."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT}, "Most messages to return."),
+        _LIMIT.parameter,
     ),
 )
 async def read_messages(call: Call[None]) -> Page:
     """Read the messages of the course in order."""
-    limit = call.whole_number("limit", default=PAGE_DEFAULT, least=1, most=PAGE_LIMIT)
+    limit = _LIMIT.of(call)
     after, before = call.whole_number("after"), call.whole_number("before")
-    return await call.tool.chat.history.page(call.session.key, after=after, before=before, limit=limit or PAGE_DEFAULT)
+    return await call.tool.chat.history.page(call.session.key, after=after, before=before, limit=limit)
 
 
 @calls.add(

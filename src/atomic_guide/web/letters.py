@@ -15,11 +15,12 @@ from atomic_guide.engines.queues.edit import Edit
 from atomic_guide.engines.queues.many import Task
 from atomic_guide.engines.queues.paging import FAR
 from atomic_guide.operations.jobs.letters import Deed, LetterPage, LetterWhole, Outcome
+from atomic_guide.web.paging import AFTER, TEXT, Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
-_SHOWN, _MOST = 100, 500
+_LIMIT = Limit(100, 500)
 _MOST_NAMED = 500
 """Letters that one call names: as many as a page of them shows at most."""
 
@@ -29,7 +30,6 @@ _LOOKED_AT = 10_000
 _SECONDS = 20.0
 """After which a run breaks off, to be gone on with by the next call: proxies give up answers after 30 to 60 s."""
 
-_TEXT = {"type": "string", "maxLength": 200}
 _Short = Annotated[str, msgspec.Meta(max_length=200)]
 _Helps = Literal["", "again", "fix"]
 
@@ -104,16 +104,16 @@ _CHANGING: dict[str, Any] = {
     reply=LetterPage,
     failures=(400, 401, 503),
     parameters=(
-        *(Parameter(name, _TEXT, f"Only of this {name}.") for name in ("queue", "kind", "tenant", "course")),
-        Parameter("reason", _TEXT, "Only those whose reason holds this text."),
-        Parameter("q", _TEXT, "A whole id, subject, tenant or course, or a part of the kind or the reason."),
+        *(Parameter(name, TEXT, f"Only of this {name}.") for name in ("queue", "kind", "tenant", "course")),
+        Parameter("reason", TEXT, "Only those whose reason holds this text."),
+        Parameter("q", TEXT, "A whole id, subject, tenant or course, or a part of the kind or the reason."),
         Parameter(
             "helps", {"type": "string", "enum": ["again", "fix"]}, "Only those that another try, or a fix, helps."
         ),
         Parameter("since", {"type": "string", "format": "date-time"}, "Only what died since."),
         Parameter("until", {"type": "string", "format": "date-time"}, "Only what died before."),
-        Parameter("after", _TEXT, "What `next` said."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST}, f"Most to return; {_SHOWN}."),
+        AFTER,
+        _LIMIT.parameter,
     ),
 )
 async def list_letters(call: Call[None]) -> LetterPage:
@@ -123,7 +123,7 @@ async def list_letters(call: Call[None]) -> LetterPage:
     if helps not in {"", "again", "fix"}:
         raise errors.Invalid("helps is again or fix", details={"parameter": "helps"})
     texts = {name: asked.get(name, "") for name in Filter.__struct_fields__ if name != "helps"}
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST) or _SHOWN
+    limit = _LIMIT.of(call)
     return await call.tool.letters.page(
         _wanted(Filter(**texts, helps=cast("_Helps", helps))), asked.get("after"), limit
     )
@@ -136,13 +136,13 @@ async def list_letters(call: Call[None]) -> LetterPage:
     reply=Log,
     failures=(400, 401, 503),
     parameters=(
-        Parameter("job", _TEXT, "Only what was done to this job."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST}, f"Most to return; {_SHOWN}."),
+        Parameter("job", TEXT, "Only what was done to this job."),
+        _LIMIT.parameter,
     ),
 )
 async def list_actions(call: Call[None]) -> Log:
     """List who replayed or dropped what, and when, the newest first."""
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST) or _SHOWN
+    limit = _LIMIT.of(call)
     actions, missing = await call.tool.letters.audit(call.request.query_params.get("job", ""), limit)
     return Log(actions, not missing, missing)
 

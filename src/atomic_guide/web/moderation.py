@@ -10,12 +10,15 @@ from starlette.responses import Response
 from atomic_guide import errors
 from atomic_guide.course.chat.moderation import MUTE_MINUTES, Action
 from atomic_guide.course.chat.state import Live, Mute, read_room
+from atomic_guide.web.paging import Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
 LOG_LIMIT = 200
 """Most entries of a page of the log; 40 kB."""
+
+_LIMIT = Limit(50, LOG_LIMIT)
 
 _NEWEST = 2**53 - 1
 
@@ -147,14 +150,14 @@ async def delete_message(call: Call[None]) -> Response:
     failures=(400, 401, 403, 503),
     parameters=(
         Parameter("before", {"type": "integer", "minimum": 0}, "Only what was done before this `revision`."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": LOG_LIMIT}, "Most entries to return."),
+        _LIMIT.parameter,
     ),
 )
 async def read_log(call: Call[None]) -> Log:
     """Tell who did what in the room and when, the newest first."""
     before = call.whole_number("before", default=_NEWEST)
-    limit = call.whole_number("limit", default=50, least=1, most=LOG_LIMIT)
-    found = await call.tool.chat.moderation.log(call.session.key, before or 0, limit or LOG_LIMIT)
+    limit = _LIMIT.of(call)
+    found = await call.tool.chat.moderation.log(call.session.key, before or 0, limit)
     return Log(found)
 
 

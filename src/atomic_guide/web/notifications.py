@@ -13,12 +13,15 @@ from atomic_guide.course.notifications.texts import TEXTS, language_of
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.web import pages
 from atomic_guide.web.pages import Asset, Page, render
+from atomic_guide.web.paging import Limit
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats, Whose
 
 calls = Calls()
 
 PAGE_LIMIT = 100
 """Most entries of a page of the feed; 40 kB."""
+
+_LIMIT = Limit(20, PAGE_LIMIT)
 
 _TOKEN_LIMIT = 2048
 
@@ -70,15 +73,15 @@ class ChooseMail(msgspec.Struct, forbid_unknown_fields=True):
     failures=(400, 401, 503),
     parameters=(
         Parameter("after", {"type": "string"}, "Where the page begins: `next` of the one before it."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT}, "Most entries to return."),
+        _LIMIT.parameter,
     ),
 )
 async def read_feed(call: Call[None]) -> FeedPage:
     """List what the caller was told in the course, the newest first."""
     session, parts = call.session, call.tool.notifications
-    limit = call.whole_number("limit", default=20, least=1, most=PAGE_LIMIT)
+    limit = _LIMIT.of(call)
     after = call.request.query_params.get("after")
-    page = await parts.feed.page(session.key, session.user, after, limit or PAGE_LIMIT)
+    page = await parts.feed.page(session.key, session.user, after, limit)
     return FeedPage(page.entries, page.unread, page.following, await _mail(call))
 
 

@@ -21,6 +21,7 @@ from atomic_guide.operations.scaling.marked import demo_mark
 from atomic_guide.setting import Shown
 from atomic_guide.web.access import CONSOLE, check_from_console, check_own_origin, cookie_of, set_cookie
 from atomic_guide.web.pages import NOBODY, Markup, NotBuilt, Page, answer, asset, meta, refusal
+from atomic_guide.web.paging import TEXT, Limit
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ if TYPE_CHECKING:
 calls = Calls()
 
 _ENTRY = "src/ops.ts"
-_MOST_SHOWN = 500
-_SHOWN = 100
-_TEXT = {"type": "string", "maxLength": 200}
+_LIMIT = Limit(100, 500)
 _SITE = {"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
 _FROM_CONSOLE = Parameter(CONSOLE, {"type": "string", "enum": ["1"]}, "Needed with a session's cookie.", place="header")
 
@@ -200,15 +199,15 @@ async def sign_out(call: Call[None]) -> Answer:
     failures=(400, 401, 503),
     parameters=(
         Parameter("before", {"type": "integer", "minimum": 1}, "Only entries older than that of this number."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST_SHOWN}, f"At most so many; {_SHOWN}."),
-        Parameter("who", _TEXT, "Only of this operator, by name or id."),
-        Parameter("what", _TEXT, "Only acts with this in their name."),
+        _LIMIT.parameter,
+        Parameter("who", TEXT, "Only of this operator, by name or id."),
+        Parameter("what", TEXT, "Only acts with this in their name."),
     ),
 )
 async def list_acts(call: Call[None]) -> AuditPage:
     """List what operators did, the newest first."""
     asked = call.request.query_params
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST_SHOWN) or _SHOWN
+    limit = _LIMIT.of(call)
     before = call.whole_number("before", least=1)
     return await call.tool.operators.audit.page(
         Asked(limit, before, asked.get("who", "")[:200], asked.get("what", "")[:200])

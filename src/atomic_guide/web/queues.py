@@ -9,11 +9,12 @@ import msgspec
 
 from atomic_guide import errors
 from atomic_guide.operations.jobs.desk import JobPage, JobShown, Lanes, State
+from atomic_guide.web.paging import AFTER, Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
-_SHOWN, _MOST = 100, 500
+_LIMIT = Limit(100, 500)
 _STATES: tuple[State, ...] = typing.get_args(State)
 
 
@@ -59,8 +60,8 @@ async def list_queues(call: Call[None]) -> Lanes:
     failures=(400, 401, 404, 503),
     parameters=(
         Parameter("state", {"type": "string", "enum": list(_STATES)}, "Which jobs; queued if not given."),
-        Parameter("after", {"type": "string", "maxLength": 200}, "What `next` said."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST}, f"Most to return; {_SHOWN}."),
+        AFTER,
+        _LIMIT.parameter,
     ),
 )
 async def list_jobs(call: Call[None]) -> JobPage:
@@ -69,7 +70,7 @@ async def list_jobs(call: Call[None]) -> JobPage:
     state = asked.get("state") or "queued"
     if state not in _STATES:
         raise errors.Invalid(f"state is one of {', '.join(_STATES)}", details={"parameter": "state"})
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST) or _SHOWN
+    limit = _LIMIT.of(call)
     return await call.tool.queues.jobs(call.request.path_params["queue"], state, asked.get("after"), limit)
 
 

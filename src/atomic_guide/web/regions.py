@@ -9,13 +9,13 @@ import msgspec
 from atomic_guide.operations.regions import telling
 from atomic_guide.operations.regions.controls import Controls, Event
 from atomic_guide.operations.regions.telling import Told, Where
+from atomic_guide.web.paging import Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
 
-_SHOWN = 50
-_MOST_SHOWN = 1000
+_LIMIT = Limit(50, 1000, "Most entries of the log, the newest first")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
@@ -56,12 +56,12 @@ class Drained(msgspec.Struct, frozen=True):
     access="operator",
     reply=Regions,
     failures=(400, 401, 503),
-    parameters=(Parameter("limit", {"type": "integer"}, "Most entries of the log, the newest first."),),
+    parameters=(_LIMIT.parameter,),
 )
 async def list_regions(call: Call[None]) -> Regions:
     """List the regions: how they are as seen from here, what was chosen, and what happened to them."""
     here, controls = call.regions, _controls(call)
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST_SHOWN) or _SHOWN
+    limit = _LIMIT.of(call)
     own = here.own.name if here.own is not None else ""
     return Regions(
         own,

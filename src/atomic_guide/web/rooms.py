@@ -6,12 +6,14 @@ import msgspec
 
 from atomic_guide.engines.rooms.laggards import Laggard
 from atomic_guide.operations.rooms.standing import RoomsShown, show_rooms
-from atomic_guide.web.routing import Call, Calls, Parameter
+from atomic_guide.web.paging import Limit
+from atomic_guide.web.routing import Call, Calls
 
 calls = Calls()
 
-_SHOWN, _MOST = 50, 200
+_LIMIT = Limit(50, 200)
 _LAGGARDS_LIMIT = 1000
+_LAGGARDS = Limit(20, _LAGGARDS_LIMIT)
 
 
 class Lagging(msgspec.Struct, frozen=True):
@@ -28,11 +30,11 @@ class Lagging(msgspec.Struct, frozen=True):
     access="operator",
     reply=RoomsShown,
     failures=(400, 401, 503),
-    parameters=(Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST}, f"Most to return; {_SHOWN}."),),
+    parameters=(_LIMIT.parameter,),
 )
 async def list_rooms(call: Call[None]) -> RoomsShown:
     """List the open rooms of all processes by their last reports, the fullest first, with slow members counted."""
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST) or _SHOWN
+    limit = _LIMIT.of(call)
     most = call.tool.chat.rooms.settings.room_sockets
     return await show_rooms(call.tool.shards, call.tool.clock.now(), limit, most)
 
@@ -43,14 +45,10 @@ async def list_rooms(call: Call[None]) -> RoomsShown:
     access="operator",
     reply=Lagging,
     failures=(400, 401),
-    parameters=(
-        Parameter(
-            "limit", {"type": "integer", "minimum": 1, "maximum": _LAGGARDS_LIMIT}, "Most to return; 20 if not given."
-        ),
-    ),
+    parameters=(_LAGGARDS.parameter,),
 )
 async def show_laggards(call: Call[None]) -> Lagging:
     """Name the sockets of the process that answers which are furthest behind, with bytes, frames and seconds."""
     rooms = call.tool.chat.rooms
-    limit = call.whole_number("limit", default=20, least=1, most=_LAGGARDS_LIMIT) or 20
+    limit = _LAGGARDS.of(call)
     return Lagging(rooms.origin, len(rooms.sockets), rooms.laggards(limit))

@@ -15,12 +15,13 @@ from atomic_guide.operations.scaling.controls import PAUSE_MOST_SECONDS, Control
 from atomic_guide.operations.scaling.events import Wanted
 from atomic_guide.operations.scaling.model import Mode, State
 from atomic_guide.operations.scaling.telling import Explained, History, Status, Told
+from atomic_guide.web.paging import TEXT, Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
 HISTORY_LIMIT = 1000
-_SHOWN = 100
+_LIMIT = Limit(100, HISTORY_LIMIT)
 _STATES: tuple[State, ...] = typing.get_args(State)
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -91,7 +92,6 @@ _CHANGING: dict[str, Any] = {
     "access": "operator",
     "failures": (400, 401, 404, 409, 413, 415, 503, 507),
 }
-_TEXT = {"type": "string", "maxLength": 200}
 
 
 @calls.add("GET", "/api/ops/scaling", access="operator", reply=Status, failures=(401, 503))
@@ -107,15 +107,11 @@ async def show_status(call: Call[None]) -> Status:
     reply=History,
     failures=(400, 401, 503),
     parameters=(
-        Parameter("fleet", _TEXT, "Only of this fleet."),
-        Parameter("rule", _TEXT, "Only of this rule."),
+        Parameter("fleet", TEXT, "Only of this fleet."),
+        Parameter("rule", TEXT, "Only of this rule."),
         Parameter("state", {"type": "string", "enum": list(_STATES)}, "Only in this state."),
         Parameter("since", {"type": "string", "format": "date-time"}, "Only what was decided since."),
-        Parameter(
-            "limit",
-            {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT},
-            f"Most to list; {_SHOWN} if not given.",
-        ),
+        _LIMIT.parameter,
     ),
 )
 async def list_events(call: Call[None]) -> History:
@@ -126,7 +122,7 @@ async def list_events(call: Call[None]) -> History:
         raise errors.Invalid(f"state is one of {', '.join(_STATES)}", details={"parameter": "state"})
     wanted = Wanted(since=_moment(asked.get("since")), fleet=asked.get("fleet", ""), state=state,
                     rule=asked.get("rule", ""))  # fmt: skip
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=HISTORY_LIMIT) or _SHOWN
+    limit = _LIMIT.of(call)
     return await telling.history(call.tool.shards.directory, wanted, limit, _needed(call))
 
 

@@ -11,15 +11,15 @@ from atomic_guide.engines.data.layout.measure import Measure
 from atomic_guide.engines.data.layout.rebalance import AT_ONCE_MOST, PAUSE_LEAST, PAUSE_MOST, PAUSE_SECONDS
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.placement.desk import Layout, Moves, Order, Rebalanced
+from atomic_guide.web.paging import AFTER, TEXT, Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
 _MEASURES: tuple[Measure, ...] = typing.get_args(Measure)
 _COURSES_MOST = 100
-_SHOWN, _MOST_SHOWN = 50, 1000
+_LIMIT = Limit(50, 1000, "Most ended ones")
 _MOST_MOVES = 100_000
-_TEXT = {"type": "string", "maxLength": 200}
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -48,10 +48,10 @@ class Rebalance(msgspec.Struct, forbid_unknown_fields=True):
     reply=Layout,
     failures=(400, 401, 404, 503),
     parameters=(
-        Parameter("zone", _TEXT, "Plan only this residency zone."),
+        Parameter("zone", TEXT, "Plan only this residency zone."),
         Parameter("by", {"type": "string", "enum": list(_MEASURES)}, "What the plan levels; bytes if not given."),
         Parameter("courses", {"type": "integer", "minimum": 0, "maximum": _COURSES_MOST}, "Also the heaviest courses."),
-        Parameter("shard", _TEXT, "Courses of this shard only."),
+        Parameter("shard", TEXT, "Courses of this shard only."),
     ),
 )
 async def show_shards(call: Call[None]) -> Layout:
@@ -72,13 +72,13 @@ async def show_shards(call: Call[None]) -> Layout:
     reply=Moves,
     failures=(400, 401, 503),
     parameters=(
-        Parameter("after", _TEXT, "What `next` said."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST_SHOWN}, f"Most ended ones; {_SHOWN}."),
+        AFTER,
+        _LIMIT.parameter,
     ),
 )
 async def list_moves(call: Call[None]) -> Moves:
     """List moves: under way, waiting, and ended with what came of them, the latest first."""
-    limit = call.whole_number("limit", default=_SHOWN, least=1, most=_MOST_SHOWN) or _SHOWN
+    limit = _LIMIT.of(call)
     return await call.tool.placement.moves(limit, call.request.query_params.get("after", ""))
 
 

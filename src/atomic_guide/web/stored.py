@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from atomic_guide.course.video.space.quotas import TenantSpace, list_space
+from atomic_guide.web.paging import Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
-_MOST = 1000
+_LIMIT = Limit(100, 1000)
 
 
 class Accounts(msgspec.Struct):
@@ -27,12 +28,12 @@ class Accounts(msgspec.Struct):
     failures=(400, 401),
     parameters=(
         Parameter("after", {"type": "string"}, "The tenant after which to begin."),
-        Parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MOST}, "Most to return; 100 if not given."),
+        _LIMIT.parameter,
     ),
 )
 async def show_space(call: Call[None]) -> Accounts:
     """Say what each tenant stores of lectures, and may store."""
-    limit = call.whole_number("limit", default=100, least=1, most=_MOST) or 100
+    limit = _LIMIT.of(call)
     media = call.tool.media
     after = call.request.query_params.get("after", "")
     found = await list_space(call.tool.shards.directory, media.settings.tenant_quota_bytes, after, limit)
