@@ -9,7 +9,7 @@ import pytest
 from atomic_guide import errors
 from atomic_guide.clock import ManualClock
 from atomic_guide.course.chat.history import MessageHistory
-from atomic_guide.course.chat.live import is_live, live_courses
+from atomic_guide.course.chat.live import is_live
 from atomic_guide.course.chat.message import Author
 from atomic_guide.course.chat.moderation import Moderation
 from atomic_guide.course.chat.settings import ChatSettings
@@ -225,13 +225,11 @@ async def test_a_live_session_begins_once_and_ends_by_itself(site: Site) -> None
     await site.moderation.set_live(KEY, "fern", is_live=True)
     assert (await site.state()).live == began
     assert await is_live(site.shards.of(KEY), KEY, site.clock.now())
-    assert await live_courses(site.shards, site.clock.now()) == [KEY]
     ends_at = (await site.state()).ends_at
     assert ends_at == pytest.approx(site.clock.now() + 180 * 60.0)
     site.clock.advance(180 * 60.0)
     assert (await site.state()).live is None
     assert not await is_live(site.shards.of(KEY), KEY, site.clock.now())
-    assert await live_courses(site.shards, site.clock.now()) == []
     await site.moderation.set_live(KEY, "fern", is_live=True)
     await site.moderation.set_live(KEY, "fern", is_live=False)
     await site.moderation.set_live(KEY, "fern", is_live=False)

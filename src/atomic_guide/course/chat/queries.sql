@@ -180,9 +180,3 @@ SELECT count(*) AS found FROM mutes WHERE bucket = :bucket AND tenant = :tenant 
 -- purpose: Until when a course's live session lasts at most, if there is one.
 -- batch: yes
 SELECT live_until FROM courses WHERE bucket = :bucket AND tenant = :tenant AND course = :course;
-
--- name: live_now
--- purpose: The courses of a shard that have a live session at a moment.
-SELECT c.bucket, c.tenant, c.course FROM courses AS c
-WHERE c.live_until IS NOT NULL AND c.live_until > :now AND {{readable c}}
-ORDER BY c.live_until LIMIT :limit;

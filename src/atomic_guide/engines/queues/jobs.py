@@ -93,11 +93,6 @@ class Job(msgspec.Struct, frozen=True):
         """The foremost fact that gave the job its place: live, instructor, short or none."""
         return foremost(self.why)
 
-    @property
-    def last_attempt(self) -> bool:
-        """Whether a failure now makes it a dead letter."""
-        return self.attempts >= self.max_attempts
-
 
 class Queues:
     """Where the product publishes jobs and asks about them."""

@@ -59,12 +59,6 @@ class State(msgspec.Struct, frozen=True):
         read[target] = read.get(target, 0) + recalled
         return msgspec.structs.replace(self, stored=stored, recalled=read)
 
-    def without_stored(self, size: int) -> State:
-        """The same with so many bytes of the hot class less."""
-        stored = dict(self.stored)
-        stored[HOT] = stored.get(HOT, 0) - size
-        return msgspec.structs.replace(self, stored=stored)
-
     def units(self, fleet: str) -> Decimal:
         """How many units of a fleet run."""
         found = self.fleets.get(fleet)
