@@ -1,7 +1,3 @@
--- name: read_bucket_map
--- purpose: The owner of every bucket of a zone, in bucket order.
-SELECT bucket, shard, epoch FROM bucket_map WHERE zone = :zone ORDER BY bucket
-
 -- name: add_bucket
 -- purpose: Give a bucket its first owner.
 INSERT INTO bucket_map (zone, bucket, shard, epoch) VALUES (:zone, :bucket, :shard, :epoch)

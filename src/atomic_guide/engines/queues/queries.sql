@@ -310,12 +310,6 @@ FROM jobs WHERE state = :state AND {{readable jobs}} ORDER BY created_at DESC, i
 SELECT bucket, tenant, course, id, queue, kind, subject, state, attempts, created_at, ended_at AS finished_at
 FROM ended_jobs WHERE state = :state AND {{readable ended_jobs}} ORDER BY ended_at DESC LIMIT :limit
 
--- name: explain_job
--- purpose: Where a job stands, and why.
-SELECT id, queue, kind, subject, state, priority, why, boost, rank, tag, attempts, max_attempts, progress, created_at,
-       run_after, error
-FROM jobs WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
-
 -- name: prune_ended
 -- purpose: Forget what is told of jobs that ended before a moment, some at a time.
 -- dialect: sqlite
