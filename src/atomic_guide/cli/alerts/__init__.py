@@ -8,11 +8,9 @@ from atomic_guide.cli.alerts.quiet import silence, silences, unsilence
 from atomic_guide.cli.alerts.rules import check, export
 from atomic_guide.cli.alerts.standing import history, list_alerts, test
 
-
-@click.group(name="alerts")
-def command() -> None:
-    """Look at alerts and their rules, keep some quiet for a time, try rules and channels, export them to Prometheus."""
-
-
-for _part in (list_alerts, check, test, silence, silences, unsilence, history, export):
-    command.add_command(_part)
+command = click.Group(
+    "alerts",
+    commands=[list_alerts, check, test, silence, silences, unsilence, history, export],
+    help="Look at alerts and their rules, keep some quiet for a time, try rules and channels, export them to"
+    " Prometheus.",
+)

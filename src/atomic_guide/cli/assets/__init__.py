@@ -9,14 +9,8 @@ from atomic_guide.cli.assets.quota import quota
 from atomic_guide.cli.assets.recount import recount
 from atomic_guide.cli.assets.reprocess import reprocess
 
-
-@click.group()
-def command() -> None:
-    """Look after stored lectures: what each tenant may use, processing again, and copies in other stores."""
-
-
-for _each in (replicas, where, verify, repair, deletions):
-    command.add_command(_each)
-command.add_command(quota)
-command.add_command(recount)
-command.add_command(reprocess)
+command = click.Group(
+    "assets",
+    commands=[replicas, where, verify, repair, deletions, quota, recount, reprocess],
+    help="Look after stored lectures: what each tenant may use, processing again, and copies in other stores.",
+)

@@ -8,11 +8,8 @@ from atomic_guide.cli.capacity.fit import fit
 from atomic_guide.cli.capacity.plan import plan
 from atomic_guide.cli.capacity.queue import queue
 
-
-@click.group(name="capacity")
-def command() -> None:
-    """Plan what must be added by when, fit how the system scales, and ask how long a queue waits."""
-
-
-for _part in (plan, fit, queue):
-    command.add_command(_part)
+command = click.Group(
+    "capacity",
+    commands=[plan, fit, queue],
+    help="Plan what must be added by when, fit how the system scales, and ask how long a queue waits.",
+)

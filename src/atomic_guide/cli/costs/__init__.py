@@ -9,11 +9,8 @@ from atomic_guide.cli.costs.change import apply, changes, rollback
 from atomic_guide.cli.costs.prices import prices
 from atomic_guide.cli.costs.report import report
 
-
-@click.group(name="costs")
-def command() -> None:
-    """Look at what is paid and what for, find what could be saved, do it, and see what it has saved."""
-
-
-for _part in (report, recommendations, explain, apply, rollback, changes, prices):
-    command.add_command(_part)
+command = click.Group(
+    "costs",
+    commands=[report, recommendations, explain, apply, rollback, changes, prices],
+    help="Look at what is paid and what for, find what could be saved, do it, and see what it has saved.",
+)

@@ -8,11 +8,8 @@ from atomic_guide.cli.loadtest.reports import clean, list_tests, report, show
 from atomic_guide.cli.loadtest.run import plan, run
 from atomic_guide.cli.loadtest.worker import worker
 
-
-@click.group(name="loadtest")
-def command() -> None:
-    """Load a test target with launches, messages, sockets, uploads and scores, and judge how it does."""
-
-
-for _part in (run, plan, list_tests, show, report, clean, worker):
-    command.add_command(_part)
+command = click.Group(
+    "loadtest",
+    commands=[run, plan, list_tests, show, report, clean, worker],
+    help="Load a test target with launches, messages, sockets, uploads and scores, and judge how it does.",
+)

@@ -12,13 +12,24 @@ from atomic_guide.cli.scale.replay import forecast, simulate
 from atomic_guide.cli.scale.schedule import schedule
 from atomic_guide.cli.scale.standing import history, status
 
-
-@click.group(name="scale")
-def command() -> None:
-    """Look at how much runs and why, answer to what is decided, change it, and try policies on recorded demand."""
-
-
-_ANSWERS = (approve, refuse, pause, resume, set_mode, bounds, pin)
-
-for _part in (status, explain, history, metrics, *_ANSWERS, processes, simulate, forecast, schedule):
-    command.add_command(_part)
+command = click.Group(
+    "scale",
+    commands=[
+        status,
+        explain,
+        history,
+        metrics,
+        approve,
+        refuse,
+        pause,
+        resume,
+        set_mode,
+        bounds,
+        pin,
+        processes,
+        simulate,
+        forecast,
+        schedule,
+    ],
+    help="Look at how much runs and why, answer to what is decided, change it, and try policies on recorded demand.",
+)

@@ -8,11 +8,8 @@ from atomic_guide.cli.shards.change import add, weight, zone
 from atomic_guide.cli.shards.look import list_shards, plan
 from atomic_guide.cli.shards.move import drain, move, rebalance, remove, unpin, verify
 
-
-@click.group(name="shards")
-def command() -> None:
-    """Look at the shards, add some, and move buckets and courses between them while they are used."""
-
-
-for _one in (list_shards, add, weight, zone, plan, move, unpin, rebalance, drain, remove, verify):
-    command.add_command(_one)
+command = click.Group(
+    "shards",
+    commands=[list_shards, add, weight, zone, plan, move, unpin, rebalance, drain, remove, verify],
+    help="Look at the shards, add some, and move buckets and courses between them while they are used.",
+)
