@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.postgres import (
     Cluster,
@@ -22,6 +22,10 @@ from tests.postgres import (
 # The suite tries half as many examples; all of them: `python3 dev.py test -n 2 --hypothesis-profile full`.
 settings.register_profile("suite", deadline=None, max_examples=50)
 settings.register_profile("full", deadline=None, max_examples=100)
+# For `dev.py mutants`: the same examples each time, and none is made smaller, as nobody reads it.
+settings.register_profile(
+    "mutants", deadline=None, max_examples=50, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile("suite")
 
 LOOPBACK_NAMES = {"", "localhost"}

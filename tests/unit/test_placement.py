@@ -10,7 +10,8 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomic_guide.engines.data.placement import BUCKETS, CourseKey, assign, bucket_of
+from atomic_guide.engines.data.placement import BUCKETS, CourseKey, assign, bucket_of, owners, zone_of, zone_tenant
+from atomic_guide.errors import DataUnavailable
 
 PAGE = Path(__file__).parents[2] / "docs" / "placement.md"
 ROW = re.compile(
@@ -73,5 +74,35 @@ def test_shards_share_the_buckets_evenly() -> None:
 
 
 def test_a_zone_without_shards_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one shard"):
+    with pytest.raises(ValueError, match=r"^a zone needs at least one shard$"):
         assign([])
+
+
+def test_ranges_of_buckets_are_contiguous_and_in_the_order_of_the_shards() -> None:
+    assert assign(["a", "b", "c"], 8) == ["a", "a", "a", "b", "b", "b", "c", "c"]
+    assert assign(["a"], 2) == ["a", "a"]
+    assert len(assign(["a"])) == BUCKETS
+
+
+def test_a_key_as_parameters() -> None:
+    assert CourseKey("t", "c1", 7).columns == {"bucket": 7, "tenant": "t", "course": "c1"}
+
+
+def test_a_tenant_is_of_the_zone_it_was_given_and_what_belongs_to_a_zone_is_of_that() -> None:
+    zones = {"t1": "eu", "@us": "eu"}
+    assert zone_of("t1", zones, "home") == "eu"
+    assert zone_of("t2", zones, "home") == "home"
+    assert zone_of(zone_tenant("us"), zones, "home") == "us"
+    assert zone_tenant("us") == "@us"
+
+
+def test_owners_are_by_zone_in_the_order_of_the_buckets_and_half_a_map_is_refused() -> None:
+    rows = [("eu", f"s{bucket % 2}", bucket) for bucket in range(BUCKETS)]
+    assert owners([*rows, *(("us", shard, epoch) for _, shard, epoch in rows)]) == {
+        "eu": [("s0" if bucket % 2 == 0 else "s1", bucket) for bucket in range(BUCKETS)],
+        "us": [("s0" if bucket % 2 == 0 else "s1", bucket) for bucket in range(BUCKETS)],
+    }
+    assert owners([]) == {}
+    says = f"^the bucket map of zone us holds 1 of {BUCKETS} buckets; put back a backup of the directory database$"
+    with pytest.raises(DataUnavailable, match=says):
+        owners([*rows, ("us", "s1", 0)])

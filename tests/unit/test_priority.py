@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atomic_guide.engines.queues.priority import PRESETS, Facts, PrioritySettings, Turns, decide
+from atomic_guide.engines.queues.priority import PRESETS, Facts, PrioritySettings, Turns, decide, foremost, live_boost
 
 RANKS = PrioritySettings()
 GUIDE = PrioritySettings(preset="guide")
@@ -136,3 +136,32 @@ def test_a_single_job_waits_for_a_few_of_anothers_ten_thousand(jobs: int, later:
     ranks = [turns.take(("q", "many", 0.0), 0.0, SPACING).rank for _ in range(jobs)]
     single = turns.take(("q", "one", 0.0), later, SPACING).rank
     assert sum(rank < single for rank in ranks) <= later / SPACING + 1
+
+
+def test_a_live_session_alone_is_worth_its_share_of_the_ageing() -> None:
+    assert live_boost(PrioritySettings(ageing_seconds=700.0)) == 400.0
+    assert live_boost(PrioritySettings(preset="guide", ageing_seconds=300.0)) == 150.0
+
+
+@pytest.mark.parametrize(
+    ("facts", "first"),
+    [
+        (Facts(live=True, instructor=True, duration=1.0), "live"),
+        (Facts(instructor=True, duration=1.0), "instructor"),
+        (Facts(duration=1.0), "short"),
+        (Facts(), "none"),
+    ],
+)
+def test_the_foremost_fact_is_told_from_the_reason(facts: Facts, first: str) -> None:
+    assert foremost(decide(facts, RANKS).why) == first
+    assert foremost(None) == "none"
+
+
+def test_jobs_that_come_together_stand_one_after_the_other_and_the_next_batch_behind_them() -> None:
+    turns = Turns({})
+    flow = ("q", "tenant", 100.0)
+    assert turns.take_many(flow, 1000.0, 10.0, 3) == ([900.0, 910.0, 920.0], 1030.0)
+    assert turns.take_many(flow, 1005.0, 10.0, 2) == ([930.0, 940.0], 1050.0)
+    assert turns.take_many(flow, 2000.0, 10.0, 1) == ([1900.0], 2010.0), "what is over is no debt"
+    assert turns.take_many(("q", "other", 100.0), 1000.0, 10.0, 1) == ([900.0], 1010.0)
+    assert Turns({flow: 5000.0}).take(flow, 1000.0, 10.0) == (4900.0, 5010.0)

@@ -65,3 +65,29 @@ def test_a_queue_of_long_jobs_gives_way_as_its_jobs_end() -> None:
 
 def test_a_queue_never_passes_its_concurrency() -> None:
     assert [one.running for one in filled(40, [Demand(9, 2, 0, 50), Demand(1, 100, 0, 5)])] == [2, 5]
+
+
+def test_room_is_what_its_concurrency_and_the_slots_leave_but_one_for_each_idle_queue() -> None:
+    def demand(running: int, concurrency: int = 9) -> Demand:
+        return Demand(1.0, concurrency, running, 5)
+
+    assert room(8, [demand(0)], 0) == 8
+    assert room(8, [demand(3)], 0) == 5
+    assert room(8, [demand(3, 4)], 0) == 1
+    assert room(8, [demand(2), demand(3)], 0) == 3
+    assert room(8, [demand(2), demand(0)], 0) == 5
+    assert room(8, [demand(2), demand(0), demand(0)], 0) == 4
+    assert room(2, [demand(0), demand(0), demand(0)], 1) == 1, "its own first slot is not kept from it"
+    assert room(2, [demand(1), demand(1), demand(0)], 2) == 0
+    assert room(2, [demand(3), demand(0)], 0) == 0, "more run than may, after a change of settings"
+    assert room(8, [demand(6, 4)], 0) == 0
+
+
+def test_the_queue_that_is_furthest_below_its_share_goes_next_and_the_first_of_equals() -> None:
+    assert next_queue(9, [Demand(1.0, 9, 1, 5), Demand(2.0, 9, 1, 5)]) == 1
+    assert next_queue(9, [Demand(1.0, 9, 1, 5), Demand(2.0, 9, 3, 5)]) == 0
+    assert next_queue(9, [Demand(1.0, 9, 1, 5), Demand(1.0, 9, 1, 5)]) == 0
+    assert next_queue(9, [Demand(1.0, 9, 1, 0), Demand(1.0, 9, 3, 5)]) == 1, "one without jobs is passed over"
+    assert next_queue(9, [Demand(1.0, 1, 1, 5), Demand(1.0, 9, 3, 5)]) == 1, "and one that is full"
+    assert next_queue(9, [Demand(1.0, 9, 1, 0)]) is None
+    assert next_queue(0, [Demand(1.0, 9, 0, 1)]) is None
