@@ -64,6 +64,12 @@ def bench(arguments: Sequence[str]) -> int:
     return _become(str(PYTHON), "-m", "tools.results", *arguments[1:])
 
 
+def mutants(arguments: Sequence[str]) -> int:
+    """Change one thing at a time in the modules that decide, NAME or all, and tell which changes no test notices."""
+    _set_up("dev", "mutants")
+    return _become(str(PYTHON), "-m", "tools.mutants", *arguments)
+
+
 def docs(arguments: Sequence[str]) -> int:
     """Print the reference pages of `docs/` anew; `--site DIR`: all pages as a site; `--pictures`: those of policies."""
     if list(arguments) == ["--pictures"]:
@@ -104,7 +110,7 @@ def lock(arguments: Sequence[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    command.__name__: command for command in (run, test, check, bench, docs, audit, sbom, lock)
+    command.__name__: command for command in (run, test, check, bench, mutants, docs, audit, sbom, lock)
 }
 
 

@@ -37,6 +37,7 @@ PLAN = {
     "node": Lock(("group:node",)),
     "audit": Lock(("group:audit",), ("runtime", "dev")),
     "docs": Lock(("group:docs",), ("runtime", "dev")),
+    "mutants": Lock(("group:mutants",), ("runtime", "dev")),
     "uv": Lock(("group:uv",)),
 }
 HOST = re.compile(r"://|--(extra-)?index-url|--find-links|^-[if]\b", re.MULTILINE)
