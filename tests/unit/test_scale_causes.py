@@ -21,7 +21,11 @@ READS: Known = {"database.write_share[s1]": 0.1, "database.lock_wait[s1]": 0.05,
 
 
 def test_reads_are_the_cause_where_a_busy_database_mostly_reads() -> None:
-    inputs = {"database.write_share": 0.1, "database.lock_wait": 0.05, "database.utilisation": 0.9}
+    inputs: dict[str, float | None] = {
+        "database.write_share": 0.1,
+        "database.lock_wait": 0.05,
+        "database.utilisation": 0.9,
+    }
     assert found("reads", "s1", READS) == Finding(inputs)
     assert found("reads", "s2", READS).against != ""
 

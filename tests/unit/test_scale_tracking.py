@@ -11,7 +11,7 @@ from atomic_guide.operations.scaling.policies.tuned import Tuned
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 
 AT, FLEET = 5000.0, Fleet(3, 1, 1, 50, 100.0)
-INPUTS = {"web.demand": 250.0, "web.unit": 100.0}
+INPUTS: dict[str, float | None] = {"web.demand": 250.0, "web.unit": 100.0}
 
 
 class Set(Tuned):

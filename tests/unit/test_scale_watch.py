@@ -7,7 +7,7 @@ from atomic_guide.operations.scaling.decide.watch import Slot, Watch
 
 HOUR, SLOT = 3600.0, 180.0
 BEGIN = 1_767_571_200.0
-FLAT = {"made_at": BEGIN, "begins": BEGIN, "p50": [100.0] * 6, "p95": [170.0] * 6}
+FLAT: dict[str, Any] = {"made_at": BEGIN, "begins": BEGIN, "p50": [100.0] * 6, "p95": [170.0] * 6}
 
 
 def outlook(**changes: Any) -> Outlook:
