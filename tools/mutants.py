@@ -45,6 +45,7 @@ _NOTICED = {"killed", "timeout", "segfault"}
 _SETTINGS = """[tool.mutmut]
 source_paths = ["src"]
 only_mutate = ["{source}"]
+also_copy = ["docs"]
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile", "mutants"]
 timeout_multiplier = 3.0
@@ -113,7 +114,7 @@ def _workspace(name: str, source: str, module: Module) -> Path:
     place = FOLDER / name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    for folder in ("src", "tests"):
+    for folder in ("src", "tests", "docs"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__", "static", "e2e"))
     # What is decorated is left as it is; without its cache a function decides the same.
     path = place / source
