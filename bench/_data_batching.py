@@ -21,6 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from atomic_guide.clock import SystemClock
+from atomic_guide.course.chat.budgets import Rates
 from atomic_guide.course.chat.message import Author
 from atomic_guide.course.chat.store import Messages
 from atomic_guide.engines.data.batch import GroupCommit
@@ -227,7 +228,8 @@ async def _rows(bars: Bars, engine: str) -> None:
             found = await read_many(shards.of(key), QUERIES["score"], ids, key.columns)
             assert len(found.rows) == len(ids)
             bars.show(f"{engine}: {len(ids):,} ids read", (time.perf_counter() - began) * 1000, "ms")
-            messages = Messages(shards, SystemClock(), lambda _key, _message: None)
+            rates = Rates(*[10_000_000] * 3)
+            messages = Messages(shards, SystemClock(), lambda _key, _message: None, rates)
             keys = [CourseKey.of("t", f"course {number}") for number in range(32)]
             author = Author("a", "Ada")
             ways = {"": lambda number: messages.post(keys[number % 32], author, "Who has solved the third exercise?")}
