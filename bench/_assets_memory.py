@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from atomic_guide.engines.assets.copying import Content, copy, hashed
+from atomic_guide.engines.assets.directory import DirectoryStore
 from atomic_guide.engines.assets.pace import Pace
 from atomic_guide.engines.assets.remote import RemoteStore
 from atomic_guide.engines.assets.settings import AssetSettings, StoreSettings
-from atomic_guide.engines.assets.store import Store
 from tests.s3 import S3
 
 MEBIBYTE = 1024 * 1024
@@ -24,7 +24,7 @@ def resident() -> int:
 
 async def copied(folder: Path, store: StoreSettings, size: int) -> tuple[int, float]:
     """Copy `size` bytes that compress to nothing on disk; by how much memory grew, and how long it took."""
-    local = Store(folder / "objects", AssetSettings(least_free_bytes=0))
+    local = DirectoryStore(folder / "objects", AssetSettings(least_free_bytes=0))
     path = folder / "objects" / "large"
     with path.open("wb") as file:
         file.truncate(size)

@@ -17,6 +17,7 @@ from tests.postgres import (
     shared_cluster,
     tls_server,
 )
+from tests.s3 import S3, s3_service
 
 # No time limit for an example: a machine that is busy for a fifth of a second says nothing about the code.
 # The suite tries half as many examples; all of them: `python3 dev.py test -n 2 --hypothesis-profile full`.
@@ -74,6 +75,13 @@ async def postgres_databases(postgres_cluster: Cluster) -> AsyncIterator[Databas
     """Empty databases of a test's own."""
     async with fresh_databases(postgres_cluster) as databases:
         yield databases
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """An S3 service, shared by all tests of the run; each has buckets of its own, and nobody stops it."""
+    with s3_service(tmp_path_factory.mktemp("s3")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

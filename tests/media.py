@@ -25,9 +25,9 @@ from atomic_guide.course.video.spread.parts import QUEUE as COPYING
 from atomic_guide.course.video.spread.parts import Engines, SpreadParts
 from atomic_guide.course.video.spread.spread import Spread
 from atomic_guide.course.video.videos import QUEUE, Parts
+from atomic_guide.engines.assets.opening import open_store
 from atomic_guide.engines.assets.settings import AssetSettings
 from atomic_guide.engines.assets.sign import Signer, SigningSettings
-from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DataSettings
@@ -108,7 +108,7 @@ async def opened(
     clock = clock or SystemClock()
     shards = over or await open_embedded(installed(data, 2), DataSettings(shards=2))
     try:
-        store = Store(data / "objects", assets or AssetSettings(least_free_bytes=0))
+        store = open_store(data, assets or AssetSettings(least_free_bytes=0))
         queues = Queues(shards, clock, QUICK)
         feed = Feed(shards, clock, queues, NotificationSettings(), MailSettings())
         video = settings or VideoSettings()

@@ -44,9 +44,11 @@ from atomic_guide.operations.operators.settings import OperatorSettings, check_o
 from atomic_guide.operations.scaling.kubernetes import KubernetesSettings, check_kubernetes
 from atomic_guide.operations.scaling.settings import ScalingSettings, check_scaling
 from atomic_guide.regions.settings import (
+    MainStore,
     RegionsSettings,
     ShardPlace,
     StorePlace,
+    check_main_store,
     check_regions,
     check_stores,
     primaries,
@@ -279,6 +281,10 @@ def _placed(settings: Settings) -> DataSettings:
     ]
     check_regions(regions, places, databases.region)
     check_stores(regions, {store.name: StorePlace(store.region, store.zone) for store in settings.assets.stores})
+    if main := settings.assets.main_store:
+        own = regions.named(databases.region)
+        kept = {one.zone for one in databases.servers if own is None or one.zone in own.zones}
+        check_main_store(regions, MainStore(main.name, main.region, main.zone), databases.region, kept)
     standing = primaries(regions)
     servers = tuple(
         msgspec.structs.replace(one, region=one.region or standing.get(one.name, "")) for one in databases.servers

@@ -1,19 +1,43 @@
 """What an object store promises."""
 
+import secrets
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 
-from atomic_guide.engines.assets.settings import AssetSettings
+from atomic_guide.engines.assets.directory import DirectoryStore
+from atomic_guide.engines.assets.opening import open_store
+from atomic_guide.engines.assets.settings import AssetSettings, StoreSettings
 from atomic_guide.engines.assets.store import Store
-from atomic_guide.errors import NotFound, OutOfSpace
+from atomic_guide.errors import ChecksumMismatch, NotFound, OutOfSpace
+from tests.copying import assets
+from tests.s3 import S3
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "objects")
+@pytest.fixture(scope="module")
+def bucket(service: S3) -> StoreSettings:
+    return service.store("promises")
+
+
+@pytest.fixture(params=["directory", "bucket"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "directory":
+        return open_store(tmp_path, AssetSettings(least_free_bytes=0))
+    bucket: StoreSettings = request.getfixturevalue("bucket")
+    made = open_store(tmp_path, msgspec.structs.replace(assets(bucket), main=bucket.name))
+    await made.delete_prefix("t")
+    return made
+
+
+def spoil(store: Store, tmp_path: Path, name: str) -> None:
+    """Leave what a process that died may leave below a folder."""
+    if isinstance(store, DirectoryStore):
+        (tmp_path / "objects" / name).write_bytes(b"written by a process that died")
 
 
 async def read(store: Store, name: str, start: int, end: int) -> bytes:
@@ -65,14 +89,67 @@ async def test_files_are_moved_in_whole(store: Store, tmp_path: Path) -> None:
     await store.adopt(pairs)
     assert await store.names("t/c/v") == {"t/c/v/0": 0, "t/c/v/1": 1, "t/c/v/2": 2}
     assert not (tmp_path / "1").exists()
-    async with store.local_file("t/c/v/2") as path:
-        assert path.read_bytes() == b"xx"
+    with pytest.raises(NotFound):
+        await store.adopt([(tmp_path / "1", "t/c/v/1")])
+
+
+async def test_programs_get_objects_as_files_that_are_gone_afterwards(store: Store, tmp_path: Path) -> None:
+    for name in ("t/c/v/index.m3u8", "t/c/v/deep/b", "t/c/v2/other"):
+        await store.put(name, name.encode())
+    async with store.local_file("t/c/v/deep/b") as path:
+        assert path.is_absolute()
+        assert path.read_bytes() == b"t/c/v/deep/b"
+    async with store.local_folder("t/c/v", ["index.m3u8"]) as folder:
+        assert {str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file()} == {"index.m3u8", "deep/b"}
+    with pytest.raises(NotFound):
+        async with store.local_folder("t/c/v", ["none"]):
+            pass
+    assert not folder.exists() or isinstance(store, DirectoryStore), "what was fetched is gone"
+
+
+async def test_what_is_put_back_replaces_what_was_there_or_nothing(store: Store) -> None:
+    async def parts(*contents: bytes) -> AsyncIterator[bytes]:
+        for content in contents:
+            if content == b"wrong":
+                raise ChecksumMismatch("it was changed")
+            yield content
+
+    await store.put("t/c/a", b"old")
+    with pytest.raises(ChecksumMismatch):
+        await store.restore("t/c/a", parts(b"half", b"wrong"), 9)
+    assert await store.read("t/c/a") == b"old"
+    await store.restore("t/c/a", parts(b"n", b"ew"), 3)
+    assert await store.read("t/c/a") == b"new"
+
+
+async def test_an_object_of_many_parts_comes_back_as_it_went(store: Store, tmp_path: Path) -> None:
+    content = secrets.token_bytes(2**20) * 17
+    (tmp_path / "large").write_bytes(content)
+    await store.adopt([(tmp_path / "large", "t/c/large")])
+    assert (await store.head("t/c/large")).size == len(content)
+    async with store.local_file("t/c/large") as path:
+        assert path.read_bytes() == content
+    assert await read(store, "t/c/large", 2**23 - 1, 2**23 + 2) == content[2**23 - 1 : 2**23 + 2]
+
+
+async def test_only_a_bucket_has_addresses_of_its_own(store: Store) -> None:
+    await store.put("t/c/a.jpg", b"picture")
+    address = await store.sign("t/c/a.jpg")
+    if isinstance(store, DirectoryStore):
+        assert address is None
+        return
+    assert address is not None
+    async with httpx.AsyncClient() as browser:
+        got = await browser.get(address)
+        assert (got.content, got.headers["content-type"]) == (b"picture", "image/jpeg")
+        assert got.headers["cache-control"].startswith("private")
+        assert (await browser.get(address.replace("a.jpg", "b.jpg"))).status_code == 403
 
 
 async def test_a_folder_is_deleted_with_everything_in_it(store: Store, tmp_path: Path) -> None:
     for name in ("t/c/v1/a", "t/c/v1/deep/b", "t/c/v10/a"):
         await store.put(name, b"x")
-    (tmp_path / "objects/t/c/v1/.half").write_bytes(b"written by a process that died")
+    spoil(store, tmp_path, "t/c/v1/.half")
     assert await store.delete_prefix("t/c/v1") >= 2
     assert await store.names("t/c") == {"t/c/v10/a": 1}
     assert not (tmp_path / "objects/t/c/v1").exists()
@@ -99,9 +176,9 @@ async def test_names_that_could_lead_elsewhere_are_refused(store: Store, name: s
 
 def test_uploads_are_refused_before_the_disk_is_full(tmp_path: Path) -> None:
     with pytest.raises(OutOfSpace):
-        Store(tmp_path, AssetSettings(least_free_bytes=2**62)).check_space()
+        DirectoryStore(tmp_path, AssetSettings(least_free_bytes=2**62)).check_space()
     with pytest.raises(OutOfSpace):
-        Store(tmp_path, AssetSettings(least_free_bytes=0)).check_space(2**62)
+        DirectoryStore(tmp_path, AssetSettings(least_free_bytes=0)).check_space(2**62)
 
 
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -> None:
@@ -109,11 +186,11 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -
     program = """
 import asyncio, resource, sys
 from pathlib import Path
-from atomic_guide.engines.assets.store import Store
+from atomic_guide.engines.assets.directory import DirectoryStore
 from atomic_guide.errors import GuideError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 async def main():
-    store = Store(Path(sys.argv[1]))
+    store = DirectoryStore(Path(sys.argv[1]))
     try:
         await store.put("t/c/large", b"x" * 1_000_000)
     except GuideError as error:

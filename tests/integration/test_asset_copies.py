@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,15 +14,9 @@ from atomic_guide.engines.assets.settings import LOCAL
 from tests.copying import PLAIN, assets, copied, course, spread_of
 from tests.faulty import faulty
 from tests.media import clip, opened, until, upload
-from tests.s3 import S3, client, names_in, s3_service
+from tests.s3 import S3, client, names_in
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    with s3_service(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Files of lectures are had from here, or from the nearest store that really holds a verified copy of them."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,16 +15,10 @@ from atomic_guide.web.crossing import COUNTRY
 from tests.copying import PLAIN, Course, assets, course, looked_over
 from tests.faulty import faulty
 from tests.media import clip
-from tests.s3 import S3, client, s3_service
+from tests.s3 import S3, client
 
 pytestmark = pytest.mark.timeout(180)
 COUNTRIES = {"eu": "DE", "us": "US", "ap": "SG"}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    with s3_service(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

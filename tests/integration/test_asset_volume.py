@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -12,15 +11,9 @@ import pytest
 from bench._assets_through import run
 from tests.copying import all_verified, assets, spread_of, stock
 from tests.media import opened
-from tests.s3 import S3, s3_service
+from tests.s3 import S3
 
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    with s3_service(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 async def test_all_is_verified_though_a_store_fails_three_calls_of_ten() -> None:

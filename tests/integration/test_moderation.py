@@ -20,7 +20,7 @@ from atomic_guide.course.keeping.retention import Retention
 from atomic_guide.course.keeping.settings import KeepingSettings
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.videos import Parts, Videos
-from atomic_guide.engines.assets.store import Store
+from atomic_guide.engines.assets.directory import DirectoryStore
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
@@ -92,7 +92,7 @@ class Site:
     async def retain(self, **settings: Any) -> None:
         """A turn of retention."""
         queues = Queues(self.shards, self.clock, QueueSettings())
-        parts = Parts(self.shards, Store(self.folder / "objects"), queues, VideoSettings(), self.clock)
+        parts = Parts(self.shards, DirectoryStore(self.folder / "objects"), queues, VideoSettings(), self.clock)
         chosen = KeepingSettings(**settings)
         await Retention(
             parts, Videos(parts), self.holds, chosen, lambda _key, revision: self.told.append(revision)

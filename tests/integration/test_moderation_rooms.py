@@ -15,7 +15,7 @@ from atomic_guide.course.keeping.retention import Retention
 from atomic_guide.course.keeping.settings import KeepingSettings
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.videos import Parts, Videos
-from atomic_guide.engines.assets.store import Store
+from atomic_guide.engines.assets.directory import DirectoryStore
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
@@ -164,7 +164,7 @@ async def test_members_learn_at_once_of_what_retention_lets_go(tmp_path: Path, n
             await say(fern, str(number))
         shards, later = one.chat._shards, ManualClock(SystemClock().now() + 100 * 86400.0)
         queues = Queues(shards, later, QueueSettings())
-        parts = Parts(shards, Store(tmp_path / "objects"), queues, VideoSettings(), later)
+        parts = Parts(shards, DirectoryStore(tmp_path / "objects"), queues, VideoSettings(), later)
         settings = KeepingSettings(messages_days=10)
         holds = Holds(shards.directory, later)
         done = await Retention(parts, Videos(parts), holds, settings, one.chat.rooms.changed).turn()

@@ -13,7 +13,7 @@ from atomic_guide.course.keeping.retention import Released, Retention
 from atomic_guide.course.keeping.settings import KeepingSettings
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.videos import Parts, Videos
-from atomic_guide.engines.assets.store import Store
+from atomic_guide.engines.assets.directory import DirectoryStore
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
@@ -35,7 +35,7 @@ class Site:
         self.clock = ManualClock()
         self.shards = shards
         queues = Queues(shards, self.clock, QueueSettings())
-        self.parts = Parts(shards, Store(folder / "objects"), queues, VideoSettings(), self.clock)
+        self.parts = Parts(shards, DirectoryStore(folder / "objects"), queues, VideoSettings(), self.clock)
         self.holds = Holds(shards.directory, self.clock)
         self.told: list[tuple[CourseKey, int]] = []
 

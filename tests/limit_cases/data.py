@@ -12,8 +12,8 @@ import pytest
 
 from atomic_guide import errors
 from atomic_guide.config import Settings
+from atomic_guide.engines.assets.directory import DirectoryStore
 from atomic_guide.engines.assets.settings import AssetSettings
-from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.postgres import PostgresDatabase
@@ -243,7 +243,7 @@ async def _(ground: Ground) -> Reached:
 @reaches("disk_bytes")
 async def _(ground: Ground) -> Reached:
     usage = shutil.disk_usage(ground.folder)
-    store = Store(ground.folder, AssetSettings(least_free_bytes=usage.free + 10_000_000))
+    store = DirectoryStore(ground.folder, AssetSettings(least_free_bytes=usage.free + 10_000_000))
     with pytest.raises(errors.OutOfSpace) as refused:
         store.check_space()
     return Reached(answered(refused.value), usage.total, fullest(store.used(), "disk_bytes"))

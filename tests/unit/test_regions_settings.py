@@ -129,3 +129,37 @@ def test_what_cannot_be_is_refused_with_its_name(tmp_path: Path, old: str, new: 
 def test_a_default_without_regions_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"declare it in regions\.declared"):
         load_settings({"ATOMIC_GUIDE_REGIONS_DEFAULT": "eu"})
+
+
+BUCKET = """
+[assets]
+main = "lectures"
+
+[[assets.stores]]
+name = "lectures"
+bucket = "lectures-eu"
+"""
+
+
+@pytest.mark.parametrize("region", ["eu-central", "eu-north"])
+def test_all_regions_of_a_zone_keep_lectures_in_the_bucket_where_they_are_made(tmp_path: Path, region: str) -> None:
+    assert _loaded(tmp_path, BUCKET).assets.main_store.bucket == "lectures-eu"
+    text = TOML.replace('[databases]\nregion = "eu-central"', f'[databases]\nregion = "{region}"')
+    main = _loaded(tmp_path, BUCKET + 'region = "eu-central"\nzone = "eu"\n' + text).assets.main_store
+    assert (main.name, main.region) == ("lectures", "eu-central")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BUCKET.replace('main = "lectures"', 'main = "lecture"'), "is called lecture; assets.stores declares lectures"),
+        (BUCKET.replace("bucket =", "directory ="), "lectures is a directory; name a bucket, or leave it out"),
+        (BUCKET + 'zone = "eu"', "of zone eu, and lectures of zone default would"),
+        (BUCKET + 'region = "eu"\n[databases]\nregion = "us"', "in region eu, and lectures of its zone are made in us"),
+        (BUCKET + 'zone = "us"\n' + TOML, "of zone us, and lectures of zone eu would"),
+        (BUCKET + 'region = "eu-north"\nzone = "eu"\n' + TOML, "of its zone are made in eu-central; name a bucket"),
+    ],
+)
+def test_a_bucket_that_cannot_hold_the_lectures_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"setting assets\.main: .*" + said):
+        _loaded(tmp_path, text)

@@ -48,6 +48,7 @@ from atomic_guide.course.video.spread.parts import Engines as Stands
 from atomic_guide.course.video.videos import Parts
 from atomic_guide.course.watching.lectures import Lectures
 from atomic_guide.course.watching.taking import Events
+from atomic_guide.engines.assets.opening import open_store
 from atomic_guide.engines.assets.sign import Signer
 from atomic_guide.engines.assets.store import Store
 from atomic_guide.engines.cache.layered import Cache
@@ -216,7 +217,7 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     regions = made_here(settings, shards.zone_of)
     health = _made_health(settings, engines, clock, regions)
     health.registry.register(RoomMetrics(chat.rooms, connection))
-    store = Store(data / "objects", settings.assets)
+    store = open_store(data, settings.assets)
     queues = Queues(shards, clock, settings.queues)
     notifications = await build_notifications(
         shards, clock, queues, where.public_url, (settings.notifications, settings.mail), settings.resilience.mail
@@ -228,6 +229,8 @@ async def _assembled(settings: Settings, where: Address, engines: Engines, clock
     parts = Parts(shards, store, queues, settings.video, clock, notifications.feed, copies)
     performance = Performance(shards, clock, settings.analytics, cache)
     health.checks["store"] = Check(_has_space(store))
+    if settings.assets.main:
+        health.checks["lectures"] = Check(_is_there(store), needed=False)
     sessions = Sessions(shards.directory, clock, settings.sessions)
     bounds = made_register(settings, clock)
     health.registry.register(LimitMetrics(bounds))
@@ -338,6 +341,13 @@ def _answers(replicas: ReplicaSet, replica: Replica) -> Callable[[], Awaitable[N
 def _has_space(store: Store) -> Callable[[], Awaitable[None]]:
     async def probe() -> None:
         await asyncio.to_thread(store.check_space)
+
+    return probe
+
+
+def _is_there(store: Store) -> Callable[[], Awaitable[None]]:
+    async def probe() -> None:
+        store.check_there()
 
     return probe
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def made_spread(settings: Settings, engines: Engines, clock: Clock, key: bytes) -> Spread:
     """The copies; `key` is the installation's, which seals receipts."""
-    parts = SpreadParts(engines, clock, settings.assets, settings.databases.region)
+    main = settings.assets.main_store
+    region = main.region if main is not None else ""
+    parts = SpreadParts(engines, clock, settings.assets, region or settings.databases.region)
     return Spread(parts, made_seals(key), sources=settings.video.keep_source)
 
 

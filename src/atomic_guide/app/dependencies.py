@@ -6,6 +6,7 @@ docs/resilience.md with this table.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, cast
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from atomic_guide.engines.assets.remote import RemoteStore
     from atomic_guide.engines.nats.connection import Connection
     from atomic_guide.operations.scaling.reports import Tell
     from atomic_guide.resilience import Guard
@@ -105,16 +107,17 @@ DECLARED: list[Bounds] = [
         "none",
         "threads of the process",
         "507 or 503 for uploads and lectures; all else goes on",
-        ("atomic_guide.engines.assets.store",),
+        ("atomic_guide.engines.assets.directory",),
     ),
     Bounds(
-        "object stores, other",
+        "buckets, other stores",
         "store",
         "`assets.copies.call_seconds`",
         "`assets.copies.breaker_failures`, `.breaker_seconds`",
         "`assets.copies.call_retries`, jittered",
         "`assets.copies.at_once`",
-        "lectures come from another verified copy; copying goes on later",
+        "lectures come from another verified copy; copying goes on later. Without the main bucket and a copy: 503 for"
+        " uploads and lectures; all else goes on",
         ("atomic_guide.engines.assets.remote",),
     ),
     _lms("keys", "each GET", "403 LTI_KEYSET_UNAVAILABLE for keys that are not known; known ones go on"),
@@ -244,6 +247,15 @@ def _look(tool: Tool, connection: Connection) -> Iterator[Standing]:
     for guard in tool.operators.provider.guards if tool.operators.provider is not None else ():
         yield _of("operators' provider", "provider", guard)
     yield _of("mail server", "mail", tool.notifications.mail.guard)
+    if tool.media.parts.spread is not None:
+        yield from map(_of_store, tool.media.parts.spread.parts.remotes.values())
+
+
+def _of_store(remote: RemoteStore) -> Standing:
+    outcomes = Counter[str]()
+    for (_, outcome), number in remote.calls.items():
+        outcomes[outcome] += number
+    return Standing(f"store {remote.name}", "store", cast("State", remote.breaker.state), 0, dict(outcomes))
 
 
 def _of(name: str, kind: str, guard: Guard) -> Standing:

@@ -24,6 +24,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
+from atomic_guide.app.doctor_lectures import left_behind, tried
 from atomic_guide.app.doctor_limits import read_limits, read_reports, said, summed_up
 from atomic_guide.app.doctor_resilience import look_at_breakers, look_at_shedding
 from atomic_guide.app.doctor_tracing import look_at_traces
@@ -96,6 +97,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         "data directory": in_thread(_data_directory),
         "disk": in_thread(_disk),
         "databases": in_thread(_databases) if is_embedded(settings.databases) else lambda: _servers(settings),
+        **({"lectures": lambda: _lectures(settings)} if settings.assets.main else {}),
         "ffmpeg": lambda: _ffmpeg(settings),
         "nats-server": lambda: _nats(settings),
         **({"litestream": lambda: _litestream(settings)} if settings.backups.log.enabled else {}),
@@ -151,6 +153,17 @@ def _disk(settings: Settings) -> Findings:
         yield Finding("disk", "failed", text, f"free some: below {least:g} GB uploads are refused")
     else:
         yield Finding("disk", "ok", text)
+
+
+async def _lectures(settings: Settings) -> list[Finding]:
+    main = settings.assets.main
+    if (wrong := await tried(settings)) is not None:
+        remedy = "see whether the service runs, and whether the keys may put, get, list and delete objects"
+        return [Finding("lectures", "failed", f"the main store {main} cannot be used: {wrong}", remedy)]
+    if await asyncio.to_thread(left_behind, settings):
+        text = f"{main} is the main store, and {Path(settings.data) / 'objects'} has lectures that it may lack"
+        return [Finding("lectures", "warning", text, "carry them over, then remove the folder: docs/assets.md")]
+    return [Finding("lectures", "ok", f"{main} takes, gives and removes objects")]
 
 
 def _databases(settings: Settings) -> Findings:

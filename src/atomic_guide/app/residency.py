@@ -16,6 +16,7 @@ import msgspec
 
 from atomic_guide.config import Settings
 from atomic_guide.course.keeping.survey import Whom, survey
+from atomic_guide.engines.assets.bucket import FOLDER
 from atomic_guide.engines.assets.remote import RemoteStore
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.data.shards import Shards
@@ -155,7 +156,7 @@ class _Look:
         counted = {}
         for store in self._stores:
             try:
-                counted[store.name] = len([name async for name, _ in store.names(tenant)])
+                counted[store.name] = sum([await _count(store, folder) for folder in self._folders(store, tenant)])
             except Unavailable as error:
                 self.unseen[f"store {store.name}"] = error.message
                 continue
@@ -163,6 +164,10 @@ class _Look:
                 said = f"{counted[store.name]} objects"
                 self.astray.append(Astray(tenant, zone, f"store {store.name}", said))
         return counted
+
+    def _folders(self, store: RemoteStore, tenant: str) -> list[str]:
+        """Where a store may have something of a tenant: copies, and in the main one the lectures themselves."""
+        return [tenant, *([f"{FOLDER}/{tenant}"] if store.name == self._settings.assets.main else [])]
 
     async def _words(self, tenant: str, rows: dict[str, int]) -> tuple[bytes, ...]:
         found = {tenant}
@@ -172,6 +177,10 @@ class _Look:
                 for row in await self._shards.named(name).scan(QUERIES[query], params):
                     found |= {str(row[column]) for column in columns}
         return tuple(word.encode() for word in sorted(found) if len(word) >= _LEAST_LETTERS)
+
+
+async def _count(store: RemoteStore, folder: str) -> int:
+    return len([name async for name, _ in store.names(folder)])
 
 
 def _in_log(log: LogFile, region: RegionSettings, words: Sequence[_Words]) -> tuple[list[Astray], int]:

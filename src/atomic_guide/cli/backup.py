@@ -39,6 +39,8 @@ def make(context: Context, folder: Path | None) -> None:
     found = asyncio.run(take(context.settings, where, Progress()))
     manifest = found.manifest
     text = f"{found.path}\n{len(manifest.schemas)} databases, {manifest.objects} objects, {manifest.size / 1e6:.1f} MB"
+    if manifest.bucket:
+        text += f"\nlectures are in {manifest.bucket}, which has to keep them itself: docs/assets.md"
     context.emit(_facts(found.path, manifest), text)
 
 
@@ -94,4 +96,5 @@ def _facts(path: Path, manifest: Any) -> dict[str, Any]:
         "schemas": manifest.schemas,
         "objects": manifest.objects,
         "bytes": manifest.size,
+        **({"bucket": manifest.bucket} if manifest.bucket else {}),
     }

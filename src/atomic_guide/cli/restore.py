@@ -58,10 +58,12 @@ def command(context: Context, backup: str | None, at: str | None, **options: Pat
     given = options["ledger"]
     ledgers = Ledgers(given if isinstance(given, Path) else None, bool(options["without_ledger"]))
     done = asyncio.run(restore(context.settings, origin, ledgers, progress))
+    files = done.without_files
     lines = [
         f"restored {done.backup}, begun {done.began_at}: {done.databases} databases, {done.objects} objects",
         f"erasures known: {done.erasures}, repeated: {done.erased}",
         *([f"lectures whose files are nowhere: {done.without_files}"] if done.without_files else []),
+        *(["whether lectures have files is not known: their bucket does not answer"] if files is None else []),
         *([f"unfinished uploads dropped: {done.dropped_uploads}"] if done.dropped_uploads else []),
         *([f"what was there before is in {done.aside}; remove it when it is not needed"] if done.aside else []),
         "everybody opens their course anew from the LMS: sessions are not restored",

@@ -159,6 +159,33 @@ def check_regions(settings: RegionsSettings, shards: Iterable[ShardPlace], own: 
     _check_work(settings, {shard.zone for shard in places.values()})
 
 
+class MainStore(NamedTuple):
+    """What the settings say of the bucket that lectures are kept in."""
+
+    name: str
+    region: str
+    zone: str
+
+
+def check_main_store(settings: RegionsSettings, main: MainStore, region: str, kept: set[str]) -> None:
+    """Raise `ConfigurationError` where the main store of a process in `region` may not hold what its shards are about.
+
+    `kept` are the zones of those shards; none: files, whose zone is `default`.
+    """
+    if foreign := sorted((kept or set(DEFAULT_ZONES)) - {main.zone}):
+        raise ConfigurationError(
+            f"setting assets.main: {main.name} is of zone {main.zone}, and lectures of zone {', '.join(foreign)} would"
+            " be kept there; name a bucket of their zone, with processes of their own for each zone"
+        )
+    making = [one.name for one in settings.declared if "media" in one.roles and main.zone in one.zones]
+    right = making or [region]
+    if main.region and any(right) and main.region not in right:
+        raise ConfigurationError(
+            f"setting assets.main: {main.name} stands in region {main.region}, and lectures of its zone are made in"
+            f" {' and '.join(right)}; name a bucket there"
+        )
+
+
 def check_stores(settings: RegionsSettings, stores: Mapping[str, StorePlace]) -> None:
     """Raise `ConfigurationError` where a region names a store that is not declared, or that is not its own."""
     for region in settings.declared:

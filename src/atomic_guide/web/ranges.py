@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from atomic_guide.engines.assets.store import Store
-
 
 class Streams(Protocol):
     """A store as something to read from."""
@@ -60,12 +58,6 @@ class Object(NamedTuple):
     size: int
     etag: str
     kind: str
-
-
-async def serve_object(request: Request, store: Store, name: str, kind: str, headers: dict[str, str]) -> Response:
-    """An object of the data directory, or a range of it. Raises `NotFound`."""
-    head = await store.head(name)
-    return serve(request, Object(store, name, head.size, head.etag, kind), headers)
 
 
 def serve(request: Request, found: Object, headers: dict[str, str]) -> Response:

@@ -19,12 +19,15 @@ from atomic_guide.course.video.rules import Rules, put_rules, rules_of
 from atomic_guide.course.video.videos import announcement
 from atomic_guide.web.bodies import read_body
 from atomic_guide.web.crossing import sighted
-from atomic_guide.web.ranges import Object, same_tag, serve, serve_object
+from atomic_guide.web.ranges import Object, same_tag, serve
 from atomic_guide.web.routing import TENANT, Call, Calls
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.playback import Playable
+    from atomic_guide.course.video.spread.serving import Held
+    from atomic_guide.course.video.spread.spread import Spread
     from atomic_guide.course.video.videos import Video
+    from atomic_guide.engines.assets.store import Head, Store
 
 calls = Calls()
 
@@ -251,37 +254,52 @@ async def play(call: Call[None]) -> Response:
 
 
 async def _served(call: Call[None], playable: Playable, headers: dict[str, str]) -> Response:
-    """A file from here, or from the nearest store that has it; a browser is sent to a bucket, for a while.
+    """A file from the main store, or from the nearest that has it; a browser is sent to a bucket, for a while.
 
     Raises `NotFound`, `Unavailable`.
     """
     store, spread = call.tool.media.store, call.tool.media.parts.spread
-    if spread is None or not spread.on:
-        return await serve_object(call.request, store, playable.name, playable.kind, headers)
+    head, away = await _here(store, playable.name)
+    held = await _nearest(call, playable.name, spread, here=head is not None) if spread is not None else None
+    if held is not None:
+        url = held.url
+        found = Object(held.remote, held.name, held.size, f'"{held.sha256}"', playable.kind)
+    elif head is not None:
+        url = await store.sign(playable.name) if playable.passed else None
+        tag = await spread.serving.tag(playable.name) if spread is not None and spread.on else None
+        found = Object(store, playable.name, head.size, tag or head.etag, playable.kind)
+    else:
+        raise away or errors.NotFound("the video has no such file")
+    if url is not None and playable.passed:
+        return Response(status_code=307, headers={"Location": url, "Cache-Control": "private, no-store"})
+    return serve(call.request, found, headers)
+
+
+async def _here(store: Store, name: str) -> tuple[Head | None, errors.Unavailable | None]:
+    """What the main store has of a file; or that it is away."""
+    try:
+        return await store.head(name), None
+    except errors.NotFound:
+        return None, None
+    except errors.Unavailable as error:
+        return None, error
+
+
+async def _nearest(call: Call[None], name: str, spread: Spread, *, here: bool) -> Held | None:
+    """The store to have a file from where it is not `here`, or farther from whoever asks than another store."""
+    if not spread.on:
+        return None
     seen = sighted(call.tool.regions, call.request)
     regions = [one.name for one in seen.order] if seen.country is not None else []
+    if here and not (regions and spread.serving.near(regions[0])):
+        return None
     try:
-        head = await store.head(playable.name)
-    except errors.NotFound:
-        head = None
-    held = None
-    if head is None or (regions and spread.serving.near(regions[0])):
-        try:
-            held = await spread.serving.nearest(playable.name, *regions[:1], order=regions[1:])
-        except errors.Unavailable:
-            # It is here all the same, if farther away.
-            if head is None:
-                raise
-    if held is not None and held.url is not None:
-        return Response(status_code=307, headers={"Location": held.url, "Cache-Control": "private, no-store"})
-    if held is not None:
-        return serve(
-            call.request, Object(held.remote, held.name, held.size, f'"{held.sha256}"', playable.kind), headers
-        )
-    if head is None:
-        raise errors.NotFound("the video has no such file")
-    etag = await spread.serving.tag(playable.name) or head.etag
-    return serve(call.request, Object(store, playable.name, head.size, etag, playable.kind), headers)
+        return await spread.serving.nearest(name, *regions[:1], order=regions[1:])
+    except errors.Unavailable:
+        # It is here all the same, if farther away.
+        if not here:
+            raise
+        return None
 
 
 async def _tell(call: Call[Any]) -> Video:

@@ -25,7 +25,8 @@ from atomic_guide.course.keeping.reads import Reads
 from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.course.video.spread.parts import Engines
 from atomic_guide.course.video.videos import Parts, Videos
-from atomic_guide.engines.assets.store import Store
+from atomic_guide.engines.assets.directory import DirectoryStore
+from atomic_guide.engines.assets.opening import OBJECTS, open_store
 from atomic_guide.engines.data.embedded import open_embedded, present_files
 from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.engines.data.ownership import QUERIES as CARRYING
@@ -59,7 +60,9 @@ async def assembled(settings: Settings, data: Path, shards: Shards) -> Keeping:
     clock = SystemClock()
     await shards.open_all()
     key = await keeping_key(shards.directory, clock)
-    store = Store(data / "objects", settings.assets)
+    own = data == Path(settings.data)
+    # What is prepared or put aside is no other installation's: the bucket is that of what is served.
+    store = open_store(data, settings.assets) if own else DirectoryStore(data / OBJECTS, settings.assets)
     queues = Queues(shards, clock, settings.queues)
     copies = made_spread(settings, Engines(shards, store, queues), clock, key)
     parts = Parts(shards, store, queues, settings.video, clock, spread=copies)

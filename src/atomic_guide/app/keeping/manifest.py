@@ -47,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: list[Entry]
     objects: int
     object_bytes: int
+    bucket: str | msgspec.UnsetType = msgspec.UNSET
+    """The store that keeps the lectures, where that is a bucket: they are not in the backup then."""
     seal: str = ""
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from atomic_guide.config import Settings
 from atomic_guide.course.keeping import ledger
 from atomic_guide.course.keeping.key import QUERIES, SECRET
 from atomic_guide.course.video.folders import media_prefix, prefix_of
+from atomic_guide.engines.assets.bucket import BucketStore
 from atomic_guide.engines.assets.snapshot import gather
 from atomic_guide.engines.data.embedded import present_files
 from atomic_guide.engines.data.examine import read_file
@@ -23,10 +25,12 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.snapshot import damage_of, secret_of, version_of
 from atomic_guide.engines.data.wal.litestream import find_program, rebuild
 from atomic_guide.engines.data.wal.marks import Point, find, spans
-from atomic_guide.errors import Invalid, NotFound
+from atomic_guide.errors import Invalid, NotFound, Unavailable
 
 NEWEST = "latest"
 _DIRECTORY = "directory"
+_AT_ONCE = 16
+"""Folders of a bucket that are asked for at a time."""
 
 
 class Origin(Protocol):
@@ -191,6 +195,19 @@ def gather_named(stage: Path, sources: list[Path]) -> None:
 def without_objects(stage: Path) -> int:
     """How many lectures of the prepared databases have no file at all."""
     return sum(1 for prefix, wanted in _named(stage) if wanted and not (stage / OBJECTS / prefix).is_dir())
+
+
+async def without_objects_in(store: BucketStore, stage: Path) -> int | None:
+    """The same where the files are in a bucket; None where that does not answer."""
+    prefixes = await asyncio.to_thread(lambda: [prefix for prefix, wanted in _named(stage) if wanted])
+    without = 0
+    try:
+        for start in range(0, len(prefixes), _AT_ONCE):
+            found = await asyncio.gather(*map(store.has_any, prefixes[start : start + _AT_ONCE]))
+            without += found.count(False)
+    except Unavailable:
+        return None
+    return without
 
 
 def _named(stage: Path) -> Iterator[tuple[str, bool]]:

@@ -20,13 +20,15 @@ from atomic_guide.app.keeping import swap
 from atomic_guide.app.keeping.assembly import assembled
 from atomic_guide.app.keeping.carrying import as_files, carry_files
 from atomic_guide.app.keeping.manifest import Tell
-from atomic_guide.app.keeping.origins import Origin, without_objects
+from atomic_guide.app.keeping.origins import Origin, without_objects, without_objects_in
 from atomic_guide.app.supervisor import DataLock
 from atomic_guide.clock import SystemClock, from_iso
 from atomic_guide.config import Settings
 from atomic_guide.course.keeping import ledger
 from atomic_guide.course.keeping.erase import known_erasures
 from atomic_guide.course.keeping.key import SECRET
+from atomic_guide.engines.assets.bucket import BucketStore
+from atomic_guide.engines.assets.opening import open_store
 from atomic_guide.engines.assets.snapshot import names_in
 from atomic_guide.engines.data.embedded import open_embedded, present_files
 from atomic_guide.engines.data.opening import is_embedded, open_databases
@@ -49,7 +51,8 @@ class Ledgers(NamedTuple):
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """What a restore did. `erased` counts the erasures that were repeated; `aside` is where the old contents are.
 
-    `without_files` counts the lectures whose rows are back and whose files are nowhere.
+    `without_files` counts the lectures whose rows are back and whose files are nowhere; None where they are in a bucket
+    that does not answer.
     """
 
     backup: str
@@ -60,7 +63,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     databases: int
     objects: int
     dropped_uploads: int
-    without_files: int
+    without_files: int | None
 
 
 def finish_interrupted(data: Path) -> str | None:
@@ -119,7 +122,7 @@ async def _prepare(settings: Settings, origin: Origin, ledgers: Ledgers, stage: 
     records = await _records(settings, origin, ledgers, stage, key)
     count = len(list((stage / "databases").glob("*.sqlite")))
     erased, dropped = await _make_forget(settings, origin, stage, records, tell)
-    without = await asyncio.to_thread(without_objects, stage)
+    without = await _without_files(settings, stage)
     if not embedded:
         await _carry(settings, origin, stage, tell)
     ledger.write_ledger(stage / ledger.FILE, key, records, SystemClock().now())
@@ -136,6 +139,13 @@ async def _prepare(settings: Settings, origin: Origin, ledgers: Ledgers, stage: 
         dropped_uploads=dropped,
         without_files=without,
     )
+
+
+async def _without_files(settings: Settings, stage: Path) -> int | None:
+    store = open_store(Path(settings.data), settings.assets)
+    if isinstance(store, BucketStore):
+        return await without_objects_in(store, stage)
+    return await asyncio.to_thread(without_objects, stage)
 
 
 def _check_shards(settings: Settings, origin: Origin) -> None:

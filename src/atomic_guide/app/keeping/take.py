@@ -97,6 +97,8 @@ def _fill(settings: Settings, making: Path, previous: Path | None, tell: Tell) -
     before = previous / "objects" if previous else None
     objects = making / "objects"
     objects.mkdir(mode=0o700)
+    if settings.assets.main:
+        tell(f"lectures are in {settings.assets.main}, and not in this backup")
     gather(data / "objects", objects, before, tell)
     copy = _copy_files if embedded else _copy_servers
     copy(settings, making / "databases", tell)
@@ -120,6 +122,7 @@ def _fill(settings: Settings, making: Path, previous: Path | None, tell: Tell) -
         files=[Entry(str(path.relative_to(making)), path.stat().st_size, hash_of(path)) for path in files],
         objects=count,
         object_bytes=size,
+        bucket=settings.assets.main or msgspec.UNSET,
     )
 
 

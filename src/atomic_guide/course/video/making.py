@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _CHECK_SHARE = 0.02
 _POSTER_SHARE = 0.05
 _PREVIEW = "preview"
+_PLAYLIST = "index.m3u8"
 
 
 class Share(NamedTuple):
@@ -74,8 +75,8 @@ class Maker:
                 raise Permanent("The uploaded file is gone. Upload it again.") from error
             best = max(video.video.renditions, key=lambda one: (one.height, one.bandwidth))
             joined = folder / "best.mp4"
-            async with store.local_file(f"{_prefix(video)}/{best.place}/index.m3u8") as index:
-                await asyncio.to_thread(join, index.parent, joined)
+            async with store.local_folder(f"{_prefix(video)}/{best.place}", [_PLAYLIST]) as made:
+                await asyncio.to_thread(join, made, joined)
             yield joined
             joined.unlink()
             return
@@ -87,8 +88,8 @@ class Maker:
         found = []
         for one in _made(video.video):
             try:
-                async with self._parts.store.local_file(f"{_prefix(video)}/{one.place}/index.m3u8") as index:
-                    good = await self._transcoder.verify(index.parent, folder, video.video.duration)
+                async with self._parts.store.local_folder(f"{_prefix(video)}/{one.place}", [_PLAYLIST]) as made:
+                    good = await self._transcoder.verify(made, folder, video.video.duration)
             except NotFound:
                 good = False
             if not good:
@@ -171,8 +172,8 @@ class Maker:
         await video.step(_PREVIEW, "running")
         lowest = _made(video.video)[0]
         try:
-            async with self._parts.store.local_file(f"{_prefix(video)}/{lowest.place}/index.m3u8") as index:
-                made = await self._transcoder.preview(index.parent, folder, wanted)
+            async with self._parts.store.local_folder(f"{_prefix(video)}/{lowest.place}", [_PLAYLIST]) as parts:
+                made = await self._transcoder.preview(parts, folder, wanted)
         except Permanent:
             made = None
         if made is None:

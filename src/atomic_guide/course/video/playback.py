@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from atomic_guide.course.video.folders import media_prefix, prefix_of
 from atomic_guide.course.video.rules import CAPTIONS_MISSING, rules_of
 from atomic_guide.course.video.videos import Video
+from atomic_guide.engines.assets.kinds import kind_of
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import Forbidden, NotFound
 
@@ -21,19 +22,13 @@ if TYPE_CHECKING:
 
 MASTER = "master.m3u8"
 _TEACHES = "teaches"
+_PASSED = frozenset(kind_of(f"x.{ending}") for ending in ("m4s", "mp4", "jpg"))
 _FILE = re.compile(
     r"poster\.jpg"
     r"|preview(-[a-z0-9]{1,16})?/[0-9]{5}\.jpg"
     r"|(?P<rendition>[a-z0-9-]{1,32})/(index\.m3u8|init\.mp4|[0-9]{5,6}\.m4s)"
     r"|captions/(?P<captions>[A-Za-z0-9-]{2,40})\.vtt"
 )
-_KINDS = {
-    "m3u8": "application/vnd.apple.mpegurl",
-    "mp4": "video/mp4",
-    "m4s": "video/iso.segment",
-    "jpg": "image/jpeg",
-    "vtt": "text/vtt; charset=utf-8",
-}
 
 
 class Playable(NamedTuple):
@@ -47,6 +42,15 @@ class Playable(NamedTuple):
     kind: str
     fixed: bool
     tenant: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether a browser may be sent elsewhere for it.
+
+        Not for a playlist: what it names is looked for beside the address that it came from, and that of a bucket is
+        signed for one object only. Nor for captions, which a page may read from its own origin alone.
+        """
+        return self.kind in _PASSED
 
 
 class Playback:
@@ -87,11 +91,11 @@ class Playback:
         if path == MASTER:
             if not video.watchable:
                 raise NotFound("the video cannot be played yet")
-            return Playable(path, master_playlist(video).encode(), _KINDS["m3u8"], fixed=False, tenant=tenant)
+            return Playable(path, master_playlist(video).encode(), kind_of(path), fixed=False, tenant=tenant)
         match = _FILE.fullmatch(path)
         if not match:
             raise NotFound("the video has no such file")
-        kind = _KINDS[path.rpartition(".")[2]]
+        kind = kind_of(path)
         # Captions are a lecture's own; what it shows may be shared with the lecture that it was copied from.
         own = match["captions"] is not None
         prefix = prefix_of(key, video_id) if own else media_prefix(key, video_id, video.origin)

@@ -117,7 +117,7 @@ class Uploads:
     ) -> Upload:
         """Begin an upload of `length` bytes, with a new id unless it is `named`.
 
-        Raises `TooLarge`, `OutOfSpace`, `Conflict`, `UnsupportedMedia`.
+        Raises `TooLarge`, `OutOfSpace`, `Conflict`, `UnsupportedMedia`, `Unavailable` while the store is away.
         """
         settings = self._parts.settings
         if length <= 0:
@@ -126,6 +126,7 @@ class Uploads:
         if length > settings.max_bytes:
             raise UPLOAD_BYTES.over(TooLarge(f"the file has {length} bytes, at most {settings.max_bytes} are taken"))
         self._parts.store.check_space(length)
+        self._parts.store.check_there()
         now = self._parts.clock.now()
         expires_at = now + settings.unfinished_seconds
         name = named or f"v{secrets.token_hex(8)}"

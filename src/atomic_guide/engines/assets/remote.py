@@ -21,9 +21,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
+from atomic_guide.engines.assets.directory import head_of, sync, sync_folder
 from atomic_guide.engines.assets.names import checked_name
 from atomic_guide.engines.assets.settings import CopySettings
-from atomic_guide.engines.assets.store import sync, sync_folder
 from atomic_guide.errors import NotFound, Unavailable
 from atomic_guide.resilience import Breaker
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
     from atomic_guide.engines.assets.settings import StoreSettings
+    from atomic_guide.engines.assets.store import Head
 
 T = TypeVar("T")
 
@@ -47,6 +48,11 @@ PRIVATE = "private, no-store"
 
 AGAIN_SECONDS = 5.0
 """When a call that failed may be tried again; a store that is left alone says its own time."""
+
+
+def is_away(error: Exception) -> bool:
+    """Whether a store may answer in a moment: it does not say when to come again."""
+    return isinstance(error, Unavailable) and (error.retry_after or 0) <= AGAIN_SECONDS
 
 
 class _NotSent(Exception):
@@ -102,14 +108,18 @@ class RemoteStore:
             raise raised[0] from None
         self.written += size
 
-    async def size(self, name: str) -> int:
-        """The bytes of an object. Raises `NotFound`, `Unavailable`."""
+    async def head(self, name: str) -> Head:
+        """What is known of an object. Raises `NotFound`, `Unavailable`."""
         name = checked_name(name)
 
-        async def call() -> int:
-            return int((await obstore.head_async(self._objects, name))["size"])
+        async def call() -> Head:
+            return head_of(await obstore.head_async(self._objects, name))
 
         return await self._asked("head", call)
+
+    async def size(self, name: str) -> int:
+        """The bytes of an object. Raises `NotFound`, `Unavailable`."""
+        return (await self.head(name)).size
 
     async def stream(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from `start` up to, not including, `end`, in parts. Raises `NotFound`, `Unavailable`."""
@@ -166,6 +176,14 @@ class RemoteStore:
             return None
         return await obstore.sign_async(self._public, "GET", checked_name(name), timedelta(seconds=seconds))
 
+    def check_there(self) -> None:
+        """Raise `Unavailable` while the store is left alone."""
+        if not self.breaker.allows():
+            raise Unavailable(
+                f"store {self.name} has not answered and is left alone for now",
+                retry_after=max(self._rest, 2 * AGAIN_SECONDS),
+            )
+
     async def _delete_one(self, name: str) -> None:
         try:
             await obstore.delete_async(self._objects, name)
@@ -174,12 +192,11 @@ class RemoteStore:
 
     async def _asked(self, what: str, call: Callable[[], Awaitable[T]], limit: float | None = None) -> T:
         """Make a call and count it; what an iterator of ours raises while it is sent passes as it is."""
-        if not self.breaker.allows():
+        try:
+            self.check_there()
+        except Unavailable:
             self.calls[what, "refused"] += 1
-            raise Unavailable(
-                f"store {self.name} has not answered and is left alone for now",
-                retry_after=max(self._rest, 2 * AGAIN_SECONDS),
-            )
+            raise
         try:
             async with asyncio.timeout(limit or self._limit):
                 answer = await call()

@@ -22,7 +22,8 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A store that holds copies: a bucket of an S3-compatible service, or a directory that is mounted here.
 
     `zone` is the residency zone that it stands in; `public` is its address for browsers, where that is another one
-    than `endpoint`. Without keys those of the machine's role are used.
+    than `endpoint`. Without keys those of the machine's role are used. `cool_class` is what the service calls a cheaper
+    storage class that answers at once, such as STANDARD_IA.
     """
 
     name: Name
@@ -33,8 +34,16 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: Address | None = None
     public: Address | None = None
     signing_region: str = "us-east-1"
+    cool_class: Annotated[str, msgspec.Meta(pattern=r"^([A-Z][A-Z0-9_]{0,39})?$")] = ""
     access_key: Secret = None
     secret_key: Secret = None
+
+    @property
+    def address(self) -> str | None:
+        """Where browsers get the bucket's objects; None for a directory."""
+        if self.bucket is None:
+            return None
+        return (self.public or self.endpoint or f"https://s3.{self.signing_region}.amazonaws.com").rstrip("/")
 
 
 class CopySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,16 +142,34 @@ class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int,
         setting("Free disk below which new uploads are refused, so that the databases can go on.", "bytes", ge=0),
     ] = 1_000_000_000
+    main: Annotated[
+        str,
+        setting(
+            "The bucket among `assets.stores` that lectures are kept in, by name; none: `objects/` of the data"
+            " directory.",
+            "store",
+        ),
+    ] = ""
     stores: Annotated[
         tuple[StoreSettings, ...],
         setting(
-            "The stores that hold copies: name, region, zone, and directory, or bucket, endpoint, public,"
-            " signing_region, access_key and secret_key, of each.",
+            "The stores that hold copies, and the main bucket: name, region, zone, and directory, or bucket, endpoint,"
+            " public, signing_region, cool_class, access_key and secret_key, of each.",
             "stores",
         ),
     ] = ()
     copies: CopySettings = CopySettings()
     cdn: CdnSettings = CdnSettings()
+
+    @property
+    def main_store(self) -> StoreSettings | None:
+        """The bucket that lectures are kept in; None for the data directory."""
+        return next((store for store in self.stores if store.name == self.main), None)
+
+    @property
+    def cool_class(self) -> str | None:
+        """What the main bucket calls its cool class, empty where it says none; None for the data directory."""
+        return self.main_store.cool_class if self.main_store is not None else None
 
 
 def check_assets(settings: AssetSettings) -> None:
@@ -156,7 +183,25 @@ def check_assets(settings: AssetSettings) -> None:
         seen.add(store.name)
         if (store.directory is None) == (store.bucket is None):
             raise ConfigurationError(f"setting assets.stores: {store.name} needs a directory or a bucket, and not both")
+        if store.cool_class and store.bucket is None:
+            raise ConfigurationError(f"setting assets.stores: {store.name} is a directory, which has no cool_class")
         if (store.access_key is None) != (store.secret_key is None):
             raise ConfigurationError(
                 f"setting assets.stores: {store.name} has one of access_key and secret_key; set both"
             )
+    _check_main(settings)
+
+
+def _check_main(settings: AssetSettings) -> None:
+    if not settings.main:
+        return
+    if settings.main_store is None:
+        known = ", ".join(store.name for store in settings.stores if store.bucket is not None) or "no bucket"
+        raise ConfigurationError(
+            f"setting assets.main: no store is called {settings.main}; assets.stores declares {known}"
+        )
+    if settings.main_store.bucket is None:
+        raise ConfigurationError(
+            f"setting assets.main: {settings.main} is a directory; name a bucket, or leave it out to keep lectures in"
+            " the data directory"
+        )

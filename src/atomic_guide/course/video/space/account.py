@@ -174,9 +174,8 @@ class Account:
         mine = (key.bucket, key.course, video)
         others = [one for one in await self.uses(key.tenant, media) if _identity(one) != mine]
         if not others:
-            if self._spread is not None:
-                await self._spread.forget(place, media)
-            await self._store.delete_prefix(prefix)
+            if self._spread is None or not await self._spread.forget(place, media):
+                await self._store.delete_prefix(prefix)
         elif (place.course, media) == (key.course, video):
             # Captions are a lecture's own, even where others show what it shows.
             await self._store.delete_prefix(f"{prefix}/captions")

@@ -56,11 +56,15 @@ class Sweep:
         self._account = Account(shards.directory, store, settings, clock, spread)
         self._rows: dict[str, dict[str, Any]] = {}
         self._files = ("", "")
+        self._rested = 0.0
 
     async def turn(self) -> None:
         """Do the next part of both walks; for a root task."""
         for shard in self._shards.all():
             await self._count_page(shard)
+        if self._clock.now() < self._rested:
+            return
+        self._rested = self._clock.now() + self._store.rest_seconds
         rows = await self._shards.directory.read(
             QUERIES["list_files"], {"tenant": self._files[0], "media": self._files[1], "limit": _FILES}
         )

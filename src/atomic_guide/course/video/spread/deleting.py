@@ -167,6 +167,8 @@ class Deletions:
         else:
             try:
                 removed = await remote.delete_prefix(folder)
+                if store == self._parts.settings.main:
+                    removed += await self._parts.store.delete_prefix(folder)
                 gone = await self._nobody_copies(place, store)
                 error = None if gone else "something was just being copied there; it is looked at again"
             except GuideError as failed:

@@ -15,12 +15,13 @@ from atomic_guide.course.video.spread.catalog import Listed
 from atomic_guide.course.video.spread.listing import listed, shown_of
 from atomic_guide.course.video.spread.parts import QUEUE
 from atomic_guide.engines.assets.copying import Content, copy
+from atomic_guide.engines.assets.kinds import kind_of
 from atomic_guide.engines.assets.manifest import Entry, Manifest, digest_of, list_place, place_of
-from atomic_guide.engines.assets.remote import AGAIN_SECONDS, RemoteStore
+from atomic_guide.engines.assets.remote import RemoteStore, is_away
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.handlers import Unmourned
-from atomic_guide.errors import ChecksumMismatch, GuideError, NotFound, Permanent, RetryLater, Unavailable
+from atomic_guide.errors import ChecksumMismatch, GuideError, NotFound, Permanent, RetryLater
 from atomic_guide.resilience import retrying
 
 if TYPE_CHECKING:
@@ -38,18 +39,6 @@ _OBJECT_SECONDS = 10.0
 """How long an object is tried for before its job is put off: a store that fails now and then has answered by then."""
 _CHANGES = 10
 """How often a list may change while it is copied before the job is tried again later."""
-_KINDS = {
-    "m3u8": "application/vnd.apple.mpegurl",
-    "mp4": "video/mp4",
-    "m4s": "video/iso.segment",
-    "jpg": "image/jpeg",
-    "vtt": "text/vtt; charset=utf-8",
-}
-
-
-def _is_away(error: Exception) -> bool:
-    """Whether a store may answer in a moment: it does not say when to come again."""
-    return isinstance(error, Unavailable) and (error.retry_after or 0) <= AGAIN_SECONDS
 
 
 def _is_watched(name: str) -> bool:
@@ -71,11 +60,6 @@ def copy_job(listed: Listed, store: str) -> NewJob:
         payload={"media": listed.media, "store": store},
         unique_key=f"{COPY}:{listed.media}:{store}",
     )
-
-
-def kind_of(name: str) -> str:
-    """The media type of a file, by its name."""
-    return _KINDS.get(name.rpartition(".")[2], "application/octet-stream")
 
 
 def content_of(entry: Entry) -> Content:
@@ -191,7 +175,7 @@ class Copy(Unmourned):
 
         async def one(entry: Entry) -> None:
             async with gate:
-                async for attempt in retrying(_is_away, seconds=_OBJECT_SECONDS):
+                async for attempt in retrying(is_away, seconds=_OBJECT_SECONDS):
                     with attempt:
                         await self._copy_one(found, remote, entry)
 

@@ -122,7 +122,7 @@ async def _healed(parts: SpreadParts, listed: Listed, store: str, entry: Entry) 
         try:
             if store == LOCAL:
                 name = _place(listed, store, entry)
-                await parts.store.restore(name, verified(*good, _content(entry), parts.pace))
+                await parts.store.restore(name, verified(*good, _content(entry), parts.pace), entry.size)
             else:
                 await copy(good, parts.remotes[store], _place(listed, store, entry), _content(entry), parts.pace)
         except (ChecksumMismatch, NotFound, Unavailable):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.course.video.spread.catalog import Catalog
 from atomic_guide.engines.assets.manifest import Manifest, list_place, place_of, read_manifest
+from atomic_guide.engines.assets.opening import opened_stores
 from atomic_guide.engines.assets.pace import Pace
-from atomic_guide.engines.assets.remote import RemoteStore
 from atomic_guide.errors import ChecksumMismatch, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class SpreadParts:
     def __init__(self, engines: Engines, clock: Clock, settings: AssetSettings, region: str = "") -> None:
         self.shards, self.store, self.queues = engines
         self.region = region
-        """Where the store of the data directory stands."""
+        """Where the main store stands."""
         self.clock = clock
         self.settings = settings
-        self.remotes = {one.name: RemoteStore(one, settings.copies) for one in settings.stores}
+        self.remotes = opened_stores(self.store, settings)
         self.pace = Pace(settings.copies.bytes_per_second)
         self.catalog = Catalog(self.shards.directory, clock)
         self.found: Counter[tuple[str, str]] = Counter()

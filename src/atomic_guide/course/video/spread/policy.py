@@ -16,9 +16,11 @@ def allowed(settings: AssetSettings, zone: str) -> list[StoreSettings]:
 
 
 def chosen(settings: AssetSettings, zone: str, region: str) -> list[str]:
-    """The stores that shall hold a zone's lectures beside this `region`: one for each further region first."""
+    """The stores that shall hold a zone's lectures beside the main one of this `region`: of further regions first."""
     held, first, others = {region}, [], []
     for store in allowed(settings, zone):
+        if store.name == settings.main:
+            continue
         if store.region in held:
             others.append(store.name)
         else:

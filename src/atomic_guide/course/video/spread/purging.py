@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from atomic_guide.course.video.spread.parts import QUEUE
+from atomic_guide.engines.assets.bucket import FOLDER
 from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.handlers import Unmourned
 from atomic_guide.operations.alerts.channels.posting import Poster
@@ -39,9 +40,10 @@ def purge_job(number: str, folder: str) -> NewJob:
 def prefixes(parts: SpreadParts, folder: str) -> list[str]:
     """The folder at the public address of every bucket that has one, without a scheme, as CDNs name prefixes."""
     return [
-        f"{urlsplit(store.public).netloc}/{store.bucket}/{folder}/"
+        f"{urlsplit(store.public).netloc}/{store.bucket}/{place}/"
         for store in parts.settings.stores
         if store.bucket is not None and store.public is not None
+        for place in (folder, *([f"{FOLDER}/{folder}"] if store.name == parts.settings.main else []))
     ]
 
 

@@ -64,8 +64,7 @@ class Spread:
     @property
     def origins(self) -> list[str]:
         """The buckets' addresses, to which browsers may be sent; for the policy of pages that play lectures."""
-        found = [store.public or store.endpoint for store in self.parts.settings.stores if store.bucket is not None]
-        return list(dict.fromkeys(address.rstrip("/") for address in found if address))
+        return list(dict.fromkeys(store.address for store in self.parts.settings.stores if store.address is not None))
 
     def stores(self) -> list[StoreView]:
         """The declared stores."""
@@ -116,10 +115,19 @@ class Spread:
         await self.parts.shards.of(key).write(work)
         self.parts.queues.wake(QUEUE)
 
-    async def forget(self, place: CourseKey, media: str) -> None:
-        """A lecture's files are going from here: have them gone everywhere. Safe to repeat."""
-        if any(one.state != "deleting" for one in await self.parts.catalog.replicas(place.tenant, media)):
-            await self.deletions.ask(prefix_of(place, media))
+    async def forget(self, place: CourseKey, media: str) -> bool:
+        """A lecture's files are going: have them gone everywhere. Safe to repeat.
+
+        Whether that takes in the main store, as it does where that is a bucket: one that is away is asked on.
+        """
+        if all(one.state == "deleting" for one in await self.parts.catalog.replicas(place.tenant, media)):
+            return False
+        number = await self.deletions.ask(prefix_of(place, media))
+        main = self.parts.settings.main
+        if number is None or not main:
+            return False
+        await self.deletions.attempt(number, main)
+        return True
 
     async def forget_tenant(self, tenant: str) -> dict[str, str]:
         """Have a tenant's files gone everywhere; what each store says now. One that is away is asked on."""

@@ -1,0 +1,235 @@
+"""The main store of lectures is a bucket: uploaded, made, played, healed, and deleted there; on a real S3 service."""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import obstore
+import pytest
+
+from atomic_guide.app.doctor_lectures import left_behind, tried
+from atomic_guide.app.keeping.origins import FromBackup
+from atomic_guide.app.keeping.restore import Ledgers, restore
+from atomic_guide.app.keeping.take import take
+from atomic_guide.app.residency import look as residency
+from atomic_guide.config import load_settings
+from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.course.video.spread.looking import look
+from atomic_guide.course.video.spread.spread import Spread
+from atomic_guide.engines.assets.settings import LOCAL, AssetSettings, StoreSettings
+from tests.copying import PLAIN, assets, copied, course, spread_of
+from tests.faulty import faulty
+from tests.media import TUS, clip, code, create, opened, patch, until, upload
+from tests.s3 import S3, client, names_in
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def lecture(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return clip(tmp_path_factory.mktemp("clip") / "a.mp4", size="320x180", seconds=1).read_bytes()
+
+
+def kept_in(main: StoreSettings, *others: StoreSettings, **copies: float) -> AssetSettings:
+    """The settings of an installation whose lectures are in a bucket."""
+    return msgspec.structs.replace(assets(main, *others, **copies), main=main.name)
+
+
+def below(folder: Path) -> list[str]:
+    """The files of lectures, whole or passing, that a data directory has."""
+    return [
+        str(path) for name in ("objects", "work", "uploads") for path in (folder / name).rglob("*") if path.is_file()
+    ]
+
+
+async def gone(spread: Spread) -> None:
+    """Wait until every deletion has been answered."""
+    for _ in range(600):
+        if not await spread.deletions.waiting():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("a deletion is not answered")
+
+
+async def test_a_lecture_is_made_played_and_deleted_in_a_bucket(tmp_path: Path, service: S3, lecture: bytes) -> None:
+    main = service.store("main-eu", "eu")
+    async with opened(tmp_path, assets=kept_in(main), copies=True) as studio, studio.working():
+        teacher = await studio.enter()
+        video = await upload(teacher, lecture)
+        shown = await until(teacher, video, "ready")
+        assert below(tmp_path) == []
+        key = studio.key()
+        prefix = f"main/{key.tenant}/{key.course}/video/{video}"
+        assert {f"{prefix}/source", f"{prefix}/poster.jpg"} < set(names_in(main))
+        await copied(studio, video, "verified")
+        held = names_in(main)
+        await studio.media.uploads.sweep.turn()
+        assert (await studio.media.parts.account.standing(key.tenant) or (0,))[0] == sum(held.values())
+        base = shown["playback"].rpartition("/")[0]
+        playlist = await teacher.get(f"{base}/{(await teacher.get(shown['playback'])).text.splitlines()[-1]}")
+        assert (playlist.status_code, playlist.headers["content-type"]) == (200, "application/vnd.apple.mpegurl")
+        assert playlist.headers["cache-control"].startswith("private, ")
+        rendition = str(playlist.url).rpartition("/")[0]
+        segment = next(line for line in playlist.text.splitlines() if line.endswith(".m4s"))
+        sent = await teacher.get(f"{rendition}/{segment}")
+        assert (sent.status_code, sent.headers["cache-control"]) == (307, "private, no-store")
+        address = sent.headers["location"]
+        name = urlsplit(address).path.removeprefix(f"/{main.bucket}/")
+        async with httpx.AsyncClient() as browser:
+            whole = await browser.get(address)
+            assert (whole.status_code, len(whole.content)) == (200, held[name])
+            assert (whole.headers["content-type"], whole.headers["cache-control"]) == (
+                "video/iso.segment",
+                "private, no-store",
+            )
+            part = await browser.get(address, headers={"Range": "bytes=4-7"})
+            assert (part.status_code, part.content) == (206, whole.content[4:8])
+            assert (await browser.get(address.replace(segment, "init.mp4"))).status_code == 403, "one object only"
+            assert (await browser.get(address.partition("?")[0])).status_code == 403
+        assert (await teacher.get(f"{base}/source")).status_code == 404, "nobody is sent to what they uploaded"
+
+        text = {"Content-Type": "text/vtt"}
+        await teacher.put(
+            f"/api/video/{video}/captions/en", content=b"WEBVTT\n\n00:00.000 --> 00:01.000\nHi\n", headers=text
+        )
+        captions = (await teacher.get(f"/api/video/{video}")).json()["captions"][0]["url"]
+        assert (await teacher.get(captions)).text.startswith("WEBVTT"), "a page reads these from its own origin"
+
+        assert (await teacher.delete(f"/api/video/{video}")).status_code == 204
+        await gone(spread_of(studio))
+        assert names_in(main) == {}
+        (receipt,) = await spread_of(studio).deletions.latest(5)
+        assert [(one.store, one.objects > 0, one.gone_at is not None) for one in receipt.stores] == [
+            (main.name, True, True)
+        ]
+        assert spread_of(studio).deletions.is_sealed(receipt)
+        assert below(tmp_path) == []
+
+
+async def test_a_bucket_that_is_away_is_said_to_be_and_all_else_goes_on(
+    tmp_path: Path, service: S3, lecture: bytes
+) -> None:
+    async with faulty(service.url) as proxy:
+        main = service.store("main-away", "eu", endpoint=proxy.url)
+        direct = msgspec.structs.replace(main, endpoint=service.url)
+        settings = kept_in(main, breaker_failures=1, breaker_seconds=0.5)
+        async with course(tmp_path, lecture, settings) as made:
+            teacher = made.teacher
+            base = (await teacher.get(f"/api/video/{made.video}")).json()["playback"]
+            begun = await create(teacher, len(lecture))
+            address = begun.headers["location"]
+            await patch(teacher, address, 0, lecture[:-1])
+            proxy.away = True
+            last = await patch(teacher, address, len(lecture) - 1, lecture[-1:])
+            assert code(last) == (503, "UNAVAILABLE")
+            for answer in (
+                last,
+                await teacher.post("/api/video/upload", files={"file": ("a.mp4", lecture)}, data={"title": "x"}),
+                await create(teacher, len(lecture)),
+                await teacher.get(f"{base.rpartition('/')[0]}/{PLAIN}"),
+            ):
+                assert code(answer) == (503, "UNAVAILABLE")
+                assert int(answer.headers["retry-after"]) > 0
+            assert main.endpoint is not None
+            assert main.endpoint not in last.text
+            assert (await teacher.get(base)).status_code == 200, "what needs no store is answered"
+            assert len((await teacher.get("/api/video")).json()["videos"]) == 1
+            assert (await teacher.delete(f"/api/video/{made.video}")).status_code == 204
+            assert await made.spread.deletions.waiting() == 1
+            assert names_in(direct) != {}
+
+            proxy.away = False
+            await asyncio.sleep(0.5)
+            again = await teacher.head(address, headers=TUS)
+            assert (again.status_code, again.headers["upload-offset"]) == (200, str(len(lecture))), "no byte was lost"
+            second = address.rpartition("/")[2]
+            await until(teacher, second, "ready")
+            (receipt,) = await made.spread.deletions.latest(5)
+            receipt = await made.spread.deletions.attempt_all(receipt.id)
+            assert [one.gone_at is not None for one in receipt.stores] == [True]
+            assert not [name for name in names_in(direct) if made.video in name]
+
+
+async def test_backups_say_that_lectures_are_elsewhere_and_restores_which_are_not_there(
+    tmp_path: Path, service: S3, lecture: bytes
+) -> None:
+    main = service.store("main-kept", "eu")
+    data = tmp_path / "data"
+    settings = load_settings({"ATOMIC_GUIDE_DATA": str(data), "ATOMIC_GUIDE_DATABASES_SHARDS": "2"})
+    settings = msgspec.structs.replace(settings, assets=kept_in(main))
+    async with course(tmp_path, lecture, settings.assets) as made:
+        second = await upload(made.teacher, lecture)
+        await until(made.teacher, second, "ready")
+        held = len(names_in(main, "main/t-test"))
+        seen = await residency(settings, made.studio.shards, ["t-test"], [])
+        assert (seen.ok, seen.tenants[0].objects) == (True, {main.name: held})
+        found = await take(settings, tmp_path / "backups", lambda _: None)
+        assert (found.manifest.bucket, found.manifest.objects) == (main.name, 0)
+        assert (await made.teacher.delete(f"/api/video/{second}")).status_code == 204
+    origin = FromBackup(found)
+    done = await restore(settings, origin, Ledgers(None, without=True), lambda _: None)
+    assert done.without_files == 1, "the one that was deleted since"
+    assert {name.split("/")[4] for name in names_in(main)} == {made.video}, "a restore changes nothing there"
+
+
+async def test_the_doctor_tries_the_bucket(tmp_path: Path, service: S3) -> None:
+    main = service.store("main-tried")
+    settings = msgspec.structs.replace(load_settings({"ATOMIC_GUIDE_DATA": str(tmp_path)}), assets=kept_in(main))
+    assert await tried(settings) is None
+    assert names_in(main) == {}
+    refused = msgspec.structs.replace(settings, assets=kept_in(msgspec.structs.replace(main, secret_key="wrong")))
+    assert "answered 403" in str(await tried(refused))
+    assert not left_behind(settings)
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "a").write_bytes(b"x")
+    assert left_behind(settings)
+
+
+@pytest.mark.parametrize("harm", ["altered", "missing"])
+async def test_what_is_wrong_in_the_bucket_is_healed_from_a_copy(
+    tmp_path: Path, service: S3, lecture: bytes, harm: str
+) -> None:
+    main, us = service.store(f"main-{harm}", "eu"), service.store(f"copy-{harm}", "us")
+    async with course(tmp_path, lecture, kept_in(main, us)) as made:
+        listed = await made.listed()
+        assert {one.store for one in await made.spread.parts.catalog.replicas(listed.tenant, made.video)} == {
+            LOCAL,
+            us.name,
+        }, "no copy beside itself"
+        place = f"main/{listed.prefix}/{PLAIN}"
+        good = bytes(obstore.get(client(main), place).bytes())
+        base = (await made.teacher.get(f"/api/video/{made.video}")).json()["playback"].rpartition("/")[0]
+        assert f"/{main.bucket}/main/" in (await made.teacher.get(f"{base}/{PLAIN}")).headers["location"]
+        if harm == "missing":
+            obstore.delete(client(main), place)
+            assert f"/{us.bucket}/" in (await made.teacher.get(f"{base}/{PLAIN}")).headers["location"]
+        else:
+            obstore.put(client(main), place, b"x" + good[1:], use_multipart=False)
+        healed = await look(made.spread.parts, listed, LOCAL, heal=True)
+        assert [(one.outcome, one.healed_from) for one in healed.findings] == [(harm, us.name)]
+        assert bytes(obstore.get(client(main), place).bytes()) == good
+
+
+async def test_a_lecture_is_made_anew_from_what_the_bucket_has(tmp_path: Path, service: S3, lecture: bytes) -> None:
+    main = service.store("main-anew", "eu")
+    video = VideoSettings(keep_source=False)
+    async with opened(tmp_path, assets=kept_in(main), settings=video, copies=True) as studio, studio.working():
+        teacher = await studio.enter()
+        made = await upload(teacher, lecture)
+        await until(teacher, made, "ready")
+        for _ in range(600):
+            if not [name for name in names_in(main) if name.endswith("/source")]:
+                break
+            await asyncio.sleep(0.05)
+        before = (await teacher.get(f"/api/video/{made}")).json()
+        assert (await teacher.post(f"/api/video/{made}/reprocess")).status_code == 202
+        for _ in range(600):
+            after = (await teacher.get(f"/api/video/{made}")).json()
+            if after["preview"] and not after["remaking"] and after["preview"]["sheets"] != before["preview"]["sheets"]:
+                break
+            await asyncio.sleep(0.05)
+        assert after["status"] == "ready"
+        assert (await teacher.get(after["poster"])).status_code == 307
+        assert below(tmp_path) == []
