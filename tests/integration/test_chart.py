@@ -160,6 +160,18 @@ def test_pods_may_do_little_and_say_how_they_are(manifests: list[Manifest]) -> N
             assert len(spec["topologySpreadConstraints"]) == 2
 
 
+def test_with_a_bucket_as_the_main_store_only_web_pods_share_a_volume_for_uploads() -> None:
+    bucket = {"name": "lectures", "bucket": "guide-lectures"}
+    mounted = {}
+    for name, spec in pods(
+        render({**values_of("small"), "settings": {"assets": {"main": "lectures", "stores": [bucket]}}})
+    ):
+        claims = {one["name"] for one in spec["volumes"] if "persistentVolumeClaim" in one}
+        mounts = [one for one in spec["containers"][0]["volumeMounts"] if one["name"] in claims]
+        mounted[name.rpartition("-")[2]] = [one["mountPath"] for one in mounts]
+    assert (mounted["web"], mounted["worker"], mounted["control"]) == (["/data/uploads"], [], [])
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_settings_and_variables_are_those_of_the_program(name: str, tmp_path: Path) -> None:
     manifests = render(values_of(name))

@@ -88,6 +88,9 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{/* A pod of one role: (dict "root" $ "role" "web" "values" .Values.web "scratch" "2Gi") */}}
 {{- define "guide.pod" -}}
 {{- $root := .root -}}
+{{- /* With a bucket as the main store only those who receive uploads share a volume, for what is unfinished. */ -}}
+{{- $bucket := dig "assets" "main" "" $root.Values.settings -}}
+{{- $sharing := ternary (list "web" "worker") (list "web") (empty $bucket) -}}
 {{- $name := include "guide.name" $root -}}
 metadata:
   labels:
@@ -169,8 +172,10 @@ spec:
         - {name: settings, mountPath: /etc/atomic-guide, readOnly: true}
         - {name: scratch, mountPath: /data}
         - {name: scratch, mountPath: /tmp, subPath: tmp}
-        {{- if has .role (list "web" "worker") }}
+        {{- if has .role $sharing }}
+        {{- if not $bucket }}
         - {name: objects, mountPath: /data/objects, subPath: objects}
+        {{- end }}
         - {name: objects, mountPath: /data/uploads, subPath: uploads}
         {{- end }}
         {{- if $root.Values.databases.cloudnativepg }}
@@ -181,7 +186,7 @@ spec:
       configMap: {name: {{ $name }}-settings}
     - name: scratch
       emptyDir: {sizeLimit: {{ .scratch }}}
-    {{- if has .role (list "web" "worker") }}
+    {{- if has .role $sharing }}
     - name: objects
       persistentVolumeClaim: {claimName: {{ include "guide.claim" $root }}}
     {{- end }}

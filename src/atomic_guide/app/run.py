@@ -193,7 +193,6 @@ class _Process:
             _every(60, "prune operators", tool.operators.prune),
             _every(30, "prune logins", tool.lti.prune),
             _every(60, "prune answers", tool.answers.prune),
-            _every(60, "tend uploads", tool.media.uploads.tend),
             _every(30, "tend events", tool.events.tend),
             _every(60, "prune events", lambda: prune_events(tool.shards, tool.clock, tool.events.settings)),
             _every(LOOK_SECONDS, "notice erasures", lambda: tool.forgotten.look(chat.rooms), limit=30),
@@ -225,6 +224,8 @@ class _Process:
             self._working = asyncio.create_task(self._worker.run())
             tasks.append(_until(self._working))
         if self._server is not None:
+            # Where uploads are received their bytes are, too.
+            tasks.append(_every(60, "tend uploads", tool.media.uploads.tend))
             # Each process its own descriptor of the one socket: closing it stops this process only.
             self._serving = asyncio.create_task(self._server.serve(sockets=[listener.dup()]))
             self._door = Door(self._server, listener)
