@@ -53,7 +53,7 @@ def fleet(name: str = WEB, least: int = 3, units: str = "3.0021", **more: Any) -
 
 
 def store(**more: Any) -> StoreFacts:
-    made = StoreFacts(reads=50.0, writes=0.5, repeats=30.0, idle_bytes=None, idle_days=180, recalled=0, classes=False)
+    made = StoreFacts(reads=50.0, writes=0.5, repeats=30.0, idle_bytes=None, idle_days=180, recalled=0, cool_class=None)
     return made._replace(**more)
 
 
@@ -224,15 +224,16 @@ def test_reads_of_a_database_are_considered_and_save_nothing() -> None:
 
 
 def test_old_lectures_move_only_where_the_list_and_the_store_have_a_class() -> None:
-    idle = store(idle_bytes=4 * 10**11, classes=True, recalled=10**9)
+    idle = store(idle_bytes=4 * 10**11, cool_class="STANDARD_IA", recalled=10**9)
     (draft,) = classes(facts(store=idle), AWS)
     assert isinstance(draft, Draft)
     advice = advised([draft]).recommendations[0]
     after = STATE.moved(4 * 10**11, COOL, 10**9)
     assert advice.saving == difference(priced(STATE, AWS), priced(after, AWS)) > 0
-    (without,) = classes(facts(store=idle._replace(classes=False)), AWS)
-    assert isinstance(without, Considered)
-    assert "the store is a directory, which has no classes" in without.why
+    for cool_class, why in ((None, "the store is a directory, which has no classes"), ("", "says no cool_class")):
+        (without,) = classes(facts(store=idle._replace(cool_class=cool_class)), AWS)
+        assert isinstance(without, Considered)
+        assert why in without.why
     (unpriced,) = classes(facts(store=idle), shipped("own-hardware"))
     assert isinstance(unpriced, Considered)
     assert "the price list has no storage.cool and no recall.cool" in unpriced.why

@@ -62,7 +62,7 @@ def made_desks(
         letters=made_letters(settings, shards, wake),
         alerts=made_desk(settings, shards.directory, clock),
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
-        costs=build_costs(shards, clock, settings.scaling, settings.costs),
+        costs=build_costs(shards, clock, settings.scaling, settings.costs, settings.assets.cool_class),
         capacity=made_capacity(settings, shards),
         overview=Overview(shards.directory, clock),
         foresight=Foresight(shards.directory, settings.scaling),

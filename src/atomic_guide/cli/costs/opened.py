@@ -29,9 +29,8 @@ def ask(context: Context, question: Callable[[Costs], Awaitable[T]], what: str =
     async def run() -> T:
         async with context.open_shards() as shards:
             settings = context.settings
-            asked = asyncio.ensure_future(
-                question(build_costs(shards, SystemClock(), settings.scaling, settings.costs))
-            )
+            given = (settings.scaling, settings.costs, settings.assets.cool_class)
+            asked = asyncio.ensure_future(question(build_costs(shards, SystemClock(), *given)))
             if what and not (await asyncio.wait([asked], timeout=_QUIET_SECONDS))[0]:
                 click.echo(f"{what} ...", err=True)
             return await asked

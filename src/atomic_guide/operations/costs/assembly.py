@@ -65,11 +65,12 @@ class Planned(msgspec.Struct, frozen=True):
 class Costs:
     """The costs of an installation."""
 
-    def __init__(self, shards: Shards, clock: Clock, terms: Terms) -> None:
+    def __init__(self, shards: Shards, clock: Clock, terms: Terms, cool_class: str | None = None) -> None:
         self.clock = clock
         self.terms = terms
         self.series = Series(shards.directory)
         self._shards = shards
+        self._cool_class = cool_class
         self._directory = shards.directory
         self._advices: Advices | None = None
         self._advised_at = -math.inf
@@ -85,7 +86,7 @@ class Costs:
         async with self._advising:
             if fresh or self._advices is None or self.clock.monotonic() - self._advised_at >= _FRESH_SECONDS:
                 now = self.clock.now()
-                found = await gather(self._shards, self.series, self.terms, now)
+                found = await gather(self._shards, self.series, self.terms, self._cool_class, now)
                 self._advices = await asyncio.to_thread(advise, found, self.terms, now)
                 self._advised_at = self.clock.monotonic()
             return self._advices
@@ -159,6 +160,11 @@ class Costs:
         raise NotFound(f"{advice_id} is not recommended; there are: {known}")
 
 
-def build_costs(shards: Shards, clock: Clock, scaling: ScalingSettings, costs: CostSettings) -> Costs:
-    """Over open databases. Raises `Invalid` or `NotFound` where the price list cannot be used."""
-    return Costs(shards, clock, made_terms(scaling, costs))
+def build_costs(
+    shards: Shards, clock: Clock, scaling: ScalingSettings, costs: CostSettings, cool_class: str | None = None
+) -> Costs:
+    """Over open databases; `cool_class` is what the main store calls its cool class, empty where it says none.
+
+    Raises `Invalid` or `NotFound` where the price list cannot be used.
+    """
+    return Costs(shards, clock, made_terms(scaling, costs), cool_class)

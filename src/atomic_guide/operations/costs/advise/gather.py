@@ -55,8 +55,8 @@ class Gathered(NamedTuple):
     since: float
 
 
-async def gather(shards: Shards, series: Series, terms: Terms, now: float) -> Gathered:
-    """Everything, from the window that the settings say. Raises as every read does."""
+async def gather(shards: Shards, series: Series, terms: Terms, cool_class: str | None, now: float) -> Gathered:
+    """Everything, from the window of the settings; `cool_class` is the main store's. Raises as every read does."""
     until = now // SLOT * SLOT
     since = until - terms.costs.look_back_days * _DAY
     usage = await read_usage(series, since, until, metrics=TOTALS)
@@ -69,7 +69,7 @@ async def gather(shards: Shards, series: Series, terms: Terms, now: float) -> Ga
         control, outlook = controls.get(name, NONE), outlooks.get(name)
         fleets[name] = await _fleet(series, terms, (name, counted, control, at), outlook, (since, until, usage))
     reads, writes, repeats = (usage.rates.get(f"store_{name}", 0.0) for name in ("reads", "writes", "repeats"))
-    store = StoreFacts(reads, writes, repeats, await _idle(shards, now), IDLE_DAYS, 0, classes=False)
+    store = StoreFacts(reads, writes, repeats, await _idle(shards, now), IDLE_DAYS, 0, cool_class)
     facts = Facts(
         state=pace_state(terms, usage.pace),
         fleets=fleets,

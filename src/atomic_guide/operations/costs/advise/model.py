@@ -174,8 +174,8 @@ class StoreFacts(NamedTuple):
     idle_days: int
     recalled: int
     """Bytes of them that are read in a month all the same."""
-    classes: bool
-    """Whether the store can keep objects in other classes."""
+    cool_class: str | None
+    """What the main store calls its cool class; empty where it is a bucket that says none, None for a directory."""
 
 
 class Facts(NamedTuple):

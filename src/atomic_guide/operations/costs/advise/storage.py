@@ -79,16 +79,15 @@ def classes(facts: Facts, prices: Prices) -> Iterator[Draft | Considered]:
     if missing:
         yield Considered(CLASSES, f"the price list has no {' and no '.join(missing)}", evidence)
         return
-    if not store.classes:
-        yield Considered(
-            CLASSES,
-            "the store is a directory, which has no classes; with an S3-compatible store a lifecycle rule would do it",
-            evidence,
-        )
+    if not store.cool_class:
+        why = "the main store says no cool_class in assets.stores; most S3-compatible services have one"
+        if store.cool_class is None:
+            why = "the store is a directory, which has no classes; a bucket as the main store may (assets.main)"
+        yield Considered(CLASSES, why, evidence)
         return
     yield Draft(
         "lectures-cool-class",
-        f"keep lectures that nobody has played for {store.idle_days} days in the cool class",
+        f"keep lectures that nobody has played for {store.idle_days} days in the class {store.cool_class}",
         CLASSES,
         evidence,
         Effect("class", amount=store.idle_bytes, target=COOL, recalled=store.recalled),
