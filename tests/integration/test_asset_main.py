@@ -1,6 +1,7 @@
 """The main store of lectures is a bucket: uploaded, made, played, healed, and deleted there; on a real S3 service."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,16 +15,23 @@ from atomic_guide.app.keeping.origins import FromBackup
 from atomic_guide.app.keeping.restore import Ledgers, restore
 from atomic_guide.app.keeping.take import take
 from atomic_guide.app.residency import look as residency
+from atomic_guide.clock import ManualClock
 from atomic_guide.config import load_settings
 from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.course.video.spread import cooling
+from atomic_guide.course.video.spread.catalog import QUERIES
 from atomic_guide.course.video.spread.looking import look
 from atomic_guide.course.video.spread.spread import Spread
+from atomic_guide.course.watching.taking import QUERIES as WATCHING
 from atomic_guide.engines.assets.settings import LOCAL, AssetSettings, StoreSettings
-from tests.copying import PLAIN, assets, copied, course, spread_of
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.operations.costs.advise.gather import cooled_bytes
+from tests.copying import PLAIN, Course, assets, copied, course, spread_of
 from tests.faulty import faulty
 from tests.media import TUS, clip, code, create, opened, patch, until, upload
 from tests.s3 import S3, client, names_in
 
+FIGURES = ("views", "viewers", "finished", "captions", "watched", "rewatched")
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -233,3 +241,64 @@ async def test_a_lecture_is_made_anew_from_what_the_bucket_has(tmp_path: Path, s
         assert after["status"] == "ready"
         assert (await teacher.get(after["poster"])).status_code == 307
         assert below(tmp_path) == []
+
+
+async def classes_of(made: Course, main: StoreSettings) -> dict[str, str]:
+    """The storage class of each object of a lecture, as the service tells it."""
+    found = {}
+    prefix = (await made.listed()).prefix
+    async with httpx.AsyncClient() as asking:
+        for name in names_in(main, f"main/{prefix}"):
+            answer = await asking.get(await obstore.sign_async(client(main), "GET", name, timedelta(seconds=60)))
+            found[name.rpartition(prefix + "/")[2]] = answer.headers.get("x-amz-storage-class", "STANDARD")
+    return found
+
+
+async def test_a_lecture_that_nobody_plays_goes_to_the_cool_class_and_comes_back(
+    tmp_path: Path, service: S3, lecture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cooling, "_LEAST_BYTES", 40_000)
+    main = msgspec.structs.replace(service.store("main-cool", "eu"), cool_class="STANDARD_IA")
+    settings = msgspec.structs.replace(kept_in(main), cool_days=30)
+    async with course(tmp_path, lecture, settings) as made:
+        parts = made.spread.parts
+        held, first = names_in(main), {"tenant": "", "media": "", "limit": 9}
+
+        async def settled(cool: str) -> dict[str, str]:
+            await made.spread.cooling.turn()
+            for _ in range(600):
+                (row,) = await parts.shards.directory.read(QUERIES["page_classes"], first)
+                if row["cool"] == cool:
+                    return await classes_of(made, main)
+                await asyncio.sleep(0.05)
+            pytest.fail("the class stays")
+
+        assert set((await settled("")).values()) == {"STANDARD"}, "it was made just now"
+        parts.clock = ManualClock(made.studio.clock.now() + 31 * 86_400)
+        cooled = await settled("STANDARD_IA")
+        sizes = {name.partition(made.video + "/")[2]: size for name, size in held.items()}
+        assert {name: kind == "STANDARD_IA" for name, kind in cooled.items()} == {
+            name: size >= 40_000 and not name.startswith("lists/") for name, size in sizes.items()
+        }
+        assert names_in(main) == held
+        assert (await look(parts, await made.listed(), LOCAL, heal=False)).findings == []
+        whole = sum(size for name, size in sizes.items() if cooled[name] == "STANDARD_IA")
+        assert await cooled_bytes(made.studio.shards) == whole > 0
+        parts.settings = msgspec.structs.replace(settings, cool_days=0)
+        assert set((await settled("")).values()) == {"STANDARD"}
+        assert await cooled_bytes(made.studio.shards) == 0
+        parts.settings = settings
+        await settled("STANDARD_IA")
+        key = made.studio.key()
+        figures = {
+            **key.columns,
+            "video": made.video,
+            **dict.fromkeys(FIGURES, 1),
+            "last_at": parts.clock.now() - 86_400,
+        }
+
+        async def played(tx: Transaction) -> None:
+            await tx.execute(WATCHING["add_figures"], figures)
+
+        await made.studio.shards.of(key).write(played)
+        assert set((await settled("")).values()) == {"STANDARD"}, "one that is played again comes back"

@@ -12,7 +12,7 @@ from atomic_guide.app.sources.facts import Facts
 from atomic_guide.app.sources.queues import WORKER
 from atomic_guide.app.sources.web import READY
 from atomic_guide.operations.costs.measured import COSTS, DAILY
-from atomic_guide.operations.costs.pace import Pace, pace_state
+from atomic_guide.operations.costs.pace import Pace, cooler, pace_state
 from atomic_guide.operations.costs.pricing import HOUR, priced
 from atomic_guide.operations.costs.tally import OTHERS
 from atomic_guide.operations.scaling.metric import Metric
@@ -123,11 +123,11 @@ class CostsSource:
                 {fleet: float(count) for fleet, count in units.items()}, known.stored, known.database_bytes,
                 rates["store_reads"] or 0.0, rates["store_writes"] or 0.0, sum(sent.values()),
             )  # fmt: skip
-            samples += await self._money(look, pace, at)
+            samples += await self._money(look, pace, known.cooled, at)
         return samples
 
-    async def _money(self, look: Look, pace: Pace, at: float) -> list[Sample]:
-        found = priced(pace_state(self._terms, pace), self._terms.prices, HOUR)
+    async def _money(self, look: Look, pace: Pace, cooled: int, at: float) -> list[Sample]:
+        found = priced(cooler(pace_state(self._terms, pace), cooled), self._terms.prices, HOUR)
         hourly: dict[str, float] = {}
         for line in found.lines:
             hourly[line.subject] = hourly.get(line.subject, 0.0) + float(line.amount)

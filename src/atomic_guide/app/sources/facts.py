@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.app.sources.database import QUERIES
+from atomic_guide.operations.costs.advise.gather import cooled_bytes
 from atomic_guide.operations.costs.state import DATABASE, NATS
 from atomic_guide.operations.scaling.model import REPLICAS
 
@@ -24,12 +25,16 @@ _TENANTS_LIMIT = 1000
 
 
 class Known(NamedTuple):
-    """Units of fleets of servers, bytes of all databases with replicas, bytes of lectures in all and by tenant."""
+    """Units of fleets of servers, bytes of all databases with replicas, bytes of lectures in all and by tenant.
+
+    `cooled` of them are in a cheaper storage class.
+    """
 
     units: Mapping[str, float]
     database_bytes: int
     stored: int
     tenants: Mapping[str, int]
+    cooled: int = 0
 
 
 class Facts:
@@ -66,7 +71,8 @@ class Facts:
         rows = await self._shards.directory.read(QUERIES["list_stored"], {"limit": _TENANTS_LIMIT})
         tenants = {row["tenant"]: int(row["used"]) for row in rows}
         whole_store = await self._shards.directory.one(QUERIES["sum_stored"])
-        return Known(units, size, int(whole_store["used"]) if whole_store is not None else 0, tenants)
+        stored = int(whole_store["used"]) if whole_store is not None else 0
+        return Known(units, size, stored, tenants, await cooled_bytes(self._shards))
 
 
 async def _size(database: Database) -> int:

@@ -295,7 +295,7 @@ DIRECTORY: tuple[Place, ...] = (
         "asset_sets",
         (),
         (),
-        (*("tenant", "media", "place", "bucket", "course", "list", "objects", "bytes", "listed_at"),),
+        (*("tenant", "media", "place", "bucket", "course", "list", "objects", "bytes", "listed_at"), "cool", "cooled"),
         "nobody",
     ),
     Place(

@@ -68,6 +68,11 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
         if self.parts.spread is not None:
             await self.parts.spread.scrub(seconds)
 
+    async def tend_classes(self) -> None:
+        """Look whether lectures are in the storage class where they should be; for a root task."""
+        if self.parts.spread is not None:
+            await self.parts.spread.cooling.turn()
+
     def copying(self) -> dict[str, Handler]:
         """What runs the jobs about copies in other stores."""
         return self.parts.spread.handlers() if self.parts.spread is not None else {}

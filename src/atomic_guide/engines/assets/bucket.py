@@ -81,10 +81,10 @@ class BucketStore(Store):
         self.requests.reads += 1
         return await self.remote.head(_place(name))
 
-    async def restore(self, name: str, parts: AsyncIterator[bytes], size: int) -> None:
-        """Put back an object from elsewhere; nothing is changed where `parts` raises."""
+    async def restore(self, name: str, parts: AsyncIterator[bytes], size: int, storage: str = "") -> None:
+        """Put back an object from elsewhere, in a storage class; nothing is changed where `parts` raises."""
         self.requests.writes += _writes(size)
-        await self.remote.put(_place(name), parts, size, kind_of(name))
+        await self.remote.put(_place(name), parts, size, kind_of(name), storage)
 
     async def stream(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from `start` up to, not including, `end`, in parts."""

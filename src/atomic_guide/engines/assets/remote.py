@@ -30,6 +30,7 @@ from atomic_guide.resilience import Breaker
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from obstore import Attributes
     from obstore.store import S3Config
 
     from atomic_guide.engines.assets.settings import StoreSettings
@@ -75,10 +76,13 @@ class RemoteStore:
         self._objects = _opened(settings, copies, settings.endpoint)
         self._public = _opened(settings, copies, settings.public) if settings.public else self._objects
 
-    async def put(self, name: str, parts: AsyncIterator[bytes], size: int, kind: str) -> None:
-        """Store an object of `size` bytes; where `parts` raises, nothing is stored. Raises `Unavailable`."""
+    async def put(self, name: str, parts: AsyncIterator[bytes], size: int, kind: str, storage: str = "") -> None:
+        """Store an object of `size` bytes, in the usual storage class unless another is named.
+
+        Where `parts` raises, nothing is stored. Raises `Unavailable`.
+        """
         name = checked_name(name)
-        attributes = {"Content-Type": kind, "Cache-Control": PRIVATE} if self._root is None else None
+        attributes = _attributes(kind, storage) if self._root is None else None
         raised: list[BaseException] = []
         whole = size <= PART
         content: Any = b"".join([part async for part in parts]) if whole else _watched(parts, raised)
@@ -215,6 +219,11 @@ class RemoteStore:
     def _answered(self, what: str, outcome: str) -> None:
         self.breaker.succeeded()
         self.calls[what, outcome] += 1
+
+
+def _attributes(kind: str, storage: str) -> Attributes:
+    given: Attributes = {"Content-Type": kind, "Cache-Control": PRIVATE}
+    return {**given, "Storage-Class": storage} if storage else given
 
 
 async def _watched(parts: AsyncIterator[bytes], raised: list[BaseException]) -> AsyncIterator[bytes]:

@@ -158,6 +158,16 @@ class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "stores",
         ),
     ] = ()
+    cool_days: Annotated[
+        int,
+        setting(
+            "After so many days in which nobody played it a lecture is kept in the main bucket's cool_class; one that"
+            " is played comes back. 0: all stay in the usual class.",
+            "days",
+            ge=0,
+            le=3650,
+        ),
+    ] = 0
     copies: CopySettings = CopySettings()
     cdn: CdnSettings = CdnSettings()
 
@@ -193,6 +203,11 @@ def check_assets(settings: AssetSettings) -> None:
 
 
 def _check_main(settings: AssetSettings) -> None:
+    if settings.cool_days and not settings.cool_class:
+        raise ConfigurationError(
+            "setting assets.cool_days: the main store has no cool class; name a bucket in assets.main and give it a"
+            " cool_class, or leave lectures in the usual class"
+        )
     if not settings.main:
         return
     if settings.main_store is None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from atomic_guide.operations.costs.money import exact
 from atomic_guide.operations.costs.pricing import MONTH_HOURS
-from atomic_guide.operations.costs.state import HOT, State
+from atomic_guide.operations.costs.state import COOL, HOT, State
 from atomic_guide.operations.costs.terms import Terms
 
 _MONTH_SECONDS = float(MONTH_HOURS * 3600)
@@ -38,3 +38,9 @@ def pace_state(terms: Terms, pace: Pace) -> State:
         writes=round(pace.store_writes * _MONTH_SECONDS),
         sent=round(pace.sent * _MONTH_SECONDS),
     )
+
+
+def cooler(state: State, cooled: int) -> State:
+    """The same with so many of the stored bytes in the cool class, where they are already."""
+    cooled = min(cooled, state.stored.get(HOT, 0))
+    return state.moved(cooled, COOL) if cooled else state

@@ -8,7 +8,18 @@ SELECT place, bucket, course, list, objects, bytes, listed_at FROM asset_sets WH
 INSERT INTO asset_sets (tenant, media, place, bucket, course, list, objects, bytes, listed_at)
 VALUES (:tenant, :media, :place, :bucket, :course, :list, :objects, :bytes, :now)
 ON CONFLICT (tenant, media) DO UPDATE SET bucket = excluded.bucket, course = excluded.course, list = excluded.list,
-  objects = excluded.objects, bytes = excluded.bytes, listed_at = excluded.listed_at
+  objects = excluded.objects, bytes = excluded.bytes, listed_at = excluded.listed_at,
+  cool = CASE WHEN asset_sets.list = excluded.list THEN asset_sets.cool ELSE '' END,
+  cooled = CASE WHEN asset_sets.list = excluded.list THEN asset_sets.cooled ELSE 0 END
+
+-- name: page_classes
+-- purpose: Lectures in turn, with the storage class of their files in the main bucket.
+SELECT tenant, media, bucket, course, cool FROM asset_sets
+WHERE (tenant > :tenant OR tenant = :tenant AND media > :media) ORDER BY tenant, media LIMIT :limit
+
+-- name: note_class
+-- purpose: A lecture's larger files are in a storage class, so many bytes of them in the cool one.
+UPDATE asset_sets SET cool = :cool, cooled = :cooled WHERE tenant = :tenant AND media = :media AND list = :list
 
 -- name: read_replicas
 -- purpose: Where a lecture's files are.
@@ -117,6 +128,12 @@ WHERE r.verified_at < :before AND r.state = 'verified' ORDER BY r.verified_at LI
 -- name: uses_of
 -- purpose: The lectures that show files.
 SELECT bucket, course, video FROM media_uses WHERE tenant = :tenant AND media = :media LIMIT 10000
+
+-- name: last_played
+-- purpose: When a lecture was made, and when it was played last.
+SELECT v.created_at, f.last_at FROM videos AS v LEFT JOIN lecture_figures AS f
+  ON f.bucket = v.bucket AND f.tenant = v.tenant AND f.course = v.course AND f.video = v.id
+WHERE v.bucket = :bucket AND v.tenant = :tenant AND v.course = :course AND v.id = :video
 
 -- name: find_shown
 -- purpose: What a lecture shows, as its list needs it.

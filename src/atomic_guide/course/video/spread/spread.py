@@ -9,6 +9,7 @@ import structlog
 
 from atomic_guide.course.video.folders import prefix_of
 from atomic_guide.course.video.spread.catalog import QUERIES
+from atomic_guide.course.video.spread.cooling import RECLASS, Cooling, Reclass
 from atomic_guide.course.video.spread.deleting import DELETE, Delete, Deletions, Seals
 from atomic_guide.course.video.spread.jobs import COPY, LIST, Copy, List, list_job
 from atomic_guide.course.video.spread.looking import SCRUB, Scrub, scrub_job
@@ -52,6 +53,7 @@ class Spread:
         self.parts = parts
         self.deletions = Deletions(parts, seals)
         self.serving = Serving(parts)
+        self.cooling = Cooling(parts)
         self._sources = sources
         self._after = ("", "")
         self._budget = 0.0
@@ -102,6 +104,7 @@ class Spread:
             DELETE: Delete(self.deletions),
             SCRUB: Scrub(self.parts),
             PURGE: Purge(self.parts),
+            RECLASS: Reclass(self.parts),
         }
 
     async def note(self, key: CourseKey, place: str, media: str) -> None:

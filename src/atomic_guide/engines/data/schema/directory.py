@@ -441,6 +441,9 @@ Table(
     Column("objects", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("listed_at", Double, nullable=False),
+    # The storage class of its larger files in the main bucket, empty for the usual one, and their bytes in it.
+    Column("cool", Text, nullable=False, server_default=""),
+    Column("cooled", BigInteger, nullable=False, server_default="0"),
 )
 
 Table(

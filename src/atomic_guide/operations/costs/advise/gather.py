@@ -14,7 +14,7 @@ from atomic_guide.errors import GuideError, Invalid
 from atomic_guide.operations.costs.advise.model import Bounds, Facts, FleetFacts, RoomFacts, StoreFacts
 from atomic_guide.operations.costs.measured import COSTS
 from atomic_guide.operations.costs.money import exact
-from atomic_guide.operations.costs.pace import pace_state
+from atomic_guide.operations.costs.pace import cooler, pace_state
 from atomic_guide.operations.costs.usage import SLOT, TOTALS, read_usage
 from atomic_guide.operations.scaling.controls import NONE, Control, Controls
 from atomic_guide.operations.scaling.decide.memory import Memory
@@ -69,9 +69,12 @@ async def gather(shards: Shards, series: Series, terms: Terms, cool_class: str |
         control, outlook = controls.get(name, NONE), outlooks.get(name)
         fleets[name] = await _fleet(series, terms, (name, counted, control, at), outlook, (since, until, usage))
     reads, writes, repeats = (usage.rates.get(f"store_{name}", 0.0) for name in ("reads", "writes", "repeats"))
-    store = StoreFacts(reads, writes, repeats, await _idle(shards, now), IDLE_DAYS, 0, cool_class)
+    cooled = await cooled_bytes(shards)
+    idle = await _idle(shards, now)
+    idle = None if idle is None else max(idle - cooled, 0)
+    store = StoreFacts(reads, writes, repeats, idle, IDLE_DAYS, 0, cool_class)
     facts = Facts(
-        state=pace_state(terms, usage.pace),
+        state=cooler(pace_state(terms, usage.pace), cooled),
         fleets=fleets,
         queues=await _queues(series, fleets.get(WORKERS), since, until),
         rooms=await _rooms(series, terms, since, until),
@@ -175,6 +178,12 @@ async def _busy(series: Series, fleets: Mapping[str, FleetFacts], since: float, 
         if not np.isnan(values).all():
             found[shard] = float(np.nanquantile(values, 0.95))
     return found
+
+
+async def cooled_bytes(shards: Shards) -> int:
+    """Bytes of lectures that are in a cheaper storage class. Raises as every read does."""
+    row = await shards.directory.one(QUERIES["sum_cooled"])
+    return int(row["bytes"]) if row is not None else 0
 
 
 async def _idle(shards: Shards, now: float) -> int | None:

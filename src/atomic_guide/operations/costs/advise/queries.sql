@@ -1,3 +1,7 @@
+-- name: sum_cooled
+-- purpose: Bytes of lectures that are in a cheaper storage class.
+SELECT CAST(coalesce(sum(cooled), 0) AS bigint) AS bytes FROM asset_sets
+
 -- name: sum_idle_lectures
 -- purpose: Bytes of a shard's lectures that are older than a time and were not played since.
 SELECT CAST(coalesce(sum(v.size + v.derived), 0) AS bigint) AS bytes FROM videos AS v

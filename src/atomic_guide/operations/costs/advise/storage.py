@@ -91,7 +91,8 @@ def classes(facts: Facts, prices: Prices) -> Iterator[Draft | Considered]:
         CLASSES,
         evidence,
         Effect("class", amount=store.idle_bytes, target=COOL, recalled=store.recalled),
-        risk="a term that plays old lectures again pays for each GB that is read; at least 30 days are charged",
+        risk="a term that plays old lectures again pays for each GB that is read; at least 30 days are charged, and"
+        " objects below 128 KiB stay in the usual class",
         breaks="nothing that people see: the cool class answers at once",
-        steps=(f"add a lifecycle rule to the bucket: after {store.idle_days} days without access, to the cool class",),
+        steps=(f"set assets.cool_days = {store.idle_days} and restart; 0 brings everything back",),
     )
