@@ -170,6 +170,7 @@ async def test_backups_say_that_lectures_are_elsewhere_and_restores_which_are_no
     async with course(tmp_path, lecture, settings.assets) as made:
         second = await upload(made.teacher, lecture)
         await until(made.teacher, second, "ready")
+        await copied(made.studio, second, "verified")
         held = len(names_in(main, "main/t-test"))
         seen = await residency(settings, made.studio.shards, ["t-test"], [])
         assert (seen.ok, seen.tenants[0].objects) == (True, {main.name: held})
