@@ -1,6 +1,7 @@
 """The main store of lectures is a bucket: uploaded, made, played, healed, and deleted there; on a real S3 service."""
 
 import asyncio
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ import msgspec
 import obstore
 import pytest
 
+from atomic_guide.app.carrying_lectures import Carried, Wanted, carry, source_of
 from atomic_guide.app.doctor_lectures import left_behind, tried
 from atomic_guide.app.keeping.origins import FromBackup
 from atomic_guide.app.keeping.restore import Ledgers, restore
@@ -25,6 +27,7 @@ from atomic_guide.course.video.spread.spread import Spread
 from atomic_guide.course.watching.taking import QUERIES as WATCHING
 from atomic_guide.engines.assets.settings import LOCAL, AssetSettings, StoreSettings
 from atomic_guide.engines.data.database import Transaction
+from atomic_guide.errors import Invalid, NotFound
 from atomic_guide.operations.costs.advise.gather import cooled_bytes
 from tests.copying import PLAIN, Course, assets, copied, course, spread_of
 from tests.faulty import faulty
@@ -181,6 +184,48 @@ async def test_backups_say_that_lectures_are_elsewhere_and_restores_which_are_no
     done = await restore(settings, origin, Ledgers(None, without=True), lambda _: None)
     assert done.without_files == 1, "the one that was deleted since"
     assert {name.split("/")[4] for name in names_in(main)} == {made.video}, "a restore changes nothing there"
+
+
+async def test_lectures_are_carried_into_a_bucket_and_back(tmp_path: Path, service: S3, lecture: bytes) -> None:
+    main = service.store("main-carried", "eu")
+    data = tmp_path / "data"
+    settings = load_settings({"ATOMIC_GUIDE_DATA": str(data), "ATOMIC_GUIDE_DATABASES_SHARDS": "2"})
+    there, back = kept_in(main), assets(main)
+    async with opened(data, assets=AssetSettings(least_free_bytes=0)) as studio, studio.working():
+        teacher = await studio.enter()
+        video = await upload(teacher, lecture)
+        await until(teacher, video, "ready")
+        held = await studio.media.store.names("t-test")
+
+    async def carried(assets: AssetSettings, source: str, **wanted: bool) -> Carried:
+        now = msgspec.structs.replace(settings, assets=assets)
+        async with opened(data, assets=assets) as studio:
+            names = source, assets.main or LOCAL
+            return await carry(studio.media.parts, source_of(now, source), names, Wanted(**wanted), lambda _: None)
+
+    assert (await carried(there, LOCAL, dry_run=True)).objects == len(held)
+    assert names_in(main) == {}
+    first = await carried(there, LOCAL)
+    assert (first.lectures, first.objects, first.bytes, first.present) == (1, len(held), sum(held.values()), 0)
+    assert names_in(main) == {f"main/{name}": size for name, size in held.items()}
+    lost = next(name for name in names_in(main) if name.endswith(".m4s"))
+    obstore.delete(client(main), lost)
+    obstore.put(client(main), f"main/t-test/c1/video/{'v' + '0' * 16}/source", b"of a lecture that is no more")
+    again = await carried(there, LOCAL, remove_strays=True)
+    assert (again.objects, again.present, again.strays, again.removed) == (1, len(held) - 1, 1, True)
+    async with opened(data, assets=there, copies=True) as studio:
+        teacher = await studio.enter()
+        poster = (await teacher.get(f"/api/video/{video}")).json()["poster"]
+        assert f"/{main.bucket}/main/" in (await teacher.get(poster)).headers["location"]
+    shutil.rmtree(data / "objects")
+    assert (await carried(back, main.name)).objects == len(held)
+    async with opened(data, assets=back) as studio:
+        assert await studio.media.store.names("t-test") == held
+        assert (await (await studio.enter()).get(poster)).status_code == 200
+    with pytest.raises(Invalid, match="is the main store"):
+        source_of(msgspec.structs.replace(settings, assets=there), main.name)
+    with pytest.raises(NotFound, match="no bucket is called other; there are main-carried, local"):
+        source_of(msgspec.structs.replace(settings, assets=back), "other")
 
 
 async def test_the_doctor_tries_the_bucket(tmp_path: Path, service: S3) -> None:

@@ -162,7 +162,11 @@ async def _lectures(settings: Settings) -> list[Finding]:
         return [Finding("lectures", "failed", f"the main store {main} cannot be used: {wrong}", remedy)]
     if await asyncio.to_thread(left_behind, settings):
         text = f"{main} is the main store, and {Path(settings.data) / 'objects'} has lectures that it may lack"
-        return [Finding("lectures", "warning", text, "carry them over, then remove the folder: docs/assets.md")]
+        return [
+            Finding(
+                "lectures", "warning", text, "carry them over with `atomic-guide assets carry`, then remove the folder"
+            )
+        ]
     return [Finding("lectures", "ok", f"{main} takes, gives and removes objects")]
 
 
