@@ -27,6 +27,7 @@ from atomic_guide.config import Settings
 from atomic_guide.course.keeping import ledger
 from atomic_guide.course.keeping.erase import known_erasures
 from atomic_guide.course.keeping.key import SECRET
+from atomic_guide.durable import sync
 from atomic_guide.engines.assets.bucket import BucketStore
 from atomic_guide.engines.assets.opening import open_store
 from atomic_guide.engines.assets.snapshot import names_in
@@ -236,8 +237,4 @@ def _fold(stage: Path) -> None:
 def _sync_all(stage: Path) -> None:
     for folder, _, files in os.walk(stage, topdown=False):
         for name in [*(files if Path(folder).name == "databases" else []), "."]:
-            descriptor = os.open(Path(folder) / name, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync(Path(folder) / name)

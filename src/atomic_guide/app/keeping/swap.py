@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from atomic_guide.durable import sync
 from atomic_guide.engines.data.embedded import INTERRUPTED as MARKER
 
 STAGE = ".restoring"
@@ -42,7 +43,7 @@ def begin(data: Path, swap: Swap) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(data / MARKER)
-    _sync(data)
+    sync(data)
 
 
 def finish(data: Path, swap: Swap) -> None:
@@ -56,9 +57,9 @@ def finish(data: Path, swap: Swap) -> None:
         if (stage / part).exists():
             (stage / part).rename(data / part)
     for folder in (stage, aside, data):
-        _sync(folder)
+        sync(folder)
     (data / MARKER).unlink()
-    _sync(data)
+    sync(data)
     shutil.rmtree(stage)
     if not any(aside.iterdir()):
         aside.rmdir()
@@ -67,17 +68,9 @@ def finish(data: Path, swap: Swap) -> None:
 def note_parts(stage: Path) -> None:
     """Write down which parts the stage has, so that one that is gone is known to have been moved."""
     (stage / "parts").write_text("\n".join(part for part in PARTS if (stage / part).exists()), encoding="utf-8")
-    _sync(stage / "parts")
+    sync(stage / "parts")
 
 
 def _moved_in(stage: Path, part: str) -> bool:
     listed = (stage / "parts").read_text(encoding="utf-8").split("\n")
     return part in listed and not (stage / part).exists()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,6 +31,7 @@ from atomic_guide.clock import SystemClock, iso
 from atomic_guide.config import Settings
 from atomic_guide.course.keeping.key import keeping_key
 from atomic_guide.course.keeping.ledger import FILE as LEDGER
+from atomic_guide.durable import sync
 from atomic_guide.engines.assets.snapshot import gather, hash_of, write_list
 from atomic_guide.engines.data.embedded import present_files
 from atomic_guide.engines.data.opening import is_embedded, open_databases
@@ -86,7 +87,7 @@ def _take(settings: Settings, folder: Path, key: bytes, tell: Tell) -> Found:
         except BaseException:
             shutil.rmtree(making, ignore_errors=True)
             raise
-        _sync(folder)
+        sync(folder)
         _prune(settings, folder)
     return Found(folder / name, manifest)
 
@@ -107,8 +108,8 @@ def _fill(settings: Settings, making: Path, previous: Path | None, tell: Tell) -
     for name in ("operator-token", LEDGER):
         if (data / name).is_file():
             shutil.copy2(data / name, making / name)
-            _sync(making / name)
-    _sync(making)
+            sync(making / name)
+    sync(making)
     copies = sorted((making / "databases").glob("*.sqlite"))
     files = [path for path in (*copies, making / OBJECTS, making / "operator-token", making / LEDGER) if path.is_file()]
     return Manifest(
@@ -166,7 +167,7 @@ def _copy_still(target: Path, copy: Callable[[], None], state: Callable[[], str]
         before = state()
         copy()
         if state() == before:
-            _sync(target)
+            sync(target)
             return
         tell("courses moved between shards meanwhile; copying the databases again")
     raise Unavailable("courses keep moving between shards; make the backup when the moves are done", retry_after=60)
@@ -199,15 +200,7 @@ def _write(path: Path, manifest: Manifest) -> None:
         file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
         file.flush()
         os.fsync(file.fileno())
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import msgspec
 
 from atomic_guide.clock import iso
 from atomic_guide.course.keeping.key import seal
+from atomic_guide.durable import sync
 from atomic_guide.errors import Invalid
 
 FILE = "erasures.ledger"
@@ -86,11 +87,7 @@ def write_ledger(path: Path, key: bytes, records: Iterable[Record], now: float, 
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(beside)
         beside.unlink()
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 def merged(ledgers: Iterable[Iterable[Record]]) -> list[Record]:

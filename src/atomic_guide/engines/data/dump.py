@@ -7,12 +7,12 @@ shard-0, shard-1 and so on in the copy, in the order of the settings, in the map
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from atomic_guide.durable import sync
 from atomic_guide.engines.data.migrations import Kind, upgrade_file
 from atomic_guide.engines.data.servers import connected
 from atomic_guide.engines.data.settings import DataSettings
@@ -78,11 +78,7 @@ async def _dump(name: str, kind: Kind, address: str, settings: DataSettings, pat
 
 def _settle(path: Path) -> None:
     path.chmod(0o600)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path)
 
 
 def _renamed(shape: Shape, values: tuple[Any, ...], names: dict[str, str]) -> tuple[Any, ...]:

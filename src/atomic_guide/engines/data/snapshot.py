@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from atomic_guide.durable import sync
 from atomic_guide.engines.data.migrations import version
 from atomic_guide.engines.data.sqlite import wrap
 from atomic_guide.errors import NotFound
@@ -35,11 +35,7 @@ def copy_database(source: Path, target: Path, limit: float = 3600.0) -> None:
         target.unlink(missing_ok=True)
         raise wrap(error, source.name) from error
     target.chmod(0o600)
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target)
 
 
 def damage_of(path: Path) -> str | None:

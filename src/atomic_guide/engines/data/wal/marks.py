@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from atomic_guide.clock import iso
+from atomic_guide.durable import sync
 from atomic_guide.errors import Invalid, NotFound
 
 _FOLDER = "marks"
@@ -62,7 +63,7 @@ def append_mark(timeline: Path, mark: Mark) -> None:
         file.flush()
         os.fsync(file.fileno())
     if new:
-        _sync(folder)
+        sync(folder)
 
 
 def spans(log: Path) -> list[Span]:
@@ -139,11 +140,3 @@ def _ends_a_line(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
