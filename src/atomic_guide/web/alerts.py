@@ -7,15 +7,13 @@ from typing import Annotated, Any
 import msgspec
 from starlette.responses import Response
 
-from atomic_guide import errors
-from atomic_guide.clock import from_iso
 from atomic_guide.operations.alerts.desk import Standing, Tried
 from atomic_guide.operations.alerts.matchers import MOST, read_matchers
 from atomic_guide.operations.alerts.replay import Replayed
 from atomic_guide.operations.alerts.silences import MOST_SECONDS
 from atomic_guide.operations.alerts.store import Entry
 from atomic_guide.web.paging import TEXT, Limit
-from atomic_guide.web.routing import Call, Calls, Media, Parameter
+from atomic_guide.web.routing import Call, Calls, Media, Parameter, moment
 
 calls = Calls()
 
@@ -96,7 +94,7 @@ async def list_history(call: Call[None]) -> Happened:
     """List what happened to alerts and who did what, the newest first."""
     asked = call.request.query_params
     limit = _LIMIT.of(call)
-    since = _moment(asked.get("since"))
+    since = moment("since", asked.get("since"))
     return Happened(await call.tool.alerts.history(since, asked.get("rule", ""), asked.get("what", ""), limit))
 
 
@@ -167,12 +165,3 @@ async def end_silence(call: Call[None]) -> SilenceShown:
 async def try_channels(call: Call[Try]) -> TriedAll:
     """Send a message that is marked as a test to a channel, or to where a rule's alerts go."""
     return TriedAll(await call.tool.alerts.test(call.body.name, call.operator.name))
-
-
-def _moment(text: str | None) -> float:
-    if text is None:
-        return 0.0
-    try:
-        return from_iso(text)
-    except (ValueError, OverflowError) as error:
-        raise errors.Invalid("since is no ISO 8601 time", details={"parameter": "since"}) from error

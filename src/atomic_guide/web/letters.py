@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 
 from atomic_guide import errors
-from atomic_guide.clock import from_iso
 from atomic_guide.engines.queues.actions import Action
 from atomic_guide.engines.queues.deadletter import Wanted
 from atomic_guide.engines.queues.dryrun import Plan
@@ -16,7 +15,7 @@ from atomic_guide.engines.queues.many import Task
 from atomic_guide.engines.queues.paging import FAR
 from atomic_guide.operations.jobs.letters import Deed, LetterPage, LetterWhole, Outcome
 from atomic_guide.web.paging import AFTER, TEXT, Limit
-from atomic_guide.web.routing import Call, Calls, Parameter
+from atomic_guide.web.routing import Call, Calls, Parameter, moment
 
 calls = Calls()
 
@@ -181,14 +180,5 @@ async def _done(call: Call[Any], deed: Deed, edits: list[Edit] | None) -> Done:
 
 def _wanted(asked: Filter) -> Wanted:
     texts = {name: getattr(asked, name) for name in ("queue", "kind", "tenant", "course", "reason", "helps")}
-    since, until = _moment("since", asked.since, 0.0), _moment("until", asked.until, FAR)
+    since, until = moment("since", asked.since, 0.0), moment("until", asked.until, FAR)
     return Wanted(**texts, since=since, until=until, text=asked.q)
-
-
-def _moment(name: str, text: str, otherwise: float) -> float:
-    if not text:
-        return otherwise
-    try:
-        return from_iso(text)
-    except (ValueError, OverflowError) as error:
-        raise errors.Invalid(f"{name} is no ISO 8601 time", details={"parameter": name}) from error

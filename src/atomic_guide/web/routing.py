@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from atomic_guide import errors
+from atomic_guide.clock import from_iso
 from atomic_guide.engines.data.session import FIRST_PRIMARY
 from atomic_guide.operations.operators.audit import Act, objects_of, why_of
 from atomic_guide.web.acts import acted
@@ -180,6 +181,16 @@ class Call(Generic[B]):
             message = f"{name} must be a whole number from {least} to {most}"
             raise errors.Invalid(message, details={"parameter": name})
         return int(text)
+
+
+def moment(name: str, text: str | None, otherwise: float = 0.0) -> float:
+    """A parameter that is an ISO 8601 time, as epoch seconds; `Invalid` naming it where it is none."""
+    if not text:
+        return otherwise
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise errors.Invalid(f"{name} is no ISO 8601 time", details={"parameter": name}) from error
 
 
 Handler = Callable[[Call[Any]], Awaitable[Any]]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from atomic_guide import errors
-from atomic_guide.clock import from_iso, iso
+from atomic_guide.clock import iso
 from atomic_guide.operations.operators.approvals import Voter
 from atomic_guide.operations.scaling import telling
 from atomic_guide.operations.scaling.controls import PAUSE_MOST_SECONDS, Controls
@@ -16,7 +16,7 @@ from atomic_guide.operations.scaling.events import Wanted
 from atomic_guide.operations.scaling.model import Mode, State
 from atomic_guide.operations.scaling.telling import Explained, History, Status, Told
 from atomic_guide.web.paging import TEXT, Limit
-from atomic_guide.web.routing import Call, Calls, Parameter
+from atomic_guide.web.routing import Call, Calls, Parameter, moment
 
 calls = Calls()
 
@@ -120,7 +120,7 @@ async def list_events(call: Call[None]) -> History:
     state = asked.get("state", "")
     if state and state not in _STATES:
         raise errors.Invalid(f"state is one of {', '.join(_STATES)}", details={"parameter": "state"})
-    wanted = Wanted(since=_moment(asked.get("since")), fleet=asked.get("fleet", ""), state=state,
+    wanted = Wanted(since=moment("since", asked.get("since")), fleet=asked.get("fleet", ""), state=state,
                     rule=asked.get("rule", ""))  # fmt: skip
     limit = _LIMIT.of(call)
     return await telling.history(call.tool.shards.directory, wanted, limit, _needed(call))
@@ -188,12 +188,3 @@ def _controls(call: Call[Any]) -> Controls:
 
 def _needed(call: Call[Any]) -> int:
     return call.tool.operators.settings.needed
-
-
-def _moment(text: str | None) -> float:
-    if text is None:
-        return 0.0
-    try:
-        return from_iso(text)
-    except (ValueError, OverflowError) as error:
-        raise errors.Invalid("since is no ISO 8601 time", details={"parameter": "since"}) from error
