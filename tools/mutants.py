@@ -69,10 +69,15 @@ class Score(NamedTuple):
     day: str
     mutants: int
     tried: int
-    noticed: int
-    survivors: list[Survivor]
-    equivalent: int
     outcomes: dict[str, int]
+    survivors: list[Survivor]
+    equivalent: int = 0
+    """Of the tried ones: changes that nothing can notice; not among the survivors."""
+
+    @property
+    def noticed(self) -> int:
+        """How many a test noticed."""
+        return self.tried - self.equivalent - len(self.survivors)
 
     @property
     def share(self) -> float:
@@ -90,17 +95,14 @@ def measure(name: str, module: Module, sample: int, children: int) -> Score:
     ended = dict(re.findall(r"^ +(\S+): (.+)$", _mutmut(place, "results", "--all", "1"), re.MULTILINE))
     outcomes = Counter(ended[one] for one in drawn)
     left = [_survivor(place, one) for one in drawn if ended[one] not in _NOTICED]
-    known = equivalents(name)
-    survivors = [one for one in left if (one.was, one.becomes) not in known]
-    noticed = sum(outcomes[outcome] for outcome in _NOTICED)
-    today = datetime.now(UTC).date().isoformat()
-    return Score(today, len(every), len(drawn), noticed, survivors, len(left) - len(survivors), dict(outcomes))
+    return Score(datetime.now(UTC).date().isoformat(), len(every), len(drawn), dict(outcomes), left)
 
 
-def equivalents(name: str) -> dict[tuple[str, str], str]:
-    """Why a module's changes that nothing can notice are none, by the line before and after."""
-    found = tomllib.loads(EQUIVALENT.read_text("utf-8")).get(name, [])
-    return {(one["was"], one["becomes"]): one["why"] for one in found}
+def without_equivalents(name: str, score: Score) -> Score:
+    """A score without the changes that nothing can notice, as the file says of the line before and after."""
+    known = {(one["was"], one["becomes"]) for one in tomllib.loads(EQUIVALENT.read_text("utf-8")).get(name, [])}
+    survivors = [one for one in score.survivors if (one.was, one.becomes) not in known]
+    return score._replace(survivors=survivors, equivalent=len(score.survivors) - len(survivors))
 
 
 def _mutants(place: Path, source: str) -> list[str]:
@@ -145,7 +147,7 @@ def _survivor(place: Path, mutant: str) -> Survivor:
 
 def _stamp(module: Module, sample: int) -> str:
     tests = [ROOT / "tests" / test for test in module.tests]
-    return digest([str(sample), str(SEED), ROOT / "src" / "atomic_guide" / module.source, EQUIVALENT, *tests])
+    return digest([str(sample), str(SEED), ROOT / "src" / "atomic_guide" / module.source, *tests])
 
 
 def _kept(name: str, stamp: str) -> Score | None:
@@ -173,7 +175,7 @@ def _table() -> Iterator[str]:
         if path.exists():
             score = _kept(name, json.loads(path.read_text("utf-8"))["stamp"])
             if score is not None:
-                yield _row(name, score)
+                yield _row(name, without_equivalents(name, score))
 
 
 def write_page() -> None:
@@ -201,6 +203,7 @@ def main() -> int:
         if score is None:
             score = measure(name, DECIDING[name], options.sample, options.children)
             (FOLDER / f"{name}.json").write_text(json.dumps({"stamp": stamp, **score._asdict()}), "utf-8")
+        score = without_equivalents(name, score)
         print(f"{name}: {score.noticed} of {score.tried - score.equivalent} noticed, {score.share:.0%}"
               f" ({score.mutants} changes; {score.outcomes})", flush=True)  # fmt: skip
         for one in score.survivors:

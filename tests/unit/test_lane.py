@@ -89,6 +89,7 @@ def test_as_much_is_claimed_as_may_start_now() -> None:
     assert lane(1.0, 2.0).missing(5) == 3
     assert lane(1.0, 2.0).missing(2) == 0
     assert lane(1.0, 2.0).missing(1) == 0
+    assert lane().missing(1) == 1
     assert lane().missing(4000) == 1000
 
 
@@ -139,7 +140,22 @@ def test_a_queue_whose_rate_is_limited_claims_nothing_ahead() -> None:
     assert started(100, 1.0, per_second=500.0).missing(3) == 3
 
 
+def test_a_rate_counts_each_start_once() -> None:
+    found = lane(*[1.0] * 30)
+    for _ in range(10):
+        found.next()
+    found.measure(1.0)
+    assert found.missing(0) == 0, "twenty wait, and two are needed"
+    found.leave()
+    assert found.missing(0) == 2
+    for later in range(2, 6):
+        found.measure(float(later))
+        assert found.missing(0) == 0, "none has started since"
+
+
 def test_a_lane_begins_empty() -> None:
+    handlers: dict[str, Any] = {}
+    assert Lane("q", QueueRules(), handlers).handlers is handlers
     found = lane()
     assert (found.name, found.waiting, found.running, found.refusal, found.published) == ("q", 0, 0, "", False)
     assert not found.woken.is_set()

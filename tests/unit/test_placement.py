@@ -85,6 +85,7 @@ def test_ranges_of_buckets_are_contiguous_and_in_the_order_of_the_shards() -> No
 
 
 def test_a_key_as_parameters() -> None:
+    assert CourseKey.of("t1", "math").tenant == "t1"
     assert CourseKey("t", "c1", 7).columns == {"bucket": 7, "tenant": "t", "course": "c1"}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from atomic_guide.regions.countries import countries
 from atomic_guide.regions.health import Board, Found, Standing
 from atomic_guide.regions.here import Here
-from atomic_guide.regions.routing import Asked, choose, sight
+from atomic_guide.regions.routing import Asked, Sight, choose, sight
 from atomic_guide.regions.settings import ROLES, ProbeSettings, RegionSettings, RegionsSettings
 
 CENTRAL = RegionSettings("eu-central", (50.1, 8.7), countries=("DE",), zones=("eu", "de"), address="https://c")
@@ -56,6 +56,7 @@ def _chosen(own: RegionSettings, country: str | None, away: set[str] | None = No
         (CENTRAL, "DE", {"eu-north"}, {"zone": "eu", "began": "eu-north"}, ("eu-central", "here")),
         (CENTRAL, "DE", {"eu-north"}, {"zone": "eu", "began": "eu-north", "stays": True}, ("", "began away")),
         (CENTRAL, "DE", set(), {"zone": "de", "began": "eu-north"}, ("eu-central", "here")),
+        (CENTRAL, "DE", set(), {"zone": "eu", "began": "eu-north", "hopped": True}, ("", "loop")),
         # A drained region sends logins on and answers what has begun there.
         (CENTRAL, "DE", {"eu-central"}, {"zone": "eu", "opens": True}, ("eu-north", "failover")),
         (CENTRAL, "DE", {"eu-central"}, {"zone": "eu"}, ("eu-central", "here")),
@@ -148,3 +149,8 @@ def test_a_region_turns_only_after_so_many_equal_probes(answers: list[bool], dow
         assert (turn is not None) == turns
         well = answer if turns else well
         assert (board.away == frozenset()) == well
+
+
+def test_without_regions_nobody_is_nearest() -> None:
+    assert sight(RegionsSettings(()), "DE", "header").order == ()
+    assert sight(RegionsSettings(()), None, "header") == Sight(None, "default", ())

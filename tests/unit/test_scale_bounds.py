@@ -82,6 +82,12 @@ def test_fewer_counts_when_no_more_was_wanted_in_the_window() -> None:
     assert found[6] == Cut(3)
 
 
+def test_nothing_is_cut_from_as_many_as_there_are() -> None:
+    for before in (2, 9):
+        state = FleetState(wanted=[(1000.0, before)])
+        assert steadied(4, 4, state, 1001.0, WINDOWS) == Cut(4)
+
+
 def test_what_is_wanted_without_a_window_counts_at_once() -> None:
     state, none = FleetState(), FleetSettings(up_window_seconds=0.0, down_window_seconds=0.0)
     assert [steadied(wanted, 4, state, 1000.0 + wanted, none) for wanted in (4, 9, 2)] == [Cut(4), Cut(9), Cut(2)]

@@ -71,6 +71,7 @@ def test_missing_hours_are_not_zero() -> None:
 def test_too_little_is_said_to_be_too_little() -> None:
     with pytest.raises(Invalid, match="14 days"):
         forecast(term(at("2026-01-05"), 2 * WEEK - 1), 24)
+    assert len(forecast(term(at("2026-01-05"), 2 * WEEK), 24).p50) == 24
     assert backtest(term(at("2026-01-05"), 2 * WEEK)).origins == 0
 
 
@@ -86,6 +87,62 @@ def test_the_back_test_uses_nothing_that_came_later() -> None:
     assert backtest(Trace(trace.start, HOUR, changed.values[:-WEEK])) == backtest(
         Trace(trace.start, HOUR, trace.values[:-WEEK])
     )
+
+
+def test_the_back_test_is_what_each_origin_would_have_found() -> None:
+    trace = term(at("2026-01-05"), 6 * WEEK, noise=0.4)
+    errors, naive, losses, kept = [], [], [], []
+    for week in (5, 4, 3):
+        past, actual = trace.values[: week * WEEK], trace.values[week * WEEK : (week + 1) * WEEK]
+        found = forecast(Trace(trace.start, HOUR, past), WEEK)
+        errors += np.abs(actual - found.p50).tolist()
+        month = past[-30 * 24 :]
+        naive += [abs(month[hour] - month[hour - WEEK]) for hour in range(WEEK, len(month))]
+        over = actual - found.p95
+        kept += (over <= 0).tolist()
+        losses += [max(0.95 * one, -0.05 * one) / actual.mean() for one in over]
+    tested = backtest(trace)
+    assert tested.origins == 3
+    assert tested.mase == pytest.approx(np.mean(errors) / np.mean(naive))
+    assert tested.pinball_95 == pytest.approx(100 * np.mean(losses))
+    assert tested.coverage_95 == pytest.approx(np.mean(kept))
+    assert backtest(trace, most=1) == backtest(trace, WEEK, 1)
+    assert backtest(trace, most=1).origins == 1
+    assert backtest(Trace(trace.start, HOUR, np.full(6 * WEEK, 7.0))).mase is None
+
+
+def test_an_origin_with_too_little_before_or_nothing_after_it_is_passed_over() -> None:
+    trace = term(at("2026-01-05"), 13 * WEEK)
+    trace.values[5 * WEEK : 9 * WEEK] = np.nan
+    # Before weeks 9 and 10 too little is known, in weeks 5 to 8 nothing: 12, 11, 4 and 3 are left.
+    assert backtest(trace, most=12).origins == 4
+
+
+def test_of_a_new_level_half_lasts_and_half_fades_within_days() -> None:
+    values = np.full(30 * 24, 100.0)
+    values[-72:] = 200.0
+    found = np.log1p(forecast(Trace(at("2026-01-06"), HOUR, values), 10 * WEEK).p50)
+    # The first hour of the days that have been at the new level: their own mean p, and what is left of the difference.
+    means = []
+    for ahead in (96 + 12, 96 + 12 + WEEK, 96 + 12 + 9 * WEEK):
+        left = 0.5 + 0.5 * 0.5 ** ((ahead + 1) / (8 * 24))
+        means.append((found[ahead] - np.log1p(200.0) * left) / (1 - left))
+    assert means == pytest.approx([means[0]] * 3, rel=0.02)
+    assert np.log1p(100.0) < means[0] < np.log1p(200.0)
+
+
+def test_coarser_values_count_for_each_hour_whose_middle_they_hold() -> None:
+    late = hourly(Trace(1.5 * HOUR, 2 * HOUR, np.array([1.0, 2.0, 3.0])))
+    assert late.start == HOUR
+    assert np.array_equal(late.values, [1, 1, 2, 2, 3, 3, np.nan], equal_nan=True)
+    later = hourly(Trace(1.75 * HOUR, 2 * HOUR, np.array([1.0, 2.0])))
+    assert np.array_equal(later.values, [np.nan, 1, 1, 2, 2], equal_nan=True)
+    same = hourly(Trace(5 * HOUR, HOUR, np.array([4.0, np.nan, 6.0])))
+    assert same.start == 5 * HOUR
+    assert np.array_equal(same.values, [4, np.nan, 6], equal_nan=True)
+    fine = hourly(Trace(3 * HOUR + 1800, 900.0, np.array([1.0, 3.0, 5.0])))
+    assert fine.start == 3 * HOUR
+    assert np.array_equal(fine.values, [2, 5], equal_nan=True)
 
 
 def test_hours_are_those_of_the_clock() -> None:

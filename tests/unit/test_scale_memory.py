@@ -64,6 +64,7 @@ def test_of_a_fleet_that_was_not_known_it_is_remembered_too() -> None:
     memory.hear(Event(MADE, "failed", "auto", AT, AT))
     assert memory.state.fleet("web").failures == 1
     assert memory.state.watch("web") is memory.state.watches["web"]
+    assert memory.state.watch("web") == Watch()
 
 
 def test_a_memory_that_cannot_be_read_is_refused_with_the_remedy() -> None:

@@ -141,6 +141,7 @@ def test_the_hours_of_an_outlook() -> None:
     assert ahead.most(BEGIN, BEGIN + HOUR, upper=False) == 2.0
     assert ahead.most(BEGIN - 9 * HOUR, BEGIN + 9 * HOUR, upper=True) == 9.0
     assert ahead.most(BEGIN + 2 * HOUR, BEGIN + 9 * HOUR, upper=True) == 6.0
+    assert ahead.most(BEGIN - 1, BEGIN + HOUR - 1, upper=False) == 1.0
     assert ahead.most(BEGIN - 9 * HOUR, BEGIN - 1, upper=True) is None
     assert ahead.most(BEGIN - 9 * HOUR, BEGIN - 5 * HOUR, upper=True) is None
     assert ahead.most(BEGIN + 3 * HOUR, BEGIN + 9 * HOUR, upper=False) is None

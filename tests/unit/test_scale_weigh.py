@@ -27,6 +27,8 @@ def test_who_would_let_go_is_told_who_holds_on() -> None:
     found = weighed(BACKLOG, QUICK)
     assert found.units == 7
     assert found.rejected == (Rejected("3 units by quick-reads: reads are quick", "backlog keeps 7"),)
+    higher = weighed(FLOOR, BACKLOG, QUICK)
+    assert [one.why for one in higher.rejected] == ["backlog asks for more", "backlog keeps 7"]
     same = weighed(Wish(4, "tracking", "just right"), QUICK)
     assert (same.units, same.leave) == (4, None)
     assert same.rejected[0].why == "tracking keeps 4"
@@ -34,6 +36,14 @@ def test_who_would_let_go_is_told_who_holds_on() -> None:
 
 def test_what_stands_stays_where_nobody_says_that_fewer_would_do() -> None:
     assert weighed() == Weighed(4, LEAST, None, (), ())
+    assert weighed(BACKLOG, Wish(4, "tracking", "just right")).rejected == (), "who asks for what there is lost nothing"
+
+
+def test_of_equal_wishes_the_first_counts_whatever_they_are_called() -> None:
+    first, second = Wish(7, "a-rule", "it is first"), Wish(7, "z-rule", "it is second")
+    assert weighed(first, second).wish == first
+    leaves = Leave(3, "z-rule", "it is first"), Leave(3, "a-rule", "it is second")
+    assert weighed(*leaves).leave == leaves[0]
 
 
 def test_the_fewest_that_somebody_lets_go_to_counts_but_not_below_a_wish() -> None:
@@ -46,7 +56,7 @@ def test_the_fewest_that_somebody_lets_go_to_counts_but_not_below_a_wish() -> No
 
 def test_nothing_goes_where_what_it_is_judged_by_is_not_measured() -> None:
     found = weighed(QUICK, loss="web.demand is not measured")
-    assert (found.units, found.leave) == (4, None)
+    assert (found.units, found.leave, found.wish) == (4, None, LEAST)
     assert found.rejected == (Rejected("3 units by quick-reads: reads are quick", "web.demand is not measured"),)
 
 
@@ -63,4 +73,5 @@ def test_a_wish_that_cannot_count_does_not_and_is_told_where_it_would_have_chang
     assert weighed(refused, QUICK).refused == (refused,)
     assert weighed(refused, QUICK).units == 3
     assert weighed(refused, loss="lost").refused == (refused,)
+    assert [one.why for one in weighed(refused, QUICK, loss="lost").rejected] == ["locks are why", "lost"]
     assert weighed(refused).refused == (refused,)

@@ -41,8 +41,8 @@ _LEVEL_FADES = 8.0 * _DAY_HOURS
 _LEVEL_STAYS = 0.5
 
 _ORIGINS = (7, 10, 13, 16, 19, 22)
-"""Days back from which errors are taken, all alike: to weigh younger ones more made the upper quantile follow the last
-odd week (pinball loss 4.23 against 4.36% of the mean over the five traces of the benchmark)."""
+"""Days back from which errors of up to a week are taken, all alike: to weigh younger ones more made the upper quantile
+follow the last odd week (pinball loss 4.23 against 4.36% of the mean over the five traces of the benchmark)."""
 
 _QUANTILE = 0.965
 """A little over 0.95: with few origins the empirical quantile is low."""
@@ -216,7 +216,7 @@ def _width(values: Series, slots: NDArray[np.int64], horizon: int) -> float:
         origin = len(values) - back * _DAY_HOURS
         if np.count_nonzero(~np.isnan(values[: max(origin, 0)])) < WEEK:
             continue
-        length = min(horizon, back * _DAY_HOURS, WEEK)
+        length = min(horizon, WEEK)
         point = _point(values[:origin], slots, length)
         error = (values[origin : origin + length] - point) / np.sqrt(np.maximum(point, 1e-9))
         errors.append(error[~np.isnan(error)])
