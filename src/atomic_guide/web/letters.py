@@ -180,5 +180,5 @@ async def _done(call: Call[Any], deed: Deed, edits: list[Edit] | None) -> Done:
 
 def _wanted(asked: Filter) -> Wanted:
     texts = {name: getattr(asked, name) for name in ("queue", "kind", "tenant", "course", "reason", "helps")}
-    since, until = moment("since", asked.since, 0.0), moment("until", asked.until, FAR)
+    since, until = moment("since", asked.since or None), moment("until", asked.until or None, FAR)
     return Wanted(**texts, since=since, until=until, text=asked.q)

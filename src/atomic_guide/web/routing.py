@@ -185,7 +185,7 @@ class Call(Generic[B]):
 
 def moment(name: str, text: str | None, otherwise: float = 0.0) -> float:
     """A parameter that is an ISO 8601 time, as epoch seconds; `Invalid` naming it where it is none."""
-    if not text:
+    if text is None:
         return otherwise
     try:
         return from_iso(text)
