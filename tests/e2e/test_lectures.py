@@ -1,14 +1,23 @@
-"""Lectures: uploaded with progress, prepared, watched by a student without a reload, with captions and transcript."""
+"""Lectures: uploaded with progress, prepared, watched by a student without a reload, with captions and transcript.
 
+They are kept in a bucket here, from which the browser plays; those of other files are kept in the data directory.
+"""
+
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from playwright.sync_api import FilePayload, Frame, Page, Route, expect
 
+from atomic_guide.engines.assets.settings import StoreSettings
 from tests.e2e.people import Meet, live, play, tab
 from tests.e2e.teaching import PREPARED, add_captions, choose_video, ready_row
 from tests.media import clip
+from tests.running import RunningServer, running_server
+from tests.s3 import S3, names_in
 
 CAPTIONS = """WEBVTT
 
@@ -29,6 +38,19 @@ _WATCH = """() => {
   new MutationObserver(note).observe(document.body, {childList: true, subtree: true, attributes: true,
     characterData: true});
 }"""
+
+
+@pytest.fixture(scope="module")
+def bucket(service: S3) -> StoreSettings:
+    return service.store("watched")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, bucket: StoreSettings) -> Iterator[RunningServer]:
+    stores = json.dumps([msgspec.to_builtins(bucket)])
+    data = tmp_path_factory.mktemp("e2e") / "data"
+    with running_server(data, QUEUES_BUSY_LOAD="1000", ASSETS_MAIN=bucket.name, ASSETS_STORES=stores) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +85,7 @@ def seen(course: Frame | Page) -> str:
 
 @pytest.mark.timeout(150)
 def test_an_upload_is_followed_by_its_steps_and_a_student_watches_it_without_a_reload(
-    meet: Meet, lecture: Path
+    meet: Meet, lecture: Path, bucket: StoreSettings
 ) -> None:
     teacher, student = meet().in_window("Instructor"), meet().in_frame("Student 4")
     expect(student.get_by_text("No lectures yet")).to_be_visible()
@@ -88,7 +110,12 @@ def test_an_upload_is_followed_by_its_steps_and_a_student_watches_it_without_a_r
         assert step in shown, shown
     assert len(set(re.findall(r"at (\d+)", shown))) >= 3, shown
     expect(student.get_by_role("heading", name="The two slits")).to_be_visible()
+    fetched: list[str] = []
+    student.page.on("response", lambda answer: fetched.append(answer.url) if answer.ok else None)
     play(student, "The two slits", "0:08")
+    played = {url.partition("?")[0].rpartition("/")[2] for url in fetched if f"/{bucket.bucket}/main/" in url}
+    assert any(name.endswith(".m4s") for name in played), fetched
+    assert any(name.endswith("/source") for name in names_in(bucket))
 
 
 @pytest.mark.timeout(90)
