@@ -245,6 +245,16 @@ async def test_the_doctor_tries_the_bucket(tmp_path: Path, service: S3) -> None:
     assert left_behind(settings)
 
 
+async def test_a_bucket_that_fails_often_has_everything_in_the_end(tmp_path: Path, service: S3, lecture: bytes) -> None:
+    async with faulty(service.url, 0.3) as proxy:
+        main = service.store("main-fails", "eu", endpoint=proxy.url)
+        settings = kept_in(main, call_retries=3, breaker_failures=20)
+        async with course(tmp_path, lecture, settings) as made:
+            assert proxy.calls["busy"] + proxy.calls["broken"] > 0
+            proxy.share = 0.0
+            assert (await look(made.spread.parts, await made.listed(), LOCAL, heal=False)).findings == []
+
+
 @pytest.mark.parametrize("harm", ["altered", "missing"])
 async def test_what_is_wrong_in_the_bucket_is_healed_from_a_copy(
     tmp_path: Path, service: S3, lecture: bytes, harm: str
