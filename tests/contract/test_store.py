@@ -150,6 +150,8 @@ async def test_a_folder_is_deleted_with_everything_in_it(store: Store, tmp_path:
     for name in ("t/c/v1/a", "t/c/v1/deep/b", "t/c/v10/a"):
         await store.put(name, b"x")
     spoil(store, tmp_path, "t/c/v1/.half")
+    assert sorted(await store.folders("t/c")) == ["t/c/v1", "t/c/v10"]
+    assert await store.folders("t/none") == []
     assert await store.delete_prefix("t/c/v1") >= 2
     assert await store.names("t/c") == {"t/c/v10/a": 1}
     assert not (tmp_path / "objects/t/c/v1").exists()

@@ -143,14 +143,15 @@ async def _carry_object(source: Store, target: Store, name: str, size: int) -> b
 
 async def _strays(parts: Parts, tenant: str, known: set[str], done: Carried, *, remove: bool) -> None:
     """Count, and remove, what the target has of lectures that are no more."""
-    for name in await parts.store.names(tenant):
-        media = name.split("/")[3]
-        if media in known:
-            continue
-        # Once more: it may have begun since.
-        if await parts.shards.directory.one(QUERIES["find_file"], {"tenant": tenant, "media": media}) is not None:
-            continue
-        done.strays += 1
-        if remove and not done.dry_run:
-            await parts.store.delete(name)
-            done.removed = True
+    for course in await parts.store.folders(tenant):
+        for folder in await parts.store.folders(f"{course}/video"):
+            media = folder.rpartition("/")[2]
+            if media in known:
+                continue
+            # Once more: it may have begun since.
+            if await parts.shards.directory.one(QUERIES["find_file"], {"tenant": tenant, "media": media}) is not None:
+                continue
+            done.strays += len(await parts.store.names(folder))
+            if remove and not done.dry_run:
+                await parts.store.delete_prefix(folder)
+                done.removed = True

@@ -98,6 +98,11 @@ class BucketStore(Store):
         self.requests.writes += 1
         return {name.removeprefix(f"{FOLDER}/"): size async for name, size in self.remote.names(_place(prefix))}
 
+    async def folders(self, prefix: str) -> list[str]:
+        """The folders right below a folder, by their whole names."""
+        self.requests.writes += 1
+        return [name.removeprefix(f"{FOLDER}/") for name in await self.remote.folders(_place(prefix))]
+
     async def has_any(self, prefix: str) -> bool:
         """Whether there is any object below a folder."""
         self.requests.writes += 1

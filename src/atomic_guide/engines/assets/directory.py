@@ -110,6 +110,15 @@ class DirectoryStore(Store):
         except (BaseError, OSError) as error:
             raise _wrap(error) from error
 
+    async def folders(self, prefix: str) -> list[str]:
+        """The folders right below a folder, by their whole names."""
+        self.requests.writes += 1
+        try:
+            found = await obstore.list_with_delimiter_async(self._objects, f"{checked_name(prefix)}/")
+        except (BaseError, OSError) as error:
+            raise _wrap(error) from error
+        return list(found["common_prefixes"])
+
     async def delete(self, name: str) -> None:
         """Remove an object; one that is not there is as good as removed."""
         with contextlib.suppress(NotFound):

@@ -149,6 +149,16 @@ class RemoteStore:
             for meta in batch:
                 yield meta["path"], meta["size"]
 
+    async def folders(self, prefix: str) -> list[str]:
+        """The folders right below a folder, by their whole names. Raises `Unavailable`."""
+        prefix = checked_name(prefix)
+
+        async def call() -> list[str]:
+            found = await obstore.list_with_delimiter_async(self._objects, f"{prefix}/")
+            return list(found["common_prefixes"])
+
+        return await self._asked("list", call)
+
     async def delete(self, names: Sequence[str]) -> None:
         """Remove objects; those that are not there are as good as removed. Raises `Unavailable`."""
         for start in range(0, len(names), _DELETED_AT_ONCE):

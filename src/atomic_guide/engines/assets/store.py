@@ -131,6 +131,10 @@ class Store(ABC):
         """Names below a prefix (a folder) with their sizes."""
 
     @abstractmethod
+    async def folders(self, prefix: str) -> list[str]:
+        """The folders right below a folder, by their whole names."""
+
+    @abstractmethod
     async def delete(self, name: str) -> None:
         """Remove an object; one that is not there is as good as removed."""
 
