@@ -102,6 +102,36 @@ class GuardSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait_seconds: Annotated[float, setting("How long it waits before it is refused.", "s", gt=0, le=60)] = 2.0
 
 
+class RetryBudget:
+    """Retries as a share of calls: `percent` of them, and `burst` at once where there were none for a while.
+
+        budget.called()
+        ...
+        if budget.take():
+            ...            # retry
+
+    `counts` are retries, and unretried where the budget was spent.
+    """
+
+    def __init__(self, percent: float, burst: float) -> None:
+        self._share, self._most = percent / 100, max(burst, 0.0)
+        self._left = self._most
+        self.counts = {"retries": 0, "unretried": 0}
+
+    def called(self) -> None:
+        """A call is made for the first time."""
+        self._left = min(self._most, self._left + self._share)
+
+    def take(self) -> bool:
+        """Whether a call may be made once more."""
+        if self._left < 1:
+            self.counts["unretried"] += 1
+            return False
+        self._left -= 1
+        self.counts["retries"] += 1
+        return True
+
+
 _BURST = 10.0
 """Retries that a quiet dependency has at once: a page of work that meets one broken connection."""
 _RETRY_PAUSE = (0.05, 0.15)
@@ -128,32 +158,37 @@ class Guard:
         self.name = name
         self.settings = settings
         self.breaker = Breaker(name, failures=settings.failures, rest=settings.rest_seconds)
-        self.counts = dict.fromkeys(("calls", "failures", "timeouts", "open", "full", "retries", "unretried"), 0)
+        self._counts = dict.fromkeys(("calls", "failures", "timeouts", "open", "full"), 0)
         self.running = 0
         self._places = asyncio.Semaphore(settings.most)
-        self._budget = _BURST
+        self._budget = RetryBudget(settings.retry_percent, _BURST)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What came of calls so far."""
+        return {**self._counts, **self._budget.counts}
 
     @contextlib.asynccontextmanager
     async def call(self) -> AsyncIterator[None]:
         """Make a call. Raises `Refused`, or `TimeoutError`, which counts as a failure."""
         if not self.breaker.allows():
-            self.counts["open"] += 1
+            self._counts["open"] += 1
             message = f"{self.name} has failed {self.settings.failures} times in a row; it is tried again soon"
             raise Refused(message, retry_after=self.settings.rest_seconds)
         try:
             await asyncio.wait_for(self._places.acquire(), self.settings.wait_seconds)
         except TimeoutError as error:
-            self.counts["full"] += 1
+            self._counts["full"] += 1
             message = f"{self.settings.most} calls of {self.name} are under way"
             raise Refused(message, retry_after=self.settings.wait_seconds) from error
-        self.counts["calls"] += 1
+        self._counts["calls"] += 1
         self.running += 1
-        self._budget = min(_BURST, self._budget + self.settings.retry_percent / 100)
+        self._budget.called()
         try:
             async with asyncio.timeout(self.settings.seconds):
                 yield
         except TimeoutError:
-            self.counts["timeouts"] += 1
+            self._counts["timeouts"] += 1
             self.failed()
             raise
         finally:
@@ -162,7 +197,7 @@ class Guard:
 
     def failed(self) -> None:
         """The call has failed in a way that says that the dependency is away."""
-        self.counts["failures"] += 1
+        self._counts["failures"] += 1
         self.breaker.failed()
 
     def succeeded(self) -> None:
@@ -171,11 +206,11 @@ class Guard:
 
     async def may_retry(self) -> bool:
         """Whether a failed call may be made once more; then a short pause has passed."""
-        if self._budget < 1 or not self.breaker.allows():
-            self.counts["unretried"] += 1
+        if not self.breaker.allows():
+            self._budget.counts["unretried"] += 1
             return False
-        self._budget -= 1
-        self.counts["retries"] += 1
+        if not self._budget.take():
+            return False
         await asyncio.sleep(random.uniform(*_RETRY_PAUSE))
         return True
 

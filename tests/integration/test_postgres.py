@@ -183,6 +183,15 @@ async def test_a_server_that_comes_back_is_used_again(pair: Shard) -> None:
     late = asyncio.create_task(add(database, "meanwhile"))
     with pytest.raises(errors.Disconnected):
         await database.read(QUERIES["all"])
+    hasty = PostgresDatabase("d", pair.primary.dsn(), PostgresSettings(retry_burst=3, breaker_failures=1000))
+    began = time.monotonic()
+    refused = await asyncio.gather(*(add(hasty, f"w{number}") for number in range(40)), return_exceptions=True)
+    assert all(isinstance(one, errors.DataUnavailable) and one.retry_after == 1 for one in refused)
+    assert time.monotonic() - began < 4, "what is over the share of retries is not tried on"
+    # Three at once, and a tenth of the writes.
+    assert hasty.counts["retries"] <= 3 + 4
+    assert hasty.counts["unretried"] == hasty.counts["writes"] == 40
+    await hasty.close()
     await asyncio.to_thread(pair.primary.start)
     await late
     assert await names(database) == ["before", "meanwhile"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from atomic_guide.app.dependencies import DECLARED, table
-from atomic_guide.config import describe
+from atomic_guide.app.dependencies import DECLARED, in_force, keys_of, table
+from atomic_guide.config import Settings, describe
 from atomic_guide.resilience import Guard, GuardSettings, Refused
 
 ROOT = Path(__file__).parents[2]
@@ -34,11 +34,15 @@ def test_every_setting_that_bounds_one_is_a_setting() -> None:
     for one in DECLARED:
         for text in (one.time_out, one.breaker, one.retries, one.bulkhead):
             assert text, one.name
-            section = ""
-            for word in re.findall(r"`([^`]+)`", text):
-                name = f"{section}{word}" if word.startswith(".") else word
-                assert name in keys, (one.name, name)
-                section = name.rpartition(".")[0]
+        assert set(keys_of(one)) <= keys, one.name
+
+
+def test_every_bound_is_shown_with_the_value_in_force() -> None:
+    shown = {one.name: one.values for one in in_force(Settings())}
+    assert shown["directory and shards, SQLite"]["databases.sqlite.busy_timeout"].endswith(" s")
+    assert shown["directory and shards, PostgreSQL"]["databases.postgresql.retry_percent"] == "10 %"
+    assert shown["NATS"]["nats.outbox_limit"].endswith(" messages")
+    assert sum(map(len, shown.values())) > 50
 
 
 def test_the_page_has_the_table_of_the_code() -> None:

@@ -157,7 +157,7 @@ async def built_tool(settings: Settings, where: Address, *, supervisor: bool) ->
         stack.push_async_callback(cache.close)
         tool = await _assembled(settings, where, Engines(data, shards, connection, cache), clock)
         measure_parts(tool, connection)
-        tool.dependencies = known(tool, connection)
+        tool.dependencies = known(tool, connection, settings)
         tool.health.registry.register(DependencyMetrics(tool.dependencies))
         stack.push_async_callback(tool.simulator.close)
         stack.push_async_callback(tool.lti.close)

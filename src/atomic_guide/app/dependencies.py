@@ -6,12 +6,15 @@ docs/resilience.md with this table.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from atomic_guide.config import describe, value_at
 from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.operations.scaling.reports import Told, named
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from atomic_guide.config import Settings
     from atomic_guide.engines.assets.remote import RemoteStore
     from atomic_guide.engines.nats.connection import Connection
     from atomic_guide.operations.scaling.reports import Tell
@@ -74,7 +78,8 @@ DECLARED: list[Bounds] = [
         "server",
         f"`{_PG}.connect_timeout`, `.statement_timeout`, `.lock_timeout`, `.scan_timeout`",
         f"`{_PG}.breaker_failures`, `.breaker_seconds`",
-        f"writes, jittered, for `{_PG}.retry_seconds`; not while the breaker is open",
+        f"writes, jittered, for `{_PG}.retry_seconds`, `.retry_percent` of them and `.retry_burst` at once; not while"
+        " the breaker is open",
         f"`{_PG}.readers`, `.writers`, `.pending_limit`",
         "503 DATA_UNAVAILABLE for what needs the server; the courses of other shards go on",
         tuple(f"{_DATA}.{name}" for name in ("postgres", "checkout", "failures", "servers", "vitals", "transaction")),
@@ -224,9 +229,34 @@ DECLARED: list[Bounds] = [
 ]
 
 
-def known(tool: Tool, connection: Connection) -> Known:
+def known(tool: Tool, connection: Connection, settings: Settings) -> Known:
     """The dependencies of a process."""
-    return Known(DECLARED, lambda: list(_look(tool, connection)))
+    return Known(in_force(settings), lambda: list(_look(tool, connection)))
+
+
+def in_force(settings: Settings) -> list[Bounds]:
+    """The declared dependencies with the values of the settings that bound them."""
+    units = {row.key: row.unit for row in describe()}
+    return [
+        msgspec.structs.replace(one, values={key: _said(value_at(settings, key), units[key]) for key in keys_of(one)})
+        for one in DECLARED
+    ]
+
+
+def keys_of(bounds: Bounds) -> list[str]:
+    """The settings that a dependency's bounds name, whole; `.name` there is another one of the section before it."""
+    found: dict[str, None] = {}
+    for text in (bounds.time_out, bounds.breaker, bounds.retries, bounds.bulkhead):
+        section = ""
+        for word in re.findall(r"`([^`]+)`", text):
+            key = f"{section}{word}" if word.startswith(".") else word
+            section = key.rpartition(".")[0]
+            found[key] = None
+    return list(found)
+
+
+def _said(value: Any, unit: str) -> str:
+    return f"{value:g} {unit}" if isinstance(value, float) else f"{value:,} {unit}"
 
 
 def _look(tool: Tool, connection: Connection) -> Iterator[Standing]:
@@ -235,7 +265,7 @@ def _look(tool: Tool, connection: Connection) -> Iterator[Standing]:
     for database in databases:
         if isinstance(database, PostgresDatabase):
             state = cast("State", database.breaker.state)
-            yield Standing(database.name, "server", state, database.backlog, {})
+            yield Standing(database.name, "server", state, database.backlog, database.counts)
         elif isinstance(database, SqliteDatabase):
             yield Standing(database.name, "file", "none", database.backlog, {})
     for replicas in shards.replica_sets:

@@ -26,7 +26,7 @@ import msgspec
 
 from atomic_guide.app.doctor_lectures import left_behind, tried
 from atomic_guide.app.doctor_limits import read_limits, read_reports, said, summed_up
-from atomic_guide.app.doctor_resilience import look_at_breakers, look_at_shedding
+from atomic_guide.app.doctor_resilience import look_at_breakers, look_at_shedding, told_bounds
 from atomic_guide.app.doctor_tracing import look_at_traces
 from atomic_guide.app.supervisor import holder
 from atomic_guide.config import Settings
@@ -379,7 +379,8 @@ async def _shedding(settings: Settings) -> list[Finding]:
 
 async def _breakers(settings: Settings) -> list[Finding]:
     text, remedy = look_at_breakers(await read_reports(settings))
-    return [Finding("dependencies", "warning" if remedy else "ok", text, remedy)]
+    found = [Finding("dependencies", "warning" if remedy else "ok", f"{text}; --all lists their bounds", remedy)]
+    return found + [Finding(f"dependency {name}", "ok", said, detail=True) for name, said in told_bounds(settings)]
 
 
 async def _limits(settings: Settings) -> list[Finding]:

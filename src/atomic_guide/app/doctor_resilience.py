@@ -30,6 +30,20 @@ def look_at_shedding(settings: Settings, reports: Sequence[Report]) -> tuple[str
     return text, "see why at /api/ops/shedding; add processes or machines"
 
 
+def told_bounds(settings: Settings) -> list[tuple[str, str]]:
+    """Each dependency with what bounds it, and the values in force."""
+    from atomic_guide.app.dependencies import in_force  # noqa: PLC0415 - the driver of PostgreSQL takes 60 ms to import
+
+    return [
+        (
+            one.name,
+            f"time-out {one.time_out}; breaker {one.breaker}; retries {one.retries}; at most {one.bulkhead}"
+            + (f" ({', '.join(f'{key} {value}' for key, value in one.values.items())})" if one.values else ""),
+        )
+        for one in in_force(settings)
+    ]
+
+
 def look_at_breakers(reports: Sequence[Report]) -> tuple[str, str]:
     """Which dependencies are left alone because they failed, in words, and what to do; empty where none is."""
     if not reports:

@@ -18,7 +18,7 @@ MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
 
 @click.command()
 @data_options
-@click.option("--all", "everything", is_flag=True, help="List every limit, not only those that are nearly reached.")
+@click.option("--all", "everything", is_flag=True, help="List every limit and the bounds of every dependency.")
 def command(context: Context, *, everything: bool) -> None:
     """Check everything the server needs, beside a running one too; exits 1 where something fails."""
     from atomic_guide.app.doctor import examine

@@ -24,7 +24,10 @@ State = Literal["closed", "open", "half-open", "none"]
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """How one dependency is bounded; each says what bounds it, with the settings that do."""
+    """How one dependency is bounded; each says what bounds it, with the settings that do.
+
+    `values` are those settings as they are in force, with their units.
+    """
 
     name: str
     kind: str
@@ -34,6 +37,7 @@ class Bounds(msgspec.Struct, frozen=True):
     bulkhead: str
     without: str
     modules: tuple[str, ...]
+    values: dict[str, str] = {}
 
 
 class Standing(msgspec.Struct, frozen=True):

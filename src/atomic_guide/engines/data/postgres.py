@@ -4,7 +4,8 @@ Guarantees:
 - A write that has answered is on disk: the server's `synchronous_commit` stays on, and where it has a synchronous
   standby, on that one's disk too. A commit that gives up waiting for its standby is no answer.
 - A work whose connection fails before its commit was sent, or that loses a deadlock, is run again within
-  `retry_seconds`. Where the connection fails during the commit, the caller is told that the outcome is unknown.
+  `retry_seconds` and a share of all writes (`retry_percent`). Where the connection fails during the commit, the
+  caller is told that the outcome is unknown.
 - A work that was begun is finished, whether or not its caller still waits, as on SQLite.
 - Reads run on connections whose transactions are read only: what changes data is refused by the server.
 - Every statement has a time limit on the server and one here; every wait for a connection too.
@@ -39,7 +40,7 @@ from atomic_guide.engines.data.tls import tls_of
 from atomic_guide.engines.data.traffic import ServerTraffic
 from atomic_guide.engines.data.transaction import Committing, arguments, in_transaction, read_each, read_each_fenced
 from atomic_guide.limit import Used
-from atomic_guide.resilience import Breaker, retrying
+from atomic_guide.resilience import Breaker, RetryBudget, retrying
 
 T = TypeVar("T")
 
@@ -79,6 +80,8 @@ class PostgresDatabase:
         self.traffic = ServerTraffic(self._readers.lanes, self._writers.lanes)
         self.breaker = Breaker(name, failures=self._settings.breaker_failures, rest=self._settings.breaker_seconds)
         """Open while the server is away: what is asked then fails at once instead of after a time limit."""
+        self._retries = RetryBudget(self._settings.retry_percent, self._settings.retry_burst)
+        self._writes = 0
         self._points = PointReads(name, self._read, self._read_many, self._settings.pending_limit)
         self._works: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -92,6 +95,11 @@ class PostgresDatabase:
     def backlog(self) -> int:
         """Works that are begun or wait for a connection."""
         return len(self._works)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Writes since the process began, how often one was tried again, and how often that was over its share."""
+        return {"writes": self._writes, **self._retries.counts}
 
     @property
     def target(self) -> Target:
@@ -269,6 +277,8 @@ class PostgresDatabase:
             return await self._written(work)
 
     async def _written(self, work: Work[Any]) -> Any:
+        self._writes += 1
+        self._retries.called()
         try:
             return await self._transact(work)
         except errors.GuideError as error:
@@ -276,8 +286,16 @@ class PostgresDatabase:
                 raise
         async for attempt in retrying(_may_run_again, seconds=self._settings.retry_seconds):
             with attempt:
-                return await self._transact(work)
+                return await self._transacted_again(work)
         raise AssertionError("retrying ends with an answer or an error")
+
+    async def _transacted_again(self, work: Work[Any]) -> Any:
+        # While the breaker is open nobody is asked, so that waiting for it takes nothing of the budget.
+        if self.breaker.allows() and not self._retries.take():
+            share = self._settings.retry_percent
+            message = f"database {self.name} failed, and more than {share:g}% of its writes are tried again already"
+            raise errors.DataUnavailable(message, retry_after=max(1.0, self._settings.breaker_seconds))
+        return await self._transact(work)
 
     async def _transact(self, work: Work[Any]) -> Any:
         if not self.breaker.allows():

@@ -90,6 +90,24 @@ class PostgresSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "How long a write looks for its primary when the connection fails before the commit.", "s", ge=0, le=60
         ),
     ] = 5.0
+    retry_percent: Annotated[
+        float,
+        setting(
+            "Retries that ask a server again, of 100 writes at most; what is more fails at once with 503.",
+            "%",
+            ge=0,
+            le=100,
+        ),
+    ] = 10.0
+    retry_burst: Annotated[
+        int,
+        setting(
+            "Retries that may be made at once after a quiet time: the writes that wait while a standby is promoted.",
+            "retries",
+            ge=0,
+            le=100_000,
+        ),
+    ] = 200
     tls: Annotated[
         Literal["auto", "disable", "require", "verify-full"],
         setting("auto: verify-full to other machines, none on loopback; `sslmode` in an address wins.", "mode"),
