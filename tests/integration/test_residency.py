@@ -58,7 +58,7 @@ def settings(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[Settings]:
             european = await stack.enter_async_context(fresh_database(postgres_cluster.shards[0], SHARD))
             two = declared(databases)
             data: DataSettings = msgspec.structs.replace(
-                two, servers=(*two.servers, ShardSettings("shard-eu", european, "eu"))
+                two, servers=(*two.servers, ShardSettings("shard-eu", european, "eu")), region="america"
             )
             server = NatsServer(tmp_path / "america", NatsSettings())
             stack.push_async_callback(server.stop)
@@ -125,7 +125,7 @@ def test_what_is_outside_of_its_zone_is_found(settings: Settings, tmp_path: Path
             before = await look(settings, shards, (), logs)
             await _member(shards, "shard-0")
             await _message(settings, said=True)
-            for store in ("america", "europe"):
+            for store in ("america", "europe", "objects"):
                 (tmp_path / store / KEY.tenant).mkdir(parents=True)
                 (tmp_path / store / KEY.tenant / "object").write_bytes(b"lecture")
             with log.open("a", encoding="utf-8") as file:
@@ -141,10 +141,13 @@ def test_what_is_outside_of_its_zone_is_found(settings: Settings, tmp_path: Path
     assert {(one.where, one.what) for one in after.astray} == {
         ("shard shard-0", "1 rows of members"),
         ("store america", "1 objects"),
+        ("the data directory", "1 objects"),
         ("NATS of america", "KV_cache: $KV.cache.course.1"),
         ("log america.log of america", "line 2"),
     }
     assert after.tenants[0].objects == {"america": 1, "europe": 1}
+    assert after.tenants[0].files == 1
+    assert (after.directory.region, after.directory.zones) == ("america", ("default",))
     assert after.looked["log lines"] == 4
 
 

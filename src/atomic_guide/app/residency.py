@@ -1,6 +1,7 @@
 """Whether everything of each tenant is where its zone is: databases, stores, what NATS keeps, logs, and the directory.
 
-Rows are counted by tenant in every shard, objects listed in every store. In NATS and in logs the tenant's id is looked
+Rows are counted by tenant in every shard, objects listed in every store and in the data directory, which stands where
+its region does. In NATS and in logs the tenant's id is looked
 for, and words of it: ids and names of people, ids and titles of courses, as its own shards have them.
 """
 
@@ -30,6 +31,8 @@ QUERIES = load_queries(__package__)
 _WORDS = 200
 """People, and courses, of a tenant whose words are looked for."""
 _SAID = {"words_of_people": ("user", "name"), "words_of_courses": ("course", "context", "title")}
+OBJECTS = "objects"
+"""The folder of lectures in a data directory, by tenant."""
 _LEAST_LETTERS = 6
 """Shorter words stand everywhere, and say nothing."""
 
@@ -44,19 +47,32 @@ class Astray(msgspec.Struct, frozen=True):
 
 
 class TenantSeen(msgspec.Struct, frozen=True):
-    """A tenant: its zone, its rows by shard, its objects by store, and how many words of it were looked for."""
+    """A tenant: its zone, its rows by shard, its objects by store, and how many words of it were looked for.
+
+    `files` are its objects in the data directory.
+    """
 
     tenant: str
     zone: str
     rows: dict[str, int]
     objects: dict[str, int]
+    files: int
     words: int
+
+
+class DataDirectory(msgspec.Struct, frozen=True):
+    """The data directory: its region, empty where none is declared, and the zones that may be kept there."""
+
+    path: str
+    region: str
+    zones: tuple[str, ...]
 
 
 class Residency(msgspec.Struct, frozen=True):
     """What was found. `looked` counts what was looked through, `unseen` says what could not be."""
 
     ok: bool
+    directory: DataDirectory
     tenants: list[TenantSeen]
     astray: list[Astray]
     looked: dict[str, int]
@@ -96,7 +112,7 @@ async def look(settings: Settings, shards: Shards, tenants: Sequence[str], logs:
         found.astray += astray
         found.looked["log lines"] += lines
     ok = not found.astray and not found.unseen
-    return Residency(ok, found.seen, found.astray, dict(found.looked), found.unseen)
+    return Residency(ok, found.directory, found.seen, found.astray, dict(found.looked), found.unseen)
 
 
 class _Look:
@@ -105,6 +121,7 @@ class _Look:
     def __init__(self, settings: Settings, shards: Shards) -> None:
         self._settings = settings
         self._shards = shards
+        self.directory = _directory(settings, shards)
         self._stores = [RemoteStore(store, settings.assets.copies) for store in settings.assets.stores]
         self.looked: Counter[str] = Counter(shards=len(shards.all()), stores=len(self._stores))
         self.seen: list[TenantSeen] = []
@@ -117,11 +134,13 @@ class _Look:
         zone = self._shards.zone_of(tenant)
         rows = await self._rows(tenant, zone)
         objects = await self._objects(tenant, zone)
+        files = await asyncio.to_thread(self._files, tenant, zone)
         words = await self._words(tenant, rows)
         self.words.append(_Words(tenant, zone, words))
-        self.seen.append(TenantSeen(tenant, zone, rows, objects, len(words)))
+        self.seen.append(TenantSeen(tenant, zone, rows, objects, files, len(words)))
         self.looked["rows"] += sum(rows.values())
         self.looked["objects"] += sum(objects.values())
+        self.looked["files"] += files
 
     async def messages(self, region: RegionSettings) -> None:
         """What a region's NATS servers keep."""
@@ -169,6 +188,14 @@ class _Look:
         """Where a store may have something of a tenant: copies, and in the main one the lectures themselves."""
         return [tenant, *([f"{FOLDER}/{tenant}"] if store.name == self._settings.assets.main else [])]
 
+    def _files(self, tenant: str, zone: str) -> int:
+        """How many objects of a tenant lie in the data directory."""
+        folder = Path(self.directory.path) / OBJECTS / tenant
+        count = sum(path.is_file() for path in folder.rglob("*"))
+        if count and zone not in self.directory.zones:
+            self.astray.append(Astray(tenant, zone, "the data directory", f"{count} objects"))
+        return count
+
     async def _words(self, tenant: str, rows: dict[str, int]) -> tuple[bytes, ...]:
         found = {tenant}
         for name in rows:
@@ -181,6 +208,13 @@ class _Look:
 
 async def _count(store: RemoteStore, folder: str) -> int:
     return len([name async for name, _ in store.names(folder)])
+
+
+def _directory(settings: Settings, shards: Shards) -> DataDirectory:
+    """Where the data directory stands; without declared regions it belongs to the shards that are served from it."""
+    own = settings.regions.named(settings.databases.region)
+    zones = own.zones if own is not None else tuple(sorted({whole.shard.zone for whole in shards.all()}))
+    return DataDirectory(settings.data, own.name if own is not None else "", zones)
 
 
 def _in_log(log: LogFile, region: RegionSettings, words: Sequence[_Words]) -> tuple[list[Astray], int]:

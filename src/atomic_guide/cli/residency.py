@@ -26,16 +26,19 @@ def command() -> None:
 @click.option("--log", "logs", multiple=True, metavar="REGION=FILE", help="A log, and the region that wrote it.")
 @data_options
 def report(context: Context, tenants: tuple[str, ...], logs: tuple[str, ...]) -> None:
-    """Look through shards, stores, what NATS keeps, and logs, for what is outside of its tenant's zone.
+    """Look for what is outside of its tenant's zone: in shards, stores, the data directory, what NATS keeps, and logs.
 
     Exits with 1 where something is, or where a part could not be looked through.
     """
     found = asyncio.run(_looked(context, tenants, [_log(text) for text in logs]))
     lines = [
         f"{one.tenant} zone {one.zone}: {sum(one.rows.values())} rows in {', '.join(one.rows) or 'no shard'},"
-        f" {sum(one.objects.values())} objects in further stores"
+        f" {sum(one.objects.values())} objects in further stores, {one.files} in the data directory"
         for one in found.tenants
     ]
+    place = found.directory
+    where = f"stands in region {place.region}" if place.region else "stands in no declared region, as its shards do"
+    lines.append(f"the data directory {place.path} {where}: for zone {', '.join(place.zones) or 'none'}")
     lines += [f"ASTRAY {one.tenant} of zone {one.zone}: {one.where}: {one.what}" for one in found.astray[:_SHOWN]]
     lines += [f"not looked through: {where}: {why}" for where, why in found.unseen.items()]
     lines.append("looked through " + ", ".join(f"{count} {what}" for what, count in found.looked.items()))
