@@ -22,7 +22,7 @@ from atomic_guide.course.keeping.survey import Whom
 from atomic_guide.engines.assets.settings import AssetSettings, CdnSettings, StoreSettings, check_assets
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.errors import ConfigurationError
-from tests.copying import PLAIN, assets, course
+from tests.copying import PLAIN, assets, copied, course
 from tests.media import OPERATOR, clip, code
 from tests.webhooks import receiver
 
@@ -82,6 +82,18 @@ async def test_an_operator_sees_finds_and_heals(tmp_path: Path, lecture: bytes) 
         found = await ask("verify", "--store", "disk", fails=True)
         assert [(one["name"], one["outcome"]) for one in found["copies"][0]["findings"]] == [(PLAIN, "truncated")]
         assert path.read_bytes() == good[:-1], "it only looks"
+        kept = {one["store"]: one for one in (await ask("where", made.video))["stores"]}
+        assert kept["disk"]["counts"] == {"verified": kept["local"]["counts"]["verified"] - 1, "truncated": 1}
+        assert [(one["name"], one["state"]) for one in kept["disk"]["objects"]] == [(PLAIN, "truncated")]
+        assert kept["local"]["objects"] == []
+        failed = (await ask("replicas", "--state", "failed"))["replicas"]
+        assert [one["wrong"] for one in failed] == [{"objects": {PLAIN: "truncated"}, "more": 0}]
+        # Copying anew does not take for there what was found wrong.
+        listing = await made.listed()
+        await made.spread.note(listing.key, listing.place, made.video)
+        await copied(made.studio, made.video, "verified")
+        assert path.read_bytes() == good
+        path.write_bytes(good[:-1])
         healed = await ask("repair", "--lecture", made.video)
         assert (healed["wrong"], healed["open"]) == (1, 0)
         assert path.read_bytes() == good

@@ -15,13 +15,16 @@ from atomic_guide.clock import iso
 from atomic_guide.errors import Conflict, GuideError, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from atomic_guide.course.video.spread.catalog import Placed, Wanted
+    from atomic_guide.course.video.spread.catalog import Listed, Placed, Wanted
     from atomic_guide.course.video.spread.deleting import Receipt
     from atomic_guide.course.video.spread.looking import Looked
+    from atomic_guide.course.video.spread.objects import Object
     from atomic_guide.course.video.spread.spread import Spread
 
 _STATES = ("pending", "copying", "verified", "failed", "deleting")
 _PAGE = 500
+_WRONG = 5
+"""Wrong objects that a line names; `where` and --json name them all."""
 
 
 def _chosen(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,14 +56,18 @@ def replicas(context: Context, *, tenant: str, lecture: str, store: str, state: 
 @click.argument("lecture")
 @data_options
 @click.option("--region", default="", metavar="NAME", help="Whom it is asked for: somebody in this region.")
-def where(context: Context, lecture: str, region: str) -> None:
-    """Say in which stores a lecture is, and from which somebody in a region would get it."""
-    found = asyncio.run(_where(context, lecture, region))
-    lines = [
-        f"{one['store']:20} {one['region'] or '-':12} {one['state']:9} {one['verified_at'] or 'never verified':24}"
-        f" {'nearest' if one['nearest'] else ''}".rstrip()
-        for one in found["stores"]
-    ]
+@click.option("--objects", is_flag=True, help="Every object in every store, not only those that are not verified.")
+def where(context: Context, lecture: str, region: str, *, objects: bool) -> None:
+    """Say in which stores a lecture is, which objects are not verified, and from where a region would get it."""
+    found = asyncio.run(_where(context, lecture, region, everything=objects))
+    lines: list[str] = []
+    for one in found["stores"]:
+        counts = ", ".join(f"{count} {state}" for state, count in one["counts"].items())
+        lines.append(
+            f"{one['store']:20} {one['region'] or '-':12} {one['state']:9} {one['verified_at'] or 'never verified':24}"
+            f" {counts}{', nearest' if one['nearest'] else ''}"
+        )
+        lines += [f"  {each.name:30} {each.bytes:>12} {each.state}" for each in one["objects"]]
     context.emit(found, "\n".join(lines))
 
 
@@ -129,7 +136,10 @@ def _look(context: Context, chosen: tuple[str, str, str], *, heal: bool) -> None
 
 def _line(one: Placed) -> str:
     share = f"{one.done}/{one.objects}" if one.objects is not None else "-"
-    return f"{one.tenant:24} {one.media}  {one.store:20} {one.state:9} {share:>11}  {one.error or ''}".rstrip()
+    wrong = [f"{name} {outcome}" for name, outcome in one.wrong.objects.items()]
+    wrong += [f"{one.wrong.more} more"] if one.wrong.more else []
+    said = "; ".join([*([one.error] if one.error else []), *wrong[:_WRONG]])
+    return f"{one.tenant:24} {one.media}  {one.store:20} {one.state:9} {share:>11}  {said}".rstrip()
 
 
 @asynccontextmanager
@@ -180,8 +190,9 @@ async def _looked(context: Context, wanted: Wanted, *, heal: bool) -> tuple[list
     return found, away
 
 
-async def _where(context: Context, lecture: str, region: str) -> dict[str, Any]:
+async def _where(context: Context, lecture: str, region: str, *, everything: bool) -> dict[str, Any]:
     from atomic_guide.course.video.spread.catalog import Wanted
+    from atomic_guide.course.video.spread.objects import counted
 
     async with _opened(context) as spread:
         rows = [one async for one in _pages(spread, Wanted(media=lecture))]
@@ -190,6 +201,7 @@ async def _where(context: Context, lecture: str, region: str) -> dict[str, Any]:
         listed = await spread.parts.catalog.find(rows[0].tenant, lecture)
         nearest = await spread.serving.store_for(listed, region) if listed is not None else None
         regions = {one.name: one.region for one in spread.parts.settings.stores}
+        seen = await _objects(spread, listed)
         stores = [
             {
                 "store": one.store,
@@ -198,10 +210,28 @@ async def _where(context: Context, lecture: str, region: str) -> dict[str, Any]:
                 "verified_at": iso(one.verified_at) if one.verified_at is not None else None,
                 "error": one.error,
                 "nearest": one.store == nearest,
+                "counts": counted(seen.get(one.store, [])),
+                "objects": [each for each in seen.get(one.store, []) if everything or each.state != "verified"],
             }
             for one in rows
         ]
         return {"lecture": lecture, "tenant": rows[0].tenant, "region": region, "stores": stores}
+
+
+async def _objects(spread: Spread, listed: Listed | None) -> dict[str, list[Object]]:
+    """The objects of a lecture in each store; none where its list is gone."""
+    from atomic_guide.course.video.spread.objects import objects_of
+
+    if listed is None:
+        return {}
+    found: dict[str, list[Object]] = {}
+    for one in await spread.parts.catalog.replicas(listed.tenant, listed.media):
+        try:
+            held = await spread.parts.manifest(listed, one.held) if one.held is not None else None
+            found[one.store] = objects_of(one, await spread.parts.manifest(listed), held)
+        except NotFound:
+            continue
+    return found
 
 
 async def _receipts(context: Context, deletion: str | None, limit: int) -> list[tuple[Receipt, bool]]:

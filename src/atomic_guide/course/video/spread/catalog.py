@@ -7,7 +7,8 @@ object's SHA-256 is stands in the list, which is an object itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,12 +18,17 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Database, Row, Transaction
 
 QUERIES = load_queries(__package__)
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_NAMED = 100
+"""Wrong objects that are named: 3 kB of the row of a copy that has lost most of them."""
 
 
 class Listed(NamedTuple):
@@ -42,6 +48,16 @@ class Listed(NamedTuple):
         return prefix_of(CourseKey(self.tenant, self.place, 0), self.media)
 
 
+class Wrong(msgspec.Struct, frozen=True):
+    """Objects of a copy that are not what they should be: names with missing, truncated or altered.
+
+    `more` are so many further ones, which are not named.
+    """
+
+    objects: dict[str, str] = {}
+    more: int = 0
+
+
 class Replica(msgspec.Struct, frozen=True):
     """A lecture's files in one store; times are since the epoch."""
 
@@ -52,6 +68,15 @@ class Replica(msgspec.Struct, frozen=True):
     error: str | None
     changed_at: float
     verified_at: float | None
+    wrong: Wrong = Wrong()
+
+
+class Begun(NamedTuple):
+    """Where copying goes on: so many objects are done, the store holds a list, and some of its objects are wrong."""
+
+    done: int
+    held: str | None
+    wrong: Wrong
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -76,6 +101,7 @@ class Placed(msgspec.Struct, frozen=True):
     verified_at: float | None
     objects: int | None
     bytes: int | None
+    wrong: Wrong
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -127,17 +153,17 @@ class Catalog:
     async def replicas(self, tenant: str, media: str) -> list[Replica]:
         """Where a lecture's files are, by the names of the stores."""
         rows = await self._directory.read(QUERIES["read_replicas"], {"tenant": tenant, "media": media})
-        return [msgspec.convert({name: row[name] for name in Replica.__struct_fields__}, Replica) for row in rows]
+        return [_read(row, Replica) for row in rows]
 
-    async def begin(self, listed: Listed, store: str) -> tuple[int, str | None] | None:
-        """Copying begins: how many objects are done, and the list that the store holds; None where it is to go."""
+    async def begin(self, listed: Listed, store: str) -> Begun | None:
+        """Copying begins; None where it is to go."""
         params = self._names(listed, store)
 
         async def work(tx: Transaction) -> Row | None:
             return await tx.one(QUERIES["begin_copy"], params)
 
         row = await self._directory.write(work)
-        return (row["done"], row["held"]) if row is not None else None
+        return Begun(row["done"], row["held"], _wrong(row)) if row is not None else None
 
     async def note(self, listed: Listed, store: str, done: int) -> bool:
         """So many objects are there and were read back; False where they are to go."""
@@ -147,9 +173,13 @@ class Catalog:
         """All are there; False where the list has changed meanwhile, or is gone."""
         return await self._change("end_copy", listed, store, done=listed.objects)
 
-    async def fail(self, listed: Listed, store: str, error: str) -> None:
-        """They are not there, or not as they should be."""
-        await self._change("fail_replica", listed, store, error=error[:300])
+    async def fail(self, listed: Listed, store: str, error: str, wrong: Mapping[str, str] | None = None) -> None:
+        """They are not there, or not as they should be; `wrong` are the objects that are not, where that is known."""
+        found = None
+        if wrong is not None:
+            named = dict(itertools.islice(wrong.items(), _NAMED))
+            found = msgspec.json.encode(Wrong(named, len(wrong) - len(named))).decode()
+        await self._change("fail_replica", listed, store, error=error[:300], wrong=found)
 
     async def checked(self, listed: Listed, store: str) -> None:
         """They were read, and are what they should be."""
@@ -160,7 +190,7 @@ class Catalog:
         tenant, media, store = after
         place = {"after_tenant": tenant, "after_media": media, "after_store": store, "limit": limit}
         rows = await self._directory.read(QUERIES["list_replicas"], {**msgspec.structs.asdict(wanted), **place})
-        return [msgspec.convert({name: row[name] for name in Placed.__struct_fields__}, Placed) for row in rows]
+        return [_read(row, Placed) for row in rows]
 
     async def counts(self) -> list[Count]:
         """How many copies there are, by store and state."""
@@ -183,3 +213,12 @@ class Catalog:
 def _listed(tenant: str, media: str, row: Row) -> Listed:
     key = CourseKey(tenant, row["course"], row["bucket"])
     return Listed(tenant, media, row["place"], key, row["list"], row["objects"], row["bytes"])
+
+
+def _read(row: Row, kind: type[T]) -> T:
+    values = {name: row[name] for name in kind.__struct_fields__ if name != "wrong"}
+    return msgspec.convert({**values, "wrong": _wrong(row)}, kind)
+
+
+def _wrong(row: Row) -> Wrong:
+    return msgspec.json.decode(row["wrong"], type=Wrong) if row["wrong"] else Wrong()

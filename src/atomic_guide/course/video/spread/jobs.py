@@ -147,9 +147,11 @@ class Copy(Unmourned):
         begun = await self._parts.catalog.begin(found, store)
         if begun is None:
             return True
-        done, held = begun
+        done, held, wrong = begun
         manifest = await self._parts.manifest(found)
-        there = await self._held(found, held)
+        # What was found wrong is not there, whatever the list says that was verified once.
+        there = await self._held(found, held, lambda name: name not in wrong.objects) if not wrong.more else set()
+        done = 0 if wrong.objects else done
         fresh = [entry for entry in manifest.entries if entry.sha256 not in there]
         if not await self._stretches(found, remote, fresh, min(done, len(fresh))):
             return True

@@ -111,7 +111,7 @@ async def look(parts: SpreadParts, listed: Listed, store: str, *, heal: bool) ->
     if looked.sound:
         await parts.catalog.checked(listed, store)
     else:
-        await parts.catalog.fail(listed, store, _summary(findings))
+        await parts.catalog.fail(listed, store, _summary(findings), _open(findings))
     return looked
 
 
@@ -189,6 +189,11 @@ def _place(listed: Listed, store: str, entry: Entry) -> str:
     if store != LOCAL:
         return place_of(listed.prefix, entry.sha256)
     return list_place(listed.prefix, listed.list) if entry.name == _LIST else f"{listed.prefix}/{entry.name}"
+
+
+def _open(findings: list[Finding]) -> dict[str, str]:
+    """The objects of the list that are still wrong, with what they are."""
+    return {one.name: one.outcome for one in findings if one.healed_from is None and one.outcome != "stray"}
 
 
 def _summary(findings: list[Finding]) -> str:

@@ -23,7 +23,7 @@ UPDATE asset_sets SET cool = :cool, cooled = :cooled WHERE tenant = :tenant AND 
 
 -- name: read_replicas
 -- purpose: Where a lecture's files are.
-SELECT store, state, held, done, error, changed_at, verified_at FROM asset_replicas
+SELECT store, state, held, done, error, changed_at, verified_at, wrong FROM asset_replicas
 WHERE tenant = :tenant AND media = :media ORDER BY store
 
 -- name: want_replica
@@ -41,7 +41,7 @@ WHERE tenant = :tenant AND media = :media AND state <> 'deleting' AND (held IS N
 -- purpose: Copying begins, or goes on; how many objects are done already.
 UPDATE asset_replicas SET state = 'copying', error = NULL, changed_at = :now
 WHERE tenant = :tenant AND media = :media AND store = :store AND state <> 'deleting'
-RETURNING done, held
+RETURNING done, held, wrong
 
 -- name: note_copy
 -- purpose: So many objects are in the store and have been read back.
@@ -50,19 +50,19 @@ WHERE tenant = :tenant AND media = :media AND store = :store AND state = 'copyin
 
 -- name: end_copy
 -- purpose: The whole list is in the store, and was read back.
-UPDATE asset_replicas SET state = 'verified', held = :list, done = :done, error = NULL, changed_at = :now,
-  verified_at = :now
+UPDATE asset_replicas SET state = 'verified', held = :list, done = :done, error = NULL, wrong = NULL,
+  changed_at = :now, verified_at = :now
 WHERE tenant = :tenant AND media = :media AND store = :store AND state <> 'deleting'
 AND EXISTS (SELECT 1 FROM asset_sets AS s WHERE s.tenant = :tenant AND s.media = :media AND s.list = :list)
 
 -- name: fail_replica
--- purpose: A store could not be given the files, or does not have them as it should.
-UPDATE asset_replicas SET state = 'failed', error = :error, changed_at = :now
+-- purpose: A store could not be given the files, or does not have them as it should; what was known wrong stays so.
+UPDATE asset_replicas SET state = 'failed', error = :error, wrong = coalesce(:wrong, wrong), changed_at = :now
 WHERE tenant = :tenant AND media = :media AND store = :store AND state <> 'deleting'
 
 -- name: checked_replica
 -- purpose: The files in a store were read and are what they should be.
-UPDATE asset_replicas SET state = 'verified', error = NULL, verified_at = :now, changed_at = :now
+UPDATE asset_replicas SET state = 'verified', error = NULL, wrong = NULL, verified_at = :now, changed_at = :now
 WHERE tenant = :tenant AND media = :media AND store = :store AND state <> 'deleting' AND held = :list
 
 -- name: leave_replicas
@@ -96,7 +96,7 @@ DELETE FROM asset_sets WHERE tenant = :tenant AND (:media = '' OR media = :media
 
 -- name: list_replicas
 -- purpose: Copies page by page, of a tenant or of all, in a state or in any.
-SELECT r.tenant, r.media, r.store, r.state, r.done, r.error, r.changed_at, r.verified_at, s.objects, s.bytes
+SELECT r.tenant, r.media, r.store, r.state, r.done, r.error, r.changed_at, r.verified_at, r.wrong, s.objects, s.bytes
 FROM asset_replicas AS r LEFT JOIN asset_sets AS s ON s.tenant = r.tenant AND s.media = r.media
 WHERE (r.tenant, r.media, r.store) > (:after_tenant, :after_media, :after_store)
 AND (:tenant = '' OR r.tenant = :tenant) AND (:state = '' OR r.state = :state) AND (:media = '' OR r.media = :media)

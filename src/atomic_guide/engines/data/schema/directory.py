@@ -450,7 +450,7 @@ Table(
     "asset_replicas",
     directory_metadata,
     # A lecture's files in one store: pending, copying, verified, failed or deleting. `held` is the list that was
-    # verified there last, `done` how many objects of the present one are.
+    # verified there last, `done` how many objects of the present one are, `wrong` what was found and is not healed.
     Column("tenant", Text, primary_key=True),
     Column("media", Text, primary_key=True),
     Column("store", Text, primary_key=True),
@@ -460,6 +460,7 @@ Table(
     Column("error", Text),
     Column("changed_at", Double, nullable=False),
     Column("verified_at", Double),
+    Column("wrong", Text),
     Index("asset_replicas_verified", "verified_at"),
     Index("asset_replicas_state", "state", "changed_at"),
 )
