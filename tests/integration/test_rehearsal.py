@@ -27,6 +27,12 @@ def test_everything_is_as_it_should_be(report: Report) -> None:
         "school-eu: no acknowledged write is lost",
         "school-us: nothing of it is in the files",
         "a new visit begins in the second region",
+        "CloudNativePG promotes, whose part the rehearsal plays",
+        "a lecture is copied to every bucket of its tenant's zone",
+        "a lecture is played from the nearest region that holds a verified copy",
+        "an object that was altered in one bucket is found and healed",
+        "a lecture plays on from the second region's bucket",
+        "a deleted lecture goes from every bucket, with a sealed receipt",
         "no request is sent on more than once",
     ):
         assert expected in said

@@ -211,6 +211,7 @@ DECLARED: list[Bounds] = [
         (
             "atomic_guide.app.rehearsal.engines",
             "atomic_guide.app.rehearsal.ground",
+            "atomic_guide.app.rehearsal.lecture",
             "atomic_guide.app.rehearsal.load",
             "atomic_guide.app.rehearsal.people",
             "atomic_guide.app.rehearsal.rehearsal",

@@ -18,6 +18,7 @@ import msgspec
 import obstore
 from obstore.store import S3Store
 
+from atomic_guide.app.rehearsal.door import Door
 from atomic_guide.app.rehearsal.postgres import free_port
 from atomic_guide.child import Child
 from atomic_guide.errors import Unavailable
@@ -82,7 +83,7 @@ class NatsNode:
 
 
 class Buckets:
-    """The S3 service, with a bucket for each region."""
+    """The S3 service, with a bucket for each region, and a door to it that is that region's own."""
 
     KEY = "rehearsal"
 
@@ -91,18 +92,14 @@ class Buckets:
         self.regions = regions
         self._secret = secrets.token_hex(16)
         self._folder = folder / "buckets"
+        self.doors = {region: Door(self.port) for region in regions}
         self._child = Child("seaweedfs", folder / "buckets.log")
-
-    @property
-    def endpoint(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.port}"
 
     def declared(self, region: str, zone: str) -> dict[str, Any]:
         """The settings of a region's store."""
         return {
-            "name": region, "region": region, "zone": zone, "bucket": f"bucket-{region}", "endpoint": self.endpoint,
-            "access_key": self.KEY, "secret_key": self._secret,
+            "name": region, "region": region, "zone": zone, "bucket": f"bucket-{region}",
+            "endpoint": self.doors[region].url, "access_key": self.KEY, "secret_key": self._secret,
         }  # fmt: skip
 
     async def start(self) -> None:
@@ -132,22 +129,38 @@ class Buckets:
         process = await self._child.spawn(program, arguments)
         await _listens(self._child, process, self.port)
         await self._settle()
+        for door in self.doors.values():
+            await door.open()
+
+    def region_of(self, port: int) -> str:
+        """The region whose door has a port; empty where none has."""
+        return next((region for region, door in self.doors.items() if door.port == port), "")
 
     def store(self, region: str) -> S3Store:
         """A region's bucket."""
         return S3Store(
-            f"bucket-{region}", endpoint=self.endpoint, access_key_id=self.KEY, secret_access_key=self._secret,
-            region="us-east-1", client_options={"allow_http": True},
+            f"bucket-{region}", endpoint=f"http://127.0.0.1:{self.port}", access_key_id=self.KEY,
+            secret_access_key=self._secret, region="us-east-1", client_options={"allow_http": True},
         )  # fmt: skip
 
     async def objects(self, region: str) -> dict[str, bytes]:
         """Everything in a region's bucket, by name."""
         store = self.store(region)
         names = [meta["path"] async for batch in obstore.list(store) for meta in batch]
-        return {name: bytes(await (await obstore.get_async(store, name)).bytes_async()) for name in names}
+        return {name: await self.get(region, name) for name in names}
+
+    async def get(self, region: str, name: str) -> bytes:
+        """An object."""
+        return bytes(await (await obstore.get_async(self.store(region), name)).bytes_async())
+
+    async def put(self, region: str, name: str, content: bytes) -> None:
+        """Put something where an object was, past the product."""
+        await obstore.put_async(self.store(region), name, content, use_multipart=False)
 
     async def stop(self) -> None:
         """End it."""
+        for door in self.doors.values():
+            door.shut()
         await self._child.stop(5.0, signal.SIGKILL)
 
     async def _settle(self) -> None:

@@ -28,6 +28,8 @@ from atomic_guide.engines.data.settings import DataSettings, ReplicaSettings, Sh
 from atomic_guide.errors import GuideError
 
 OPERATOR = "operator-of-the-rehearsal"
+KEEPER = "CloudNativePG"
+"""Whose part the rehearsal plays when a primary is lost."""
 
 _WATCH_SECONDS = 0.2
 _WATCHES = 3
@@ -52,7 +54,6 @@ class Ground:
         self.nats = {name: NatsNode(name, one, token) for name, one in folders.items()}
         self.buckets = Buckets(folder, list(folders))
         self.guides = {name: GuideServer(name, one, free_port()) for name, one in folders.items()}
-        self._with_buckets = True
         self.promoted_at: float | None = None
         """When the standby was promoted, by the clock that only goes on."""
 
@@ -76,9 +77,8 @@ class Ground:
             ),
         )  # fmt: skip
 
-    async def start_engines(self, *, buckets: bool) -> None:
-        """PostgreSQL with its synchronous standby, NATS with its leaf node, and the buckets where they are wanted."""
-        self._with_buckets = buckets
+    async def start_engines(self) -> None:
+        """PostgreSQL with its synchronous standby, NATS with its leaf node, and the buckets."""
         primaries = (self.first, self.alone, self.far)
         await asyncio.gather(*(server.create() for server in primaries))
         await asyncio.gather(*(server.start() for server in primaries))
@@ -86,7 +86,7 @@ class Ground:
             for name in names:
                 await server.ask(f'CREATE DATABASE "{name}"')
         starts = [self._follow(), self.nats[CENTRAL].start(), self.nats[EAST].start()]
-        await asyncio.gather(*starts, *([self.buckets.start()] if buckets else []))
+        await asyncio.gather(*starts, self.buckets.start())
         await self.nats[NORTH].start(self.nats[CENTRAL])
 
     async def prepare(self, lms: Lms, tenants: tuple[Tenant, ...]) -> None:
@@ -117,9 +117,9 @@ class Ground:
                 server.kill()
 
     async def keep_primary(self) -> None:
-        """Watch the directory's and shard-eu's primary as an operator of PostgreSQL does, and promote its standby.
+        """Stand for `KEEPER`: watch the primary of the directory and shard-eu, and promote its standby.
 
-        It is no part of the product: CloudNativePG or Patroni do it where the product runs.
+        It is no part of the product, which promotes nothing (docs/decisions/promotion.md).
         """
         missed = 0
         while missed < _WATCHES:
@@ -130,7 +130,7 @@ class Ground:
 
     async def bring_back(self) -> None:
         """The region that was killed comes back: its database follows the new primary, its server starts again."""
-        await asyncio.gather(self.alone.start(), self.nats[CENTRAL].start())
+        await asyncio.gather(self.alone.start(), self.nats[CENTRAL].start(), self.buckets.doors[CENTRAL].open())
         await self.first.follow(self.standby)
         await self.first.start()
         await self.standby.make_synchronous(self.first)
@@ -152,12 +152,12 @@ class Ground:
         await self.first.make_synchronous(self.standby)
 
     def _settings(self, region: str) -> dict[str, Any]:
-        stores = [self.buckets.declared(one.name, one.zones[0]) for one in PLACES] if self._with_buckets else []
+        stores = [self.buckets.declared(one.name, one.zones[0]) for one in PLACES]
         declared = [
             {
                 "name": place.name, "coordinates": place.coordinates, "countries": [place.country],
                 "zones": place.zones, "primary": place.primary, "replicas": place.replicas,
-                "roles": place.roles, "store": place.name if stores else "", "cacheNodes": [self.nats[place.name].url],
+                "roles": place.roles, "store": place.name, "cacheNodes": [self.nats[place.name].url],
                 "address": self.guides[place.name].url,
             }
             for place in PLACES

@@ -1,4 +1,4 @@
-"""The phases of a rehearsal: prepare, visit, load, fail over under load, bring back, look through everything."""
+"""The phases of a rehearsal: prepare, visit, lectures, load, fail over, bring back, look through everything."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import msgspec
 
-from atomic_guide.app.rehearsal.ground import OPERATOR, Ground, made_ground, until_answered
+from atomic_guide.app.rehearsal.ground import KEEPER, OPERATOR, Ground, made_ground, until_answered
+from atomic_guide.app.rehearsal.lecture import Lectures, bucket_regions
 from atomic_guide.app.rehearsal.load import Load, Met
 from atomic_guide.app.rehearsal.people import Cdn, Lms, Visit
 from atomic_guide.app.rehearsal.plan import CENTRAL, EAST, NORTH, PLACES, Tenant, made_tenants
 from atomic_guide.app.rehearsal.report import Finding, Report
-from atomic_guide.app.rehearsal.search import Leak, Searched, search, search_objects
+from atomic_guide.app.rehearsal.search import Leak, Searched, is_of, search, search_objects
 from atomic_guide.app.residency import LogFile, look
 from atomic_guide.config import load_settings
 from atomic_guide.engines.data.servers import open_servers
@@ -35,8 +37,7 @@ _LOG_LOOKS, _LOG_SECONDS = 40, 0.25
 class Rehearsal:
     """One rehearsal: `seconds` of load before the failure and after it; `told` hears of each phase.
 
-    `brief` leaves the S3 service out and the region where it is: about half the time, and what is told is the same but
-    for that.
+    `brief` leaves the region where it is: about half the time, and what is told is the same but for that.
     """
 
     def __init__(self, seconds: float, told: Callable[[str], None], *, brief: bool = False) -> None:
@@ -54,35 +55,40 @@ class Rehearsal:
         began = time.monotonic()
         async with made_ground(keep=keep) as ground, self._lms.serving():
             with self._phase("prepare"):
-                await ground.start_engines(buckets=not self._brief)
+                await ground.start_engines()
                 await ground.prepare(self._lms, self._tenants)
                 await ground.start_guides()
-            cdn = Cdn(ground.origins)
+            cdn, lectures = Cdn(ground.origins), Lectures(ground, self._find, self._figures)
             try:
-                await self._rehearse(ground, cdn)
+                await self._rehearse(ground, cdn, lectures)
             finally:
+                await lectures.close()
                 await cdn.close()
             folder = str(ground.folder) if keep else None
         passed = all(one.passed for one in self._findings)
         return Report(passed, time.monotonic() - began, self._phases, self._findings, self._figures, folder)
 
-    async def _rehearse(self, ground: Ground, cdn: Cdn) -> None:
+    async def _rehearse(self, ground: Ground, cdn: Cdn, lectures: Lectures) -> None:
         with self._phase("visit"):
             visits = await self._visit(ground, cdn)
+        with self._phase("lectures"):
+            await lectures.make(visits)
+            await lectures.play()
+            await lectures.heal()
         load = Load(visits)
         with self._phase("load"):
             load.start()
             await asyncio.sleep(self._seconds)
             await self._replicated(ground)
         with self._phase("fail over"):
-            await self._fail_over(ground, load, visits)
+            await self._fail_over(ground, load, visits, lectures)
         if not self._brief:
             with self._phase("bring back"):
                 await self._bring_back(ground, load, visits)
         await load.stop()
         self._figures["requests"] = {name: len(met) for name, met in load.met.items()}
         with self._phase("look through"):
-            await self._look_through(ground, visits)
+            await self._look_through(ground, visits, lectures)
         self._find("no request is sent on more than once", cdn.redirects <= 1, f"at most {cdn.redirects} hops")
 
     async def _visit(self, ground: Ground, cdn: Cdn) -> list[Visit]:
@@ -118,10 +124,11 @@ class Rehearsal:
             f"standby {state}, {float(lag) * 1000:.0f} ms behind in replaying",
         )
 
-    async def _fail_over(self, ground: Ground, load: Load, visits: list[Visit]) -> None:
+    async def _fail_over(self, ground: Ground, load: Load, visits: list[Visit], lectures: Lectures) -> None:
         keeper = asyncio.create_task(ground.keep_primary())
         try:
             killed = time.monotonic()
+            ground.buckets.doors[CENTRAL].shut()
             await asyncio.to_thread(ground.kill, CENTRAL)
             with_second = [tenant for tenant in self._tenants if tenant.second]
             without = [one for one in self._tenants if not one.second and one.home == CENTRAL]
@@ -129,11 +136,11 @@ class Rehearsal:
                 await _until(lambda one=tenant: _again(load, one, killed, "write"))  # type: ignore[misc]
             for tenant in without:
                 await _until(lambda one=tenant: _refusal(load, one, killed))  # type: ignore[misc]
+            await lectures.play_without(killed)
             await asyncio.sleep(self._seconds)
             self._judge_failover(load, killed, with_second, without)
             self._judge_others(load, killed)
-            promoted = ground.promoted_at
-            self._figures["promoted_after_s"] = None if promoted is None else round(promoted - killed, 2)
+            self._judge_promotion(ground.promoted_at, load, with_second, killed)
             await self._begin_anew(ground, visits[0].tenant)
         finally:
             keeper.cancel()
@@ -162,6 +169,17 @@ class Rehearsal:
                 f"first after {_seconds(refusal, killed)} s, then {len(after)} times,"
                 f" Retry-After {refusal.retry_after if refusal else '-'}",
             )
+
+    def _judge_promotion(self, promoted: float | None, load: Load, second: list[Tenant], killed: float) -> None:
+        """The product promotes nothing; it finds whom somebody else has promoted."""
+        after = None if promoted is None else round(promoted - killed, 2)
+        self._figures["promoted_after_s"] = after
+        wrote = [_seconds(_again(load, tenant, killed, "write"), killed) for tenant in second]
+        self._find(
+            f"the product finds the standby that {KEEPER} promotes, whose part the rehearsal plays",
+            after is not None and all(one is not None and one >= after for one in wrote),
+            f"promoted after {after} s, written to after {', '.join(map(str, wrote))} s",
+        )
 
     def _judge_others(self, load: Load, killed: float) -> None:
         """The tenants of other regions notice nothing but the moment without a directory."""
@@ -221,7 +239,7 @@ class Rehearsal:
                 await asyncio.sleep(_LOG_SECONDS)
         return found
 
-    async def _look_through(self, ground: Ground, visits: list[Visit]) -> None:
+    async def _look_through(self, ground: Ground, visits: list[Visit], lectures: Lectures) -> None:
         for visit in visits:
             if self._brief and not visit.tenant.second and visit.tenant.home == CENTRAL:
                 # Its only region stays away; that what was acknowledged there is on disk shows when it is back.
@@ -239,39 +257,49 @@ class Rehearsal:
             )
         if not self._brief:
             await self._report_residency(ground)
-        objects = {place.name: {} if self._brief else await ground.buckets.objects(place.name) for place in PLACES}
+        objects = {place.name: await ground.buckets.objects(place.name) for place in PLACES}
+        # The bucket of a region that stays away cannot say that it has deleted anything.
+        await lectures.delete(tuple(one for one in self._tenants if not self._brief or one.home != CENTRAL))
         await ground.stop()
         searched = await asyncio.to_thread(search, ground.folders, PLACES, self._tenants)
         leaks = list(searched.leaks)
         for place in PLACES:
             leaks += search_objects(place.name, place.zones, objects[place.name], self._tenants)
-        self._judge_residency(searched, leaks, {name: len(found) for name, found in objects.items()})
+        self._judge_residency(searched, leaks, objects)
 
     async def _report_residency(self, ground: Ground) -> None:
-        """What `atomic-guide residency report` says while everything runs: NATS keeps its entries in memory."""
-        settings = load_settings({}, ground.guides[NORTH].config)
-        shards = await open_servers(settings.databases)
-        try:
-            found = await look(settings, shards, (), [LogFile(one.region, one.log) for one in ground.guides.values()])
-        finally:
-            await shards.close()
-        looked = ", ".join(f"{count} {what}" for what, count in found.looked.items())
-        failed = [f"{one.tenant} {one.where}" for one in found.astray[:5]]
-        failed += [f"{where}: {why}" for where, why in found.unseen.items()]
-        self._find("the report of residency finds everything in its zone", found.ok, ", ".join(failed) or looked)
+        """What `atomic-guide residency report` says in each region while NATS runs, which keeps entries in memory."""
+        logs = [LogFile(one.region, one.log) for one in ground.guides.values()]
+        for region, guide in ground.guides.items():
+            settings = msgspec.structs.replace(load_settings({}, guide.config), data=str(guide.data))
+            shards = await open_servers(settings.databases)
+            try:
+                found = await look(settings, shards, (), logs)
+            finally:
+                await shards.close()
+            looked = ", ".join(f"{count} {what}" for what, count in found.looked.items())
+            failed = [f"{one.tenant} {one.where}" for one in found.astray[:5]]
+            failed += [f"{where}: {why}" for where, why in found.unseen.items()]
+            self._find(
+                f"the report of residency in {region} finds everything in its zone",
+                found.ok,
+                ", ".join(failed) or looked,
+            )
 
-    def _judge_residency(self, searched: Searched, leaks: list[Leak], objects: dict[str, int]) -> None:
+    def _judge_residency(self, searched: Searched, leaks: list[Leak], objects: dict[str, dict[str, bytes]]) -> None:
         for tenant in self._tenants:
             found = [leak for leak in leaks if leak.tenant == tenant.name]
+            own = [objects[region] for region in bucket_regions(tenant.zone)]
+            stored = sum(is_of(tenant, *one) for each in own for one in each.items())
             self._find(
                 f"{tenant.name}: nothing of it is in the files, messages, objects or logs of another zone's region",
-                not found and searched.at_home[tenant.name] > 0,
+                not found and searched.at_home[tenant.name] > 0 and stored >= len(own),
                 ", ".join(f"{leak.region}: {leak.where}" for leak in found[:5])
-                or f"in {searched.at_home[tenant.name]} files of its own regions",
+                or f"in {searched.at_home[tenant.name]} files of its own regions, {stored} objects of their buckets",
             )
         self._figures["searched_files"] = searched.files
         self._figures["searched_bytes"] = searched.bytes
-        self._figures["objects"] = objects
+        self._figures["objects"] = {region: len(found) for region, found in objects.items()}
 
     def _find(self, name: str, passed: bool, said: str) -> None:  # noqa: FBT001 - what is found comes first
         self._findings.append(Finding(name, passed, said))

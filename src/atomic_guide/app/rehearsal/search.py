@@ -52,8 +52,13 @@ def search_objects(
         Leak(tenant.name, region, f"object {name}")
         for name, content in objects.items()
         for tenant in tenants
-        if tenant.zone not in zones and any(one in name or one.encode() in content for one in tenant.markers)
+        if tenant.zone not in zones and is_of(tenant, name, content)
     ]
+
+
+def is_of(tenant: Tenant, name: str, content: bytes) -> bool:
+    """Whether an object has words of a tenant, in its name or content."""
+    return any(one in name or one.encode() in content for one in tenant.markers)
 
 
 def _files(folder: Path) -> Iterator[Path]:
