@@ -130,6 +130,9 @@ async def test_operators_see_the_same_over_http(tmp_path: Path, lecture: bytes) 
             assert (await operator.get("/api/ops/assets/deletions")).json() == {"deletions": []}
             _, place = await made.entry()
             (tmp_path / "disk" / place).unlink()
+            unknown = await operator.post("/api/ops/assets/repair", json={"store": "disc"})
+            assert code(unknown) == (404, "NOT_FOUND")
+            assert "no store is called disc; there are local, disk" in unknown.text
             asked = await operator.post("/api/ops/assets/repair", json={"store": "disk"})
             assert (asked.status_code, asked.json()) == (202, {"asked": 1})
             for _ in range(600):

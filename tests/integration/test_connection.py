@@ -84,6 +84,7 @@ async def _said(port: int, *pieces: bytes) -> bytes:
     "pieces",
     [
         [GET, *[b"X-More: " + b"y" * 1000 + b"\r\n"] * 2000],
+        [GET, *[b"X:\r\n" * 1000] * 20, b"\r\n"],
         [GET, b"X-One: ", *[b"y" * 10_000] * 200],
         [b"GET /", *[b"y" * 10_000] * 200],
         [
@@ -91,7 +92,7 @@ async def _said(port: int, *pieces: bytes) -> bytes:
             *[b"X-Trailer: " + b"y" * 1000 + b"\r\n"] * 2000,
         ],
     ],
-    ids=["lines", "one line", "address", "trailers"],
+    ids=["lines", "short lines", "one line", "address", "trailers"],
 )
 async def test_a_head_without_end_is_cut_off(port: int, pieces: list[bytes]) -> None:
     answer = await _said(port, *pieces)

@@ -4,10 +4,7 @@ uvicorn's parser collects a request's line and header lines for as long as they 
 one client that sends header lines and no end fills the memory, and thousands that send nothing use up the descriptors.
 What it cannot parse it answers in plain text; here that has the shape of every other error.
 
-Guaranteed: a head is at most `head_bytes` and complete within `HEAD_SECONDS`, trailers included in the size.
-
 An answer's head goes out with the first piece of its body, where uvicorn makes two writes and so two packets of it.
-
 
 Guaranteed: a head is at most `head_bytes` and complete within `HEAD_SECONDS`, trailers included in the size. A reader
 that does not take what waits for it within `TAKEN_SECONDS` loses its connection, and what was held for it is let go.
@@ -79,6 +76,9 @@ class _Joining:
             self._transport.write(head)
 
 
+_LINE_BYTES = 4
+"""Of a header line beside its name and value: without them, 65,000 lines of a letter each would be a small head."""
+
 TAKEN_SECONDS = 60.0
 """How long a full buffer, 64 KiB, may stay full: 1 kB/s, where the sound of a lecture alone is eight times that."""
 
@@ -140,7 +140,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header line, or a trailer after the body."""
-        self._count(len(name) + len(value))
+        self._count(len(name) + len(value) + _LINE_BYTES)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:

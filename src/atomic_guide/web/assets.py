@@ -102,7 +102,7 @@ async def list_deletions(call: Call[None]) -> Receipts:
 
 
 @calls.add(
-    "POST", "/api/ops/assets/repair", access="operator", body=Repair, reply=Asked, status=202, failures=(400, 401)
+    "POST", "/api/ops/assets/repair", access="operator", body=Repair, reply=Asked, status=202, failures=(400, 401, 404)
 )
 async def repair_copies(call: Call[Repair]) -> Asked:
     """Have copies read again and put right, by jobs; one that is asked for twice is read once."""

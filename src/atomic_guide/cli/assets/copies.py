@@ -178,6 +178,7 @@ async def _looked(context: Context, wanted: Wanted, *, heal: bool) -> tuple[list
     found: list[Looked] = []
     away: dict[str, str] = {}
     async with _opened(context) as spread:
+        spread.check_store(wanted.store)
         async for one in _pages(spread, wanted):
             listed = await spread.parts.catalog.find(one.tenant, one.media)
             if listed is None or one.state not in {"verified", "failed"} or one.store in away:

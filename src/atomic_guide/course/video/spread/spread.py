@@ -16,7 +16,9 @@ from atomic_guide.course.video.spread.looking import SCRUB, Scrub, scrub_job
 from atomic_guide.course.video.spread.parts import QUEUE
 from atomic_guide.course.video.spread.purging import PURGE, Purge
 from atomic_guide.course.video.spread.serving import Serving
+from atomic_guide.engines.assets.settings import LOCAL
 from atomic_guide.engines.data.placement import CourseKey
+from atomic_guide.errors import NotFound
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.spread.catalog import Wanted
@@ -84,8 +86,15 @@ class Spread:
             for name, remote in self.parts.remotes.items()
         ]
 
+    def check_store(self, name: str) -> None:
+        """Raise `NotFound` for a store that nobody has declared: none of its copies could be read."""
+        if name not in {"", LOCAL, *self.parts.remotes}:
+            known = ", ".join([LOCAL, *self.parts.remotes])
+            raise NotFound(f"no store is called {name[:64]}; there are {known}")
+
     async def look_over(self, wanted: Wanted) -> int:
-        """Have copies that were made once read again and put right, by jobs; how many."""
+        """Have copies that were made once read again and put right, by jobs; how many. Raises `NotFound`."""
+        self.check_store(wanted.store)
         after, asked = ("", "", ""), 0
         while rows := await self.parts.catalog.page(wanted, after, _PAGE):
             for row in rows:
