@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from atomic_guide.cli import program
+from atomic_guide.course.video.space.account import Counted
+from atomic_guide.engines.assets.settings import StoreSettings
 from atomic_guide.engines.data.layout import change
 from atomic_guide.engines.data.layout.measure import measure_shards
 from atomic_guide.engines.data.layout.view import zone_now
@@ -23,8 +25,10 @@ from atomic_guide.engines.data.servers import open_servers
 from atomic_guide.engines.data.settings import DataSettings, ShardSettings
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.errors import Conflict
+from tests.copying import assets, spread_of
 from tests.engines import DIRECTORY, SHARD, declared
 from tests.layouts import NOW, Layout
+from tests.media import opened
 from tests.postgres import Cluster, fresh_database, fresh_databases
 
 
@@ -122,3 +126,28 @@ def test_the_commands_work_on_servers(settings: DataSettings, tmp_path: Path) ->
     assert run("drain", "shard-2")["moved"] == 6
     assert [one["state"] for one in run("list")["shards"] if one["name"] == "shard-2"] == ["drained"]
     assert run("verify") == {"ok": True, "findings": []}
+
+
+def test_a_process_of_one_zone_looks_after_its_own_lectures_only(settings: DataSettings, tmp_path: Path) -> None:
+    own = msgspec.structs.replace(settings, servers=tuple(one for one in settings.servers if one.zone == "eu"))
+    ours, others = CourseKey.of("t-eu", "waves"), CourseKey.of("a-us", "waves")
+    disk = StoreSettings("disk", "eu", "eu", directory=str(tmp_path / "disk"))
+
+    async def work(shards: Shards) -> None:
+        async with opened(tmp_path / "data", over=shards, assets=assets(disk), copies=True) as studio:
+            account, uploads = studio.media.parts.account, studio.media.uploads
+            assert (shards.keeps(ours.tenant), shards.keeps(others.tenant)) == (True, False)
+            for number, key in enumerate((others, ours)):
+                await account.add(key.tenant, [Counted(key, f"v{number:016x}", "", 7)])
+            await uploads.sweep.count(ours.tenant)
+            await uploads.sweep.turn()
+            # The lecture of another zone comes first, and keeps nobody from the next.
+            await spread_of(studio).tend()
+            await spread_of(studio).scrub(60)
+            assert await account.standing(others.tenant) is not None
+
+    async def assigned(shards: Shards) -> None:
+        await change.assign_zone(shards, ours.tenant, "eu")
+
+    asyncio.run(_with(settings, assigned))
+    asyncio.run(_with(own, work))

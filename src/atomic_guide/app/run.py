@@ -205,12 +205,16 @@ class _Process:
             tool.cache.run(),
             self._reporter.run(),
         ]
-        if self._keeper is not None:
+        if self._keeper is not None and tool.regions.does("media"):
+            # Where lectures lie: another region's store would have them all missing.
             tasks += [
                 _every(60, "look after copies", tool.media.tend_copies, limit=600, first=5),
                 _every(60, "scrub copies", lambda: tool.media.scrub_copies(60), limit=600),
                 _every(600, "look after storage classes", tool.media.tend_classes, limit=600, first=30),
                 _every(60, "count stored lectures", tool.media.uploads.sweep.turn, limit=600),
+            ]
+        if self._keeper is not None:
+            tasks += [
                 _every(schedule.RETENTION_SECONDS, "retention", self._keeper.retain),
                 _every(schedule.LOOK_SECONDS, "finish erasures", self._keeper.finish_erasures, limit=600),
                 _every(schedule.LOOK_SECONDS, "back up", self._keeper.back_up, limit=schedule.LIMIT_SECONDS),

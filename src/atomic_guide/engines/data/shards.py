@@ -192,6 +192,17 @@ class Shards:
             except errors.GuideError:
                 continue
 
+    def keeps(self, tenant: str) -> bool:
+        """Whether a tenant's zone has shards here: a process in a region knows only those of the region's zones."""
+        zone = self.zone_of(tenant)
+        return any(shard.zone == zone for shard in self._shards.values())
+
+    async def open_zone(self, zone: str) -> None:
+        """Open every shard of a zone, for work that must leave none of it out."""
+        for row in await self.directory.read(QUERIES["read_shards"]):
+            if row["zone"] == zone:
+                self.named(row["name"])
+
     async def open_all(self) -> None:
         """Open every shard that the directory knows, for work that must not leave one out."""
         for row in await self.directory.read(QUERIES["read_shards"]):

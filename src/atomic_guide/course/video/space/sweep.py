@@ -68,12 +68,12 @@ class Sweep:
         rows = await self._shards.directory.read(
             QUERIES["list_files"], {"tenant": self._files[0], "media": self._files[1], "limit": _FILES}
         )
-        await self._measure(rows)
+        await self._measure([row for row in rows if self._shards.keeps(row["tenant"])])
         self._files = (rows[-1]["tenant"], rows[-1]["id"]) if len(rows) == _FILES else ("", "")
 
     async def count(self, tenant: str) -> None:
         """Count all lectures of a tenant by their rows; for one that has never been counted."""
-        await self._shards.open_all()
+        await self._shards.open_zone(self._shards.zone_of(tenant))
         await self._account.add(tenant, [])
         for shard in self._shards.all():
             place = {**_FIRST, "tenant": tenant, "limit": _ROWS}

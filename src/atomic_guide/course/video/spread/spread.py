@@ -163,7 +163,7 @@ class Spread:
         params = {"tenant": self._after[0], "media": self._after[1], "before": before, "limit": _PAGE}
         rows = await self.parts.shards.directory.read(QUERIES["page_files"], params)
         for row in rows:
-            if row["list"] is None or row["late"]:
+            if self.parts.shards.keeps(row["tenant"]) and (row["list"] is None or row["late"]):
                 await self._list(row["tenant"], row["course"], row["id"])
         self._after = (rows[-1]["tenant"], rows[-1]["id"]) if len(rows) == _PAGE else ("", "")
 
@@ -181,6 +181,8 @@ class Spread:
         ):
             if self._budget <= 0:
                 return
+            if not self.parts.shards.keeps(row["tenant"]):
+                continue
             self._budget -= row["bytes"]
             await self._publish(CourseKey(row["tenant"], row["course"], row["bucket"]), row["media"], row["store"])
 
