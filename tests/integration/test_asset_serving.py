@@ -14,7 +14,7 @@ from atomic_guide.engines.assets.settings import LOCAL, StoreSettings
 from atomic_guide.web.crossing import COUNTRY
 from tests.copying import PLAIN, Course, assets, course, looked_over
 from tests.faulty import faulty
-from tests.media import clip
+from tests.media import WORLD, clip
 from tests.s3 import S3, client
 
 pytestmark = pytest.mark.timeout(180)
@@ -69,7 +69,9 @@ async def test_a_file_is_served_from_here_with_its_digest_as_its_tag(
         assert (many.status_code, len(many.content)) == (200, entry.size), "once, however often it is asked for"
 
 
-async def test_somebody_near_another_store_is_sent_there(tmp_path: Path, service: S3, lecture: bytes) -> None:
+async def test_somebody_near_another_store_is_sent_there(
+    tmp_path: Path, service: S3, lecture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     us, ap = service.store("near-us", "us"), service.store("near-ap", "ap")
     async with course(tmp_path, lecture, assets(us, ap, link_seconds=2)) as made:
         _, place = await made.entry()
@@ -79,6 +81,9 @@ async def test_somebody_near_another_store_is_sent_there(tmp_path: Path, service
         address = sent.headers["location"]
         assert urlsplit(address).path == f"/{us.bucket}/{place}"
         assert f"/{ap.bucket}/" in (await play(made, "ap")).headers["location"]
+        monkeypatch.setattr(WORLD, "drained", frozenset({"us"}))
+        assert (await play(made, "us")).status_code == 200, "from here: what stands in a region that is away comes last"
+        monkeypatch.undo()
         async with httpx.AsyncClient() as browser:
             got = await browser.get(address)
             assert (got.status_code, got.content) == (200, (await play(made)).content)

@@ -290,8 +290,9 @@ async def _nearest(call: Call[None], name: str, spread: Spread, *, here: bool) -
     if not spread.on:
         return None
     seen = sighted(call.tool.regions, call.request)
-    regions = [one.name for one in seen.order] if seen.country is not None else []
-    if here and not (regions and spread.serving.near(regions[0])):
+    # What stands in a region that is away is asked last: its bucket is perhaps away with it.
+    regions = [one.name for one in seen.order if one.name not in call.tool.regions.away]
+    if here and not (seen.country is not None and regions and spread.serving.near(regions[0])):
         return None
     try:
         return await spread.serving.nearest(name, *regions[:1], order=regions[1:])

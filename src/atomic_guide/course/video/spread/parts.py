@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,7 +10,7 @@ from atomic_guide.course.video.spread.catalog import Catalog
 from atomic_guide.engines.assets.manifest import Manifest, list_place, place_of, read_manifest
 from atomic_guide.engines.assets.opening import opened_stores
 from atomic_guide.engines.assets.pace import Pace
-from atomic_guide.errors import ChecksumMismatch, NotFound, Unavailable
+from atomic_guide.errors import ChecksumMismatch, NotFound, OutOfSpace, Unavailable
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -64,11 +65,13 @@ class SpreadParts:
         return found
 
     async def _read(self, listed: Listed, digest: str) -> Manifest:
-        place = list_place(listed.prefix, digest)
+        place, away = list_place(listed.prefix, digest), None
         try:
             return read_manifest(await self.store.read(place, _LARGEST), digest)
         except (NotFound, ChecksumMismatch):
             pass
+        except Unavailable as error:
+            away = error
         for replica in await self.catalog.replicas(listed.tenant, listed.media):
             remote = self.remotes.get(replica.store)
             if remote is None or replica.held != digest:
@@ -79,6 +82,10 @@ class SpreadParts:
                 found = read_manifest(content, digest)
             except (NotFound, ChecksumMismatch, Unavailable):
                 continue
-            await self.store.put(place, content)
+            if away is None:
+                # It serves without, too, where there is no room or the store goes away.
+                with contextlib.suppress(OutOfSpace, Unavailable):
+                    await self.store.put(place, content)
             return found
-        raise NotFound(f"the list of {listed.media}'s files is gone; `atomic-guide assets repair` makes it anew")
+        message = f"the list of {listed.media}'s files is gone; `atomic-guide assets repair` makes it anew"
+        raise away or NotFound(message)
