@@ -158,7 +158,10 @@ async def test_a_bucket_that_is_away_is_said_to_be_and_all_else_goes_on(
             proxy.away = False
             await asyncio.sleep(0.5)
             again = await teacher.head(address, headers=TUS)
-            assert (again.status_code, again.headers["upload-offset"]) == (200, str(len(lecture))), "no byte was lost"
+            assert (again.status_code, again.headers["upload-offset"]) == (200, str(len(lecture) - 1)), (
+                "as acknowledged"
+            )
+            assert (await patch(teacher, address, len(lecture) - 1, lecture[-1:])).status_code == 204
             second = address.rpartition("/")[2]
             await until(teacher, second, "ready")
             (receipt,) = await made.spread.deletions.latest(5)
@@ -362,3 +365,59 @@ async def test_a_lecture_that_nobody_plays_goes_to_the_cool_class_and_comes_back
 
         await made.studio.shards.of(key).write(played)
         assert set((await settled("")).values()) == {"STANDARD"}, "one that is played again comes back"
+
+
+async def test_any_machine_takes_the_next_part_of_an_upload(tmp_path: Path, service: S3, lecture: bytes) -> None:
+    main = service.store("main-parts", "eu")
+    one, two = tmp_path / "one", tmp_path / "two"
+    async with (
+        opened(one, assets=kept_in(main)) as first,
+        opened(two, assets=kept_in(main), over=first.shards) as second,
+    ):
+        here, there = await first.enter(), await second.enter()
+        address = (await create(here, len(lecture))).headers["location"]
+        offset = 0
+        for client_, size in ((here, 10), (there, 20), (here, 50_000), (there, 0)):
+            answer = await patch(client_, address, offset, lecture[offset : offset + size])
+            offset += size
+            assert (answer.status_code, answer.headers["upload-offset"]) == (204, str(offset))
+        ends = (offset + 3000, offset + 7000)
+        both = await asyncio.gather(
+            patch(here, address, offset, lecture[offset : ends[0]]), patch(there, address, offset, b"x" * 7000)
+        )
+        assert sorted(answer.status_code for answer in both) == [204, 409], "one of two writers"
+        offset = int((await here.head(address, headers=TUS)).headers["upload-offset"])
+        assert offset == ends[both[1].status_code == 204]
+        await emptied(one)
+        await emptied(two)
+        video = address.rpartition("/")[2]
+        assert len([name for name in names_in(main) if "/incoming/" in name]) == 4, "of the loser nothing is left"
+        assert (await patch(there, address, offset, lecture[offset:])).status_code == 204
+        assert (await here.get(f"/api/video/{video}")).json()["status"] == "queued"
+        (source,) = names_in(main)
+        content = bytes(obstore.get(client(main), source).bytes())
+        assert (content[:50_030], content[offset:]) == (lecture[:50_030], lecture[offset:])
+        assert len(content) == len(lecture)
+
+        address = (await create(here, 10_000)).headers["location"]
+        await patch(here, address, 0, b"this is no ")
+        assert code(await patch(there, address, 11, b"lecture " * 1000))[0] == 415
+        address = (await create(here, len(lecture))).headers["location"]
+        await patch(here, address, 0, lecture[:5000])
+        assert (await there.delete(address, headers=TUS)).status_code == 204
+        assert set(names_in(main)) == {source}
+
+
+async def test_an_upload_that_was_begun_in_another_store_is_begun_again(
+    tmp_path: Path, service: S3, lecture: bytes
+) -> None:
+    main = service.store("main-begun", "eu")
+    async with opened(tmp_path) as before:
+        teacher = await before.enter()
+        address = (await create(teacher, len(lecture))).headers["location"]
+        await patch(teacher, address, 0, lecture[:5000])
+    async with opened(tmp_path, assets=kept_in(main)) as after:
+        answer = await patch(await after.enter(), address, 5000, lecture[5000:])
+        assert code(answer) == (410, "GONE")
+        assert names_in(main) == {}
+        await emptied(tmp_path)

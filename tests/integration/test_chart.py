@@ -160,16 +160,16 @@ def test_pods_may_do_little_and_say_how_they_are(manifests: list[Manifest]) -> N
             assert len(spec["topologySpreadConstraints"]) == 2
 
 
-def test_with_a_bucket_as_the_main_store_only_web_pods_share_a_volume_for_uploads() -> None:
-    bucket = {"name": "lectures", "bucket": "guide-lectures"}
-    mounted = {}
-    for name, spec in pods(
-        render({**values_of("small"), "settings": {"assets": {"main": "lectures", "stores": [bucket]}}})
-    ):
-        claims = {one["name"] for one in spec["volumes"] if "persistentVolumeClaim" in one}
-        mounts = [one for one in spec["containers"][0]["volumeMounts"] if one["name"] in claims]
-        mounted[name.rpartition("-")[2]] = [one["mountPath"] for one in mounts]
-    assert (mounted["web"], mounted["worker"], mounted["control"]) == (["/data/uploads"], [], [])
+def test_with_a_bucket_as_the_main_store_no_pod_shares_a_volume() -> None:
+    settings = {"assets": {"main": "lectures", "stores": [{"name": "lectures", "bucket": "guide-lectures"}]}}
+    manifests = render({**values_of("small"), "settings": settings})
+    assert "PersistentVolumeClaim" in {one["kind"] for one in render(values_of("small"))}
+    assert "PersistentVolumeClaim" not in {one["kind"] for one in manifests}
+    for name, spec in pods(manifests):
+        assert not [one for one in spec["volumes"] if "persistentVolumeClaim" in one], name
+        mounts = [one["mountPath"] for one in spec["containers"][0]["volumeMounts"]]
+        assert "/data" in mounts
+        assert not [path for path in mounts if path.startswith("/data/")], name
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -88,9 +88,8 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{/* A pod of one role: (dict "root" $ "role" "web" "values" .Values.web "scratch" "2Gi") */}}
 {{- define "guide.pod" -}}
 {{- $root := .root -}}
-{{- /* With a bucket as the main store only those who receive uploads share a volume, for what is unfinished. */ -}}
-{{- $bucket := dig "assets" "main" "" $root.Values.settings -}}
-{{- $sharing := ternary (list "web" "worker") (list "web") (empty $bucket) -}}
+{{- /* With a bucket as the main store nobody shares a volume. */ -}}
+{{- $sharing := ternary (list "web" "worker") list (empty (dig "assets" "main" "" $root.Values.settings)) -}}
 {{- $name := include "guide.name" $root -}}
 metadata:
   labels:
@@ -173,9 +172,7 @@ spec:
         - {name: scratch, mountPath: /data}
         - {name: scratch, mountPath: /tmp, subPath: tmp}
         {{- if has .role $sharing }}
-        {{- if not $bucket }}
         - {name: objects, mountPath: /data/objects, subPath: objects}
-        {{- end }}
         - {name: objects, mountPath: /data/uploads, subPath: uploads}
         {{- end }}
         {{- if $root.Values.databases.cloudnativepg }}

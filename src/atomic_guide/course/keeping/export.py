@@ -138,6 +138,7 @@ class Exporter:
             folders = [(prefix_of(key, row["id"]), media_prefix(key, row["id"], row["origin"])) for row in videos]
             prefixes = [prefix for pair in folders for prefix in dict.fromkeys(pair)]
             uploads = await database.read(QUERIES["list_own_uploads"], params)
+            prefixes += [prefix_of(key, row["id"]) for row in uploads]
         else:
             prefixes = [f"{key.tenant}/{key.course}"]
             uploads = await database.read(QUERIES["list_course_uploads"], key.columns)

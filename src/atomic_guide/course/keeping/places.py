@@ -94,7 +94,7 @@ SHARD: tuple[Place, ...] = (
     Place(
         "uploads",
         ("user",),
-        ("id", "title", "filename", "length", "received", "created_at", "expires_at", "dropped_at"),
+        ("id", "title", "filename", "length", "received", "created_at", "expires_at", "dropped_at", "parts"),
         (),
         "removed",
     ),

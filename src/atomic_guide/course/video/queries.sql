@@ -82,13 +82,14 @@ GROUP BY bucket, tenant, course ORDER BY count(*) DESC LIMIT 1
 -- name: find_upload
 -- purpose: One resumable upload.
 -- batch: yes
-SELECT id, "user", title, filename, length, received, created_at, expires_at, dropped_at FROM uploads
+SELECT id, "user", title, filename, length, received, created_at, expires_at, dropped_at, parts FROM uploads
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id
 
 -- name: note_received
--- purpose: More bytes of an upload are on disk for certain.
-UPDATE uploads SET received = :received, expires_at = :expires_at
+-- purpose: More bytes of an upload are on disk for certain, or in a bucket, where `part` names their object.
+UPDATE uploads SET received = :received, expires_at = :expires_at, parts = parts || :part
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND dropped_at IS NULL
+AND received = :before
 
 -- name: drop_upload
 -- purpose: An upload that is complete or cancelled.
@@ -102,13 +103,14 @@ WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AN
 
 -- name: expire_upload
 -- purpose: Empty an upload that stood still, so that only its number says that it was there.
-UPDATE uploads SET dropped_at = :now, expires_at = :until, "user" = '', title = '', filename = '', length = 0, received = 0
+UPDATE uploads SET dropped_at = :now, expires_at = :until, "user" = '', title = '', filename = '', length = 0, received = 0,
+  parts = ''
 WHERE bucket = :bucket AND tenant = :tenant AND course = :course AND id = :id AND dropped_at IS NULL
 AND expires_at <= :now
 
 -- name: list_idle_uploads
 -- purpose: Uploads that stood still for too long, or are whole and were not made a video.
-SELECT bucket, tenant, course, id, "user", title, filename, length, received, created_at, expires_at, dropped_at
+SELECT bucket, tenant, course, id, "user", title, filename, length, received, created_at, expires_at, dropped_at, parts
 FROM uploads
 WHERE (expires_at <= :now OR received = length AND dropped_at IS NULL) AND {{writable uploads}} LIMIT 100
 

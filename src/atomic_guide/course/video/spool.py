@@ -15,7 +15,7 @@ import fcntl
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -118,6 +118,12 @@ class Spool:
         await self._flush()
         await self._in_thread(lambda: os.fsync(self._file.fileno()))
         return self._written
+
+    async def read(self, start: int, size: int) -> AsyncIterator[bytes]:
+        """Bytes of the file that are on disk."""
+        descriptor, end = self._file.fileno(), start + size
+        for offset in range(start, end, _BUFFER):
+            yield await asyncio.to_thread(os.pread, descriptor, min(_BUFFER, end - offset), offset)
 
     def finish(self) -> None:
         """Judge a file that ends here. Raises `UnsupportedMedia`."""

@@ -2,7 +2,8 @@
 
 Guarantees:
 - An acknowledged byte is on disk: the spool is fsynced before its count is committed. What a crash leaves beyond
-  the committed count is cut off.
+  the committed count is cut off. With a bucket as the main store it is there (`incoming`), and the spool's file goes
+  with the request.
 - A video's row and its job are written in one transaction, after its bytes are in the store. Until then the row of
   the upload stands for it and holds its space, so that nothing is lost or left over whenever a process dies:
   `tend` completes what was whole, and removes what expired.
@@ -12,20 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 import structlog
 
+from atomic_guide.course.video.containers import HEAD_BYTES
 from atomic_guide.course.video.folders import prefix_of
+from atomic_guide.course.video.incoming import Incoming, size_of
 from atomic_guide.course.video.limits import COURSE_BYTES, UNFINISHED_UPLOADS, UPLOAD_BYTES
 from atomic_guide.course.video.space.sweep import Sweep
 from atomic_guide.course.video.spool import Checksum, Spool, cut, locked, make
 from atomic_guide.course.video.videos import QUERIES, QUEUE, Step, publish_transcode, to_text
+from atomic_guide.engines.assets.bucket import BucketStore
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.errors import (
     ChecksumMismatch,
@@ -70,6 +75,8 @@ class Upload(msgspec.Struct, frozen=True):
     created_at: float
     expires_at: float
     finished: bool = False
+    parts: str = ""
+    """The objects that hold what was received, where that is a bucket's."""
 
 
 class Receiving:
@@ -110,6 +117,7 @@ class Uploads:
         self._account = parts.account
         self.largest = parts.settings.max_bytes
         self.sweep = Sweep(parts.shards, parts.store, parts.settings, parts.clock, parts.spread)
+        self._incoming = Incoming(parts.store) if isinstance(parts.store, BucketStore) else None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def create(
@@ -144,7 +152,8 @@ class Uploads:
             await self.sweep.count(key.tenant)
         await self._account.reserve(key, upload.id, length)
         try:
-            await asyncio.to_thread(make, self._folder / upload.id)
+            if self._incoming is None:
+                await asyncio.to_thread(make, self._folder / upload.id)
             await self._parts.shards.of(key).write(work)
         except BaseException:
             (self._folder / upload.id).unlink(missing_ok=True)
@@ -192,10 +201,11 @@ class Uploads:
         if found.finished:
             _check_offset(found, offset)
             return found
-        with locked(self._folder / upload) as file:
+        async with self._held(upload) as file:
             # Read again: only what is read under the lock stays true.
             found = await self.find(key, upload)
             _check_offset(found, offset)
+            await self._begin(key, found, file)
             cut(file, offset)
             spool = Spool(file, offset, found.length, self._parts.store.check_space, checksum)
             try:
@@ -213,6 +223,9 @@ class Uploads:
                 raise
         # Counted just now, and with that its life began anew.
         expires_at = self._parts.clock.now() + self._parts.settings.unfinished_seconds
+        if spool.size == found.length and self._incoming is not None:
+            # Whoever looks for it finds that it is whole.
+            return await self.find(key, upload)
         found = msgspec.structs.replace(found, received=spool.size, expires_at=expires_at)
         if found.received == found.length:
             await self.finish(key, found)
@@ -229,7 +242,7 @@ class Uploads:
         limit = self._parts.settings.max_bytes
         upload = await self.create(key, user, min(length or 1, limit), named=named)
         try:
-            with locked(self._folder / upload.id) as file:
+            async with self._held(upload.id) as file:
                 spool = Spool(file, 0, limit, self._parts.store.check_space)
                 yield Receiving(self, key, upload, spool)
         except BaseException:
@@ -252,9 +265,12 @@ class Uploads:
         """Make a whole upload a video: bytes into the store, then its row and its job. Safe to repeat."""
         parts = self._parts
         prefix = prefix_of(key, upload.id)
-        # Two may come here at once, and one of them may have moved the bytes already.
-        with contextlib.suppress(NotFound):
-            await parts.store.adopt([(self._folder / upload.id, f"{prefix}/source")])
+        if self._incoming is not None and upload.parts:
+            await self._incoming.join(prefix, upload.parts, f"{prefix}/source", upload.length)
+        else:
+            # Two may come here at once, and one of them may have moved the bytes already.
+            with contextlib.suppress(NotFound):
+                await parts.store.adopt([(self._folder / upload.id, f"{prefix}/source")])
         await parts.store.head(f"{prefix}/source")
         await self._account.resize(key, upload.id, upload.length)
         video: dict[str, Any] = {
@@ -345,12 +361,11 @@ class Uploads:
                 path.unlink(missing_ok=True)
 
     async def _gather(self, key: CourseKey, upload: Upload, spool: Spool, chunks: AsyncIterator[bytes]) -> None:
-        noted = spool.size
         try:
             async for chunk in chunks:
                 await spool.write(chunk)
-                if spool.size - noted >= _CHECKPOINT:
-                    noted = await self._note(key, upload, spool)
+                if spool.size - upload.received >= _CHECKPOINT:
+                    upload = await self._note(key, upload, spool)
         finally:
             await self._note(key, upload, spool)
 
@@ -364,16 +379,53 @@ class Uploads:
     def _has_expired(self, upload: Upload) -> bool:
         return upload.received < upload.length and upload.expires_at <= self._parts.clock.now()
 
-    async def _note(self, key: CourseKey, upload: Upload, spool: Spool) -> int:
-        received = await spool.settle()
+    async def _note(self, key: CourseKey, upload: Upload, spool: Spool) -> Upload:
+        """Count what has arrived since `upload` was read; the upload as it is now."""
+        before, received = upload.received, await spool.settle()
         expires_at = self._parts.clock.now() + self._parts.settings.unfinished_seconds
+        prefix, part = prefix_of(key, upload.id), None
+        if self._incoming is not None and received > before:
+            part = await self._incoming.keep(prefix, upload.parts, spool, before, received - before)
+        text = f"{part.text} " if part is not None else ""
+        count = {"id": upload.id, "received": received, "before": before, "expires_at": expires_at, "part": text}
 
-        async def work(tx: Transaction) -> None:
-            params = {**key.columns, "id": upload.id, "received": received, "expires_at": expires_at}
-            await tx.execute(QUERIES["note_received"], params)
+        async def work(tx: Transaction) -> int:
+            return await tx.execute(QUERIES["note_received"], {**key.columns, **count})
 
-        await self._parts.shards.of(key).write(work)
-        return received
+        if not await self._parts.shards.of(key).write(work) and self._incoming is not None and part is not None:
+            await self._incoming.drop(prefix, part)
+            raise Conflict("the upload was written to by another request, or has ended", retry_after=1)
+        return msgspec.structs.replace(upload, received=received, parts=upload.parts + text)
+
+    @contextlib.asynccontextmanager
+    async def _held(self, upload: str) -> AsyncIterator[BinaryIO]:
+        """The spool file of an upload, held by nobody else of this machine."""
+        path = self._folder / upload
+        if self._incoming is None:
+            with locked(path) as file:
+                yield file
+            return
+        await asyncio.to_thread(path.touch, 0o600)
+        with locked(path) as file:
+            try:
+                yield file
+            finally:
+                path.unlink(missing_ok=True)
+
+    async def _begin(self, key: CourseKey, upload: Upload, file: BinaryIO) -> None:
+        """Have the first bytes in a spool file that was made just now, by which it is seen whether it is media.
+
+        Raises `Gone` where the bucket does not have what was received.
+        """
+        if self._incoming is None:
+            return
+        if size_of(upload.parts) != upload.received:
+            await self.drop(key, upload.id)
+            raise Gone("lectures are kept elsewhere since the upload was begun; begin it again")
+        if upload.received >= HEAD_BYTES:
+            return
+        head = b"".join([block async for block in self._incoming.read(prefix_of(key, upload.id), upload.parts)])
+        await asyncio.to_thread(os.pwrite, file.fileno(), head, 0)
 
     async def _check_quota(self, tx: Transaction, key: CourseKey, length: int) -> None:
         row = await tx.one(QUERIES["course_space"], key.columns)

@@ -340,7 +340,7 @@ Table(
 Table(
     "uploads",
     shard_metadata,
-    # A resumable upload that is not complete; its bytes are in the spool under the same id.
+    # A resumable upload that is not complete; its bytes are in the spool under the same id, or in the bucket's `parts`.
     *_course_key(),
     Column("id", Text, primary_key=True),
     Column("user", Text, nullable=False),
@@ -353,6 +353,8 @@ Table(
     Column("expires_at", Double, nullable=False),
     # Set once it has expired: the row is empty then, and says for some days that the upload is gone.
     Column("dropped_at", Double),
+    # START-SIZE-TOKEN of each object that holds some of it, with a space after each.
+    Column("parts", Text, nullable=False, server_default=""),
     Index("uploads_expiry", "expires_at"),
 )
 
