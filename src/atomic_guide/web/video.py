@@ -17,6 +17,7 @@ from atomic_guide.course.video.limits import CAPTION_BYTES
 from atomic_guide.course.video.preview import sheet
 from atomic_guide.course.video.rules import Rules, put_rules, rules_of
 from atomic_guide.course.video.videos import announcement
+from atomic_guide.engines.data.session import FIRST_UNCONSTRAINED
 from atomic_guide.web.bodies import read_body
 from atomic_guide.web.crossing import sighted
 from atomic_guide.web.ranges import Object, same_tag, serve
@@ -238,8 +239,7 @@ async def put_chapters(call: Call[PutChapters]) -> PutChapters:
 @calls.add("GET", "/api/video/play/{signed}/{id}/{path:path}", access="none", failures=(403, 404, 416))
 async def play(call: Call[None]) -> Response:
     """Serve a playlist, segment, poster or caption file of a signed address."""
-    params = call.request.path_params
-    playable = await call.tool.media.playback.open(params["signed"], params["id"], params["path"])
+    playable = await _opened(call)
     call.request.scope[TENANT] = playable.tenant
     # What cannot change may stay in this browser as long as its address works; nobody else may keep it.
     kept = f"private, max-age={call.tool.media.playback.life}, immutable" if playable.fixed else "private, no-cache"
@@ -251,6 +251,20 @@ async def play(call: Call[None]) -> Response:
     if same_tag(call.request, etag):
         return Response(status_code=304, headers=headers)
     return Response(playable.content, headers=headers, media_type=playable.kind)
+
+
+async def _opened(call: Call[None]) -> Playable:
+    """What an address names; as a replica knows it where the primary is away, which is seconds old at most."""
+    params, shards = call.request.path_params, call.tool.shards
+    asked = params["signed"], params["id"], params["path"]
+    try:
+        return await call.tool.media.playback.open(*asked)
+    except errors.DataUnavailable:
+        if not shards.replica_sets:
+            raise
+        # A player carries no bookmark, so that its reads go to the primary.
+        async with shards.session(FIRST_UNCONSTRAINED, read_only=True):
+            return await call.tool.media.playback.open(*asked)
 
 
 async def _served(call: Call[None], playable: Playable, headers: dict[str, str]) -> Response:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from atomic_guide.errors import OutOfSpace, RangeUnsatisfiable
+from atomic_guide.errors import OutOfSpace, RangeUnsatisfiable, Unavailable
 from atomic_guide.limit import Limit, Used
 
 if TYPE_CHECKING:
@@ -87,14 +87,23 @@ class Store(ABC):
         self.requests = Requests()
 
     def used(self) -> Iterator[Used]:
-        """The disk, but for the reserve."""
-        usage = shutil.disk_usage(self._disk)
+        """The disk, but for the reserve; nothing where it does not say."""
+        try:
+            usage = shutil.disk_usage(self._disk)
+        except OSError:
+            return
         most = max(1, usage.total - self._settings.least_free_bytes)
         yield Used(DISK, usage.total - usage.free, most=most)
 
     def check_space(self, wanted: int = 0) -> None:
-        """Raise `OutOfSpace` unless `wanted` bytes fit on the disk and leave the reserve free."""
-        free = shutil.disk_usage(self._disk).free
+        """Raise `OutOfSpace` unless `wanted` bytes fit on the disk and leave the reserve free.
+
+        Raises `Unavailable` where the disk does not say.
+        """
+        try:
+            free = shutil.disk_usage(self._disk).free
+        except OSError as error:
+            raise Unavailable("the object store does not answer; try again", retry_after=5) from error
         if free - wanted < self._settings.least_free_bytes:
             refusal = OutOfSpace("the server's disk is full; ask its operator to free some space", retry_after=600)
             raise DISK.over(refusal)

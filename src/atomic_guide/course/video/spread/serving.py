@@ -60,8 +60,12 @@ class Serving:
         self._known.clear()
 
     async def tag(self, path: str) -> str | None:
-        """The strong ETag of a file that is listed: the same in every store and region."""
-        known, file = await self._look(path)
+        """The strong ETag of a file that is listed: the same in every store and region; None where it is not known."""
+        try:
+            known, file = await self._look(path)
+        except Unavailable:
+            # The directory is away; a file that is here is played on with the tag that its store gives it.
+            return None
         entry = known.entries.get(file) if known is not None else None
         return f'"{entry.sha256}"' if entry is not None else None
 
