@@ -64,6 +64,12 @@ class S3:
         log.close()
         self._wait()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """End it at once, as a power cut would."""
         if self._process is not None:

@@ -125,7 +125,7 @@ DECLARED: list[Bounds] = [
         " uploads and lectures; all else goes on",
         ("atomic_guide.engines.assets.remote",),
     ),
-    _lms("keys", "each GET", "403 LTI_KEYSET_UNAVAILABLE for keys that are not known; known ones go on"),
+    _lms("keys", "each GET", "503 LTI_KEYSET_UNAVAILABLE for keys that are not known; known ones go on"),
     _lms("tokens", "none: a POST", "rosters and grades come back as jobs"),
     _lms("roster", "each GET", "the members of before stay"),
     _lms("grades", "each GET", "scores wait as jobs"),
