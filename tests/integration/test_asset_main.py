@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import obstore
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from atomic_guide.app.carrying_lectures import Carried, Wanted, carry, source_of
 from atomic_guide.app.doctor_lectures import left_behind, tried
@@ -29,9 +30,10 @@ from atomic_guide.engines.assets.settings import LOCAL, AssetSettings, StoreSett
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.errors import Invalid, NotFound
 from atomic_guide.operations.costs.advise.gather import cooled_bytes
+from atomic_guide.web.routing import ELSEWHERE
 from tests.copying import PLAIN, Course, assets, copied, course, spread_of
 from tests.faulty import faulty
-from tests.media import TUS, clip, code, create, opened, patch, until, upload
+from tests.media import TUS, Studio, clip, code, create, opened, patch, until, upload
 from tests.s3 import S3, client, names_in
 
 FIGURES = ("views", "viewers", "finished", "captions", "watched", "rewatched")
@@ -57,6 +59,19 @@ async def emptied(folder: Path) -> None:
             return
         await asyncio.sleep(0.05)
     pytest.fail(f"it has {left}")
+
+
+async def elsewhere(studio: Studio, url: str, **headers: str) -> int:
+    """How many bytes an answer says that a browser gets from a bucket."""
+    found: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await studio.app(scope, receive, send)
+        found.append(scope.get(ELSEWHERE, 0))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as asking:
+        await asking.get(url, headers=headers)
+    return found[0]
 
 
 async def gone(spread: Spread) -> None:
@@ -89,12 +104,15 @@ async def test_a_lecture_is_made_played_and_deleted_in_a_bucket(tmp_path: Path, 
         rendition = str(playlist.url).rpartition("/")[0]
         segment = next(line for line in playlist.text.splitlines() if line.endswith(".m4s"))
         sent = await teacher.get(f"{rendition}/{segment}")
+        part_of = {"Range": "bytes=4-7"}
+        seen = [await elsewhere(studio, f"{rendition}/{segment}", **headers) for headers in ({}, part_of)]
         assert (sent.status_code, sent.headers["cache-control"]) == (307, "private, no-store")
         address = sent.headers["location"]
         name = urlsplit(address).path.removeprefix(f"/{main.bucket}/")
         async with httpx.AsyncClient() as browser:
             whole = await browser.get(address)
             assert (whole.status_code, len(whole.content)) == (200, held[name])
+            assert seen == [held[name], 4], "what the bucket sends is counted as sent"
             assert (whole.headers["content-type"], whole.headers["cache-control"]) == (
                 "video/iso.segment",
                 "private, no-store",

@@ -30,7 +30,7 @@ from atomic_guide.durations import Durations
 from atomic_guide.operations.costs.tally import Tally
 from atomic_guide.web.bounds import REQUESTS
 from atomic_guide.web.problems import problem
-from atomic_guide.web.routing import TENANT
+from atomic_guide.web.routing import ELSEWHERE, TENANT
 
 _log = structlog.get_logger(__name__)
 
@@ -237,7 +237,7 @@ class Observe:
             # An answer may begin before its request has ended, and a refused one is not read to its end.
             response = (answered or ended) - (heard if heard <= (answered or ended) else began)
             route = self._note(scope, status, ended - began, response)
-            self._metrics.share(route, scope.get(TENANT), response, sent)
+            self._metrics.share(route, scope.get(TENANT), response, sent + scope.get(ELSEWHERE, 0))
 
     def _note(self, scope: Mapping[str, Any], status: int, seconds: float, response: float) -> str:
         method = scope["method"] if scope["method"] in _METHODS else "other"

@@ -82,6 +82,17 @@ def serve(request: Request, found: Object, headers: dict[str, str]) -> Response:
     return StreamingResponse(found.store.stream(found.name, start, end), status, headers)
 
 
+def asked_of(request: Request, size: int) -> int:
+    """How many of an object's bytes a request asks for."""
+    if request.method == "HEAD":
+        return 0
+    try:
+        start, end = byte_range(request.headers.get("range"), size) or (0, size)
+    except errors.RangeUnsatisfiable:
+        return 0
+    return end - start
+
+
 def same_tag(request: Request, etag: str) -> bool:
     """Whether If-None-Match names the current version."""
     named = request.headers.get("if-none-match", "")

@@ -48,6 +48,8 @@ several with commas between them; without one, a call shows all that was committ
 
 TENANT = "atomic_guide.tenant"
 """Where a request's scope says whose work it was, for who surrounds the table."""
+ELSEWHERE = "atomic_guide.elsewhere"
+"""Where it says how many bytes the answer has a browser get from a bucket, which are sent and paid for, too."""
 
 _READING = frozenset({"GET", "HEAD"})
 

@@ -20,8 +20,8 @@ from atomic_guide.course.video.videos import announcement
 from atomic_guide.engines.data.session import FIRST_UNCONSTRAINED
 from atomic_guide.web.bodies import read_body
 from atomic_guide.web.crossing import sighted
-from atomic_guide.web.ranges import Object, same_tag, serve
-from atomic_guide.web.routing import TENANT, Call, Calls
+from atomic_guide.web.ranges import Object, asked_of, same_tag, serve
+from atomic_guide.web.routing import ELSEWHERE, TENANT, Call, Calls
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.playback import Playable
@@ -285,6 +285,7 @@ async def _served(call: Call[None], playable: Playable, headers: dict[str, str])
     else:
         raise away or errors.NotFound("the video has no such file")
     if url is not None and playable.passed:
+        call.request.scope[ELSEWHERE] = asked_of(call.request, found.size)
         return Response(status_code=307, headers={"Location": url, "Cache-Control": "private, no-store"})
     return serve(call.request, found, headers)
 

@@ -40,7 +40,7 @@ METRICS = (
     Metric(COSTS, "tenant_work", "s/s", "Response time and slots of one tenant; `others` are the rest.", "tenant"),
     Metric(COSTS, "tenant_sent", "bytes/s", "Answers of one tenant, without sockets.", "tenant"),
     Metric(COSTS, "tenant_stored", "bytes", "Lectures of one tenant.", "tenant"),
-    Metric(COSTS, "sent", "bytes/s", "Bytes of answers and, for `chat`, of sockets.", "feature"),
+    Metric(COSTS, "sent", "bytes/s", "Bytes of answers, also from buckets, and, for `chat`, of sockets.", "feature"),
     Metric(COSTS, "stored", "bytes", "Lectures of all tenants."),
     Metric(COSTS, "database_bytes", "bytes", "The databases with their replicas."),
     Metric(COSTS, "store_reads", "requests/s", "Reads of the object store."),
