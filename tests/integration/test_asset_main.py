@@ -32,8 +32,10 @@ from atomic_guide.errors import Invalid, NotFound
 from atomic_guide.operations.costs.advise.gather import cooled_bytes
 from atomic_guide.web.routing import ELSEWHERE
 from tests.copying import PLAIN, Course, assets, copied, course, spread_of
+from tests.engines import opened_shards
 from tests.faulty import faulty
 from tests.media import TUS, Studio, clip, code, create, opened, patch, until, upload
+from tests.postgres import Cluster
 from tests.s3 import S3, client, names_in
 
 FIGURES = ("views", "viewers", "finished", "captions", "watched", "rewatched")
@@ -385,12 +387,16 @@ async def test_a_lecture_that_nobody_plays_goes_to_the_cool_class_and_comes_back
         assert set((await settled("")).values()) == {"STANDARD"}, "one that is played again comes back"
 
 
-async def test_any_machine_takes_the_next_part_of_an_upload(tmp_path: Path, service: S3, lecture: bytes) -> None:
+async def test_any_machine_takes_the_next_part_of_an_upload(
+    tmp_path: Path, service: S3, lecture: bytes, postgres_cluster: Cluster
+) -> None:
     main = service.store("main-parts", "eu")
     one, two = tmp_path / "one", tmp_path / "two"
+    kept = kept_in(main)
     async with (
-        opened(one, assets=kept_in(main)) as first,
-        opened(two, assets=kept_in(main), over=first.shards) as second,
+        opened_shards("postgresql", tmp_path, postgres_cluster) as shards,
+        opened(one, assets=kept, over=shards, copies=True) as first,
+        opened(two, assets=kept, over=shards) as second,
     ):
         here, there = await first.enter(), await second.enter()
         address = (await create(here, len(lecture))).headers["location"]
