@@ -6,6 +6,7 @@ its id, so nothing more is stored; for scores the answer is kept, which is a cla
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import tempfile
@@ -25,6 +26,11 @@ Headers = Callable[[], dict[str, str]]
 
 
 async def measure(bars: Bars) -> None:
+    """Both calls."""
+    await asyncio.to_thread(called, bars)
+
+
+def called(bars: Bars) -> None:
     """In turns, so that what the machine does otherwise meets all alike."""
     settings = {"LIMITS_INSTRUCTOR_MESSAGES": "1000000", "LIMITS_ROOM_MESSAGES": "1000000"}
     with (

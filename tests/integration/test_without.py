@@ -326,15 +326,13 @@ def joined(place: Place, member: httpx.Client) -> ClientConnection:
     return connect(url, compression=None)
 
 
-# An S3 service takes ten seconds to come back from a kill, and shows no more by it.
+# An S3 service takes ten seconds to come back from a kill; a primary that is stopped is in the column before, too.
+_LEFT_OUT = {("a declared store", "killed"), ("its primary's region", "stopped")}
+
+
 @pytest.mark.parametrize(
     ("what", "how"),
-    [
-        (what, how)
-        for what in CONDITIONS
-        for how in ("stopped", "killed")
-        if (what, how) != ("a declared store", "killed")
-    ],
+    [(what, how) for what in CONDITIONS for how in ("stopped", "killed") if (what, how) not in _LEFT_OUT],
 )
 def test_what_works_without(place: Place, what: str, how: str) -> None:
     column, began = CONDITIONS.index(what), iso(time.time())
