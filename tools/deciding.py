@@ -21,13 +21,13 @@ def _scaling(name: str, *tests: str) -> Module:
 
 
 DECIDING = {
-    "ahead": _scaling("decide/ahead", "ahead"),
+    "ahead": _scaling("decide/ahead", "asks"),
     "bounds": _scaling("decide/bounds", "bounds"),
     "budget": _scaling("decide/budget", "budget"),
     "causes": _scaling("decide/causes", "causes"),
-    "decider": _scaling("decide/decider", "decide", "wording"),
+    "decider": _scaling("decide/decider", "decide", "decided"),
     "memory": _scaling("decide/memory", "memory"),
-    "outlook": _scaling("decide/outlook", "ahead", "watch"),
+    "outlook": _scaling("decide/outlook", "watch"),
     "rules": _scaling("decide/rules", "rules"),
     "shipped": _scaling("decide/shipped", "rules"),
     "standing": _scaling("decide/standing", "standing"),

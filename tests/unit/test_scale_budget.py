@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from atomic_guide.operations.scaling.decide.budget import affordable, month_of, paced, spend
 from atomic_guide.operations.scaling.decide.decider import Decider
-from atomic_guide.operations.scaling.decide.memory import FleetState, Memory, Month, State
+from atomic_guide.operations.scaling.decide.memory import FleetState, Memory, Month, Pace, State
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.model import Decision, Key, Seen
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
@@ -235,3 +235,135 @@ def test_of_both_budgets_the_tighter_one_counts() -> None:
 def test_without_a_price_there_is_nothing_to_hold() -> None:
     free = ScalingSettings(budget_per_month=10.0)
     assert affordable(State(at=BEGIN), "web", {"web": fleet(3)}, free) is None
+
+
+# --- what is spent and learned
+
+
+def test_what_runs_is_added_to_its_hour_and_its_month_and_is_forgotten_of_hours_a_day_ago() -> None:
+    state, hour = State(at=BEGIN + 60), int(BEGIN // HOUR)
+    state.spent = {hour - 24: 9.0, hour - 23: 7.0}
+    fleets = {"web": fleet(3), "workers": fleet(1)}
+    spend(state, fleets, settings(0.0), 1800.0)
+    assert state.spent == {hour - 23: 7.0, hour: 2.5}
+    state.at = BEGIN + 1860
+    spend(state, fleets, settings(0.0), 1800.0)
+    assert state.spent == {hour - 23: 7.0, hour: 5.0}
+    assert state.months == {"2026-06": Month(BEGIN + 60, 5.0)}
+    assert state.pace == Pace(), "without a budget of a month nothing is reckoned"
+
+
+def test_an_hour_of_the_week_is_expected_to_cost_what_it_lately_has_most_of_all_the_last_time() -> None:
+    state = State()
+
+    def hours(begin: float, wanted: int, seconds: float = HOUR) -> None:
+        state.at = begin
+        spend(state, {"web": fleet(wanted)}, settings(0.0), seconds)
+
+    hours(BEGIN, 5)
+    assert state.usual == {}, "it has not ended"
+    hours(BEGIN + HOUR, 2, HOUR / 2)
+    assert state.usual == {0: 5.0}
+    hours(BEGIN + 2 * HOUR, 2, HOUR / 2 + 1)
+    assert state.usual == {0: 5.0}, "half an hour does not tell what the hour costs"
+    hours(BEGIN + 168 * HOUR, 11)
+    assert state.usual == {0: 5.0, 2: 2.0}
+    hours(BEGIN + 169 * HOUR, 1)
+    assert state.usual == {0: 6.8, 2: 2.0}
+    state.usual[1] = 0.12345
+    hours(BEGIN + 170 * HOUR, 1)
+    assert state.usual[1] == 0.3864
+
+
+def test_the_pace_is_reckoned_once_an_hour() -> None:
+    state = State(at=BEGIN + 900)
+    for later, paced_at in ((0.0, 900.0), (1800.0, 900.0), (2700.0, 3600.0)):
+        state.at = BEGIN + 900 + later
+        spend(state, {"web": fleet(2)}, settings(1000.0), 900.0)
+        assert state.pace.at == BEGIN + paced_at
+
+
+def test_a_clock_that_was_set_back_by_years_has_a_month_of_its_own() -> None:
+    later = {f"2027-0{number}": Month(BEGIN + number * 1e6, 5.0) for number in (1, 2, 3)}
+    state = State(at=BEGIN, months=dict(later))
+    spend(state, {"web": fleet(2)}, settings(1000.0), HOUR)
+    assert state.months == {**later, "2026-06": Month(BEGIN, 2.0)}
+
+
+# --- what is left of a month
+
+
+def test_of_hours_that_were_never_seen_the_mean_of_the_others_is_expected_and_before_any_what_is_wanted_now() -> None:
+    at = BEGIN + (HOURS - 2) * HOUR
+    fleets = {"web": fleet(7), "workers": fleet(1)}
+    assert paced(State(at=at, usual={0: 4.0, 1: 8.0}), fleets, settings(1e6)).forecast == 12.0
+    assert paced(State(at=at), fleets, settings(1e6)).forecast == 18.0
+    assert paced(State(at=at, usual={0: 1.0}), fleets, settings(1e6)).forecast == 6.0, "the fewest cost that"
+
+
+def test_the_rest_of_an_hour_counts_as_its_share() -> None:
+    """Of 3.5 hours that cost 4, 10, 20 and 30 there are 36 left: 2 + 10 + 12 + 12."""
+    at = BEGIN + (HOURS - 3.5) * HOUR
+    usual = {(HOURS - 4 + later) % 168: cost for later, cost in enumerate((4.0, 10.0, 20.0, 30.0))}
+    months = {"2026-06": Month(BEGIN, 64.0)}
+    pace = paced(State(at=at, usual=usual, months=months), {"web": fleet(1), "workers": fleet(1)}, settings(100.0))
+    assert (pace.level, pace.hours, pace.forecast, pace.spent) == (12.0, 3.5, 62.0, 64.0)
+
+
+def test_a_budget_that_just_lasts_holds_nothing() -> None:
+    fleets = {"web": fleet(3), "workers": fleet(1)}
+    assert paced(State(at=BEGIN, usual=costing(5.0)), fleets, settings(5.0 * HOURS)).level is None
+
+
+def test_a_fleet_that_is_not_there_yet_takes_nothing_from_the_others() -> None:
+    own = ScalingSettings(
+        budget_per_month=1.0, web=FleetSettings(min=1, unit_price=0.1), workers=FleetSettings(min=1, unit_price=2.0)
+    )
+    state = State(at=BEGIN, pace=Pace(level=25.0, fewest=2.1))
+    fleets = {"web": fleet(0), "workers": fleet(20)}
+    web, workers = (affordable(state, name, fleets, own) for name in ("web", "workers"))
+    assert web is not None
+    assert workers is not None
+    assert (web.units, workers.units) == (1, 12)
+    assert web.inputs["budget.per_hour"] == 25.0
+
+
+def test_less_than_the_fewest_is_said() -> None:
+    state = State(at=BEGIN, pace=Pace(level=3.0, fewest=3.0, budget=9.0, spent=8.0, forecast=99.0, hours=7.0))
+    found = affordable(state, "web", {"web": fleet(4), "workers": fleet(1)}, settings(9.0))
+    assert found is not None
+    assert found.why == (
+        "held by the budget: 8.00 of 9.00 are spent this month and 99.00 are forecast for the 7 h left;"
+        " at most 3.00 an hour, and that pays for 1 units, less than the fewest, which are kept"
+    )
+    state.pace = Pace(level=3.1, fewest=3.0)
+    more = affordable(state, "web", {"web": fleet(4), "workers": fleet(1)}, settings(9.0))
+    assert more is not None
+    assert more.why.endswith("pays for 1 units")
+
+
+# --- of a day
+
+
+def test_of_a_day_a_fleet_has_what_the_others_and_the_fewest_of_later_hours_leave_by_its_price() -> None:
+    fleets = {"web": fleet(2), "workers": fleet(1)}
+    state = State(at=BEGIN + 60, spent={int(BEGIN // HOUR) - 1: 10.0})
+    found = affordable(state, "workers", fleets, settings(0.0, day=99.0))
+    assert found is not None
+    # 10 are spent and 66 set aside; web takes 2 of the 23 that are left, and a worker costs 2.
+    assert (found.units, found.inputs["budget.spent_in_24_hours"]) == (10, 76.0)
+    assert found.why == (
+        "held by the budget: 76.00 of 99.00 are spent or set aside for the fewest, others cost 2.00 an hour,"
+        " and the budget of a day pays for 10 units"
+    )
+    poor = affordable(state, "workers", fleets, settings(0.0, day=50.0))
+    assert poor is not None
+    assert poor.units == 0
+
+
+def test_where_both_budgets_pay_for_as_much_that_of_the_day_is_told() -> None:
+    fleets = {"web": fleet(2), "workers": fleet(1)}
+    state = State(at=BEGIN, pace=Pace(level=13.0, fewest=3.0))
+    found = affordable(state, "web", fleets, settings(1.0, day=82.0))
+    assert found is not None
+    assert (found.units, "budget.day" in found.inputs) == (11, True)

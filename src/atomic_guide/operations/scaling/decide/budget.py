@@ -67,8 +67,8 @@ def affordable(state: State, name: str, fleets: Fleets, settings: ScalingSetting
     found = []
     if settings.budget_per_day:
         found.append(_of_day(state, name, fleets, settings))
-    if settings.budget_per_month and state.pace.level is not None:
-        found.append(_of_month(state, name, fleets, settings))
+    if settings.budget_per_month and (level := state.pace.level) is not None:
+        found.append(_of_month(state, name, fleets, settings, level))
     return min(found, key=lambda money: money.units, default=None)
 
 
@@ -114,22 +114,21 @@ def _of_day(state: State, name: str, fleets: Fleets, settings: ScalingSettings) 
     return Money(units, why, {"budget.day": settings.budget_per_day, "budget.spent_in_24_hours": spent})
 
 
-def _of_month(state: State, name: str, fleets: Fleets, settings: ScalingSettings) -> Money:
+def _of_month(state: State, name: str, fleets: Fleets, settings: ScalingSettings, level: float) -> Money:
     """A fleet's part of what an hour may cost: what others do not want, or its fair share where all want too much."""
     pace, price = state.pace, settings.fleet(name).unit_price
-    level = max(pace.level or 0.0, pace.fewest)
     needs = _needs(state, fleets, settings)
     beyond = {one: max(need - _least_cost(one, settings), 0.0) for one, need in needs.items()}
     whole = sum(beyond.values())
     fair = _least_cost(name, settings) + (level - pace.fewest) * (beyond[name] / whole if whole else 0.0)
     alone = level - sum(need for other, need in needs.items() if other != name)
     # Rounding must not cost a unit that is paid for.
-    units = max(math.floor(max(alone, fair) / price + 1e-9), 0)
+    units = math.floor(max(alone, fair) / price + 1e-9)
     why = (
         f"held by the budget: {pace.spent:,.2f} of {pace.budget:,.2f} are spent this month and {pace.forecast:,.2f} are"
         f" forecast for the {pace.hours:.0f} h left; at most {level:,.2f} an hour, and that pays for {units} units"
     )
-    if pace.level is not None and pace.level <= pace.fewest:
+    if level <= pace.fewest:
         why += ", less than the fewest, which are kept"
     inputs: dict[str, float | None] = {
         "budget.month": pace.budget, "budget.spent": pace.spent, "budget.forecast": pace.forecast,
@@ -189,15 +188,15 @@ def _learn(state: State, hour: int, wanted: float, seconds: float) -> None:
 def _ahead(state: State, ends: float, fewest: float, now: float) -> tuple[Series, Series]:
     """What each hour that is left is expected to cost, and how much of it is left."""
     first = state.at // _HOUR * _HOUR
-    count = max(math.ceil((ends - first) / _HOUR), 1)
+    # A month ends with an hour.
+    count = int((ends - first) // _HOUR)
     slots = [_slot(int(first // _HOUR) + later) for later in range(count)]
     # An hour of the week that has not been seen costs what those do that have, and before any, what is wanted now.
     mean = sum(state.usual.values()) / len(state.usual) if state.usual else now
     expected = np.array([state.usual.get(slot, mean) for slot in slots])
     shares = np.ones(count)
     shares[0] = (first + _HOUR - state.at) / _HOUR
-    shares[-1] -= max(first + count * _HOUR - ends, 0.0) / _HOUR
-    return np.maximum(expected, fewest), np.maximum(shares, 0.0)
+    return np.maximum(expected, fewest), shares
 
 
 def _level(expected: Series, shares: Series, left: float, fewest: float) -> float:
@@ -206,8 +205,7 @@ def _level(expected: Series, shares: Series, left: float, fewest: float) -> floa
     costs, weights = expected[order], shares[order]
     below = np.concatenate(([0.0], np.cumsum(costs * weights)[:-1]))
     above = np.cumsum(weights[::-1])[::-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        levels = np.where(above > 0, (left - below) / above, np.inf)
+    levels = (left - below) / above
     # From the cheapest on: the first hour that costs more than all from it on could.
     cut = int(np.argmax(levels < costs))
     return max(float(levels[cut]), fewest)
