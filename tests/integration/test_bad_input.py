@@ -11,11 +11,12 @@ import pytest
 from tests.running import RunningServer, running_server
 
 pytestmark = pytest.mark.timeout(120)
+OPERATOR = "operator-token-of-the-test"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("bad") / "data") as running:
+    with running_server(tmp_path_factory.mktemp("bad") / "data", OPERATOR_TOKEN=OPERATOR) as running:
         yield running
 
 
@@ -80,6 +81,43 @@ def test_what_is_no_video_is_refused_at_once(teacher: httpx.Client, content: byt
     answer = teacher.post("/api/video/upload", data={"title": "No video"}, files={"file": (name, content)})
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
     assert "No video" not in [video["title"] for video in teacher.get("/api/video").json()["videos"]]
+
+
+ASKED = [
+    ("GET", "/api/ops/assets/replicas?limit=%C2%B2", None, 400),
+    ("GET", "/api/ops/assets/replicas?limit=1001", None, 400),
+    ("GET", "/api/ops/assets/deletions?limit=" + "9" * 400, None, 400),
+    ("GET", "/api/ops/lectures/space?limit=1e3", None, 400),
+    ("GET", "/api/ops/cache/value?space=%00&tenant=..&course=%ff", None, 404),
+    ("GET", "/api/ops/cache/value?space=reports&tenant=t", None, 400),
+    ("GET", "/api/ops/cache/log?limit=-1", None, 400),
+    ("GET", "/api/ops/regions?limit=a", None, 400),
+    ("GET", "/api/ops/regions/where?country=%ED%A0%80", None, 400),
+    ("POST", "/api/ops/assets/repair", b'{"store": 7}', 400),
+    ("POST", "/api/ops/assets/repair", b'{"shop": "x"}', 400),
+    ("POST", "/api/ops/assets/repair", b'{"store": "../disk"}', 404),
+    ("POST", "/api/ops/cache/drop", b'{"tenant": null}', 400),
+    ("POST", "/api/ops/cache/drop", b'{"tenant": "t", "everything": true}', 400),
+    ("POST", "/api/ops/cache/warm", b'{"space": "x\\u0000", "tenant": "t", "course": "c"}', 404),
+    ("POST", "/api/ops/regions/drain", b'{"region": "x\\u0000", "why": "x"}', 404),
+    ("POST", "/api/ops/regions/drain", b"[" * 60_000, 400),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status"), ASKED)
+def test_what_operators_ask_wrongly_is_refused(
+    server: RunningServer, method: str, path: str, body: bytes | None, status: int
+) -> None:
+    headers = {**JSON, "Authorization": f"Bearer {OPERATOR}"}
+    answer = httpx.request(method, f"{server.url}{path}", content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("length", ["\u00b2", "-1", "+1", "1_000", "1e3", "9" * 5000, ""])
+def test_a_length_that_is_no_number_begins_no_upload(teacher: httpx.Client, length: str) -> None:
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": length.encode("latin-1")}
+    assert teacher.post("/api/video/upload", headers=headers).status_code in {400, 413, 415}  # type: ignore[arg-type]
 
 
 TRICKS = [
