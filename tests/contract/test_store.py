@@ -147,15 +147,16 @@ async def test_only_a_bucket_has_addresses_of_its_own(store: Store) -> None:
 
 
 async def test_a_folder_is_deleted_with_everything_in_it(store: Store, tmp_path: Path) -> None:
-    for name in ("t/c/v1/a", "t/c/v1/deep/b", "t/c/v10/a"):
+    # Of a course of its own: this service lists the folders that other tests have emptied.
+    for name in ("t/whole/v1/a", "t/whole/v1/deep/b", "t/whole/v10/a"):
         await store.put(name, b"x")
-    spoil(store, tmp_path, "t/c/v1/.half")
-    assert sorted(await store.folders("t/c")) == ["t/c/v1", "t/c/v10"]
+    spoil(store, tmp_path, "t/whole/v1/.half")
+    assert sorted(await store.folders("t/whole")) == ["t/whole/v1", "t/whole/v10"]
     assert await store.folders("t/none") == []
-    assert await store.delete_prefix("t/c/v1") >= 2
-    assert await store.names("t/c") == {"t/c/v10/a": 1}
-    assert not (tmp_path / "objects/t/c/v1").exists()
-    assert await store.delete_prefix("t/c/v1") == 0
+    assert await store.delete_prefix("t/whole/v1") >= 2
+    assert await store.names("t/whole") == {"t/whole/v10/a": 1}
+    assert not (tmp_path / "objects/t/whole/v1").exists()
+    assert await store.delete_prefix("t/whole/v1") == 0
 
 
 async def test_what_is_not_there_is_said_to_be_so(store: Store) -> None:
