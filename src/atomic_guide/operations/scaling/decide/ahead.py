@@ -29,7 +29,8 @@ def asks(outlook: Outlook, watch: Watch, at: float, fleet: Fleet, settings: tupl
     """The wishes that hold at a moment. Those of a forecast that has been wrong are refused, and say so."""
     own, every = settings
     refused = "" if watch.trusted else f"the forecast is not used: {watch.why}"
-    wishes = [_floor(outlook, at, fleet, own, every)] if every.forecast_floor != "off" else []
+    floor = _floor(outlook, at, fleet, own, every) if every.forecast_floor != "off" else None
+    wishes = [] if floor is None else [floor]
     wishes += [
         _around(outlook, peak, at, fleet, own)
         for peak in outlook.peaks
@@ -46,13 +47,13 @@ def asks(outlook: Outlook, watch: Watch, at: float, fleet: Fleet, settings: tupl
     return wishes
 
 
-def _floor(outlook: Outlook, at: float, fleet: Fleet, own: FleetSettings, settings: ScalingSettings) -> Wish:
-    """What the forecast expects within the time of a start and the horizon; no unit where it has no such hours."""
+def _floor(outlook: Outlook, at: float, fleet: Fleet, own: FleetSettings, settings: ScalingSettings) -> Wish | None:
+    """What the forecast expects within the time of a start and the horizon; None where it has no such hours."""
     upper = settings.forecast_floor == "p95"
     until = at + own.start_delay_seconds + settings.forecast_ahead_seconds
     demand = outlook.most(at, until, upper=upper)
     if demand is None:
-        return Wish(0, FORECAST, "there is no forecast")
+        return None
     units = math.ceil(demand / fleet.unit)
     name = "p95" if upper else "p50"
     why = f"{name} of the forecast until {until - at:.0f} s ahead is {demand:,.4g}"
