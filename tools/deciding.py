@@ -42,7 +42,6 @@ DECIDING = {
     "slots": Module("engines/queues/slots.py", ("unit/test_slots.py",)),
     "lane": Module("engines/queues/lane.py", ("unit/test_lane.py",)),
     "rooms": Module("engines/rooms/placement.py", ("unit/test_room_placement.py",)),
-    "plan": Module("engines/data/plan.py", ("unit/test_plan.py",)),
     "routing": Module("regions/routing.py", ("unit/test_regions_routing.py",)),
     "buckets": Module("engines/data/placement.py", ("unit/test_placement.py",)),
 }

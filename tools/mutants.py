@@ -1,4 +1,4 @@
-"""Whether the tests notice a change of what decides: `python3 dev.py mutants [NAME ...] [--sample N] [--write]`.
+"""Whether the tests notice a change of what decides: `python3 dev.py mutants [NAME ...] [OPTIONS]`.
 
 mutmut changes one thing at a time in a module of `tools/deciding.py` (a sign, a bound, a default, a word) and runs the
 module's tests; a change that none of them notices has survived. Its score is the share that did not. Where a module
@@ -63,6 +63,13 @@ class Survivor(NamedTuple):
     becomes: str
 
 
+class Drawing(NamedTuple):
+    """How many changes of a module are tried at most, and which."""
+
+    most: int = SAMPLE
+    seed: int = SEED
+
+
 class Score(NamedTuple):
     """What became of the changes of one module: `mutants` there are, `tried` of them, and how those ended."""
 
@@ -85,12 +92,12 @@ class Score(NamedTuple):
         return self.noticed / max(self.tried - self.equivalent, 1)
 
 
-def measure(name: str, module: Module, sample: int, children: int) -> Score:
+def measure(name: str, module: Module, drawing: Drawing, children: int) -> Score:
     """Try a module's changes. Raises `RuntimeError` where its tests fail without any."""
     source = f"src/atomic_guide/{module.source}"
     place = _workspace(name, source, module)
     every = _mutants(place, source)
-    drawn = random.Random(SEED).sample(every, sample) if len(every) > sample else every
+    drawn = random.Random(drawing.seed).sample(every, drawing.most) if len(every) > drawing.most else every
     _mutmut(place, "run", "--max-children", str(children), *sorted(drawn))
     ended = dict(re.findall(r"^ +(\S+): (.+)$", _mutmut(place, "results", "--all", "1"), re.MULTILINE))
     outcomes = Counter(ended[one] for one in drawn)
@@ -145,9 +152,9 @@ def _survivor(place: Path, mutant: str) -> Survivor:
     return Survivor(mutant.rpartition(".")[2], was, becomes)
 
 
-def _stamp(module: Module, sample: int) -> str:
+def _stamp(module: Module, drawing: Drawing) -> str:
     tests = [ROOT / "tests" / test for test in module.tests]
-    return digest([str(sample), str(SEED), ROOT / "src" / "atomic_guide" / module.source, *tests])
+    return digest([str(drawing.most), str(drawing.seed), ROOT / "src" / "atomic_guide" / module.source, *tests])
 
 
 def _kept(name: str, stamp: str) -> Score | None:
@@ -191,17 +198,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py mutants", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(DECIDING)}; none: all")
     parser.add_argument("--sample", type=int, default=SAMPLE, help="changes of a module that are tried at most")
+    parser.add_argument("--seed", type=int, default=SEED, help="which are drawn; another tells how the rest fare")
     parser.add_argument("--children", type=int, default=1, help="processes")
     parser.add_argument("--write", action="store_true", help="put the table into docs/development.md")
     options = parser.parse_args()
     if unknown := set(options.names) - set(DECIDING):
         parser.error(f"no module {', '.join(sorted(unknown))}; there are: {', '.join(DECIDING)}")
-    low = []
+    drawing, low = Drawing(options.sample, options.seed), []
     for name in options.names or DECIDING:
-        stamp = _stamp(DECIDING[name], options.sample)
+        stamp = _stamp(DECIDING[name], drawing)
         score = _kept(name, stamp)
         if score is None:
-            score = measure(name, DECIDING[name], options.sample, options.children)
+            score = measure(name, DECIDING[name], drawing, options.children)
             (FOLDER / f"{name}.json").write_text(json.dumps({"stamp": stamp, **score._asdict()}), "utf-8")
         score = without_equivalents(name, score)
         print(f"{name}: {score.noticed} of {score.tried - score.equivalent} noticed, {score.share:.0%}"
