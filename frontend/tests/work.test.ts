@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { barText, lacking, lateness, ordered, share, standing, summary } from '../src/ops/work/lanes';
 import { added, lines, told, worthwhile } from '../src/ops/work/plan';
-import { charts, conclusion, heard } from '../src/ops/work/reports';
+import { charts, conclusion, failures, heard, phase } from '../src/ops/work/reports';
 import type { Lane, Moment, Outcome, Plan, Report } from '../src/ops/work/shapes';
 
 const lane = (given: Partial<Lane> = {}): Lane => ({
@@ -102,10 +102,25 @@ const moment = (second: number, given: Partial<Moment> = {}): Moment => ({
 
 describe('a load test', () => {
   it('keeps each second once and in order', () => {
-    const known = heard(heard(heard([], moment(2)), moment(1)), moment(2, { rate: 99 }));
+    const known = heard(heard([], [moment(2), moment(1)]), [moment(2, { rate: 99 })]);
     expect(known.map((one) => one.second)).toEqual([1, 2]);
-    expect(heard(known, undefined)).toBe(known);
-    expect(heard(known, moment(3), 2).map((one) => one.second)).toEqual([2, 3]);
+    expect(heard(known, [])).toBe(known);
+    expect(heard(known, [moment(3)], 2).map((one) => one.second)).toEqual([2, 3]);
+  });
+
+  it('says what it does now, and how much failed', () => {
+    expect(phase({ phase: 'preparing', prepared: { what: 'people', done: 3, of: 20 } })).toBe('3 of 20 people ready');
+    const stage = { kind: 'ramp', first: 0, last: 20, seconds: 12 } as const;
+    expect(phase({ phase: 'sending', seconds: 60, stage, last: moment(5) })).toBe('ramp to 20 arrivals/s, 5 s of 60 s');
+    expect(phase({ phase: 'sending', seconds: 60, stage: null, last: moment(61) })).toMatch(/^the last answers come/);
+    expect(failures([])).toBe('–');
+    expect(failures([moment(1, { throughput: 9, failed: 1 }), moment(2, { throughput: 10, failed: 0 })])).toBe('1 of 20, 5%');
+  });
+
+  it('shows the objective of its latency', () => {
+    const objectives = ['p99', 'message:p95', 'p95', 'errors'].map((objective, n) => ({ objective, bound: n + 1, text: '' }));
+    expect(charts([moment(1)], 0, objectives).latency.threshold).toEqual({ value: 3, label: 'p95 3 s' });
+    expect(charts([moment(1)], 0, objectives.slice(3)).latency.threshold).toBeUndefined();
   });
 
   it('is drawn with gaps where nothing was measured', () => {

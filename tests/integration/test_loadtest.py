@@ -1,5 +1,6 @@
 """Load tests against a real server: what they send, find, and refuse; stalls, and whose fault they are."""
 
+import getpass
 import os
 import signal
 import statistics
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
+from atomic_guide.web import pages
 from tests.load_testing import Test, call, command, environment, needs_locust
 from tests.postgres.tls import certificate, pem
 from tests.running import RunningServer, running_server
@@ -202,6 +205,11 @@ def test_ctrl_c_ends_it_with_a_report_of_what_was(server: RunningServer) -> None
     assert (running["running"], running["verdict"], running["state"]["phase"]) == (True, None, "sending")
     assert running["state"]["last"]["second"] >= 2
     assert running["id"] + "  running" in call(server, "list").stdout
+    with operators(server) as client:
+        told = client.get(f"/api/ops/loadtests/{running['id']}/seconds", params={"after": 1}).json()
+    assert [one["second"] for one in told["seconds"]][:2] == [2, 3]
+    assert told["state"]["stage"]["kind"] == "hold"
+    assert [one["objective"] for one in told["state"]["objectives"]] == ["p95", "errors"]
     began = time.monotonic()
     test.process.send_signal(signal.SIGINT)
     report = test.report()
@@ -212,6 +220,54 @@ def test_ctrl_c_ends_it_with_a_report_of_what_was(server: RunningServer) -> None
     assert report["steady"]["all"]["count"] > 20
     with operators(server) as client:
         assert not any(one["running"] for one in client.get("/api/ops/loadtests").json()["loadtests"])
+        refused = client.post(f"/api/ops/loadtests/{running['id']}/stop")
+        over = client.get(f"/api/ops/loadtests/{running['id']}/seconds").json()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    assert (over["state"], over["seconds"]) == (None, [])
+
+
+def test_a_test_that_others_end_says_who_did(server: RunningServer) -> None:
+    test = Test(server, "--rps", "20", "--duration", "10m", "--ramp", "1s", "--mix", "message=1", *PATIENT)
+    test.wait_for("arrivals begin")
+    done = call(server, "stop", "last", "--json")
+    report = test.report()
+    assert msgspec.json.decode(done.stdout) == {"stopping": report["id"]}
+    assert (report["complete"], report["notes"]) == (False, [f"it was ended by {getpass.getuser()}"])
+    assert "does not run" in call(server, "stop", "last").stderr
+
+
+@pytest.fixture
+def unbuilt(server: RunningServer) -> Iterator[str]:
+    """The address of a target that answers as one whose pages are not built."""
+    with operators(server) as client:
+        state = client.get("/api/ops/loadtest/target").json()
+    assert state["pages"] is pages.is_built(pages.COURSE)
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(msgspec.json.encode({**state, "pages": False}))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as front:
+        thread = threading.Thread(target=front.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{front.server_address[1]}"
+        front.shutdown()
+        thread.join(10)
+
+
+def test_where_nobody_can_come_in_it_fails_at_once_with_the_remedy(server: RunningServer, unbuilt: str) -> None:
+    words = ("run", "--rps", "10", "--target", unbuilt, "--token-file", str(server.data / "operator-token"))
+    began = time.monotonic()
+    done = call(server, *words)
+    assert time.monotonic() - began < 20
+    assert done.returncode == 1
+    assert "are not built, so that nobody can come in" in done.stderr
+    assert "npx vite build" in done.stderr
 
 
 def test_a_target_that_is_not_marked_is_not_loaded(tmp_path: Path) -> None:

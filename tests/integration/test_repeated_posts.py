@@ -121,6 +121,7 @@ CASES = [
     Case(f"{OPS}/session/end", who="nobody"),
     Case(f"{OPS}/assets/repair", {}, who="operator", status=202, at_once=1),
     Case(f"{OPS}/loadtest/runs", {"keys": ["one"]}, {"keys": ["two"]}, who="operator", status=201),
+    Case(f"{OPS}/loadtests/{{id}}/stop", who="operator", status=404, filled="l1"),
     # An erasure compacts the databases; whoever asks meanwhile may be told to come again.
     Case(f"{OPS}/loadtest/runs/{{run}}/clean", who="operator", filled="0123456789ab", at_once=1),
 ]

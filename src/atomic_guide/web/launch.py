@@ -259,7 +259,7 @@ async def _check(tool: Tool, fields: Fields) -> Checked:
 async def _enter(call: Call[None], checked: Checked, secret: str, fields: Fields) -> Response:
     tool = call.tool
     # Before the login is used up: where the page cannot be shown, the same launch can be tried again.
-    pages.asset(_COURSE_ENTRY)
+    pages.asset(pages.COURSE)
     admitted = await tool.lti.launches.admit(checked, secret)
     mailed = tool.notifications.contacts.on
     copies = tool.media.settings.copies
@@ -299,13 +299,12 @@ def _origins(checked: Checked) -> tuple[str, ...]:
         return checked.platform.origins
 
 
-_COURSE_ENTRY = "src/course.ts"
 _COURSE = """<div id="app"></div>
 <noscript><p>This course needs JavaScript. Switch it on for this site, then open the course again.</p></noscript>"""
 
 
 def _course_page(tool: Tool, metas: tuple[Markup, ...], locale: str, origins: tuple[str, ...]) -> Response:
-    entry = pages.asset(_COURSE_ENTRY)
+    entry = pages.asset(pages.COURSE)
     page = Page("Course", Markup(_COURSE), (*metas, meta("locale", locale)), entry, locale, origins)
     page = page._replace(stores=tool.media.origins)
     return pages.answer(page)

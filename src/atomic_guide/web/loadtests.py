@@ -26,7 +26,8 @@ from atomic_guide.course.lti.registration import Draft, Platforms, tenant_of
 from atomic_guide.operations.loadtest.plan import Platform
 from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.loadtest.store import REPORT, Brief, Place, Store
-from atomic_guide.web.routing import Call, Calls
+from atomic_guide.web.pages import COURSE, is_built
+from atomic_guide.web.routing import Call, Calls, Parameter
 
 calls = Calls()
 
@@ -36,6 +37,9 @@ _ISSUER = "https://loadtest.invalid"
 _CLIENT = "loadtest"
 _DEPLOYMENT = "1"
 _RUN = re.compile(r"[0-9a-f]{12}")
+_LONGEST = 10_000_000
+"""Seconds: more than any test may last."""
+
 _PROCESS = secrets.token_hex(4)
 
 Erase = Callable[[str], Awaitable[dict[str, int]]]
@@ -49,12 +53,16 @@ class Keys(msgspec.Struct):
 
 
 class TargetState(msgspec.Struct, frozen=True):
-    """Whether this server may be loaded, and what the process that answers has used so far."""
+    """Whether this server may be loaded, and what the process that answers has used so far.
+
+    `pages` is whether the pages that launches end with are built; without them nobody comes in.
+    """
 
     target: bool
     process: str
     cpu_seconds: float
     cpus: int
+    pages: bool
 
 
 class Cleaned(msgspec.Struct, frozen=True):
@@ -85,6 +93,20 @@ class Listing(msgspec.Struct, frozen=True):
     """The tests of this data directory, the newest first."""
 
     loadtests: list[Listed]
+
+
+class Seconds(msgspec.Struct, frozen=True):
+    """What a running test tells: `state` as lists have it, null once it is over, and each second as reports have it."""
+
+    id: str
+    state: dict[str, Any] | None
+    seconds: list[dict[str, Any]]
+
+
+class Stopping(msgspec.Struct, frozen=True):
+    """A test that was asked to end; it does within seconds, with a report of what was."""
+
+    stopping: str
 
 
 class Loadtests:
@@ -135,6 +157,18 @@ class Loadtests:
         """The tests whose reports are here."""
         return [_listed(self.store.find(name)) for name in self.store.ids()]
 
+    def seconds(self, identifier: str, after: int) -> Seconds:
+        """What a test has told since a second. Raises `NotFound`."""
+        place = self.store.find(identifier)
+        state = place.state(time.time())
+        return Seconds(place.id, state, place.seconds(after) if state else [])
+
+    def stop(self, identifier: str, by: str) -> Stopping:
+        """Ask a test to end. Raises `NotFound`, `Conflict` where it does not run."""
+        place = self.store.find(identifier)
+        place.ask_to_stop(by, time.time())
+        return Stopping(place.id)
+
 
 def _tenant(run: str) -> str:
     return tenant_of(f"{_ISSUER}/{run}", _CLIENT, _DEPLOYMENT)
@@ -153,7 +187,8 @@ def _listed(place: Place) -> Listed:
 @calls.add("GET", "/api/ops/loadtest/target", access="operator", reply=TargetState, failures=(401,))
 async def tell_target(call: Call[None]) -> TargetState:
     """Say whether this server is marked as a test target, and what CPU time the answering process has used."""
-    return TargetState(call.tool.loadtests.settings.target, _PROCESS, time.process_time(), os.cpu_count() or 1)
+    target = call.tool.loadtests.settings.target
+    return TargetState(target, _PROCESS, time.process_time(), os.cpu_count() or 1, is_built(COURSE))
 
 
 @calls.add("POST", "/api/ops/loadtest/runs", access="operator", body=Keys, reply=Platform, status=201, failures=(403,))
@@ -182,3 +217,28 @@ async def show_loadtest(call: Call[None]) -> dict[str, Any]:
     if not isinstance(report, dict):
         raise errors.NotFound(f"load test {place.id} has no report yet")
     return report
+
+
+@calls.add(
+    "GET",
+    "/api/ops/loadtests/{id}/seconds",
+    access="operator",
+    reply=Seconds,
+    failures=(400, 401, 404),
+    parameters=(
+        Parameter("after", {"type": "integer", "minimum": 0, "maximum": _LONGEST}, "The last second that is known."),
+    ),
+)
+async def follow_loadtest(call: Call[None]) -> Seconds:
+    """Give what a running load test tells, second by second, of the last quarter of an hour at most."""
+    after = call.whole_number("after", default=0, most=_LONGEST) or 0
+    return await asyncio.to_thread(call.tool.loadtests.seconds, call.request.path_params["id"], after)
+
+
+@calls.add(
+    "POST", "/api/ops/loadtests/{id}/stop", access="operator", reply=Stopping, failures=(401, 404, 409, 503, 507)
+)
+async def stop_loadtest(call: Call[None]) -> Stopping:
+    """End a running load test before its time; its report tells of what was. Again is harmless while it runs."""
+    loadtests, name = call.tool.loadtests, call.request.path_params["id"]
+    return await asyncio.to_thread(loadtests.stop, name, call.operator.name)

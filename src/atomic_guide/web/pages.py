@@ -23,6 +23,9 @@ MANIFEST = STATIC / "manifest.json"
 STYLE = (Path(__file__).parent / "pages.css").read_bytes()
 STYLE_URL = f"/lti/pages.css?v={hashlib.sha256(STYLE).hexdigest()[:12]}"
 
+COURSE = "src/course.ts"
+"""The entry of the page that launches end with."""
+
 ANYWHERE = ("*",)
 """For pages that hold nothing to press and nothing to read but why they are there."""
 
@@ -78,6 +81,15 @@ def asset(name: str) -> Asset:
     if entry["file"].endswith(".css"):
         return Asset(None, (f"/static/{entry['file']}",))
     return Asset(f"/static/{entry['file']}", tuple(f"/static/{style}" for style in _styles(name)))
+
+
+def is_built(name: str) -> bool:
+    """Whether the files of an entry are there."""
+    try:
+        asset(name)
+    except NotBuilt:
+        return False
+    return True
 
 
 def _styles(name: str) -> list[str]:

@@ -121,9 +121,22 @@ export type Moment = {
 export type Verdict = {
   result: 'met' | 'missed' | 'invalid';
   reasons: string[];
-  objectives: { objective: string; text: string; met: boolean; measured: number | null }[];
+  objectives: (Objective & { met: boolean; measured: number | null })[];
 };
-export type RunState = { phase?: string; since?: string; began_at?: string; rate?: number; seconds?: number; sockets?: number; target?: string; last?: Moment };
+export type Objective = { objective: string; text: string; bound: number };
+export type RunState = {
+  phase?: string;
+  since?: string;
+  began_at?: string;
+  rate?: number;
+  seconds?: number;
+  sockets?: number;
+  target?: string;
+  last?: Moment;
+  stage?: { kind: 'ramp' | 'settle' | 'hold'; first: number; last: number; seconds: number } | null;
+  prepared?: { what: string; done: number; of: number };
+  objectives?: Objective[];
+};
 export type LoadTest = {
   id: string;
   running: boolean;

@@ -1,4 +1,4 @@
-"""`atomic-guide loadtest list|show|report|clean`: what came of load tests."""
+"""`atomic-guide loadtest list|show|report|stop|clean`: what came of load tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from atomic_guide.cli.loadtest.declared import token_of
 from atomic_guide.cli.loadtest.run import TOKEN
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, actor, data_options
 from atomic_guide.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -70,6 +70,18 @@ def report(context: Context, identifier: str, out: Path | None) -> None:
         path = out
         path.write_bytes(drawn)
     context.emit({"page": str(path)}, str(path))
+
+
+@click.command(name="stop")
+@data_options
+@_TEST
+def stop(context: Context, identifier: str) -> None:
+    """End a test that runs, with the report of what was; ID may be `last`. As Ctrl-C does where it was started."""
+    from atomic_guide.operations.loadtest.store import Store
+
+    place = Store(context.data).find(identifier)
+    place.ask_to_stop(actor(), time.time())
+    context.emit({"stopping": place.id}, f"load test {place.id} ends, with a report of what was")
 
 
 @click.command(name="clean")

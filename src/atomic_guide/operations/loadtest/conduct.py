@@ -22,7 +22,10 @@ from atomic_guide.operations.loadtest.slo import Objective
 from atomic_guide.operations.loadtest.store import PAGE, REPORT, STALE_SECONDS, STATE, Place, Store
 from atomic_guide.operations.loadtest.target import Target
 from atomic_guide.operations.loadtest.watching import Observed, Watcher
-from atomic_guide.operations.loadtest.wording import live
+from atomic_guide.operations.loadtest.wording import live, stage_of
+
+_ASKED_SECONDS = 0.5
+"""Between looks for whether somebody asked the test to end: whoever did sees it end within a few seconds."""
 
 _LATE = 2
 """Seconds for which the counts of a second are waited for, where several testers send."""
@@ -48,8 +51,8 @@ class Asked(NamedTuple):
 class Teller:
     """Tells of a test while it runs: lines for people or JSON for programs, and the state for whoever looks."""
 
-    def __init__(self, left: Left, plan: Plan, say: Callable[[str], None], place: Place, *, as_json: bool) -> None:
-        self._plan = plan
+    def __init__(self, left: Left, asked: Asked, say: Callable[[str], None], place: Place, *, as_json: bool) -> None:
+        self._plan = plan = asked.plan
         self._write = say
         self._place = place
         self._as_json = as_json
@@ -59,6 +62,8 @@ class Teller:
         self._state: dict[str, Any] = {
             **msgspec.structs.asdict(left), "rate": plan.profile.most, "seconds": plan.profile.seconds,
             "sockets": plan.sockets, "since": iso(time.time()), "phase": "preparing",
+            "objectives": [{"objective": one.name, "bound": one.bound, "text": one.text} for one in asked.objectives],
+            "people": plan.people,
         }  # fmt: skip
         # Whoever is killed from here on has left something at the target, and is to be cleaned up after.
         place.note(self._state)
@@ -71,6 +76,7 @@ class Teller:
     def heard(self, kind: str, value: Any) -> None:
         """A line of the testers."""
         if kind == "prepared":
+            self._state["prepared"] = value
             self.say(f"{value['done']} of {value['of']} {value['what']} ready", **value)
         elif kind == "joined":
             self._testers = value["of"]
@@ -84,7 +90,7 @@ class Teller:
             self.say(f"tester {value['part']} is lost", **value)
         elif kind == "fault":
             self.say(f"fault in the tester: {value}")
-        if kind in {"begin", "second"}:
+        if kind in {"begin", "second", "prepared"}:
             self._note()
 
     async def beat(self) -> None:
@@ -101,7 +107,10 @@ class Teller:
                 self._show(moment(second, self._seconds.pop(second), self._plan, self.seen))
 
     def _show(self, one: Moment) -> None:
-        self._state["last"] = msgspec.to_builtins(one)
+        stage = stage_of(one.second, self._plan)
+        self._state |= {"last": msgspec.to_builtins(one), "stage": stage and msgspec.to_builtins(stage)}
+        with contextlib.suppress(OSError):
+            self._place.tell(msgspec.json.encode(one))
         self._write(msgspec.json.encode(one).decode() if self._as_json else live(one, self._plan))
 
     def _note(self) -> None:
@@ -118,13 +127,13 @@ async def conduct(
     running.check_installed()
     platform, keys = await running.admitted(target)
     place = asked.store.begin(time.time(), asked.kept)
-    teller = Teller(Left(plan.target, platform.run), plan, say, place, as_json=as_json)
+    teller = Teller(Left(plan.target, platform.run), asked, say, place, as_json=as_json)
     teller.say(f"load test {place.id}, run {platform.run} at {plan.target}", id=place.id, run=platform.run)
     for text in [*described(plan), *(f"warning: {one}" for one in warnings(plan))]:
         teller.say(text)
     watcher = Watcher(target, teller.say)
     teller.seen = watcher.seen
-    watching = [asyncio.create_task(teller.beat())]
+    watching = [asyncio.create_task(teller.beat()), asyncio.create_task(_ended_by(place, teller.say, stop))]
 
     def listen(kind: str, value: Any) -> None:
         if kind == "begin":
@@ -145,10 +154,20 @@ async def conduct(
         await asyncio.gather(*watching, return_exceptions=True)
     if heard.began_at:
         await watcher.look_scaling()
+    if by := place.asked_to_stop:
+        heard.faults.append(f"it was ended by {by}")
     report = _kept(asked, place, (platform.run, platform.tenant), heard, watcher.seen)
     # Not before there is a report: one of both says what is to be cleaned.
-    place.note(None)
+    place.end()
     return report
+
+
+async def _ended_by(place: Place, say: Callable[[str], None], stop: asyncio.Event) -> None:
+    """Set `stop` once somebody asks the test to end."""
+    while (by := place.asked_to_stop) is None:  # noqa: ASYNC110 - it is a file, written by another process
+        await asyncio.sleep(_ASKED_SECONDS)
+    say(f"it is ended by {by}")
+    stop.set()
 
 
 def _kept(asked: Asked, place: Place, at: tuple[str, str], heard: Heard, seen: Observed) -> Report:

@@ -91,12 +91,21 @@ class Keys:
 
 
 async def admitted(target: Target) -> tuple[Platform, Keys]:
-    """Be let in by a target with a key of one's own. Raises `Forbidden` where it is not marked as a target."""
+    """Be let in by a target with a key of one's own.
+
+    Raises `Forbidden` where it is not marked as a target, `Unavailable` where nobody could come in.
+    """
     usage = await target.usage()
     if not usage.target:
         raise Forbidden(
             f"{target.url} is not marked as a test target, and is not loaded. If nobody learns there, set"
             " loadtest.target = true on it (ATOMIC_GUIDE_LOADTEST_TARGET=true) and start it again"
+        )
+    if not usage.pages:
+        # Each launch ends with a page: everybody would be told to come again in half a minute, eight times.
+        raise Unavailable(
+            f"the pages of {target.url} are not built, so that nobody can come in; build them there"
+            " (`npm ci && npx vite build` in frontend/, or `python3 dev.py run`), and run the test again"
         )
     keys = await asyncio.to_thread(Keys)
     return await target.admit(keys.public), keys

@@ -1,7 +1,8 @@
-"""Reports in a data directory: `loadtests/ID/report.json` and `report.html`, and `state.json` while a test runs.
+"""Reports in a data directory: `loadtests/ID/report.json` and `report.html`, and what a test tells while it runs.
 
-A folder is only ever added to by the test that made it. `state.json` is written anew each second under a name of its
-own and renamed, so that whoever looks sees a whole one; where it has not changed for a while, its test was killed.
+A folder is only ever added to by the test that made it, but for `stop.json`, by which somebody asks it to end.
+`state.json` is written anew each second under a name of its own and renamed, so that whoever looks sees a whole one;
+where it has not changed for a while, its test was killed. `seconds.ndjson` has a line for each second so far.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from atomic_guide.errors import NotFound
+from atomic_guide.errors import Conflict, NotFound
 from atomic_guide.limit import Used
 from atomic_guide.operations.loadtest import limits
 
 FOLDER = "loadtests"
 REPORT, PAGE, STATE = "report.json", "report.html", "state.json"
+SECONDS, STOP = "seconds.ndjson", "stop.json"
 STALE_SECONDS = 10.0
 """A state that is older is of a test that was killed."""
+
+_TAIL_BYTES = 256 * 1024
+"""How much of the seconds is read at once: the last quarter of an hour, 270 bytes each."""
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
@@ -45,6 +51,13 @@ class Brief(msgspec.Struct, frozen=True):
     started_at: str | None = None
     verdict: dict[str, Any] | None = None
     steady: _Steady = _Steady()
+
+
+@lru_cache(maxsize=256)
+def _brief(path: Path, stamp: int) -> Brief:
+    """A report in short; those of lists are read again every two seconds, and hardly ever change."""
+    del stamp
+    return msgspec.json.decode(path.read_bytes(), type=Brief)
 
 
 class Store:
@@ -113,9 +126,10 @@ class Place:
 
     def brief(self) -> Brief | None:
         """Its report in short; None where there is none, or none that is one."""
+        path = self.folder / REPORT
         try:
-            return msgspec.convert(self.read(REPORT), Brief)
-        except msgspec.ValidationError:
+            return _brief(path, path.stat().st_mtime_ns)
+        except (OSError, msgspec.MsgspecError):
             return None
 
     def write(self, name: str, content: bytes) -> Path:
@@ -136,6 +150,42 @@ class Place:
         draft = self.folder / f".{STATE}"
         draft.write_bytes(msgspec.json.encode(state))
         draft.rename(path)
+
+    def tell(self, second: bytes) -> None:
+        """Add a second, as JSON, for whoever looks."""
+        with (self.folder / SECONDS).open("ab") as file:
+            file.write(second + b"\n")
+
+    def seconds(self, after: int) -> list[dict[str, Any]]:
+        """The seconds after one, those of the last quarter of an hour at most; none once there is a report."""
+        try:
+            with (self.folder / SECONDS).open("rb") as file:
+                begin = max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
+                file.seek(begin)
+                lines = file.read(_TAIL_BYTES).splitlines(keepends=True)
+        except OSError:
+            return []
+        # The first one may have been cut, and the last one may just be written.
+        whole = [line for line in lines[1 if begin else 0 :] if line.endswith(b"\n")]
+        return [one for one in map(msgspec.json.decode, whole) if one["second"] > after]
+
+    def ask_to_stop(self, by: str, now: float) -> None:
+        """Ask the test to end, in somebody's name. Raises `Conflict` where it does not run."""
+        if self.state(now) is None:
+            raise Conflict(f"load test {self.id} does not run")
+        self.write(STOP, msgspec.json.encode({"by": by}))
+
+    @property
+    def asked_to_stop(self) -> str | None:
+        """Who asked the test to end; None where nobody did."""
+        found = self.read(STOP)
+        return str(found.get("by", "")) if isinstance(found, dict) else None
+
+    def end(self) -> None:
+        """Nothing goes on any more: only the report is left to look at."""
+        self.note(None)
+        for name in (SECONDS, STOP):
+            (self.folder / name).unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove the folder of a test that did not come about."""

@@ -21,12 +21,13 @@ _CLEAN_SECONDS = 600.0
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """CPU time that one process of the target has used so far, in seconds."""
+    """CPU time that one process of the target has used so far, in seconds; `pages` is whether its pages are built."""
 
     target: bool
     process: str
     cpu_seconds: float
     cpus: int
+    pages: bool = True
 
 
 class _Event(msgspec.Struct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from atomic_guide.operations.loadtest.arrivals import Stage
 from atomic_guide.operations.loadtest.judging import Point, Summary
 from atomic_guide.operations.loadtest.plan import Plan
 from atomic_guide.operations.loadtest.report import Moment, Report
@@ -15,8 +16,7 @@ _NOTES = 5
 
 def live(one: Moment, plan: Plan) -> str:
     """A second in one line."""
-    stages = zip(plan.profile.begins(), plan.profile.stages, strict=True)
-    stage = next((stage for begin, stage in stages if begin < one.second <= begin + stage.seconds), None)
+    stage = stage_of(one.second, plan)
     kind = "end" if stage is None else f"{stage.kind} {stage.last:g}/s"
     target = "" if one.target_cores is None else f"  target {one.target_cores:.2f} cores"
     latency = " ".join(f"{name} {duration(getattr(one, name)):>7}" for name in ("p50", "p95", "p99"))
@@ -25,6 +25,12 @@ def live(one: Moment, plan: Plan) -> str:
         f" {one.in_flight:4d}  {latency}  errors {one.failed:3d}  sockets {one.sockets}"
         f"  tester {one.tester_cores:.2f}{target}"
     )
+
+
+def stage_of(second: int, plan: Plan) -> Stage | None:
+    """The stage that a second ends in; None after the last one."""
+    stages = zip(plan.profile.begins(), plan.profile.stages, strict=True)
+    return next((stage for begin, stage in stages if begin < second <= begin + stage.seconds), None)
 
 
 def short(report: Report) -> str:
