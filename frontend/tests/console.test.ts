@@ -93,6 +93,9 @@ describe('live events', () => {
     expect(heard.mock.calls).toEqual([[{ rule: 'x' }]]);
     made[0]?.say('overview', '{"alerts":2}');
     expect(live.counts).toEqual({ alerts: 2 });
+    made[0]?.say('depth', '{"queues":[{"queue":"video","states":{"queued":3}},{"queue":"rosters","states":{"running":1}}]}');
+    made[0]?.say('depth', '{"queues":[{"queue":"video","states":{}}]}');
+    expect(live.depths).toEqual({ video: {}, rosters: { running: 1 } });
     live.close();
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { barText, lacking, lateness, ordered, share, standing, summary } from '../src/ops/work/lanes';
+import { barText, followed, lacking, lateness, ordered, share, standing, summary } from '../src/ops/work/lanes';
 import { added, lines, told, worthwhile } from '../src/ops/work/plan';
 import { charts, conclusion, failures, heard, phase } from '../src/ops/work/reports';
 import type { Lane, Moment, Outcome, Plan, Report } from '../src/ops/work/shapes';
@@ -19,6 +19,13 @@ const lane = (given: Partial<Lane> = {}): Lane => ({
 });
 
 describe('lanes', () => {
+  it('are as deep as was told last', () => {
+    const read = { queues: [lane(), lane({ queue: 'rosters' })], complete: true, missing: {} };
+    const [video, rosters] = followed(read, { video: { running: 1 } }).queues;
+    expect(video).toMatchObject({ states: { queued: 0, delayed: 0, running: 1, dead: 1 }, oldest_wait_seconds: 0 });
+    expect(rosters).toEqual(read.queues[1]);
+  });
+
   it('say whether they are on time, late, paused or without a goal', () => {
     expect(standing(lane())).toMatchObject({ tone: 'good', text: 'On time' });
     expect(standing(lane({ oldest_wait_seconds: 71 }))).toMatchObject({ tone: 'warning', text: 'Late by 11 s' });

@@ -117,8 +117,14 @@ def test_letters_are_tried_replayed_and_run_once_their_lane_goes_on(
     expect(aside).to_contain_text("3 would run now")
     expect(aside).to_contain_text("2 would likely die again")
     inspector.look("dry run", page)
+    beside = page.context.new_page()
+    beside.goto(f"{server.url}/ops/queues")
+    expect(lane(beside, "Notifications").get_by_role("cell").nth(2)).to_have_text("0")
     aside.get_by_role("button", name="Replay the 3 that would run").click()
     expect(page.get_by_text("3 replayed.")).to_be_visible(timeout=LIMIT)
+    # Who looks at the queues is told at once.
+    expect(lane(beside, "Notifications").get_by_role("cell").nth(2)).to_have_text("3", timeout=2000)
+    beside.close()
     expect(letters(page)).to_have_count(2)
     # They wait, since their lane is paused; it goes on, and they die of what they are.
     page.goto(f"{server.url}/ops/queues/notifications")
@@ -196,6 +202,7 @@ def test_a_load_test_is_watched_and_its_report_drawn(meet: Meet, server: Running
     dialog.get_by_role("button", name="Stop load test").click()
     expect(page.get_by_text("Ending", exact=True)).to_be_visible()
     report = test.report()
+    assert report["notes"] == ["it was ended by operator"]
     link = page.get_by_role("link", name=report["id"])
     expect(link).to_be_visible(timeout=LIMIT * 2)
     link.click()

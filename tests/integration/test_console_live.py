@@ -20,6 +20,7 @@ from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.engines.data.shards import Shards
+from atomic_guide.engines.queues.calling_off import call_off
 from atomic_guide.engines.queues.controls import Controls as Queues
 from atomic_guide.operations.alerts.desk import Desk
 from atomic_guide.operations.alerts.settings import AlertSettings
@@ -31,6 +32,7 @@ from atomic_guide.web import changes, live
 from atomic_guide.web import operators as console
 from atomic_guide.web.health import Health
 from atomic_guide.web.server import create_app
+from tests.contract.test_dead_letters import Office
 from tests.engines import installed
 from tests.fakes.platform import serving
 from tests.operating import TOKEN, acting, operators
@@ -194,6 +196,21 @@ async def test_every_change_is_told_to_every_stream(site: Console) -> None:
         assert await one.until("sample") == {"at": iso(at)}
 
 
+async def test_the_depth_of_queues_is_told_as_it_changes_and_to_who_comes_later(site: Console) -> None:
+    key = CourseKey.of("t1", "c1")
+    office = Office(site.shards, SystemClock())  # type: ignore[arg-type] - it only asks for the time
+    async with site.stream() as events:
+        assert await events.until("depth") == {"queues": []}
+        job = await office.publish(key)
+        assert job is not None
+        video = {"queue": "video", "states": {"queued": 1}}
+        assert await events.until("depth") == {"queues": [video]}
+        async with site.stream() as later:
+            assert await later.until("depth") == {"queues": [video]}
+        await call_off(site.shards, job, time.time(), {})
+        assert await events.until("depth") == {"queues": [{"queue": "video", "states": {}}]}
+
+
 async def test_a_dead_letter_is_told_of(site: Console) -> None:
     async with site.stream() as events:
         await events.until("overview")
@@ -325,7 +342,7 @@ async def test_a_database_that_is_away_ends_no_stream(site: Console, monkeypatch
         await events.until("overview")
         real, failed = changes.look, asyncio.Event()
 
-        async def away(tool: Any) -> Any:
+        async def away(tool: Any, depths: Any) -> Any:
             failed.set()
             raise DataUnavailable("the directory is away")
 

@@ -2,11 +2,13 @@
  * The server's events. One stream for the whole console; whoever wants to know of a kind says so with `on`. After a
  * break it connects again, later each time up to half a minute, and everything that is shown is read again.
  */
-export type Kind = 'overview' | 'decision' | 'alert' | 'queue' | 'sample' | 'bye' | 'open';
+export type Kind = 'overview' | 'decision' | 'alert' | 'queue' | 'depth' | 'sample' | 'bye' | 'open';
 export type Counts = { alerts?: number; decisions?: number; dead_letters?: number; components?: number };
+/** Live jobs by queue and state. */
+export type Depths = Record<string, Record<string, number>>;
 type State = 'connecting' | 'live' | 'broken';
 
-const KINDS: Kind[] = ['overview', 'decision', 'alert', 'queue', 'sample', 'bye'];
+const KINDS: Kind[] = ['overview', 'decision', 'alert', 'queue', 'depth', 'sample', 'bye'];
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30_000;
 /** The server beats each ten seconds; a stream that is silent for longer than three is dead. */
@@ -18,6 +20,8 @@ export class Live {
   at = $state(0);
   again = $state(0);
   counts = $state.raw<Counts>({});
+  /** As the last event said; of a queue that is not among them nothing was said yet. */
+  depths = $state.raw<Depths>({});
   readonly #make: (url: string) => EventSource;
   readonly #listeners = new Map<Kind, Set<(data: unknown) => void>>();
   #source: EventSource | undefined;
@@ -70,6 +74,10 @@ export class Live {
     }
     this.at = Date.now();
     if (kind === 'overview') this.counts = data as Counts;
+    if (kind === 'depth') {
+      const told = (data as { queues: { queue: string; states: Record<string, number> }[] }).queues;
+      this.depths = { ...this.depths, ...Object.fromEntries(told.map((one) => [one.queue, one.states])) };
+    }
     this.#tell(kind, data);
   }
 

@@ -13,7 +13,7 @@ import msgspec
 
 from atomic_guide.clock import iso
 from atomic_guide.engines.queues.controls import Controls as QueueControls
-from atomic_guide.engines.queues.overview import count_dead
+from atomic_guide.engines.queues.overview import count_dead, count_live
 from atomic_guide.operations.operators.approvals import agreed
 from atomic_guide.operations.scaling.controls import EVENT
 from atomic_guide.operations.scaling.events import Reader, Wanted
@@ -23,7 +23,10 @@ from atomic_guide.operations.scaling.telling import told
 if TYPE_CHECKING:
     from atomic_guide.web.tool import Tool
 
-Kind = Literal["overview", "decision", "alert", "queue", "sample", "bye"]
+Kind = Literal["overview", "decision", "alert", "queue", "depth", "sample", "bye"]
+
+_REST = 20.0
+"""Between two counts, as a multiple of what the last one took: a second's look is kept up to 50 ms of it."""
 
 RECENT = 50
 """Decisions that are looked at beside those that are open: more do not change within a second."""
@@ -76,6 +79,31 @@ class QueueSeen(msgspec.Struct, frozen=True):
     paused: bool
 
 
+class DepthSeen(msgspec.Struct, frozen=True):
+    """How deep a queue is: its live jobs by state."""
+
+    queue: str
+    states: dict[str, int]
+
+
+class Depths:
+    """How deep the queues are. Counting takes time where many jobs wait, and may take a twentieth of it all."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, DepthSeen] = {}
+        self._again = 0.0
+
+    async def look(self, tool: Tool) -> dict[str, DepthSeen]:
+        """As counted now, or lately where that took long. Raises as reads of the databases do."""
+        began = tool.clock.monotonic()
+        if began >= self._again:
+            live = await count_live(tool.shards)
+            ended = tool.clock.monotonic()
+            self._again = ended + (ended - began) * _REST
+            self._seen = {name: DepthSeen(name, states) for name, states in sorted(live.items())}
+        return self._seen
+
+
 class Seen(NamedTuple):
     """How things are at a moment."""
 
@@ -83,6 +111,7 @@ class Seen(NamedTuple):
     decisions: Mapping[str, DecisionSeen]
     alerts: Mapping[str, AlertSeen]
     queues: Mapping[str, QueueSeen]
+    depths: Mapping[str, DepthSeen] = {}
 
 
 class Change(NamedTuple):
@@ -92,7 +121,7 @@ class Change(NamedTuple):
     data: Any
 
 
-async def look(tool: Tool) -> Seen:
+async def look(tool: Tool, depths: Depths) -> Seen:
     """How things are now. Raises as reads of the databases do."""
     decisions, sample = await _decisions(tool)
     standing = await tool.alerts.standing()
@@ -111,13 +140,13 @@ async def look(tool: Tool) -> Seen:
         away=away,
         sample=sample,
     )
-    return Seen(overview, decisions, alerts, queues)
+    return Seen(overview, decisions, alerts, queues, await depths.look(tool))
 
 
 def changes(before: Seen | None, now: Seen) -> Iterator[Change]:
-    """What to tell of how things are now, to whom was told how they were before; all of the overview at first."""
+    """What to tell of how things are now, to whom was told how they were before; all of it at first."""
     if before is None:
-        yield Change("overview", now.overview)
+        yield from whole(now)
         return
     yield from (Change("decision", one) for one in _new(before.decisions, now.decisions))
     yield from (Change("alert", one) for one in _new(before.alerts, now.alerts))
@@ -126,10 +155,20 @@ def changes(before: Seen | None, now: Seen) -> Iterator[Change]:
     yield from (Change("queue", one) for one in _new(before.queues, now.queues))
     for empty in before.queues.keys() - now.queues.keys():
         yield Change("queue", QueueSeen(empty, 0, paused=False))
+    deep = [*_new(before.depths, now.depths)]
+    deep += [DepthSeen(empty, {}) for empty in sorted(before.depths.keys() - now.depths.keys())]
+    if deep:
+        yield Change("depth", {"queues": deep})
     if before.overview.sample != now.overview.sample:
         yield Change("sample", {"at": now.overview.sample})
     if msgspec.structs.replace(before.overview, sample=None) != msgspec.structs.replace(now.overview, sample=None):
         yield Change("overview", now.overview)
+
+
+def whole(now: Seen) -> Iterator[Change]:
+    """What a stream begins with: the counts, and how deep the queues are."""
+    yield Change("overview", now.overview)
+    yield Change("depth", {"queues": [*now.depths.values()]})
 
 
 def _new(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Any]:

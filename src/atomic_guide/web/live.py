@@ -1,9 +1,9 @@
 """The console's live stream: server-sent events of what changed, each within two seconds.
 
 One task of the process looks at the databases once a second while anybody listens, and nobody looks when nobody does.
-What changed goes to every stream. A stream begins with the whole `overview`, or with what was missed where it comes
-back with a `Last-Event-ID` that is still known. It ends with its session, with the server, and where its reader is
-slow.
+What changed goes to every stream. A stream begins with the whole `overview` and `depth`, or with what was missed where
+it comes back with a `Last-Event-ID` that is still known. It ends with its session, with the server, and where its
+reader is slow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from atomic_guide import errors
 from atomic_guide.limit import Used
 from atomic_guide.operations.operators.limits import OPERATOR_STREAMS, STREAMS
 from atomic_guide.web.access import cookie_of
-from atomic_guide.web.changes import Change, Seen, changes, look
+from atomic_guide.web.changes import Change, Depths, Seen, changes, look, whole
 from atomic_guide.web.routing import Call, Calls, Media, Parameter
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class Live:
         self._streams: set[Stream] = set()
         self._looking: asyncio.Task[None] | None = None
         self._seen: Seen | None = None
+        self._depths = Depths()
         self._told: deque[Told] = deque(maxlen=REMEMBERED)
         self._number = 0
         self._run = ""
@@ -109,7 +110,7 @@ class Live:
         self._streams.add(stream)
         try:
             if self._looking is None:
-                seen = await look(tool)
+                seen = await look(tool, self._depths)
                 # Somebody else may have begun meanwhile.
                 if self._looking is None:
                     self._run, self._seen = secrets.token_hex(4), seen
@@ -159,7 +160,7 @@ class Live:
             return [told.text for told in self._told if told.number > int(number)]
         if self._seen is None:
             return []
-        return [_text("overview", self._seen.overview, f"{self._run}-{self._number}")]
+        return [_text(one.kind, one.data, f"{self._run}-{self._number}") for one in whole(self._seen)]
 
     async def _look(self, tool: Tool) -> None:
         """Look once a second until cancelled; a database that is away is waited for."""
@@ -168,7 +169,7 @@ class Live:
             try:
                 async with asyncio.timeout(30):
                     await self._end_signed_out()
-                    now = await look(tool)
+                    now = await look(tool, self._depths)
             except Exception as error:  # noqa: BLE001 - whatever one look meets, the next one may not
                 _log.warning("the console cannot be told of changes", error=repr(error))
                 continue
@@ -232,7 +233,7 @@ class LiveResponse(Response):
     ),
 )
 async def stream_changes(call: Call[None]) -> Response:
-    """Stream what changes, as server-sent events: overview, decision, alert, queue, sample."""
+    """Stream what changes, as server-sent events: overview, decision, alert, queue, depth, sample."""
     if call.request.method == "HEAD":
         return Response(media_type=LiveResponse.media_type)
     cookie = None if "authorization" in call.request.headers else cookie_of(call.request)

@@ -1,8 +1,20 @@
 /** A figure of the last day as a small chart: a threshold, what is over it, what is not known. */
 import type { FigureShown, Today } from '../answers';
+import type { Depths } from '../live.svelte';
 import { above, type Chart, gaps } from '../parts/chart';
 import { round } from '../words.svelte';
 import { inUnit, told } from './words';
+
+/** A day with how many jobs wait by now, which is told of at once; figures come with samples. */
+export function deepened(today: Today, depths: Depths): Today {
+  if (Object.keys(depths).length === 0) return today;
+  const value = Object.values(depths).reduce((sum, states) => sum + (states['queued'] ?? 0), 0);
+  const components = today.components.map((one) => ({
+    ...one,
+    facts: one.facts.map((fact) => (fact.name === 'jobs wait' ? { ...fact, value } : fact)),
+  }));
+  return { ...today, components };
+}
 
 export function chartOf(title: string, figure: FigureShown, today: Today): Chart {
   const since = Date.parse(today.since) / 1000;

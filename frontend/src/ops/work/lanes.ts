@@ -1,5 +1,6 @@
 /** What a lane of jobs comes to, in words and shares. */
 import type { Shape } from '../../frame/shapes';
+import type { Depths } from '../live.svelte';
 import { ago, count, round, several, span } from '../words.svelte';
 import type { Lane, Lanes, State } from './shapes';
 
@@ -24,6 +25,19 @@ export const stateNames: Record<State, string> = {
 };
 
 export type Standing = { tone: 'good' | 'warning' | 'unknown'; shape: Shape; text: string };
+
+const LIVE: State[] = ['queued', 'delayed', 'blocked', 'running'];
+
+/** Lanes as they were read, with how deep they are by now. */
+export function followed(lanes: Lanes, depths: Depths): Lanes {
+  const queues = lanes.queues.map((lane) => {
+    const now = depths[lane.queue];
+    if (!now) return lane;
+    const states = { ...lane.states, ...Object.fromEntries(LIVE.map((state) => [state, now[state] ?? 0])) };
+    return { ...lane, states, oldest_wait_seconds: now['queued'] ? lane.oldest_wait_seconds : 0 };
+  });
+  return { ...lanes, queues };
+}
 
 /** How a lane stands: paused, late, on time, or without a goal to be late for. */
 export function standing(lane: Lane): Standing {

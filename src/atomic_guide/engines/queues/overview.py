@@ -53,6 +53,15 @@ async def count_dead(shards: Shards) -> dict[str, int]:
     return totals
 
 
+async def count_live(shards: Shards) -> dict[str, dict[str, int]]:
+    """Live jobs by queue and state, of the shards that answer."""
+    totals: dict[str, dict[str, int]] = {}
+    for _, row in (await scatter(shards.all(), QUERIES["count_live"])).rows:
+        states = totals.setdefault(row["queue"], {})
+        states[row["state"]] = states.get(row["state"], 0) + row["jobs"]
+    return totals
+
+
 async def list_jobs(shards: Shards, state: str, limit: int) -> Overview:
     """The newest jobs of a state over all shards; of done and cancelled ones those that ended last."""
     ended = state in ENDED

@@ -294,6 +294,11 @@ SELECT count(*) AS depth FROM (SELECT 1 FROM jobs WHERE queue = :queue AND state
 SELECT queue, state, count(*) AS jobs, min(created_at) AS oldest FROM jobs
 WHERE {{readable jobs}} GROUP BY queue, state
 
+-- name: count_live
+-- purpose: Live jobs by queue and state, for who looks on.
+SELECT queue, state, count(*) AS jobs FROM jobs
+WHERE finished_at IS NULL AND {{readable jobs}} GROUP BY queue, state
+
 -- name: count_ended
 -- purpose: Jobs of the archive by queue and state with the oldest, for people.
 SELECT queue, state, count(*) AS jobs, min(created_at) AS oldest FROM ended_jobs
