@@ -7,9 +7,10 @@ import pytest
 
 from atomic_guide.clock import ManualClock, from_iso
 from atomic_guide.engines.data.database import Database
+from atomic_guide.operations.scaling.foresight import Foreseen
 from atomic_guide.operations.scaling.histogram import Histogram
 from atomic_guide.operations.scaling.model import Key, Sample
-from atomic_guide.operations.scaling.overview import STEP, ComponentShown, LastDay, Overview
+from atomic_guide.operations.scaling.overview import STEP, ComponentShown, Forecasts, LastDay, Overview, between
 from atomic_guide.operations.scaling.series import Series
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
@@ -89,3 +90,42 @@ async def test_slots_that_have_ended_are_remembered_and_those_of_another_day_are
     points = component(today, "web").figures[0].points
     assert (points[0], points[-1]) == (0.6, 0.7)
     assert set(points[1:-1]) == {None}
+
+
+async def test_what_is_forecast_stands_beside_what_came_as_a_share_of_what_was_ready(directory: Database) -> None:
+    series, clock = Series(directory), ManualClock(MIDNIGHT + 1800)
+    asked: list[tuple[str, float]] = []
+
+    async def foresee(component: str, since: float, until: float, at: float) -> list[Foreseen]:
+        asked.append((component, at))
+        assert (since, until) == (MIDNIGHT + 1800 - DAY, MIDNIGHT + 1800 + 6 * 3600)
+        return [Foreseen(MIDNIGHT + n * 3600, 2.0 + n, 4.0) for n in range(-1, 4)] if component == "web" else []
+
+    overview = Overview(directory, clock, Forecasts(foresee, {"web": 1.0, "workers": 8.0}))
+    for at, processes in ((10, 2.0), (1500, 4.0)):
+        await series.store(MIDNIGHT + at, [Sample(Key("web", "processes"), processes)])
+    today = await overview.look(FULL)
+    web, workers = component(today, "web"), component(today, "workers")
+    expected = web.figures[0].expected
+    assert expected is not None
+    assert today.until == "2027-01-15T06:30:00.000Z"
+    at_midnight = len(web.figures[0].points) - 7
+    # Half of the way from the hour before, over the two that were ready then.
+    assert expected.p50[at_midnight - 1] is None, "nothing was ready"
+    assert expected.p50[at_midnight] == pytest.approx((1.5 + 1 / 24) / 2, abs=1e-3)
+    assert expected.p50[at_midnight + 18] == pytest.approx((3.0 + 1 / 24) / 4, abs=1e-3)
+    assert expected.p95[at_midnight + 18] == 1.0
+    assert expected.p50[-1] is None, "the forecast ends before"
+    assert {figure.expected for figure in (*web.figures[1:], *workers.figures)} == {None}
+    clock.advance(5)
+    await overview.look(FULL)
+    assert asked == [("web", MIDNIGHT + 1800), ("workers", MIDNIGHT + 1800)], "a forecast is asked for once a minute"
+
+
+def test_between_hours_that_do_not_follow_nothing_is_made_up() -> None:
+    hours = [Foreseen(0, 1.0, 2.0), Foreseen(7200, 3.0, 4.0)]
+    assert between(hours, 1800) == Foreseen(0, 1.0, 2.0)
+    assert between(hours, 3500) == Foreseen(0, 1.0, 2.0)
+    assert between(hours, 5000) is None
+    assert between(hours, 7300) == Foreseen(7200, 3.0, 4.0)
+    assert between([], 0) is None

@@ -15,6 +15,7 @@ from atomic_guide.operations.scaling.foresight import Foresight
 from atomic_guide.operations.scaling.leader import QUERIES
 from atomic_guide.operations.scaling.loop import MIND
 from atomic_guide.operations.scaling.schedule import Schedule
+from atomic_guide.operations.scaling.showing import stamp
 from tests.contract.test_scale_foresight import DAY, HOUR, MONDAY, SETTINGS, entry, look, named, record
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
@@ -81,6 +82,12 @@ async def test_what_came_stands_beside_what_the_newest_forecast_before_it_had_sa
     assert len(ahead) == 7 * 24 + 1 - int(now % HOUR == 0)
     assert all(hour.p95 >= hour.p50 for hour in found.ahead)
     assert len(found.peaks) >= 4
+    lean = await Foresight(directory, SETTINGS).hours("web", begin - HOUR, now + 6 * HOUR, now)
+    told = {hour.timestamp: hour for hour in [*found.past, *found.ahead] if hour.p50 is not None}
+    assert [one.begins for one in lean] == [begin + n * HOUR for n in range(42 + 1)]
+    assert [(one.p50, one.p95) for one in lean] == [
+        (told[stamp(one.begins)].p50, told[stamp(one.begins)].p95) for one in lean
+    ]
 
 
 async def test_of_what_is_not_forecast_it_says_what_is(directory: Database) -> None:

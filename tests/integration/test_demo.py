@@ -114,6 +114,11 @@ def test_every_part_has_something_to_show(demo: Any, ops: httpx.Client) -> None:
 
     fleets = {one["fleet"]: one for one in ops.get("/api/ops/scaling").json()["fleets"]}
     assert all(fleets[name]["forecast"]["made_at"] for name in ("web", "workers"))
+    today = ops.get("/api/ops/overview").json()
+    shown = {one["name"]: one["figures"][0]["expected"] for one in today["components"]}
+    assert from_iso(today["until"]) == from_iso(today["at"]) + 6 * 3600
+    assert all(any(value is not None for value in shown[name]["p95"][-60:]) for name in ("web", "workers"))
+    assert shown["database"] is None
     events = ops.get("/api/ops/scaling/events", params={"limit": 200}).json()["events"]
     done = [event for event in events if event["state"] == "done"]
     assert {event["fleet"] for event in done} == {"web", "workers"}

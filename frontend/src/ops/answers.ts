@@ -10,6 +10,7 @@ export type FigureShown = {
   value: number | null;
   limit: number | null;
   points: (number | null)[];
+  expected: { p50: (number | null)[]; p95: (number | null)[] } | null;
 };
 export type ComponentShown = {
   name: string;
@@ -18,7 +19,7 @@ export type ComponentShown = {
   figures: FigureShown[];
   facts: { name: string; unit: Unit; value: number | null }[];
 };
-export type Today = { at: string; since: string; step: number; components: ComponentShown[] };
+export type Today = { at: string; since: string; until: string; step: number; components: ComponentShown[] };
 
 export type EventState = 'shadowed' | 'awaiting' | 'acting' | 'done' | 'failed' | 'rolled_back' | 'refused' | 'expired';
 export type Mode = 'off' | 'shadow' | 'approve' | 'auto';

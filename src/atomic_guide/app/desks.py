@@ -24,7 +24,8 @@ from atomic_guide.operations.jobs.desk import Desk as QueueDesk
 from atomic_guide.operations.jobs.letters import Letters
 from atomic_guide.operations.placement.desk import Desk as PlacementDesk
 from atomic_guide.operations.scaling.foresight import Foresight
-from atomic_guide.operations.scaling.overview import Overview
+from atomic_guide.operations.scaling.model import WEB, WORKERS
+from atomic_guide.operations.scaling.overview import Forecasts, Overview
 from atomic_guide.operations.scaling.simulator.runs import Simulator
 from atomic_guide.operations.scaling.wishes import Wishes
 from atomic_guide.web.wanted import Wanted
@@ -55,6 +56,8 @@ def made_desks(
     wake: Callable[[str], None],
 ) -> Desks:
     """The desks over open engines; `wake` tells workers of a queue that there is something to do."""
+    foresight = Foresight(shards.directory, settings.scaling)
+    slots = float(settings.queues.slots)
     return Desks(
         placement=PlacementDesk(shards, clock, settings.databases),
         remembered=made_cache_desk(cache, performance, shards, clock),
@@ -64,7 +67,7 @@ def made_desks(
         wanted=Wanted(Wishes(shards.directory, clock), clock, settings.kubernetes),
         costs=build_costs(shards, clock, settings.scaling, settings.costs, settings.assets.cool_class),
         capacity=made_capacity(settings, shards),
-        overview=Overview(shards.directory, clock),
-        foresight=Foresight(shards.directory, settings.scaling),
+        overview=Overview(shards.directory, clock, Forecasts(foresight.hours, {WEB: 1.0, WORKERS: slots})),
+        foresight=foresight,
         simulator=made_simulator(settings, shards, cache, clock),
     )

@@ -19,20 +19,28 @@ export function deepened(today: Today, depths: Depths): Today {
 export function chartOf(title: string, figure: FigureShown, today: Today): Chart {
   const since = Date.parse(today.since) / 1000;
   const now = Date.parse(today.at) / 1000;
-  const times = figure.points.map((_, index) => since + index * today.step);
+  const { expected } = figure;
+  const slots = Math.max(figure.points.length, expected?.p50.length ?? 0);
+  const times = Array.from({ length: slots }, (_, index) => since + index * today.step);
+  const past = times.slice(0, figure.points.length);
+  const points = [...figure.points, ...times.slice(figure.points.length).map(() => null)];
   const limit = figure.limit;
   const first = figure.points.findIndex((value) => value !== null);
   const format = (value: number): string => (figure.unit === 'number' ? round(value) : inUnit(value, figure.unit));
   return {
     times,
-    lines: [{ label: figure.name, kind: 'measured', values: figure.points }],
+    lines: [
+      ...(expected ? [{ label: 'expected', kind: 'forecast' as const, values: expected.p50, low: expected.p50, high: expected.p95, band: 'expected to one in twenty over' }] : []),
+      { label: figure.name, kind: 'measured', values: points },
+    ],
     unit: '',
     format,
     from: since,
-    to: now,
-    ...(limit === null ? {} : { threshold: { value: limit, label: format(limit) }, over: above(times, figure.points, limit) }),
+    to: Date.parse(today.until) / 1000,
+    ...(today.until === today.at ? {} : { now }),
+    ...(limit === null ? {} : { threshold: { value: limit, label: format(limit) }, over: above(past, figure.points, limit) }),
     // Before the first value nothing may have run.
-    unknown: first < 0 ? [] : gaps(times.slice(first), figure.points.slice(first), now - today.step),
+    unknown: first < 0 ? [] : gaps(past.slice(first), figure.points.slice(first), now - today.step),
     ...(figure.unit === 'share' && (limit === null || limit > 0.3) ? { most: 1 } : {}),
     seconds: figure.unit === 's',
     sentence: told(title, figure),

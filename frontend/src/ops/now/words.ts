@@ -67,6 +67,12 @@ export function severity(of: { severity: string; state?: string }): Look {
   return { tone: 'accent', shape: 'info', text: 'Information' };
 }
 
+/** The highest upper line of the hours ahead; null where nothing is forecast. */
+export function expectedTop(figure: FigureShown): number | null {
+  const coming = figure.expected?.p95.slice(figure.points.length).filter((value) => value !== null) ?? [];
+  return coming.length === 0 ? null : Math.max(...coming);
+}
+
 /** What a small chart shows, in a sentence. */
 export function told(title: string, figure: FigureShown): string {
   const known = figure.points.filter((value) => value !== null);
@@ -74,7 +80,9 @@ export function told(title: string, figure: FigureShown): string {
   const over = figure.limit === null ? 0 : known.filter((value) => value > (figure.limit ?? Infinity)).length;
   const now = figure.value === null ? 'no data now' : `${inUnit(figure.value, figure.unit)} now`;
   const limit = figure.limit === null ? '' : `, over ${inUnit(figure.limit, figure.unit)} for ${span(over * 300)}`;
-  return `${title}, ${figure.name}: ${now}, at most ${inUnit(Math.max(...known), figure.unit)} in the last day${limit}.`;
+  const top = expectedTop(figure);
+  const ahead = top === null ? '' : ` Expected in the next hours: up to ${inUnit(top, figure.unit)}.`;
+  return `${title}, ${figure.name}: ${now}, at most ${inUnit(Math.max(...known), figure.unit)} in the last day${limit}.${ahead}`;
 }
 
 /** The name of an input of a decision as people say it: "web.utilisation" stays, underscores do not. */

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -94,6 +94,14 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     live_error: float | None
     live_pinball_95: float | None
     live_coverage_95: float | None
+
+
+class Foreseen(NamedTuple):
+    """An hour that begins at a time: what is expected of it, and what is passed in one such hour of twenty."""
+
+    begins: float
+    p50: float
+    p95: float
 
 
 class ForecastTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +217,19 @@ class Foresight:
             ],
         )
 
+    async def hours(self, component: str, since: float, until: float, at: float) -> list[Foreseen]:
+        """Hours between two times as they were forecast, those that have not passed as they are now; in order."""
+        outlook = (await recall_memory(self._reader)).state.outlooks.get(component)
+        begin, present = since // HOUR * HOUR, at // HOUR * HOUR
+        p50, p95 = _said(await self._kept(component, begin - _DAY), begin, round((present - begin) / HOUR))
+        found = [Foreseen(begin + number * HOUR, *both) for number, both in enumerate(zip(p50, p95, strict=True))]
+        if outlook is not None:
+            coming = enumerate(zip(outlook.p50, outlook.p95, strict=True))
+            found += [Foreseen(outlook.begins + number * HOUR, *both) for number, both in coming]
+        passed = len(p50)
+        known = [one for place, one in enumerate(found) if place < passed or present <= one.begins < until]
+        return [one for one in known if not math.isnan(one.p50 + one.p95)]
+
     async def schedule(self, at: float) -> ScheduleTold:
         """What is planned for the next week."""
         until = at + AHEAD_DAYS * _DAY
@@ -234,17 +255,8 @@ class Foresight:
     async def _past(self, component: str, since: float, at: float, rows: Sequence[Row]) -> list[Hour]:
         begin, end = since // HOUR * HOUR, at // HOUR * HOUR
         readings = await self._series.read(Key(component, _METRIC), begin, end, int(HOUR))
-        count = len(readings.values)
-        p50, p95 = np.full(count, math.nan), np.full(count, math.nan)
-        # The oldest first, so that of several the newest before an hour stands.
-        for row in rows:
-            first = round((row["begins_at"] - begin) / HOUR)
-            for into, name in ((p50, "p50"), (p95, "p95")):
-                made = np.array(msgspec.json.decode(row[name], type=list[float]))
-                into[max(first, 0) :] = math.nan
-                inside = made[max(-first, 0) :][: max(count - max(first, 0), 0)]
-                into[max(first, 0) : max(first, 0) + len(inside)] = inside
-        columns = (part.tolist() for part in (readings.times, readings.values, p50, p95))
+        p50, p95 = _said(rows, begin, len(readings.values))
+        columns = (readings.times.tolist(), readings.values.tolist(), p50, p95)
         return [
             Hour(stamp(moment), known(value), known(middle), known(upper))
             for moment, value, middle, upper in zip(*columns, strict=True)
@@ -255,6 +267,20 @@ class Foresight:
         end = at // HOUR * HOUR
         readings = await self._series.read(Key(component, _METRIC), end - TRAIN_HOURS * HOUR, end, int(HOUR))
         return int(np.count_nonzero(~np.isnan(readings.values)))
+
+
+def _said(rows: Sequence[Row], begin: float, count: int) -> tuple[list[float], list[float]]:
+    """What kept forecasts said of so many hours from a time on, as p50 and p95; NaN where none did."""
+    p50, p95 = np.full(count, math.nan), np.full(count, math.nan)
+    # The oldest first, so that of several the newest before an hour stands.
+    for row in rows:
+        first = round((row["begins_at"] - begin) / HOUR)
+        for into, name in ((p50, "p50"), (p95, "p95")):
+            made = np.array(msgspec.json.decode(row[name], type=list[float]))
+            into[max(first, 0) :] = math.nan
+            inside = made[max(-first, 0) :][: max(count - max(first, 0), 0)]
+            into[max(first, 0) : max(first, 0) + len(inside)] = inside
+    return p50.tolist(), p95.tolist()
 
 
 def entry_told(entry: ScheduleEntry) -> EntryTold:

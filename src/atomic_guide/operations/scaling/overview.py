@@ -1,5 +1,8 @@
 """A day at a glance: of each component how full it is, how long it takes, and what goes wrong, of the last 24 hours.
 
+Where demand is forecast, how full a component was and is expected to be stands beside it, as a share of what was ready
+then or is ready now.
+
 Slots that have ended do not change: they are read once and remembered, so that a look reads the last minutes only.
 """
 
@@ -7,12 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
 from atomic_guide.clock import iso
+from atomic_guide.operations.scaling.forecast import HOUR
+from atomic_guide.operations.scaling.foresight import Foreseen
 from atomic_guide.operations.scaling.model import CACHE, DATABASE, QUEUES, ROOMS, WEB, WORKERS, Key
 from atomic_guide.operations.scaling.reports import QUERIES
 from atomic_guide.operations.scaling.series import Series
@@ -27,6 +33,12 @@ STEP = 300.0
 _DAY = 86_400.0
 _SETTLED_SECONDS = 60.0
 """After so long nothing is added to a slot: samples are stored within seconds of their time."""
+_AHEAD_SECONDS = 6 * 3600.0
+"""How far the forecast is shown: a lecture day's next peak, with the last 24 hours still wide enough to read."""
+
+_FORESEEN_SECONDS = 60.0
+"""A forecast this old is asked for again: one is made each hour."""
+
 _FRESH_SECONDS = 2.0
 """A look this old is given to others that ask: many pages of one console ask at the same moment."""
 
@@ -123,10 +135,18 @@ COMPONENTS = (
 )  # fmt: skip
 
 
+class ExpectedShown(msgspec.Struct, frozen=True):
+    """What was and is forecast, for slots from `since` to `until`, null where nothing was; one of 20 is over p95."""
+
+    p50: list[float | None]
+    p95: list[float | None]
+
+
 class FigureShown(msgspec.Struct, frozen=True):
     """`value` is of the last 45 s (a quantile: of the last slot with any), null where nothing was measured.
 
-    `points` are for slots from `since` on, null where nothing was; `limit` is that of an alert.
+    `points` are for slots from `since` on, null where nothing was; `limit` is that of an alert; `expected` is null
+    where no forecast is made.
     """
 
     name: str
@@ -137,6 +157,7 @@ class FigureShown(msgspec.Struct, frozen=True):
     value: float | None
     limit: float | None
     points: list[float | None]
+    expected: ExpectedShown | None = None
 
 
 class FactShown(msgspec.Struct, frozen=True):
@@ -158,18 +179,32 @@ class ComponentShown(msgspec.Struct, frozen=True):
 
 
 class LastDay(msgspec.Struct, frozen=True):
-    """The last 24 hours, in slots of `step` seconds from `since` on."""
+    """The last 24 hours, in slots of `step` seconds from `since` on; `until` is later than `at` where is forecast."""
 
     at: str
     since: str
+    until: str
     step: float
     components: list[ComponentShown]
+
+
+Foresee = Callable[[str, float, float, float], Awaitable[list[Foreseen]]]
+"""Forecast hours of a component's demand from one time until another, as of a third."""
+
+
+class Forecasts(NamedTuple):
+    """Where forecasts come from, and the demand that one process of a component is full with."""
+
+    foresee: Foresee
+    units: Mapping[str, float]
 
 
 class Overview:
     """The overview of one process. It remembers one day of slots of about twenty series."""
 
-    def __init__(self, directory: Database, clock: Clock) -> None:
+    def __init__(self, directory: Database, clock: Clock, forecasts: Forecasts | None = None) -> None:
+        self._forecasts = forecasts
+        self._foreseen: dict[str, tuple[float, list[Foreseen]]] = {}
         self._directory = directory
         self._series = Series(directory)
         self._clock = clock
@@ -190,12 +225,15 @@ class Overview:
         since = (now - _DAY) // STEP * STEP
         keys = await self._series.keys()
         shown = [await self._component(one, keys, (since, now), limits) for one in COMPONENTS]
-        return LastDay(iso(now), iso(since), STEP, shown)
+        ahead = any(one.figures[0].expected is not None for one in shown)
+        return LastDay(iso(now), iso(since), iso(now + _AHEAD_SECONDS if ahead else now), STEP, shown)
 
     async def _component(
         self, one: Component, keys: Sequence[Key], span: tuple[float, float], limits: Mapping[str, float | None]
     ) -> ComponentShown:
         figures = [await self._figure(figure, keys, span, limits.get(figure.rule)) for figure in one.figures]
+        if expected := await self._expected(one.name, span):
+            figures[0] = msgspec.structs.replace(figures[0], expected=expected)
         facts = []
         for fact in one.facts:
             values = await self._latest(fact.component, fact.metric, keys, span[1])
@@ -222,6 +260,28 @@ class Overview:
             value = points[-1] if points[-1] is not None else points[-2] if count > 1 else None
         return FigureShown(figure.name, figure.component, figure.metric, figure.unit, figure.of, value, limit, points)
 
+    async def _expected(self, component: str, span: tuple[float, float]) -> ExpectedShown | None:
+        """How full a component was and is expected to be; None where no forecast is made."""
+        since, now = span
+        if self._forecasts is None or component not in self._forecasts.units:
+            return None
+        made, hours = self._foreseen.get(component, (-math.inf, []))
+        if not 0 <= now - made < _FORESEEN_SECONDS:
+            hours = await self._forecasts.foresee(component, since, now + _AHEAD_SECONDS, now)
+            self._foreseen[component] = now, hours
+        if not hours or hours[-1].begins < now - HOUR:
+            return None
+        key = Key(component, "processes")
+        ready = await self._read(key, None, span)
+        first, count = int(since // STEP), math.floor((now + _AHEAD_SECONDS - since) / STEP) + 1
+        unit, room, p50, p95 = self._forecasts.units[component], 0.0, [], []
+        for slot in range(first, first + count):
+            room = ready.get(slot, room)
+            near = between(hours, (slot + 0.5) * STEP) if room > 0 else None
+            p50.append(None if near is None else round(near.p50 / (room * unit), 4))
+            p95.append(None if near is None else round(near.p95 / (room * unit), 4))
+        return ExpectedShown(p50, p95)
+
     async def _latest(self, component: str, metric: str, keys: Sequence[Key], now: float) -> list[float]:
         found = [await self._series.latest(key, now) for key in _of(component, metric, keys)]
         return [value for value in found if value is not None]
@@ -246,6 +306,17 @@ class Overview:
         self._slots[key, q] = slots
         self._settled[key, q] = max(first, math.floor((now - _SETTLED_SECONDS) / STEP))
         return slots
+
+
+def between(hours: Sequence[Foreseen], at: float) -> Foreseen | None:
+    """What is expected at a moment: between the middles of two hours along a line; None where nothing is."""
+    later = bisect_right(hours, at - HOUR / 2, key=lambda one: one.begins)
+    before, after = hours[later - 1] if later else None, hours[later] if later < len(hours) else None
+    if before is not None and after is not None and after.begins - before.begins <= HOUR:
+        share = (at - HOUR / 2 - before.begins) / HOUR
+        p50, p95 = (low + (high - low) * share for low, high in zip(before[1:], after[1:], strict=True))
+        return Foreseen(at, p50, p95)
+    return next((one for one in (before, after) if one is not None and one.begins <= at < one.begins + HOUR), None)
 
 
 def _of(component: str, metric: str, keys: Sequence[Key]) -> list[Key]:

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import type { FigureShown, Today } from '../src/ops/answers';
+import { chartOf, deepened } from '../src/ops/now/today';
+
+const figure = (given: Partial<FigureShown> = {}): FigureShown => ({
+  name: 'Utilisation',
+  component: 'web',
+  metric: 'utilisation',
+  unit: 'share',
+  of: 'of ready',
+  value: 0.5,
+  limit: 0.9,
+  points: [0.4, 0.95, 0.5],
+  expected: null,
+  ...given,
+});
+const today = (given: Partial<Today> = {}): Today => ({
+  at: '2027-01-15T00:12:00Z',
+  since: '2027-01-15T00:00:00Z',
+  until: '2027-01-15T00:12:00Z',
+  step: 300,
+  components: [
+    { name: 'workers', title: 'Workers', state: 'good', figures: [figure()], facts: [{ name: 'jobs wait', unit: 'number', value: 0 }] },
+  ],
+  ...given,
+});
+
+describe('a figure of the last day', () => {
+  it('has no time ahead where nothing is forecast', () => {
+    const chart = chartOf('Web', figure(), today());
+    expect(chart.lines.map((one) => one.kind)).toEqual(['measured']);
+    expect(chart.now).toBeUndefined();
+    expect(chart.to).toBe(Date.parse('2027-01-15T00:12:00Z') / 1000);
+  });
+
+  it('stands beside what was and is expected, with nothing measured after now', () => {
+    const expected = { p50: [0.4, 0.5, 0.5, 0.6, 0.7], p95: [0.5, 0.6, 0.7, 0.8, 0.96] };
+    const day = today({ until: '2027-01-15T00:20:00Z' });
+    const chart = chartOf('Web', figure({ expected }), day);
+    expect(chart.times).toHaveLength(5);
+    expect(chart.lines[0]).toMatchObject({ kind: 'forecast', values: expected.p50, low: expected.p50, high: expected.p95 });
+    expect(chart.lines[1]?.values).toEqual([0.4, 0.95, 0.5, null, null]);
+    expect(chart.now).toBe(Date.parse(day.at) / 1000);
+    expect(chart.over).toEqual([[chart.times[1], chart.times[2]]]);
+    expect(chart.sentence).toContain('Expected in the next hours: up to 96%.');
+    // Charts beside it share its hours.
+    expect(chartOf('Web', figure(), day)).toMatchObject({ now: chart.now, to: chart.to });
+  });
+});
+
+describe('the overview', () => {
+  it('counts the jobs that wait as they were told of last', () => {
+    const day = today();
+    expect(deepened(day, {})).toBe(day);
+    const told = deepened(day, { video: { queued: 3, running: 1 }, rosters: { queued: 2 }, assets: {} });
+    expect(told.components[0]?.facts).toEqual([{ name: 'jobs wait', unit: 'number', value: 5 }]);
+  });
+});
