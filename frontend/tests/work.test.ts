@@ -10,6 +10,7 @@ const lane = (given: Partial<Lane> = {}): Lane => ({
   oldest_wait_seconds: 30,
   per_minute: 90,
   paused_since: null,
+  paused_until: null,
   paused_by: null,
   paused_why: null,
   states: { queued: 3, running: 2, dead: 1 },
@@ -33,6 +34,8 @@ describe('lanes', () => {
     const paused = standing(lane({ paused_since: new Date().toISOString(), paused_by: 'ada', oldest_wait_seconds: 900 }));
     expect(paused).toMatchObject({ tone: 'unknown', shape: 'paused' });
     expect(paused.text).toMatch(/^Paused by ada, /);
+    const until = standing(lane({ paused_since: '2027-01-15T08:00:00Z', paused_by: 'ada', paused_until: '2027-01-15T09:30:00Z' }));
+    expect(until.text).toBe('Paused by ada until 15 Jan, 09:30');
   });
 
   it('fill their bar up to the goal and not beyond', () => {

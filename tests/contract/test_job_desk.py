@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from atomic_guide.clock import ManualClock
+from atomic_guide.clock import ManualClock, iso
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
@@ -95,8 +95,23 @@ async def test_a_lane_has_its_goal_its_share_and_who_paused_it(desks: Desks) -> 
     assert await desks.queues.resume("video", "ben")
     assert not await desks.queues.resume("video", "ben")
     assert (await desks.lane()).paused_by is None
+    desks.office.clock.advance(1)
+    until = await desks.queues.pause("video", "ada", seconds=1800)
+    assert (await desks.lane()).paused_until == until
+    desks.office.clock.advance(600)
+    await desks.queues.pause("video", "ben", seconds=60)
+    lane = await desks.lane()
+    assert (lane.paused_by, lane.paused_until) == ("ada", iso(desks.office.clock.now() + 60))
+    desks.office.clock.advance(60)
+    lane = await desks.lane()
+    assert (lane.paused_since, lane.paused_until, lane.paused_by) == (None, None, None)
+    assert not await desks.queues.resume("video", "ben"), "it has gone on by itself"
+    await desks.queues.pause("video", "cyd")
+    lane = await desks.lane()
+    assert (lane.paused_since, lane.paused_until) == (iso(desks.office.clock.now()), None)
     noted = [(deed.what, deed.who) for deed in await entries(desks.office.shards.directory, fleet="queue video")]
-    assert noted == [("queue resumed", "ben"), ("queue paused", "ben"), ("queue paused", "ada")]
+    assert [who for what, who in noted[:3]] == ["cyd", "ben", "ada"]
+    assert noted[3:] == [("queue resumed", "ben"), ("queue paused", "ben"), ("queue paused", "ada")]
     with pytest.raises(NotFound, match="there are video, analytics"):
         await desks.queues.pause("vidoe", "ada")
 

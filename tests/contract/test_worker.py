@@ -462,7 +462,7 @@ async def test_a_pause_is_durable_and_seen_within_a_second(shards: Shards) -> No
         assert view.paused_since
         assert (view.depth, view.states) == (1, {"queued": 1})
         assert view.next[0]["why"].startswith("nothing gives it precedence")
-        assert await controls.resume("q")
+        assert await controls.resume("q", time.time())
         began = time.monotonic()
         await floor.until(Counter(done=1))
         assert time.monotonic() - began < 1
@@ -471,7 +471,10 @@ async def test_a_pause_is_durable_and_seen_within_a_second(shards: Shards) -> No
         await floor.publish()
         await asyncio.sleep(0.3)
         assert floor.noted.outcomes == Counter(done=1)
-    assert not await Controls(shards.directory).resume("slow")
+        # It goes on by itself where the pause has an end.
+        await controls.pause("q", time.time(), time.time() + 0.5)
+        await floor.until(Counter(done=2))
+    assert not await Controls(shards.directory).resume("slow", time.time())
 
 
 async def test_the_rate_of_a_queue_holds_over_all_workers(shards: Shards) -> None:

@@ -88,9 +88,10 @@ def test_a_lane_is_paused_and_says_by_whom(meet: Meet, inspector: Inspector) -> 
     row.get_by_role("button", name="Pause Notifications").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Pause Notifications?")
+    dialog.get_by_label("How long").select_option("for 2 hours")
     dialog.get_by_label("Why").fill("the mail server moves")
     dialog.get_by_role("button", name="Pause Notifications").click()
-    expect(row).to_contain_text("Paused by")
+    expect(row).to_contain_text("Paused by operator until")
     inspector.look("queues", page)
 
 

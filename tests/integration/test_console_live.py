@@ -189,8 +189,11 @@ async def test_every_change_is_told_to_every_stream(site: Console) -> None:
         assert (await one.until("alert"))["state"] == "resolved"
         await Queues(site.shards.directory).pause("video", time.time())
         assert await one.until("queue") == {"queue": "video", "dead": 0, "paused": True}
-        await Queues(site.shards.directory).resume("video")
+        await Queues(site.shards.directory).resume("video", time.time())
         assert await one.until("queue") == {"queue": "video", "dead": 0, "paused": False}
+        await Queues(site.shards.directory).pause("video", time.time(), time.time() + 0.2)
+        assert (await one.until("queue"))["paused"] is True
+        assert (await one.until("queue"))["paused"] is False
         at = time.time()
         await site.write("sample", name=STANDING, at=at, value=msgspec.json.encode(Standing(at)).decode())
         assert await one.until("sample") == {"at": iso(at)}

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from atomic_guide.cli.options import Context, actor, data_options
+from atomic_guide.cli.scale.demand import DURATION
 from atomic_guide.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -75,14 +76,24 @@ def cancel(context: Context, job: str) -> None:
 @click.argument("queue")
 @data_options
 @click.option("--why", default="", metavar="TEXT", help="The reason, for whoever looks later.")
-def pause(context: Context, queue: str, why: str) -> None:
-    """Start no more jobs of a queue until it is resumed; those that run go on.
+@click.option(
+    "--for", "seconds", type=DURATION, metavar="TIME", help="How long, such as 30m; then it goes on by itself."
+)
+def pause(context: Context, queue: str, why: str, seconds: float | None) -> None:
+    """Start no more jobs of a queue for a time, or until it is resumed; those that run go on.
 
-    A running server sees it within a second.
+    A running server sees it within a second. Of one that is paused the end is set anew.
     """
+    from atomic_guide.operations.jobs.desk import PAUSE_MOST
+
     _declared(context, queue)
-    _ask(context, lambda desk: desk.pause(queue, actor(), why))
-    context.emit({"paused": queue}, f"{queue} is paused; jobs are accepted and wait")
+    if seconds is not None and not 0 < seconds <= PAUSE_MOST:
+        raise click.UsageError(
+            f"--for is more than nothing and at most {PAUSE_MOST / 86_400:g}d; without it, until resumed"
+        )
+    until = _ask(context, lambda desk: desk.pause(queue, actor(), why, seconds))
+    ends = f" until {until}" if until else ""
+    context.emit({"paused": queue, "paused_until": until}, f"{queue} is paused{ends}; jobs are accepted and wait")
 
 
 @command.command()
@@ -124,6 +135,7 @@ def _lines(views: list[Lane]) -> list[str]:
         states = ", ".join(f"{jobs} {state}" for state, jobs in view.states.items()) or "no jobs"
         by = f" by {view.paused_by}" if view.paused_by else ""
         by += f" ({view.paused_why})" if view.paused_why else ""
+        by += f" until {view.paused_until}" if view.paused_until else ""
         paused = f"  PAUSED since {view.paused_since}{by}" if view.paused_since else ""
         lines.append(
             f"{view.queue:14} depth {view.depth:<7} oldest wait {view.oldest_wait_seconds:8.1f} s"

@@ -199,7 +199,7 @@ async def _decisions(tool: Tool) -> tuple[dict[str, DecisionSeen], str | None]:
 async def _queues(tool: Tool) -> dict[str, QueueSeen]:
     """The queues that are paused or have dead letters."""
     controls = QueueControls(tool.shards.directory)
-    await controls.look()
+    await controls.look(tool.clock.now())
     dead = await count_dead(tool.shards)
     paused = controls.paused.keys()
     return {name: QueueSeen(name, dead.get(name, 0), paused=name in paused) for name in sorted(paused | dead.keys())}

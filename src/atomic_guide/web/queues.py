@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from atomic_guide import errors
-from atomic_guide.operations.jobs.desk import JobPage, JobShown, Lanes, State
+from atomic_guide.operations.jobs.desk import PAUSE_MOST, JobPage, JobShown, Lanes, State
 from atomic_guide.web.paging import AFTER, Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
@@ -19,15 +19,17 @@ _STATES: tuple[State, ...] = typing.get_args(State)
 
 
 class Pause(msgspec.Struct):
-    """Why a queue is paused, for whoever looks later."""
+    """Why a queue is paused, for whoever looks later, and for how many seconds; null until somebody resumes it."""
 
     why: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=PAUSE_MOST)] | None = None
 
 
 class Paused(msgspec.Struct, frozen=True):
-    """A queue that starts no more jobs."""
+    """A queue that starts no more jobs, and when it goes on by itself; null where somebody has to resume it."""
 
     paused: str
+    paused_until: str | None
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -90,10 +92,9 @@ async def cancel_job(call: Call[None]) -> Cancelled:
 
 @calls.add("POST", "/api/ops/queues/{queue}/pause", body=Pause, reply=Paused, **_CHANGING)
 async def pause_queue(call: Call[Pause]) -> Paused:
-    """Start no more jobs of a queue until it is resumed; those that run go on. Again is harmless."""
-    queue = call.request.path_params["queue"]
-    await call.tool.queues.pause(queue, call.operator.name, call.body.why)
-    return Paused(queue)
+    """Start no more jobs of a queue for a time, or until it is resumed; those that run go on. Again sets the end."""
+    queue, asked = call.request.path_params["queue"], call.body
+    return Paused(queue, await call.tool.queues.pause(queue, call.operator.name, asked.why, asked.seconds))
 
 
 @calls.add("POST", "/api/ops/queues/{queue}/resume", reply=Resumed, **_CHANGING)

@@ -1,7 +1,7 @@
 /** What a lane of jobs comes to, in words and shares. */
 import type { Shape } from '../../frame/shapes';
 import type { Depths } from '../live.svelte';
-import { ago, count, round, several, span } from '../words.svelte';
+import { ago, count, round, several, span, when } from '../words.svelte';
 import type { Lane, Lanes, State } from './shapes';
 
 const NAMES: Record<string, string> = {
@@ -43,7 +43,8 @@ export function followed(lanes: Lanes, depths: Depths): Lanes {
 export function standing(lane: Lane): Standing {
   if (lane.paused_since !== null) {
     const by = lane.paused_by ? ` by ${lane.paused_by}` : '';
-    return { tone: 'unknown', shape: 'paused', text: `Paused${by}, ${ago(lane.paused_since)}` };
+    const ends = lane.paused_until ? ` until ${when(lane.paused_until)}` : `, ${ago(lane.paused_since)}`;
+    return { tone: 'unknown', shape: 'paused', text: `Paused${by}${ends}` };
   }
   const late = lateness(lane);
   if (late > 0) return { tone: 'warning', shape: 'warning', text: `Late by ${span(late)}` };

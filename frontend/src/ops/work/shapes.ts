@@ -7,6 +7,7 @@ export type Lane = {
   oldest_wait_seconds: number;
   per_minute: number;
   paused_since: string | null;
+  paused_until: string | null;
   paused_by: string | null;
   paused_why: string | null;
   states: Partial<Record<State, number>>;

@@ -164,7 +164,7 @@ DIRECTORY: tuple[Place, ...] = (
     Place("region_drains", (), (), ("region", "at", "who", "why"), "nobody"),
     Place("region_log", (), (), ("number", "at", "region", "what", "seen_from", "who", "why"), "nobody"),
     Place("schema_floor", (), (), ("id", "revision"), "nobody"),
-    Place("queue_controls", (), (), ("queue", "paused_at", "tokens", "filled_at"), "nobody"),
+    Place("queue_controls", (), (), ("queue", "paused_at", "resumes_at", "tokens", "filled_at"), "nobody"),
     # A code's payload is the session that it begins: tenant, user, name, role.
     Place("one_time_codes", (), ("payload", "used_by"), ("kind", "digest", "expires_at"), "removed"),
     # A login request carries the LMS's hint of who it is, which some LMSs fill with the user's id.

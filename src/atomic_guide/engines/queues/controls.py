@@ -1,11 +1,12 @@
 """What all processes must agree on about a queue, kept in the directory: whether it is paused, and its rate.
 
-A pause is durable. Workers look twice a second, so that one which is set from outside is kept within a second.
+A pause is durable. Workers look twice a second, so that one which is set from outside is kept within a second. One with
+an end is over at that time by itself: nothing has to be done, and nobody has to be there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.engines.queues.pace import Bucket, take
@@ -23,31 +24,38 @@ PACE_SECONDS = 0.1
 """How often a worker asks for the next jobs of a queue with a rate."""
 
 
+class Pause(NamedTuple):
+    """Since when a queue is paused, and until when; None until somebody resumes it."""
+
+    since: float
+    until: float | None
+
+
 class Controls:
-    """The controls of all queues; `paused` is as it was at the last look, with the time since."""
+    """The controls of all queues; `paused` is as it was at the last look."""
 
     def __init__(self, directory: Database) -> None:
         self._directory = directory
-        self.paused: dict[str, float] = {}
+        self.paused: dict[str, Pause] = {}
 
-    async def look(self) -> None:
+    async def look(self, now: float) -> None:
         """Read which queues are paused. Raises as reads of the directory do; then what was known stays."""
-        rows = await self._directory.read(QUERIES["read_controls"])
-        self.paused = {row["queue"]: row["paused_at"] for row in rows}
+        rows = await self._directory.read(QUERIES["read_controls"], {"now": now})
+        self.paused = {row["queue"]: Pause(row["paused_at"], row["resumes_at"]) for row in rows}
 
-    async def pause(self, queue: str, now: float) -> None:
-        """Start no more jobs of a queue; those that run go on."""
+    async def pause(self, queue: str, now: float, until: float | None = None) -> None:
+        """Start no more jobs of a queue until a time, or until it is resumed; those that run go on."""
 
         async def work(tx: Transaction) -> None:
-            await pause_queue(tx, queue, now)
+            await pause_queue(tx, queue, now, until)
 
         await self._directory.write(work)
 
-    async def resume(self, queue: str) -> bool:
+    async def resume(self, queue: str, now: float) -> bool:
         """Go on with a queue; whether it was paused."""
 
         async def work(tx: Transaction) -> bool:
-            return await resume_queue(tx, queue)
+            return await resume_queue(tx, queue, now)
 
         return await self._directory.write(work)
 
@@ -68,14 +76,14 @@ class Controls:
         return await self._directory.write(work)
 
 
-async def pause_queue(tx: Transaction, queue: str, now: float) -> None:
+async def pause_queue(tx: Transaction, queue: str, now: float, until: float | None) -> None:
     """As `Controls.pause`, inside the caller's unit of work."""
-    await tx.execute(QUERIES["pause_queue"], {"queue": queue, "now": now})
+    await tx.execute(QUERIES["pause_queue"], {"queue": queue, "now": now, "until": until})
 
 
-async def resume_queue(tx: Transaction, queue: str) -> bool:
+async def resume_queue(tx: Transaction, queue: str, now: float) -> bool:
     """As `Controls.resume`, inside the caller's unit of work."""
-    return bool(await tx.execute(QUERIES["resume_queue"], {"queue": queue}))
+    return bool(await tx.execute(QUERIES["resume_queue"], {"queue": queue, "now": now}))
 
 
 _UNUSED_SECONDS = 1.0

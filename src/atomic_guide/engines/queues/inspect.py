@@ -30,13 +30,17 @@ _STATES = ("queued", "delayed", "blocked")
 
 
 class QueueView(msgspec.Struct, frozen=True):
-    """One queue. `depth` counts what waits, `per_minute` what ended lately, `states` all, `next` the first jobs."""
+    """One queue. `depth` counts what waits, `per_minute` what ended lately, `states` all, `next` the first jobs.
+
+    A pause without `paused_until` lasts until somebody ends it.
+    """
 
     queue: str
     depth: int
     oldest_wait_seconds: float
     per_minute: int
     paused_since: str | None
+    paused_until: str | None
     states: dict[str, int]
     next: list[dict[str, Any]]
 
@@ -62,7 +66,7 @@ async def view_queues(shards: Shards, declared: list[str], now: float, first: in
     Without those that have `ended` well the answer costs little, however many the archive keeps.
     """
     controls = Controls(shards.directory)
-    await controls.look()
+    await controls.look(now)
     counts = await count_jobs(shards, ended=ended)
     waits = await scatter(shards.all(), QUERIES["oldest_wait"])
     lately = await scatter(
@@ -81,7 +85,8 @@ async def view_queues(shards: Shards, declared: list[str], now: float, first: in
                 depth=sum(own.get(state, 0) for state in _STATES),
                 oldest_wait_seconds=round(max(0.0, now - min(since, default=now)), 3),
                 per_minute=sum(row["jobs"] for _, row in lately.rows if row["queue"] == name),
-                paused_since=iso(paused) if paused is not None else None,
+                paused_since=iso(paused.since) if paused is not None else None,
+                paused_until=iso(paused.until) if paused is not None and paused.until is not None else None,
                 states=own,
                 next=await _next_jobs(shards, name, now, first),
             )

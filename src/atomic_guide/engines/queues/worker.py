@@ -288,7 +288,7 @@ class Worker:
         return "held" if self._judgement.busy and lane.rules.hold_when_busy else ""
 
     async def _look_at_controls(self) -> None:
-        await self._controls.look()
+        await self._controls.look(self._clock.now())
         self._judge(self._clock.monotonic())
 
     async def _sweep(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from atomic_guide.clock import iso
 from atomic_guide.engines.queues.calling_off import CalledOff, call_off
 from atomic_guide.engines.queues.controls import pause_queue, resume_queue
 from atomic_guide.engines.queues.inspect import QueueView, page_jobs, show_job, view_queues
@@ -26,6 +27,9 @@ State = Literal["queued", "delayed", "blocked", "running", "done", "dead", "canc
 
 PAUSED, RESUMED = "queue paused", "queue resumed"
 """How the audit calls what was done."""
+
+PAUSE_MOST = 30 * 86_400.0
+"""Seconds of a pause that ends by itself: one that is to last longer is a decision to be taken again."""
 
 _NEXT = 3
 """Jobs of a queue that are named with it: those that are claimed next."""
@@ -135,16 +139,23 @@ class Desk:
         self._wake(queue)
         return queue
 
-    async def pause(self, queue: str, who: str, why: str = "") -> None:
-        """Start no more jobs of a queue until it is resumed; those that run go on. Raises `NotFound`."""
+    async def pause(self, queue: str, who: str, why: str = "", seconds: float | None = None) -> str | None:
+        """Start no more jobs of a queue for so many seconds, or until it is resumed; those that run go on.
+
+        Of one that is paused the end is set anew. When it ends, if it does by itself. Raises `NotFound`.
+        """
         self._declared(queue)
         now = self._clock.now()
+        until = None if seconds is None else now + seconds
+        details = {"why": why} if why else {}
+        details |= {} if until is None else {"until": iso(until)}
 
         async def work(tx: Transaction) -> None:
-            await pause_queue(tx, queue, now)
-            await note(tx, now, who, Deed(PAUSED, _fleet(queue), details={"why": why} if why else {}))
+            await pause_queue(tx, queue, now, until)
+            await note(tx, now, who, Deed(PAUSED, _fleet(queue), details=details))
 
         await self._shards.directory.write(work)
+        return details.get("until")
 
     async def resume(self, queue: str, who: str) -> bool:
         """Go on with a queue; whether it was paused. Raises `NotFound`."""
@@ -152,7 +163,7 @@ class Desk:
         now = self._clock.now()
 
         async def work(tx: Transaction) -> bool:
-            changed = await resume_queue(tx, queue)
+            changed = await resume_queue(tx, queue, now)
             if changed:
                 await note(tx, now, who, Deed(RESUMED, _fleet(queue)))
             return changed

@@ -160,6 +160,8 @@ Table(
     Column("queue", Text, primary_key=True),
     # Since when no job of it is started; NULL while it runs.
     Column("paused_at", Double),
+    # When that ends by itself; NULL where somebody has to end it.
+    Column("resumes_at", Double),
     # The token bucket of a queue with a rate: jobs that may start, and when that was so.
     Column("tokens", Double),
     Column("filled_at", Double, nullable=False),
