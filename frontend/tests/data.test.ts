@@ -14,10 +14,10 @@ const zone = (changed: Partial<ZonePlan> = {}): ZonePlan => ({
   zone: 'default', by: 'bytes', tolerance: 0.05, count: 0, load: 0, verdict: 'nothing to move', ways: [], shards: [], over: [], ...changed,
 });
 const layout = (changed: Partial<Layout>): Layout => ({
-  measured_at: '2026-11-27T12:00:00Z', tolerance: 0.05, shards: [shard('shard-0'), shard('shard-1')], zones: [zone()], unfinished: 0, courses: [], ...changed,
+  measured_at: '2026-11-27T12:00:00Z', tolerance: 0.05, shards: [shard('shard-0'), shard('shard-1')], zones: [zone()], unfinished: 0, courses: [], agreed: {}, ...changed,
 });
 const move = (changed: Partial<Move>): Move => ({
-  id: 'm1', zone: 'default', bucket: 7, tenant: '', course: '', source: 'shard-0', target: 'shard-1', state: 'done', step: null, steps: 5, held: false,
+  id: 'm1', zone: 'default', bucket: 7, tenant: '', course: '', source: 'shard-0', target: 'shard-1', state: 'done', step: null, steps: 5, held: false, paused_by: null,
   owner: '', rows: 12, pause_ms: 40, error: '', created_at: '2026-11-27T12:00:00Z', updated_at: '2026-11-27T12:00:01Z', ...changed,
 });
 
@@ -38,7 +38,7 @@ describe('the balance of shards', () => {
     expect(balance(layout({ zones: [zone({ over: ['shard-1'] })] })).text).toContain('shard-1 stays over its share');
   });
   it('says what an order would carry out', () => {
-    const plan: Rebalanced = { dry_run: true, begun: false, unfinished: 2, planned: 10, abandoned: 0, failed: [], zones: [zone({ count: 10, load: 0.012 })] };
+    const plan: Rebalanced = { dry_run: true, begun: false, unfinished: 2, planned: 10, abandoned: 0, failed: [], needed: 1, approvals: [], zones: [zone({ count: 10, load: 0.012 })] };
     expect(found(plan)).toBe('2 moves of before would be ended first. 10 moves, 1.2% of the load of default.');
     expect(found({ ...plan, unfinished: 0, planned: 0 })).toBe('Nothing would move.');
   });

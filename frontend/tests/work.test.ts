@@ -145,7 +145,7 @@ describe('a load test', () => {
     const all = { count: 100, failed: 1, error_rate: 0.01, throughput: 9.9, p50: 0.01, p95: 0.4, p99: 0.6 };
     const report = { steady: { all }, verdict: { result: 'met', reasons: [], objectives: [] } } as unknown as Report;
     expect(conclusion(report)).toBe('Every objective was kept: 9.9 arrivals a second with a p95 of 0.4 s and 1% errors.');
-    const objectives = [{ objective: 'p95', text: 'p95 0.4 s, at most 0.3 s', met: false, measured: 0.4 }];
+    const objectives = [{ objective: 'p95', bound: 0.3, text: 'p95 0.4 s, at most 0.3 s', met: false, measured: 0.4 }];
     expect(conclusion({ ...report, verdict: { result: 'missed', reasons: [], objectives } })).toContain('(p95 0.4 s, at most 0.3 s)');
     expect(conclusion({ ...report, verdict: { result: 'invalid', reasons: ['a tester was lost'], objectives: [] } })).toBe(
       'It proves nothing, because a tester was lost.',

@@ -1,13 +1,15 @@
 """What a move of a bucket or a course promises, on both engines."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.moves import Mover, Scope, verify
-from atomic_guide.engines.data.moves.move import Move
+from atomic_guide.engines.data.moves.move import Move, Superseded
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.engines.data.shards import Shards
@@ -174,3 +176,77 @@ async def test_a_mover_leaves_a_move_to_the_one_that_has_it(shards: Shards) -> N
     clock.advance(31)
     assert [outcome.move.state for outcome in await second.resume_all()] == ["done"]
     assert await second.resume_all() == []
+
+
+class Halted:
+    """A mover that halts before it writes a state down, until it may go on."""
+
+    def __init__(self, shards: Shards, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.mover = Mover(shards, "first", limits=FOLLOWING)
+        self.there, self.onward = asyncio.Event(), asyncio.Event()
+        real = self.mover._ledger.advance
+
+        async def late(move: Move, after: Any, **changed: Any) -> Move:
+            if after == state:
+                self.there.set()
+                await self.onward.wait()
+            return await real(move, after, **changed)
+
+        monkeypatch.setattr(self.mover._ledger, "advance", late)
+
+
+async def test_a_move_is_called_off_while_another_mover_copies(shards: Shards, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill(shards, KEY, 3)
+    here, there = where(shards, KEY), other(shards, KEY)
+    halted = Halted(shards, "fencing", monkeypatch)
+    move = await halted.mover.start(BUCKET, there)
+    carried = asyncio.create_task(halted.mover.carry_out(move.id))
+    await asyncio.wait_for(halted.there.wait(), 20)
+    ended = await Mover(shards, "second", limits=FOLLOWING).cancel(move.id, "ada")
+    assert (ended.state, ended.error, ended.owner) == ("aborted", "called off by ada", "")
+    halted.onward.set()
+    with pytest.raises(Superseded):
+        await carried
+    await shards.of(KEY).write(lambda tx: tx.execute(ADD, message(KEY, 4)))
+    assert (where(shards, KEY), await seqs(shards, KEY)) == (here, [1, 2, 3, 4])
+    assert await rows_on(shards.named(there), KEY.bucket) == 0
+    assert await verify(shards) == []
+    with pytest.raises(Conflict, match="has ended already: it is aborted"):
+        await halted.mover.cancel(move.id, "ada")
+
+
+async def test_a_move_that_has_switched_is_brought_to_its_end_instead(
+    shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(shards, KEY, 3)
+    there = other(shards, KEY)
+    halted = Halted(shards, "cleaning", monkeypatch)
+    move = await halted.mover.start(BUCKET, there)
+    carried = asyncio.create_task(halted.mover.carry_out(move.id))
+    await asyncio.wait_for(halted.there.wait(), 20)
+    second = Mover(shards, "second", limits=FOLLOWING)
+    with pytest.raises(Conflict, match=f"{there} owned it by then, and keeps it"):
+        await second.cancel(move.id, "ada")
+    assert (await second.find(move.id)).state == "done"
+    halted.onward.set()
+    with pytest.raises(Superseded):
+        await carried
+    assert (where(shards, KEY), await seqs(shards, KEY)) == (there, [1, 2, 3])
+    assert await verify(shards) == []
+
+
+async def test_a_move_that_is_held_is_not_begun_until_it_is_let_go(shards: Shards) -> None:
+    mover = Mover(shards, "mover", limits=FOLLOWING)
+    move = await mover.start(BUCKET, other(shards, KEY))
+    for _ in range(2):
+        assert (await mover.hold(move.id, "ada")).held_by == "ada"
+    with pytest.raises(Conflict, match="is paused by ada; resume it first"):
+        await mover.carry_out(move.id)
+    found = await mover.find(move.id)
+    assert (found.state, found.lease_until) == ("planned", 0)
+    assert (await mover.let_go(move.id)).held_by is None
+    assert (await mover.carry_out(move.id)).state == "done"
+    with pytest.raises(Conflict, match="has ended; only one that waits"):
+        await mover.hold(move.id, "ada")
+    with pytest.raises(NotFound):
+        await mover.hold("none", "ada")

@@ -14,6 +14,7 @@ from atomic_guide.engines.data.moves.ledger import Ledger
 from atomic_guide.engines.data.moves.move import Move
 from atomic_guide.engines.data.placement import BUCKETS
 from atomic_guide.errors import Conflict, Invalid, NotFound
+from atomic_guide.operations.operators.approvals import Voter
 from atomic_guide.operations.placement.desk import Desk, Moves, Order
 from tests.engines import ENGINES
 from tests.layouts import NOW, Layout, layout
@@ -154,3 +155,39 @@ async def test_a_process_that_ends_leaves_moves_that_another_goes_on_with(site: 
         assert (await other.rebalance(BUCKET_NUMBERS)).begun
     await moves_when(other, lambda found: len(found.ended) == 10 and not found.waiting)
     await other.close()
+
+
+async def test_a_move_that_waits_is_paused_passed_over_and_taken_back(site: Layout) -> None:
+    first, second = await planned(site, 1, 2)
+    desk = desk_of(site)
+    assert (await desk.hold(first.id, "ada")).paused_by == "ada"
+    await desk.rebalance(BUCKET_NUMBERS)
+    found = await moves_when(desk, lambda moves: not moves.under_way and moves.waiting_count == 1)
+    assert [(one.id, one.paused_by) for one in found.waiting] == [(first.id, "ada")]
+    assert second.id in {one.id for one in found.ended}
+    told = await desk.cancel(first.id, "ben")
+    assert (told.state, told.error, told.paused_by) == ("aborted", "called off by ben", None)
+    for act in (desk.cancel(first.id, "ben"), desk.hold(first.id, "ben"), desk.hold(first.id, None)):
+        with pytest.raises(Conflict, match="ended"):
+            await act
+    with pytest.raises(NotFound):
+        await desk.cancel("none", "ben")
+
+
+async def test_an_order_that_takes_two_is_begun_by_the_second_who_gives_the_same(site: Layout) -> None:
+    await planned(site, 1)
+    desk = desk_of(site)
+    ada, ben = Voter("ada", 2), Voter("ben", 2)
+    for _ in range(2):
+        first = await desk.rebalance(BUCKET_NUMBERS, ada, "Ada")
+        assert (first.begun, first.needed, [vote.by for vote in first.approvals]) == (False, 2, ["Ada"])
+    # Who orders something else has not agreed.
+    another = await desk.rebalance(Order(Levelled(by="rows")), ben, "Ben")
+    assert (another.begun, [vote.by for vote in another.approvals]) == (False, ["Ben"])
+    agreed = (await desk.layout(Levelled(), needed=2)).agreed
+    assert sorted([vote.by for vote in votes] for votes in agreed.values()) == [["Ada"], ["Ben"]]
+    assert (await desk.moves(10)).waiting_count == 1
+    assert (await desk.rebalance(BUCKET_NUMBERS, ben, "Ben")).begun
+    await moves_when(desk, lambda moves: not moves.under_way and moves.waiting_count == 0)
+    await desk.close()
+    assert len((await desk.layout(Levelled(), needed=2)).agreed) == 1, "the order that was carried out is forgotten"

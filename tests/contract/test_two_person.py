@@ -1,6 +1,7 @@
 """What takes two operators, on both engines: the first is noted, the second one has it done, and nobody is both."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import pytest
 
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.operations.operators.approvals import Voter
+from atomic_guide.operations.regions.controls import Controls as Regions
+from atomic_guide.operations.regions.controls import Event
 from atomic_guide.operations.scaling import audit, telling
 from atomic_guide.operations.scaling.controls import Controls
+from atomic_guide.regions.settings import RegionSettings, RegionsSettings
 from tests.contract.test_cost_changes import saving
 from tests.contract.test_scaling_acts import led, state
 from tests.engines import ENGINES, opened_shards
@@ -87,3 +91,22 @@ async def test_a_change_of_cost_takes_two_as_well(shards: Shards) -> None:
     # Taken back, it takes two again.
     assert await costs.rollback("web-fewest-1", "ada")
     assert await apply("ben") == (False, ["ben"])
+
+
+async def test_a_region_is_drained_once_two_have_asked_for_it(shards: Shards) -> None:
+    settings = RegionsSettings(declared=[RegionSettings("eu-north", (59.3, 18.1))])
+    regions = Regions(shards.directory, settings)
+
+    async def drain(name: str, needed: int = 2) -> bool | None:
+        event = Event(time.time(), "eu-north", "drained", who=f"Name of {name}", why="new machines")
+        return await regions.drain("eu-north", event, Voter(name, needed))
+
+    assert [await drain("ada"), await drain("ada")] == [None, None]
+    assert [vote.by for vote in (await regions.agreed(2))["eu-north"]] == ["Name of ada"]
+    assert await regions.drains() == []
+    assert await drain("ben") is True
+    assert [one.who for one in await regions.drains()] == ["Name of ben"]
+    assert await regions.agreed(2) == {}
+    assert await regions.undrain("eu-north", Event(time.time(), "eu-north", "undrained"))
+    assert await drain("ada") is None, "they have to agree anew"
+    assert await drain("cyd", 1) is True

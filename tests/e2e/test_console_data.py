@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from atomic_guide.engines.data.moves import Mover, Scope
 from atomic_guide.engines.data.postgres import PostgresDatabase
-from atomic_guide.engines.data.settings import ShardSettings
+from atomic_guide.engines.data.servers import open_servers
+from atomic_guide.engines.data.settings import DataSettings, ShardSettings
 from atomic_guide.operations.scaling.model import DATABASE, Key, Sample
 from atomic_guide.operations.scaling.series import FINEST, Series
 from tests.e2e.console import TOKEN, go, sign_in
@@ -81,6 +84,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, postgres_cluster: Cluster) 
         command(folder, two, "shards", "list")
         command(folder, three, "shards", "add", "shard-2", "--weight", "0.005")
         runner.run(record(databases.directory.primary))
+        (folder / "servers.json").write_bytes(msgspec.json.encode([databases.directory.primary, servers]))
         found = stack.enter_context(running_server(folder / "data", three))
         with found.enter("teacher", role="instructor") as teacher:
             score = {"user": "ada", "activity": "Quiz", "score": 7, "max": 10, "at": "2026-11-01T10:00:00Z"}
@@ -132,6 +136,44 @@ def test_shards_are_levelled_after_a_dry_run(meet: Meet) -> None:
     expect(page.get_by_text("Every shard is within 5% of its share. Nothing would move.")).to_be_visible()
     expect(page.get_by_role("region", name="Shards", exact=True).get_by_role("row", name="shard-2")).to_contain_text(
         "10"
+    )
+
+
+def plan_move(server: RunningServer) -> int:
+    """Write a move down that nobody begins; its bucket. In a thread: in this one Playwright's loop runs."""
+    given = (server.data.parent / "servers.json").read_bytes()
+    directory, servers = msgspec.json.decode(given, type=tuple[str, list[ShardSettings]])
+
+    async def plan() -> int:
+        shards = await open_servers(DataSettings(directory=directory, servers=servers))
+        buckets = shards.map.buckets["default"]
+        bucket = next(number for number, (shard, _) in enumerate(buckets) if shard == "shard-0")
+        await Mover(shards, "test").start(Scope("default", bucket), "shard-1")
+        await shards.close()
+        return bucket
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(plan())).result(30)
+
+
+def test_a_move_that_waits_is_paused_resumed_and_cancelled(meet: Meet, server: RunningServer) -> None:
+    page = sign_in(meet(), "/ops/shards", "Shards and moves")
+    bucket = plan_move(server)
+    row = page.get_by_role("region", name="Moves that wait").locator("tbody tr")
+    expect(row).to_contain_text(f"Bucket {bucket}", timeout=LIMIT)
+    row.get_by_role("button", name=f"Pause bucket {bucket}").click()
+    expect(row).to_contain_text("Paused by operator")
+    row.get_by_role("button", name=f"Resume bucket {bucket}").click()
+    expect(row).to_contain_text("Waits")
+    row.get_by_role("button", name=f"Cancel bucket {bucket}").click()
+    dialog = page.get_by_role("dialog", name=f"Cancel the move of bucket {bucket}?")
+    expect(dialog).to_contain_text("shard-0 owns it as before")
+    dialog.get_by_role("button", name=f"Cancel bucket {bucket}").click()
+    expect(page.get_by_role("region", name="Moves that wait")).to_have_count(0)
+    expect(page.get_by_role("region", name="Moves that have ended")).to_contain_text("called off by operator")
+    go(page, "Audit log")
+    expect(page.get_by_role("region", name="Acts of operators").locator("tbody tr").first).to_contain_text(
+        "Cancel move"
     )
 
 

@@ -99,12 +99,16 @@ def where(context: Context, country: str) -> None:
 @data_options
 def drain(context: Context, region: str, why: str) -> None:
     """Send no more visits to REGION; those that have begun there go on. In force within a second."""
+    from atomic_guide.operations.operators.approvals import Voter
     from atomic_guide.operations.regions.controls import Event
 
     event = Event(time.time(), region, "drained", who=actor(), why=why)
-    changed = _run(context, lambda controls: controls.drain(region, event))
+    voter = Voter(needed=context.settings.operators.needed)
+    changed = _run(context, lambda controls: controls.drain(region, event, voter))
     said = f"{region} is drained" if changed else f"{region} was drained already"
-    context.emit({"region": region, "drained": True, "changed": changed}, said)
+    if changed is None:
+        said = f"noted; {region} is drained once another operator asks for it, too"
+    context.emit({"region": region, "drained": changed is not None, "changed": bool(changed)}, said)
 
 
 @command.command()

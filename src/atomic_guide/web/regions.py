@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from atomic_guide.operations.operators.approvals import Approval, Voter
 from atomic_guide.operations.regions import telling
 from atomic_guide.operations.regions.controls import Controls, Event
 from atomic_guide.operations.regions.telling import Told, Where
@@ -21,12 +22,17 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 
 
 class Regions(msgspec.Struct, frozen=True):
-    """Every region as this process sees it, what it has chosen since its start, and what happened lately."""
+    """Every region as this process sees it, what it has chosen since its start, and what happened lately.
+
+    `needed` operators have to agree to a drain; `agreed` have so far, by region.
+    """
 
     own: str
     regions: list[Told]
     chosen: dict[str, int]
     events: list[dict[str, Any]]
+    needed: int
+    agreed: dict[str, list[Approval]]
 
 
 class DrainRegion(msgspec.Struct, forbid_unknown_fields=True):
@@ -43,11 +49,12 @@ class UndrainRegion(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Drained(msgspec.Struct, frozen=True):
-    """A region, whether it is drained now, and whether that is new."""
+    """A region, whether it is drained now, and whether that is new; `needed` operators have to ask for a drain."""
 
     region: str
     drained: bool
     changed: bool
+    needed: int = 1
 
 
 @calls.add(
@@ -68,6 +75,8 @@ async def list_regions(call: Call[None]) -> Regions:
         telling.told(here.settings, own, here.board.standings, await controls.drains()),
         {f"{region or 'none'} {reason}": count for (region, reason), count in sorted(here.chosen.items())},
         await controls.events(limit=limit),
+        needed := call.tool.operators.settings.needed,
+        await controls.agreed(needed),
     )
 
 
@@ -94,9 +103,11 @@ async def where(call: Call[None]) -> Where:
     failures=(400, 401, 404, 503),
 )
 async def drain(call: Call[DrainRegion]) -> Drained:
-    """Send no more visits to a region; those that have begun there go on."""
+    """Send no more visits to a region, once as many operators ask for it as it takes; what has begun there goes on."""
     event = Event(call.tool.clock.now(), call.body.region, "drained", who=call.operator.name, why=call.body.why)
-    return Drained(call.body.region, drained=True, changed=await _controls(call).drain(call.body.region, event))
+    voter = Voter(call.operator.id, call.tool.operators.settings.needed)
+    changed = await _controls(call).drain(call.body.region, event, voter)
+    return Drained(call.body.region, drained=changed is not None, changed=bool(changed), needed=voter.needed)
 
 
 @calls.add(

@@ -10,7 +10,9 @@ import msgspec
 from atomic_guide.engines.data.layout.measure import Measure
 from atomic_guide.engines.data.layout.rebalance import AT_ONCE_MOST, PAUSE_LEAST, PAUSE_MOST, PAUSE_SECONDS
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.operators.approvals import Voter
 from atomic_guide.operations.placement.desk import Layout, Moves, Order, Rebalanced
+from atomic_guide.operations.placement.telling import MoveTold
 from atomic_guide.web.paging import AFTER, TEXT, Limit
 from atomic_guide.web.routing import Call, Calls, Parameter
 
@@ -62,7 +64,8 @@ async def show_shards(call: Call[None]) -> Layout:
         raise Invalid(f"by is one of {', '.join(_MEASURES)}", details={"parameter": "by"})
     courses = call.whole_number("courses", default=0, most=_COURSES_MOST) or 0
     what = desk.levelled(asked.get("zone") or None, by)
-    return await desk.layout(what, courses, asked.get("shard") or None)
+    needed = call.tool.operators.settings.needed
+    return await desk.layout(what, courses, asked.get("shard") or None, needed)
 
 
 @calls.add(
@@ -87,7 +90,10 @@ _CHANGING: dict[str, Any] = {"access": "operator", "failures": (400, 401, 404, 4
 
 @calls.add("POST", "/api/ops/shards/rebalance", body=Rebalance, reply=Rebalanced, **_CHANGING)
 async def rebalance_shards(call: Call[Rebalance]) -> Rebalanced:
-    """Move buckets until each shard carries its share, or only say what would move. Again goes on with it."""
+    """Move buckets until each shard carries its share, or only say what would move. Again goes on with it.
+
+    With `operators.two_person` a second operator has to give the same order before anything is begun.
+    """
     asked, desk = call.body, call.tool.placement
     if asked.abandon:
         if asked.dry_run:
@@ -95,4 +101,25 @@ async def rebalance_shards(call: Call[Rebalance]) -> Rebalanced:
         return await desk.abandon()
     what = desk.levelled(asked.zone, asked.by, asked.tolerance)
     order = Order(what, asked.limit, asked.at_once, asked.pause_seconds)
-    return await (desk.plan(order) if asked.dry_run else desk.rebalance(order))
+    if asked.dry_run:
+        return await desk.plan(order)
+    voter = Voter(call.operator.id, call.tool.operators.settings.needed)
+    return await desk.rebalance(order, voter, call.operator.name)
+
+
+@calls.add("POST", "/api/ops/shards/moves/{id}/cancel", reply=MoveTold, **_CHANGING)
+async def cancel_move(call: Call[None]) -> MoveTold:
+    """Take a move back that has not switched, whoever carries it out; its source owns the bucket as before."""
+    return await call.tool.placement.cancel(call.request.path_params["id"], call.operator.name)
+
+
+@calls.add("POST", "/api/ops/shards/moves/{id}/pause", reply=MoveTold, **_CHANGING)
+async def pause_move(call: Call[None]) -> MoveTold:
+    """Have a move that waits not begun until it is resumed. Again is harmless."""
+    return await call.tool.placement.hold(call.request.path_params["id"], call.operator.name)
+
+
+@calls.add("POST", "/api/ops/shards/moves/{id}/resume", reply=MoveTold, **_CHANGING)
+async def resume_move(call: Call[None]) -> MoveTold:
+    """Let a paused move be begun; a rebalance carries it out. Again is harmless."""
+    return await call.tool.placement.hold(call.request.path_params["id"], None)

@@ -48,7 +48,10 @@ export type Layout = {
   zones: ZonePlan[];
   unfinished: number;
   courses: Course[];
+  /** Orders of moves that wait for another operator, by what they are. */
+  agreed: Record<string, Approval[]>;
 };
+export type Approval = { by: string; at: string };
 export type Move = {
   id: string;
   zone: string;
@@ -62,6 +65,7 @@ export type Move = {
   steps: number;
   held: boolean;
   owner: string;
+  paused_by: string | null;
   rows: number;
   pause_ms: number;
   error: string;
@@ -77,6 +81,8 @@ export type Rebalanced = {
   abandoned: number;
   failed: string[];
   zones: ZonePlan[];
+  needed: number;
+  approvals: Approval[];
 };
 
 export type Replica = {
@@ -118,7 +124,7 @@ export type Region = {
   store: string;
 };
 export type RegionEvent = { number: number; at: string; region: string; what: string; seen_from: string; who: string; why: string };
-export type Regions = { own: string; regions: Region[]; chosen: Record<string, number>; events: RegionEvent[] };
+export type Regions = { own: string; regions: Region[]; chosen: Record<string, number>; events: RegionEvent[]; needed: number; agreed: Record<string, Approval[]> };
 export type Where = {
   country: string;
   name: string;

@@ -1,6 +1,6 @@
 /** What the page of shards says of balance, plans and moves. */
 import { count, percent, several, span } from '../words.svelte';
-import type { By, Layout, Move, Moves, Rebalanced, Shard, ZonePlan } from './answers';
+import type { Approval, By, Layout, Move, Moves, Rebalanced, Shard, ZonePlan } from './answers';
 
 export type Tone = 'good' | 'warning' | 'bad' | 'unknown';
 export type Said = { tone: Tone; text: string };
@@ -52,6 +52,10 @@ export function found(plan: Rebalanced): string {
   const loads = plan.zones.filter((zone) => zone.count > 0).map((zone) => `${percent(zone.load)} of the load of ${zone.zone}`);
   return `${before}${several(plan.planned, 'move')}, ${loads.join(', ')}.`;
 }
+
+/** Who has agreed to what takes several: "1 of 2 operators agree: ada." */
+export const agreement = (approvals: Approval[], needed: number): string =>
+  `${approvals.length} of ${needed} operators agree: ${approvals.map((one) => one.by).join(', ')}.`;
 
 /** All that an order would carry out. */
 export const moving = (plan: Rebalanced): number => plan.unfinished + plan.planned;

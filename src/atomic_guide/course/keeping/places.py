@@ -156,7 +156,7 @@ DIRECTORY: tuple[Place, ...] = (
         (),
         (
             *("id", "zone", "bucket", "tenant", "course", "source", "target", "epoch", "state", "owner"),
-            *("lease_until", "token", "rows", "pause_ms", "error", "created_at", "updated_at"),
+            *("lease_until", "token", "rows", "pause_ms", "error", "held_by", "created_at", "updated_at"),
         ),
         "nobody",
     ),

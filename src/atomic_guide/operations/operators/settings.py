@@ -97,7 +97,11 @@ class OperatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1000  # fmt: skip
     two_person: Annotated[
         bool,
-        setting("Whether approving a scaling decision and applying a change of cost take two operators.", "switch"),
+        setting(
+            "Whether approving a scaling decision, applying a change of cost, draining a region and ordering a rebalance of"
+            " shards in the console take two operators.",
+            "switch",
+        ),
     ] = False
     audit_days: Annotated[
         float,

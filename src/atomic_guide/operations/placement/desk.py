@@ -26,6 +26,7 @@ from atomic_guide.engines.data.layout.waves import Waves
 from atomic_guide.engines.data.moves import Limits, Mover
 from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.errors import Conflict, GuideError, Invalid, NotFound
+from atomic_guide.operations.operators.approvals import ALONE, Approval, Voter, agree, agreed, forget
 from atomic_guide.operations.placement.telling import (
     CourseTold,
     MoveTold,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from atomic_guide.clock import Clock
+    from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.data.layout.measure import CourseLoad, Measure, Measured
     from atomic_guide.engines.data.layout.rebalance import Plans
     from atomic_guide.engines.data.layout.waves import Outcome, Report
@@ -54,6 +56,12 @@ MEASURED_SECONDS = 10.0
 SHOWN_MOVES = 100
 """Moves of a plan, and of those that wait, that one answer names."""
 
+MOVES = "moves"
+"""What agreements to orders of moves are kept as."""
+
+_CANCEL_SECONDS = 10.0
+"""How long an answer waits for a move to be taken back; most take a tenth of a second."""
+
 _STOP_SECONDS = 2.0
 """How long the end of a process waits for the moves that have begun; one takes a tenth of a second."""
 
@@ -61,7 +69,8 @@ _STOP_SECONDS = 2.0
 class Layout(msgspec.Struct, frozen=True):
     """The shards as measured at a time, what would be moved, and the heaviest courses where they were asked for.
 
-    `tolerance` is how far from its share a shard may be before anything moves; `unfinished` counts moves of before.
+    `tolerance` is how far from its share a shard may be before anything moves; `unfinished` counts moves of before;
+    `agreed` are orders that wait for another operator to give them, too.
     """
 
     measured_at: str
@@ -70,6 +79,7 @@ class Layout(msgspec.Struct, frozen=True):
     zones: list[ZonePlan]
     unfinished: int
     courses: list[CourseTold]
+    agreed: dict[str, list[Approval]] = {}
 
 
 class Moves(msgspec.Struct, frozen=True):
@@ -88,7 +98,8 @@ class Moves(msgspec.Struct, frozen=True):
 class Rebalanced(msgspec.Struct, frozen=True):
     """What a rebalance does, or would do: `unfinished` moves of before are ended first, then `planned` ones.
 
-    `begun`: they are being carried out; GET .../moves shows how far they are. `abandoned` were forgotten.
+    `begun`: they are being carried out; GET .../moves shows how far they are. `abandoned` were forgotten. Where it
+    takes `needed` operators, `approvals` are those who have given the same order so far; it is begun once they are.
     """
 
     dry_run: bool
@@ -98,6 +109,8 @@ class Rebalanced(msgspec.Struct, frozen=True):
     abandoned: int
     failed: list[str]
     zones: list[ZonePlan]
+    needed: int = 1
+    approvals: list[Approval] = []
 
 
 class Order(NamedTuple):
@@ -121,6 +134,7 @@ class Desk:
         self._ordering = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._waves: Waves | None = None
+        self._cancelling: set[asyncio.Task[Move]] = set()
 
     def levelled(self, zone: str | None, by: Measure, tolerance: float | None = None) -> Levelled:
         """What to level, with the setting's tolerance where none was chosen."""
@@ -136,7 +150,7 @@ class Desk:
         """How far behind a replica may be before no read goes there."""
         return self._settings.reads.max_lag_seconds
 
-    async def layout(self, what: Levelled, courses: int = 0, shard: str | None = None) -> Layout:
+    async def layout(self, what: Levelled, courses: int = 0, shard: str | None = None, needed: int = 1) -> Layout:
         """Every shard and what would be moved; measured at most each 10 s. Raises `DataUnavailable`, `NotFound`."""
         at, measured = await self._load()
         plans = await plan_zones(self._shards, what, at, measured)
@@ -152,6 +166,7 @@ class Desk:
             zones=told_plans(plans, what.by, SHOWN_MOVES),
             unfinished=len(plans.unfinished),
             courses=[told_course(one) for one in heavy],
+            agreed=(await agreed(self._shards.directory, MOVES, needed)).given,
         )
 
     async def moves(self, limit: int, after: str = "") -> Moves:
@@ -174,15 +189,61 @@ class Desk:
         """What a rebalance would do now."""
         return _rebalanced(await self._plans(order.what), order, dry_run=True)
 
-    async def rebalance(self, order: Order) -> Rebalanced:
-        """Begin to move. Raises `Conflict` while moves are carried out, here or by another mover."""
+    async def rebalance(self, order: Order, voter: Voter = ALONE, who: str = "") -> Rebalanced:
+        """Begin to move, once as many operators as it takes have given the same order.
+
+        Raises `Conflict` while moves are carried out, here or by another mover.
+        """
         async with self._ordering:
             plans = await self._plans(order.what)
             self._check_free(plans.unfinished)
             done = _rebalanced(plans, order, dry_run=False)
-            if done.begun:
-                self._begin(order)
+            if not done.begun:
+                return done
+            given = await self._agreed(order, voter, who)
+            if given is not None:
+                return msgspec.structs.replace(done, begun=False, needed=voter.needed, approvals=given)
+            self._begin(order)
             return done
+
+    async def _agreed(self, order: Order, voter: Voter, who: str) -> list[Approval] | None:
+        """Who has given an order so far; None once that is enough, which is then forgotten."""
+        subject = f"{MOVES} {_written(order)}"
+
+        async def work(tx: Transaction) -> bool:
+            enough = await agree(tx, subject, voter, who, self._clock.now())
+            if enough and voter.needed > 1:
+                await forget(tx, subject)
+            return enough
+
+        if await self._shards.directory.write(work):
+            return None
+        given = (await agreed(self._shards.directory, MOVES, voter.needed)).given
+        return given.get(_written(order), [])
+
+    async def cancel(self, move_id: str, who: str) -> MoveTold:
+        """Take a move back, whoever carries it out; told as it is after a few seconds at most.
+
+        Raises `NotFound`, and `Conflict` where it has ended or switched already.
+        """
+        mover = self._mover()
+        # In a task, which outlives the request: what is to be removed of a large bucket takes minutes.
+        task = asyncio.create_task(mover.cancel(move_id, who))
+        self._cancelling.add(task)
+        task.add_done_callback(self._cancelled)
+        done, _ = await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
+        return told_move(task.result() if done else await mover.find(move_id), self._clock.now())
+
+    async def hold(self, move_id: str, who: str | None) -> MoveTold:
+        """Have a move that waits not begun, or with nobody let it go. Raises `NotFound`, `Conflict` where it began."""
+        mover = self._mover()
+        move = await (mover.let_go(move_id) if who is None else mover.hold(move_id, who))
+        return told_move(move, self._clock.now())
+
+    def _cancelled(self, task: asyncio.Task[Move]) -> None:
+        self._cancelling.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.info("a move could not be called off", error=str(error))
 
     async def abandon(self) -> Rebalanced:
         """Forget moves that were planned and not begun; what carries them out here stops after those that have."""
@@ -202,6 +263,9 @@ class Desk:
 
     async def close(self) -> None:
         """Stop after the moves that have begun, or break them off where they take long."""
+        for task in self._cancelling:
+            task.cancel()
+        await asyncio.gather(*self._cancelling, return_exceptions=True)
         if self._task is None or self._waves is None:
             return
         self._waves.stop.set()
@@ -282,6 +346,15 @@ def _rebalanced(plans: Plans, order: Order, *, dry_run: bool) -> Rebalanced:
         abandoned=0,
         failed=[],
         zones=told_plans(plans, order.what.by, SHOWN_MOVES),
+    )
+
+
+def _written(order: Order) -> str:
+    """An order as it is compared with another operator's: whoever wants something else has not agreed."""
+    what, limit = order.what, "all" if order.limit is None else order.limit
+    return (
+        f"zone={what.zone or 'all'} by={what.by} tolerance={what.tolerance:g} limit={limit}"
+        f" at_once={order.at_once or 'as set'} pause={order.pause:g}"
     )
 
 

@@ -28,7 +28,8 @@ class MoveTold(msgspec.Struct, frozen=True):
     """A move: a bucket, or with `course` one course of it.
 
     `step` of `steps` is how far it is, null once it has ended. `rows` and `pause_ms`, how long writes of it waited, are
-    known once it has ended. `held`: a mover is at it. A move that was given up has its reason in `error`.
+    known once it has ended. `held`: a mover is at it; `paused_by` did not want it begun, null where nobody does. A move
+    that was given up has its reason in `error`.
     """
 
     id: str
@@ -46,6 +47,7 @@ class MoveTold(msgspec.Struct, frozen=True):
     rows: int
     pause_ms: float
     error: str
+    paused_by: str | None
     created_at: str
     updated_at: str
 
@@ -136,6 +138,7 @@ def told_move(move: Move, now: float) -> MoveTold:
         steps=len(STATES),
         held=move.lease_until > now and not move.ended,
         error=move.error or "",
+        paused_by=move.held_by if move.held else None,
         created_at=iso(move.created_at),
         updated_at=iso(move.updated_at),
         **move.scope.params,

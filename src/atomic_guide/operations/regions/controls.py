@@ -9,6 +9,7 @@ import msgspec
 from atomic_guide.clock import iso
 from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.errors import NotFound
+from atomic_guide.operations.operators.approvals import ALONE, Approval, Voter, agree, agreed, forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +48,10 @@ class Event(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+DRAIN = "drain"
+"""What agreements to drains are kept as."""
+
+
 class Controls:
     """The drains and the log."""
 
@@ -58,12 +63,24 @@ class Controls:
         """The regions that are drained, by name."""
         return [Drain(**row) for row in map(dict, await self._directory.read(QUERIES["list_drains"]))]
 
-    async def drain(self, region: str, event: Event) -> bool:
-        """Send no more visits to a region; whether that is new. Raises `NotFound` for one that is not declared."""
+    async def agreed(self, needed: int) -> dict[str, list[Approval]]:
+        """Who has agreed so far to drain which region."""
+        return (await agreed(self._directory, DRAIN, needed)).given
+
+    async def drain(self, region: str, event: Event, voter: Voter = ALONE) -> bool | None:
+        """Send no more visits to a region; whether that is new, None where more operators have to agree.
+
+        Raises `NotFound` for one that is not declared.
+        """
         self.check(region)
         row = {"region": region, "at": event.at, "who": event.who, "why": event.why[:_WHY]}
+        subject = f"{DRAIN} {region}"
 
-        async def work(tx: Transaction) -> bool:
+        async def work(tx: Transaction) -> bool | None:
+            if not await agree(tx, subject, voter, event.who, event.at):
+                return None
+            if voter.needed > 1:
+                await forget(tx, subject)
             changed = bool(await tx.execute(QUERIES["add_drain"], row))
             if changed:
                 await _note(tx, event)
@@ -76,6 +93,7 @@ class Controls:
         self.check(region)
 
         async def work(tx: Transaction) -> bool:
+            await forget(tx, f"{DRAIN} {region}")
             changed = bool(await tx.execute(QUERIES["drop_drain"], {"region": region}))
             if changed:
                 await _note(tx, event)

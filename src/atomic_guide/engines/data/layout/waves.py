@@ -26,6 +26,8 @@ _PATIENCE_SECONDS = 5.0
 _LEASES = 2
 """How often the end of another mover's lease is waited for; one that lives renews it, and keeps its move."""
 _LEASE_MARGIN = 0.2
+_LOOK_SECONDS = 1.0
+"""Between looks for whether that mover has let the move go."""
 
 _MOST_MOVES = 10_000
 """More than there can be under way in two zones."""
@@ -86,7 +88,8 @@ class Waves:
         return [move for move in await self._mover.list_moves(_MOST_MOVES) if not move.ended]
 
     async def finish(self, moves: Sequence[Move]) -> Outcome:
-        """End moves that are written down."""
+        """End moves that are written down, but for those that are held."""
+        moves = [move for move in moves if not move.held]
         self._total += len(moves)
         # Those that another mover has, or had when it died, come last.
         order = sorted(moves, key=lambda move: move.lease_until)
@@ -162,15 +165,25 @@ class Waves:
             except Conflict:
                 move = await self._mover.find(move_id)
                 wait = move.lease_until - time.time()
-                if wait <= 0:
+                if wait <= 0 and not move.ended:
                     raise
                 self._told(
                     Report(self._ended, self._total, move, f"waits {wait:.0f} s for its mover, which may be dead")
                 )
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.stop.wait(), wait + _LEASE_MARGIN)
+                if await self._stopped_within(wait + _LEASE_MARGIN, move_id):
                     return move
         return await self._mover.carry_out(move_id, self._tell)
+
+    async def _stopped_within(self, seconds: float, move_id: str) -> bool:
+        """Wait until another mover lets a move go, as one does that calls it off; whether this was stopped first."""
+        end = time.time() + seconds
+        while (left := end - time.time()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), min(left, _LOOK_SECONDS))
+                return True
+            if (await self._mover.find(move_id)).lease_until <= time.time():
+                return False
+        return False
 
     def _tell(self, progress: Progress) -> None:
         self._told(Report(self._ended, self._total, progress.move, progress.text))

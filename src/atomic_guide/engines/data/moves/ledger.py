@@ -109,13 +109,26 @@ class Ledger:
 
     async def lease(self, move_id: str, owner: str, seconds: float) -> Move:
         """Take a move over; one at its end comes back as it is. Raises `Conflict` while another mover has it."""
-        now = self._clock.now()
-        params = {"id": move_id, "owner": owner, "now": now, "lease_until": now + seconds, "floor": int(now)}
-        taken = await self._repeated(lambda tx: tx.read(QUERIES["lease_move"], params))
+        taken = await self._take("lease_move", move_id, owner, seconds)
         move = await self.find(move_id)
         if not taken and not move.ended:
-            left = move.lease_until - now
+            left = move.lease_until - self._clock.now()
             raise errors.Conflict(f"move {move_id} is in the hands of {move.owner} for {left:.0f} s more")
+        return move
+
+    async def seize(self, move_id: str, owner: str, seconds: float) -> Move:
+        """Take a move over from whoever has it, which changes nothing any more; one at its end comes back as it is."""
+        await self._take("seize_move", move_id, owner, seconds)
+        return await self.find(move_id)
+
+    async def hold(self, move_id: str, who: str | None) -> Move:
+        """Have a move not begun, in somebody's name; with none, begun again. Raises `Conflict` where it has begun."""
+        params = {"id": move_id, "who": who, "now": self._clock.now()}
+        held = await self._repeated(lambda tx: tx.execute(QUERIES["hold_move"], params))
+        move = await self.find(move_id)
+        if not held:
+            what = "has ended" if move.ended else "has begun"
+            raise errors.Conflict(f"move {move_id} {what}; only one that waits can be held or let go")
         return move
 
     async def renew(self, move: Move, seconds: float) -> bool:
@@ -163,6 +176,11 @@ class Ledger:
         return {
             "id": move.id, "token": move.token, "before": move.state, "after": state, "now": self._clock.now(), **own
         }  # fmt: skip
+
+    async def _take(self, query: str, move_id: str, owner: str, seconds: float) -> bool:
+        now = self._clock.now()
+        params = {"id": move_id, "owner": owner, "now": now, "lease_until": now + seconds, "floor": int(now)}
+        return bool(await self._repeated(lambda tx: tx.read(QUERIES[query], params)))
 
     async def _repeated(self, work: Work[T]) -> T:
         """A change that may be sent again, until the directory has answered."""

@@ -59,7 +59,10 @@ class Scope(msgspec.Struct, frozen=True, order=True):
 
 
 class Move(msgspec.Struct, frozen=True):
-    """A row of `moves`. `epoch` is the one that the target owns it at; `pause_ms` how long its writes waited."""
+    """A row of `moves`. `epoch` is the one that the target owns it at; `pause_ms` how long its writes waited.
+
+    `held_by`: somebody does not want it begun.
+    """
 
     id: str
     scope: Scope
@@ -73,6 +76,7 @@ class Move(msgspec.Struct, frozen=True):
     rows: int
     pause_ms: float
     error: str | None
+    held_by: str | None
     created_at: float
     updated_at: float
 
@@ -86,6 +90,11 @@ class Move(msgspec.Struct, frozen=True):
     def ended(self) -> bool:
         """Whether nothing is left to do."""
         return self.state in ENDED
+
+    @property
+    def held(self) -> bool:
+        """Whether it is not to be begun; what has begun goes on."""
+        return self.held_by is not None and self.state == "planned"
 
     @property
     def undecided(self) -> bool:

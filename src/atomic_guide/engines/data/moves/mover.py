@@ -55,12 +55,14 @@ class Mover:
 
         `told` hears of each step before it is taken. Raises `Conflict` while another mover has the move, `Superseded`
         where one has taken it over, and `DataUnavailable` where a database does not answer: then the move stays as it
-        is, and can be carried out later.
+        is, and can be carried out later. One that is held and was not begun raises `Conflict`, too.
         """
         move = await self._ledger.lease(move_id, self._owner, self._limits.lease)
         if move.ended:
             return move
         async with self._leased(move):
+            if move.held:
+                raise errors.Conflict(f"move {move_id} is paused by {move.held_by}; resume it first")
             carrying = await self._carrying(move, told)
             await carrying.run()
         await self._shards.refresh()
@@ -74,11 +76,36 @@ class Mover:
         async with self._leased(move):
             if not move.undecided and move.state != "aborting":
                 raise errors.Conflict(f"move {move_id} cannot be taken back: {move.target} owns it; carry it out")
-            carrying = await self._carrying(move, told)
-            if move.undecided:
-                await carrying.give_up("taken back")
-            await carrying.undo()
+            await self._undo(move, "taken back", told)
         return await self._ledger.find(move_id)
+
+    async def cancel(self, move_id: str, who: str, told: Told = _silent) -> Move:
+        """Take a move back in somebody's name, from whoever has it, who gets `Superseded`.
+
+        One that has flipped only goes forward: it is brought to its end, and `Conflict` raised. So does one that has
+        ended.
+        """
+        move = await self._ledger.seize(move_id, self._owner, self._limits.lease)
+        if move.ended:
+            raise errors.Conflict(f"move {move_id} has ended already: it is {move.state}")
+        late = not move.undecided and move.state != "aborting"
+        async with self._leased(move):
+            if late:
+                await (await self._carrying(move, told)).run()
+            else:
+                await self._undo(move, f"called off by {who}", told)
+        if not late:
+            return await self._ledger.find(move_id)
+        await self._shards.refresh()
+        raise errors.Conflict(f"move {move_id} could not be called off: {move.target} owned it by then, and keeps it")
+
+    async def hold(self, move_id: str, who: str) -> Move:
+        """Have a move that waits not begun until it is let go. Raises `Conflict` where it has begun."""
+        return await self._ledger.hold(move_id, who)
+
+    async def let_go(self, move_id: str) -> Move:
+        """Let a move that was held be begun by whoever begins moves. Raises `Conflict` where it has begun."""
+        return await self._ledger.hold(move_id, None)
 
     async def resume_all(self, told: Told = _silent) -> Sequence[Outcome]:
         """Carry out every move that is under way and in nobody's hands, the oldest first."""
@@ -105,6 +132,12 @@ class Mover:
     async def list_ended(self, limit: int, after: tuple[float, str] | None = None) -> Sequence[Move]:
         """Moves that have ended, the latest first; those that come after the time and id of one, where it is named."""
         return await self._ledger.ended(limit, after)
+
+    async def _undo(self, move: Move, why: str, told: Told) -> None:
+        carrying = await self._carrying(move, told)
+        if move.undecided:
+            await carrying.give_up(why)
+        await carrying.undo()
 
     async def _carrying(self, move: Move, told: Told) -> Carrying:
         task = await task_of(self._shards, self._ledger, move, self._clock, self._limits)

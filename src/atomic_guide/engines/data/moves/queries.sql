@@ -11,25 +11,25 @@ DELETE FROM moves WHERE state IN ('done', 'aborted') AND updated_at < :before
 -- name: read_move
 -- purpose: One move.
 SELECT id, zone, bucket, tenant, course, source, target, epoch, state, owner, lease_until, token, rows, pause_ms,
-       error, created_at, updated_at
+       error, held_by, created_at, updated_at
 FROM moves WHERE id = :id
 
 -- name: list_moves
 -- purpose: The newest moves, those that are under way first.
 SELECT id, zone, bucket, tenant, course, source, target, epoch, state, owner, lease_until, token, rows, pause_ms,
-       error, created_at, updated_at
+       error, held_by, created_at, updated_at
 FROM moves ORDER BY CASE WHEN state IN ('done', 'aborted') THEN 1 ELSE 0 END, created_at DESC, id LIMIT :limit
 
 -- name: list_moves_under_way
 -- purpose: Moves that are not at their end, the oldest first.
 SELECT id, zone, bucket, tenant, course, source, target, epoch, state, owner, lease_until, token, rows, pause_ms,
-       error, created_at, updated_at
+       error, held_by, created_at, updated_at
 FROM moves WHERE state NOT IN ('done', 'aborted') ORDER BY created_at, id
 
 -- name: list_moves_ended
 -- purpose: Moves that are at their end, the latest first, from behind one of them on.
 SELECT id, zone, bucket, tenant, course, source, target, epoch, state, owner, lease_until, token, rows, pause_ms,
-       error, created_at, updated_at
+       error, held_by, created_at, updated_at
 FROM moves
 WHERE state IN ('done', 'aborted') AND (updated_at < :at OR updated_at = :at AND id < :id)
 ORDER BY updated_at DESC, id DESC LIMIT :limit
@@ -68,6 +68,17 @@ UPDATE moves SET owner = :owner, lease_until = :lease_until, updated_at = :now,
   token = (SELECT CASE WHEN max(m.token) >= :floor THEN max(m.token) + 1 ELSE :floor END FROM moves AS m)
 WHERE id = :id AND state NOT IN ('done', 'aborted') AND (lease_until <= :now OR owner = :owner)
 RETURNING id
+
+-- name: seize_move
+-- purpose: Take a move over from whoever has it, as `lease_move` does once a lease has run out.
+UPDATE moves SET owner = :owner, lease_until = :lease_until, updated_at = :now,
+  token = (SELECT CASE WHEN max(m.token) >= :floor THEN max(m.token) + 1 ELSE :floor END FROM moves AS m)
+WHERE id = :id AND state NOT IN ('done', 'aborted')
+RETURNING id
+
+-- name: hold_move
+-- purpose: Have a move that was not begun not begun, in somebody's name, or again with none.
+UPDATE moves SET held_by = :who WHERE id = :id AND state = 'planned' AND lease_until <= :now
 
 -- name: renew_move
 -- purpose: Its mover lives.

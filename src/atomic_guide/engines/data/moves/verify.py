@@ -158,7 +158,7 @@ class _Inspector:
 
 def _as_move(scope: Scope, shard: Shard, token: int, epoch: int) -> Move:
     """What a repair changes at a shard, under the token of the last mover that was there."""
-    return Move("repair", scope, shard.name, shard.name, epoch, "cleaning", "", 0, token, 0, 0, None, 0, 0)
+    return Move("repair", scope, shard.name, shard.name, epoch, "cleaning", "", 0, token, 0, 0, None, None, 0, 0)
 
 
 async def _entries(database: Database) -> dict[Key, Entry]:

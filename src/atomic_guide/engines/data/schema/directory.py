@@ -91,6 +91,8 @@ Table(
     # How long writes of the bucket had to wait.
     Column("pause_ms", Double, nullable=False),
     Column("error", Text),
+    # Who does not want it begun; NULL where nobody does.
+    Column("held_by", Text),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Index("moves_state", "state", "created_at"),
