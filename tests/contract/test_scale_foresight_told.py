@@ -83,11 +83,10 @@ async def test_what_came_stands_beside_what_the_newest_forecast_before_it_had_sa
     assert all(hour.p95 >= hour.p50 for hour in found.ahead)
     assert len(found.peaks) >= 4
     lean = await Foresight(directory, SETTINGS).hours("web", begin - HOUR, now + 6 * HOUR, now)
-    told = {hour.timestamp: hour for hour in [*found.past, *found.ahead] if hour.p50 is not None}
+    told = {hour.timestamp: (hour.p50, hour.p95) for hour in found.past if hour.p50 is not None}
+    told |= {hour.timestamp: (hour.p50, hour.p95) for hour in found.ahead}
     assert [one.begins for one in lean] == [begin + n * HOUR for n in range(42 + 1)]
-    assert [(one.p50, one.p95) for one in lean] == [
-        (told[stamp(one.begins)].p50, told[stamp(one.begins)].p95) for one in lean
-    ]
+    assert [(one.p50, one.p95) for one in lean] == [told[stamp(one.begins)] for one in lean]
 
 
 async def test_of_what_is_not_forecast_it_says_what_is(directory: Database) -> None:

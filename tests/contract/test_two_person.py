@@ -94,7 +94,7 @@ async def test_a_change_of_cost_takes_two_as_well(shards: Shards) -> None:
 
 
 async def test_a_region_is_drained_once_two_have_asked_for_it(shards: Shards) -> None:
-    settings = RegionsSettings(declared=[RegionSettings("eu-north", (59.3, 18.1))])
+    settings = RegionsSettings(declared=(RegionSettings("eu-north", (59.3, 18.1)),))
     regions = Regions(shards.directory, settings)
 
     async def drain(name: str, needed: int = 2) -> bool | None:

@@ -142,7 +142,7 @@ def test_shards_are_levelled_after_a_dry_run(meet: Meet) -> None:
 def plan_move(server: RunningServer) -> int:
     """Write a move down that nobody begins; its bucket. In a thread: in this one Playwright's loop runs."""
     given = (server.data.parent / "servers.json").read_bytes()
-    directory, servers = msgspec.json.decode(given, type=tuple[str, list[ShardSettings]])
+    directory, servers = msgspec.json.decode(given, type=tuple[str, tuple[ShardSettings, ...]])
 
     async def plan() -> int:
         shards = await open_servers(DataSettings(directory=directory, servers=servers))

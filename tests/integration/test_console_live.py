@@ -201,7 +201,7 @@ async def test_every_change_is_told_to_every_stream(site: Console) -> None:
 
 async def test_the_depth_of_queues_is_told_as_it_changes_and_to_who_comes_later(site: Console) -> None:
     key = CourseKey.of("t1", "c1")
-    office = Office(site.shards, SystemClock())  # type: ignore[arg-type] - it only asks for the time
+    office = Office(site.shards, SystemClock())  # type: ignore[arg-type]
     async with site.stream() as events:
         assert await events.until("depth") == {"queues": []}
         job = await office.publish(key)
