@@ -26,7 +26,7 @@ def raise_descriptors(sockets: int) -> None:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if allowed != resource.RLIM_INFINITY and allowed < sockets + _OWN:
         _log.warning(
-            "fewer open files are allowed than sockets; raise LimitNOFILE, or lower rooms.process_sockets",
+            "too few open files are allowed for all sockets; raise LimitNOFILE, or lower rooms.process_sockets",
             open_files=allowed,
-            process_sockets=sockets,
+            wanted=sockets + _OWN,
         )

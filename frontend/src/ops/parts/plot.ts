@@ -53,7 +53,8 @@ export function options(chart: Chart, width: number, height: number, drawn: Draw
         grid: { show: false },
         ticks: { show: false },
         space: 90,
-        ...(small ? { splits: () => [from, (from + to) / 2, to] } : {}),
+        // Three times need their own width; a narrow chart says where it begins and ends.
+        ...(small ? { splits: (plot) => (plot.bbox.width < 120 * devicePixelRatio ? [from, to] : [from, (from + to) / 2, to]) } : {}),
         values: (_plot, splits) => splits.map((at) => drawn.time(at, to - from > 2 * 86_400)),
       },
       {
