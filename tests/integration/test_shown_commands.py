@@ -59,6 +59,8 @@ READ_ONLY = {
 
 REFUSED = {
     "alerts test pager --send": "no rule pager",
+    "assets carry": "set assets.main to the other one",
+    "assets carry --dry-run": "set assets.main to the other one",
     "assets where v0123456789abcdef --region us": "no store has",
     "cache warm --tenant ID --course CONTEXT": "nothing is known of this course",
     "costs explain web-fewest-1": "is not recommended",
@@ -67,7 +69,7 @@ REFUSED = {
     "costs rollback web-fewest-1": "there is no change",
     "cache get --tenant ID --course CONTEXT": "no layer has",
 }
-"""What is answered here with a reason, as nothing of that name is there: no channel, no store, no savings."""
+"""What is answered here with a reason, as there is no channel, no other store, no savings of that name."""
 
 
 class Place(NamedTuple):

@@ -79,7 +79,8 @@ def test_queues_are_shown_paused_and_resumed(operator: httpx.Client) -> None:
     found = lane(operator, "assets")
     assert (found["depth"], found["states"]["queued"], found["goal_seconds"]) == (4, 4, 900.0)
     assert got(operator.post("/queues/assets/pause", json={"why": "moving"}, headers={"Idempotency-Key": "p1"})) == {
-        "paused": "assets"
+        "paused": "assets",
+        "paused_until": None,
     }
     assert (lane(operator, "assets")["paused_by"], lane(operator, "assets")["paused_why"]) == ("operator", "moving")
     assert got(operator.post("/queues/assets/resume")) == {"resumed": "assets", "was_paused": True}
