@@ -198,7 +198,7 @@ class Studio:
             yield worker
         finally:
             worker.stop()
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, 60)
 
 
 async def upload(client: httpx.AsyncClient, content: bytes, title: str = "Lecture 7", name: str = "a.mp4") -> str:
