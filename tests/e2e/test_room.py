@@ -10,7 +10,9 @@ from playwright.sync_api import Browser, Frame, Page, expect
 from tests.e2e.people import LIMIT, Meet, live, meeting, messages, say
 from tests.running import RunningServer, running_server
 
-LOST = "ERR_CONNECTION_REFUSED|WebSocket connection to|ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED"
+LOST = (
+    "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection to|ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED"
+)
 
 
 def texts(course: Frame | Page) -> list[str]:

@@ -118,7 +118,7 @@ def test_a_job_is_shown_and_called_off(tmp_path: Path) -> None:
 
 def test_a_pause_outlives_the_command_and_a_queue_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
     published(tmp_path)
-    assert told(tmp_path, "pause", "video", "--why", "the store moves") == {"paused": "video"}
+    assert told(tmp_path, "pause", "video", "--why", "the store moves") == {"paused": "video", "paused_until": None}
     since = video(tmp_path)["paused_since"]
     assert since
     told(tmp_path, "pause", "video")

@@ -190,7 +190,8 @@ def test_operators_drain_a_region_beside_the_server(
     _wait(lambda: all(_login(server) == 302 for _ in range(20)), "visits are sent there no more")
     shown = run("show", "eu-north")
     assert (shown["drained"], shown["drained_why"], shown["kilometres"]) == (True, "new machines", {"eu-central": 1185})
-    assert shown["events"][0]["what"] == "drained"
+    # A busy machine may have missed a probe since.
+    assert "drained" in [event["what"] for event in shown["events"]]
     assert run("where", "se")["order"][0] == {"region": "eu-north", "km": 396, "names_it": False, "away": True}
     assert run("undrain", "eu-north")["changed"]
     _wait(lambda: _login(server) == 307, "visits are sent there again")
@@ -198,7 +199,8 @@ def test_operators_drain_a_region_beside_the_server(
     for call, expected in (("drain", True), ("undrain", False)):
         body = {"region": "eu-north", **({"why": "by HTTP"} if call == "drain" else {})}
         answer = httpx.post(f"{server.url}/api/ops/regions/{call}", json=body, headers=headers)
-        assert answer.json() == {"region": "eu-north", "drained": expected, "changed": True}
+        needed = {"needed": 1} if call == "drain" else {}
+        assert answer.json() == {"region": "eu-north", "drained": expected, "changed": True, **needed}
     unknown = httpx.post(f"{server.url}/api/ops/regions/undrain", json={"region": "atlantis"}, headers=headers)
     assert unknown.json()["error"]["message"] == "no region is called atlantis; there are eu-central, eu-north"
     address = f"{server.url}/api/ops/regions/where?country=FI"

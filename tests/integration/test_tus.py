@@ -196,7 +196,8 @@ async def note_received(studio: Studio, video: str, received: int) -> None:
     key = studio.key()
 
     async def work(tx: Any) -> None:
-        values = {**key.columns, "id": video, "received": received, "expires_at": studio.clock.now() + 100}
+        values = {**key.columns, "id": video, "received": received, "before": 0, "part": "",
+                  "expires_at": studio.clock.now() + 100}  # fmt: skip
         await tx.execute(QUERIES["note_received"], values)
 
     await studio.shards.of(key).write(work)
