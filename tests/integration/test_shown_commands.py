@@ -61,6 +61,8 @@ REFUSED = {
     "alerts test pager --send": "no rule pager",
     "assets carry": "set assets.main to the other one",
     "assets carry --dry-run": "set assets.main to the other one",
+    "assets repair --store archive": "no store is called archive",
+    "assets where v0123456789abcdef --objects": "no store has",
     "assets where v0123456789abcdef --region us": "no store has",
     "cache warm --tenant ID --course CONTEXT": "nothing is known of this course",
     "costs explain web-fewest-1": "is not recommended",
