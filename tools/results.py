@@ -68,7 +68,7 @@ def write_page(results: Mapping[str, str]) -> str:
 def told(output: str, code: int, facts: str) -> str:
     """Return what the page says of one run."""
     verdict = "" if code == 0 else f"Ended with {code}.\n\n"
-    return f"{facts}\n\n{verdict}```\n{output.strip()}\n```"
+    return f"{facts}\n\n{verdict}```text\n{output.strip()}\n```"
 
 
 def facts() -> str:
