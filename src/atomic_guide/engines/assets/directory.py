@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import re
 import shutil
 from pathlib import Path
@@ -20,6 +19,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
+from atomic_guide.durable import sync
 from atomic_guide.engines.assets.names import checked_name
 from atomic_guide.engines.assets.settings import AssetSettings
 from atomic_guide.engines.assets.store import Head, Store
@@ -193,15 +193,6 @@ def _copy_whole(path: Path, target: Path) -> None:
     finally:
         beside.unlink(missing_ok=True)
     path.unlink()
-
-
-def sync(path: Path) -> None:
-    """Have a file, or a folder's entries, on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,7 +21,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-from atomic_guide.engines.assets.directory import head_of, sync, sync_folder
+from atomic_guide.durable import sync
+from atomic_guide.engines.assets.directory import head_of, sync_folder
 from atomic_guide.engines.assets.names import checked_name
 from atomic_guide.engines.assets.settings import CopySettings
 from atomic_guide.errors import NotFound, Unavailable
