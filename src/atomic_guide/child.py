@@ -97,7 +97,8 @@ class Child:
             return
         process.send_signal(how)
         try:
-            await asyncio.wait_for(process.wait(), limit)
+            async with asyncio.timeout(limit):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

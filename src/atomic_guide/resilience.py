@@ -176,7 +176,8 @@ class Guard:
             message = f"{self.name} has failed {self.settings.failures} times in a row; it is tried again soon"
             raise Refused(message, retry_after=self.settings.rest_seconds)
         try:
-            await asyncio.wait_for(self._places.acquire(), self.settings.wait_seconds)
+            async with asyncio.timeout(self.settings.wait_seconds):
+                await self._places.acquire()
         except TimeoutError as error:
             self._counts["full"] += 1
             message = f"{self.settings.most} calls of {self.name} are under way"

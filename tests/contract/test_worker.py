@@ -415,6 +415,17 @@ async def test_a_stopping_worker_hands_back_what_it_runs_and_what_it_has_claimed
     assert floor.noted.outcomes["returned"] == 4
 
 
+async def test_a_worker_that_is_woken_in_the_moment_in_which_it_stops_stops(shards: Shards, clock: ManualClock) -> None:
+    floor = Floor(shards, clock, quick())
+    for turns in range(12):
+        async with floor.working(nothing) as worker:
+            await asyncio.sleep(0.06)
+            worker.stop()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            worker.wake()
+
+
 async def test_what_is_not_urgent_is_held_while_the_machine_is_busy_and_no_longer_than_its_bound(
     shards: Shards, clock: ManualClock
 ) -> None:

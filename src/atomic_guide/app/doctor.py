@@ -266,7 +266,8 @@ async def _ffmpeg(settings: Settings) -> list[Finding]:
         folder = Path(name)
         source = folder / "source"
         source.touch()
-        report = await asyncio.wait_for(ffmpeg.run(["-version"], source, folder, ffmpeg.bounds(0)), PROGRAM_SECONDS)
+        async with asyncio.timeout(PROGRAM_SECONDS):
+            report = await ffmpeg.run(["-version"], source, folder, ffmpeg.bounds(0))
     if report.status != 0:
         remedy = "install imageio-ffmpeg again, or set video.ffmpeg to a program that runs"
         return [Finding("ffmpeg", "failed", f"ended with {report.status}: {report.tail.strip()[-200:]}", remedy)]
@@ -298,7 +299,8 @@ async def _version_of(part: str, program: Path, asked: str, package: str) -> Fin
     )
     remedy = f"install {package} again"
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), PROGRAM_SECONDS)
+        async with asyncio.timeout(PROGRAM_SECONDS):
+            said, _ = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -267,7 +267,8 @@ class _Process:
     async def drain(self) -> None:
         """Take no new work, say goodbye to sockets, hand jobs back, let requests finish; bounded."""
         try:
-            await asyncio.wait_for(self._drain(), _DRAIN_SECONDS)
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self._drain()
         except TimeoutError:
             _log.warning("draining took too long; the rest is cut off", seconds=_DRAIN_SECONDS)
         late = [task for task in self._running() if not task.done()]
@@ -342,7 +343,8 @@ async def _every(
         await asyncio.sleep(pause * random.uniform(0.8, 1.2))
         pause = seconds
         try:
-            await asyncio.wait_for(action(), timeout=limit or seconds)
+            async with asyncio.timeout(limit or seconds):
+                await action()
         except Exception as error:  # noqa: BLE001 - housekeeping must not end the server
             _log.warning("housekeeping failed", what=what, error=repr(error))
 

@@ -103,7 +103,8 @@ class _Guard(httpx.AsyncBaseTransport):
 
     async def _checked_addresses(self, host: str, port: int, url: str) -> list[str]:
         try:
-            found = await asyncio.wait_for(self._resolver(host, port), self._seconds)
+            async with asyncio.timeout(self._seconds):
+                found = await self._resolver(host, port)
         except (OSError, UnicodeError, TimeoutError) as error:
             message = f"{url}: the name {host} is not known"
             raise OutboundFailed(message) from error

@@ -100,7 +100,8 @@ class Connection:
         if self._task is None:
             self._task = asyncio.create_task(self._run())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._first.wait()
 
     async def close(self) -> None:
         """Disconnect for good; bounded."""
@@ -179,7 +180,8 @@ class Connection:
                 for subscription in self._subscriptions:
                     subscription.live = None
                 with contextlib.suppress(NatsError, OSError, TimeoutError):
-                    await asyncio.wait_for(client.close(), _FLUSH_TIMEOUT)
+                    async with asyncio.timeout(_FLUSH_TIMEOUT):
+                        await client.close()
             if not self._ending:
                 _log.warning("NATS has gone away")
                 self._tell(connected=False)
@@ -197,8 +199,8 @@ class Connection:
 
         client = Client()
         try:
-            await asyncio.wait_for(
-                client.connect(
+            async with asyncio.timeout(_CONNECT_TIMEOUT * 2):
+                await client.connect(
                     address.url.split(","),
                     token=address.token,
                     name=self._name,
@@ -212,9 +214,7 @@ class Connection:
                     error_cb=_on_error,
                     disconnected_cb=on_closed,
                     closed_cb=on_closed,
-                ),
-                _CONNECT_TIMEOUT * 2,
-            )
+                )
             for subscription in self._subscriptions:
                 subscription.live = None
             # Until there are no more: while these are made, rooms open and add theirs.

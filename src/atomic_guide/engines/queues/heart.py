@@ -121,7 +121,8 @@ class Heart:
 async def _either(event: asyncio.Event, seconds: float) -> None:
     """Wait for an event, at most so long, and clear it."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         return
     event.clear()

@@ -175,7 +175,8 @@ class Worker:
             except GuideError as error:
                 _log.warning("looking for jobs failed", queue=lane.name, code=error.code)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(lane.woken.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await lane.woken.wait()
 
     async def _look(self, lane: Lane) -> float:
         """Claim what there is room for; after how many seconds to look again, unless woken."""

@@ -80,9 +80,8 @@ class ChangeWatch:
         """Read until what is wanted is known; where the database cannot be read, the next comparison tries again."""
         for attempt in range(_ATTEMPTS):
             try:
-                changes = await asyncio.wait_for(
-                    self._history.changes(self._key, max(self.record.revision, 0)), _READ_SECONDS
-                )
+                async with asyncio.timeout(_READ_SECONDS):
+                    changes = await self._history.changes(self._key, max(self.record.revision, 0))
             except (errors.GuideError, TimeoutError) as error:
                 _log.warning("changes of a room wait for the database", error=repr(error))
             else:

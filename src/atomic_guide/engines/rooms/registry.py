@@ -304,7 +304,8 @@ class Rooms:
 
     async def _start(self, key: RoomKey, room: Room) -> None:
         try:
-            await asyncio.wait_for(room.start(), self.settings.join_seconds)
+            async with asyncio.timeout(self.settings.join_seconds):
+                await room.start()
         except BaseException:
             self._forget(key)
             await room.end()
@@ -370,7 +371,8 @@ class Rooms:
 
     async def _check(self, room: Room) -> None:
         try:
-            await asyncio.wait_for(room.catch_up() if room.late else room.check(), self.settings.join_seconds)
+            async with asyncio.timeout(self.settings.join_seconds):
+                await (room.catch_up() if room.late else room.check())
         except (errors.GuideError, TimeoutError) as error:
             _log.warning("a room cannot be compared with the database", error=repr(error))
 
@@ -415,7 +417,8 @@ class Rooms:
         self._emptied = asyncio.Event()
         if self.sockets:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._emptied.wait(), self.settings.close_seconds)
+                async with asyncio.timeout(self.settings.close_seconds):
+                    await self._emptied.wait()
         for socket in list(self.sockets):
             socket.abort()
         for task in self._tasks:

@@ -302,7 +302,8 @@ class Room:
                 self._push([*self.order.start(self.order.known), self._behind()])
                 return
             try:
-                await asyncio.wait_for(self._fetch(), _READ_SECONDS)
+                async with asyncio.timeout(_READ_SECONDS):
+                    await self._fetch()
             except (errors.GuideError, TimeoutError) as error:
                 _log.warning("a gap in a room waits for the database", missing=self.order.missing, error=repr(error))
             pause = 0.05 * 2**attempt * random.uniform(0.5, 1.0)

@@ -230,7 +230,8 @@ class Socket(asyncio.Protocol):
             return True
         self.writable = asyncio.Event()
         try:
-            await asyncio.wait_for(self.writable.wait(), limit)
+            async with asyncio.timeout(limit):
+                await self.writable.wait()
         except TimeoutError:
             return False
         finally:

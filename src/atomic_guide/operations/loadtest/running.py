@@ -162,7 +162,8 @@ async def _started(brief: Brief) -> AsyncIterator[asyncio.subprocess.Process]:
     finally:
         if process.returncode is None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 2)
+                async with asyncio.timeout(2):
+                    await process.wait()
         if process.returncode is None:
             process.kill()
             await process.wait()

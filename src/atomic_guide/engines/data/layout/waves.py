@@ -179,7 +179,8 @@ class Waves:
         end = time.time() + seconds
         while (left := end - time.time()) > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stop.wait(), min(left, _LOOK_SECONDS))
+                async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+                    await self.stop.wait()
                 return True
             if (await self._mover.find(move_id)).lease_until <= time.time():
                 return False

@@ -117,7 +117,8 @@ class WalWriter:
     async def stop(self) -> None:
         """Make a last mark, and end."""
         with contextlib.suppress(GuideError, TimeoutError):
-            await asyncio.wait_for(self.mark(), _LAST_MARK_SECONDS)
+            async with asyncio.timeout(_LAST_MARK_SECONDS):
+                await self.mark()
         await self._litestream.stop()
 
     async def mark(self) -> Mark | None:
