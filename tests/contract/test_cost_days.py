@@ -5,11 +5,14 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from atomic_guide.clock import ManualClock
+from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.costs.assembly import Costs
@@ -25,6 +28,7 @@ from tests.postgres import Cluster
 
 BEGIN = dt.datetime(2026, 11, 2, tzinfo=dt.UTC).timestamp()
 HOUR, DAY = 3600.0, 86_400.0
+DROP = Query("drop", "All that was measured.", {None: "DELETE FROM scaling_samples"})
 
 
 @pytest.fixture(params=ENGINES)
@@ -77,6 +81,37 @@ async def test_days_are_closed_once_with_the_prices_of_then(shards: Shards) -> N
     assert second.total == first.total
     today, _ = await dearer.today(now)
     assert (today.total, today.hours) == (Decimal(72), Decimal(12))
+
+
+async def remove_record(tx: Transaction) -> None:
+    await tx.execute(DROP)
+
+
+async def test_days_whose_record_is_removed_while_they_are_read_are_not_closed(shards: Shards) -> None:
+    class Removing(Series):
+        """The record goes as soon as the last of it has been read."""
+
+        async def read(self, *args: Any, **kwargs: Any) -> Any:
+            found = await super().read(*args, **kwargs)
+            await shards.directory.write(remove_record)
+            return found
+
+    await recorded(shards, 2.5)
+    now = BEGIN + 2.5 * DAY
+    assert await Days(shards.directory, Removing(shards.directory), priced_terms()).close(now) == 0
+    assert await Days(shards.directory, Series(shards.directory), priced_terms()).read(dt.date(2026, 11, 1)) == []
+
+
+async def test_days_before_the_first_measurement_hold_nothing_up(shards: Shards) -> None:
+    series = await recorded(shards, 1.5)
+    days = Days(shards.directory, series, priced_terms())
+    assert await days.close(BEGIN + 1.5 * DAY) == 1
+    # It was off for longer than a record is kept, and measures again.
+    later = BEGIN + 500 * DAY
+    await shards.directory.write(remove_record)
+    await recorded(shards, 1.5, later)
+    assert await days.close(later + 1.5 * DAY) == 1
+    assert [day.day for day in await days.read(dt.date(2026, 11, 1))] == ["2028-03-16"]
 
 
 async def test_what_was_not_measured_is_unknown_and_not_free(shards: Shards) -> None:

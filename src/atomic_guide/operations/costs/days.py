@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from atomic_guide.operations.costs.sharing import by_feature, by_tenant
 from atomic_guide.operations.costs.usage import MINUTE, SLOT, joined, read_usage
 
 if TYPE_CHECKING:
-    from atomic_guide.engines.data.database import Database, Transaction
+    from atomic_guide.engines.data.database import Database, Row, Transaction
     from atomic_guide.operations.costs.terms import Terms
     from atomic_guide.operations.costs.usage import Usage
     from atomic_guide.operations.scaling.series import Series
@@ -100,37 +100,38 @@ class Days:
 
     async def close(self, now: float) -> int:
         """Close days that have ended, at most a month of them; how many. Again is harmless."""
+        first = _first(await self._directory.read(QUERIES["first_measured"]))
+        if first is None:
+            return 0
+        begin = max(first, now - _KEPT_DAYS * _DAY) // _DAY * _DAY
         last = await self._directory.one(QUERIES["last_day"])
         if last is not None and last["day"] is not None:
-            begin = _begin(last["day"]) + _DAY
-        else:
-            first = await self._first()
-            if first is None:
-                return 0
-            begin = max(first, now - _KEPT_DAYS * _DAY) // _DAY * _DAY
+            begin = max(begin, _begin(last["day"]) + _DAY)
         closed: list[DayCost] = []
         while begin + _DAY + _LATE_SECONDS <= now and len(closed) < _CLOSED_AT_ONCE:
             usage = await read_usage(self._series, begin, begin + _DAY)
             closed.append(cost_of(_name(begin), usage, self._terms))
             begin += _DAY
-        if closed:
-            await self._put(closed, now)
-        return len(closed)
+        return await self._put(closed, now) if closed else 0
 
-    async def _put(self, closed: list[DayCost], now: float) -> None:
+    async def _put(self, closed: list[DayCost], now: float) -> int:
         before = _name(now - _KEPT_DAYS * _DAY)
 
-        async def work(tx: Transaction) -> None:
-            for one in closed:
+        async def work(tx: Transaction) -> int:
+            # Looked at again: the record may have been removed while its days were read.
+            first = _first(await tx.read(QUERIES["first_measured"]))
+            measured = [one for one in closed if first is not None and one.day >= _name(first)]
+            for one in measured:
                 row = {"day": one.day, "closed_at": now, "version": one.version, "currency": one.currency}
                 await tx.execute(QUERIES["put_day"], {**row, "value": msgspec.json.encode(one).decode()})
             await tx.execute(QUERIES["prune_days"], {"before": before})
+            return len(measured)
 
-        await self._directory.write(work)
+        return await self._directory.write(work)
 
-    async def _first(self) -> float | None:
-        row = await self._directory.one(QUERIES["first_measured"])
-        return row["at"] if row is not None else None
+
+def _first(rows: Sequence[Row]) -> float | None:
+    return rows[0]["at"] if rows else None
 
 
 def _name(at: float) -> str:
