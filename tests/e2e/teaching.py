@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.sync_api import FilePayload, Frame, Locator, Page, expect
+from playwright.sync_api import FilePayload, Frame, Locator, Page, Route, expect
 
 from tests.e2e.people import tab
 
@@ -22,6 +22,25 @@ def choose_video(panel: Locator, title: str, file: Path | FilePayload) -> None:
 def ready_row(panel: Locator, title: str) -> Locator:
     """The row of a lecture that is ready."""
     return panel.get_by_role("region", name="Ready").get_by_role("row").filter(has_text=title)
+
+
+class Gate:
+    """Holds requests until it is opened."""
+
+    def __init__(self) -> None:
+        self._held: list[Route] = []
+        self._opened = False
+
+    def pass_on(self, route: Route) -> None:
+        if self._opened:
+            route.continue_()
+        else:
+            self._held.append(route)
+
+    def open(self) -> None:
+        self._opened = True
+        while self._held:
+            self._held.pop().continue_()
 
 
 def upload(course: Frame | Page, title: str, file: Path, captions: str = "", chapters: str = "") -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import FilePayload, Frame, Page, Route, expect
+from playwright.sync_api import FilePayload, Frame, Page, expect
 
 from atomic_guide.engines.assets.settings import StoreSettings
 from tests.e2e.people import Meet, live, play, tab
-from tests.e2e.teaching import PREPARED, add_captions, choose_video, ready_row
+from tests.e2e.teaching import PREPARED, Gate, add_captions, choose_video, ready_row
 from tests.media import clip
 from tests.running import RunningServer, running_server
 from tests.s3 import S3, names_in
@@ -59,25 +59,6 @@ def lecture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clip(tmp_path_factory.mktemp("clips") / "slits.mp4", size="640x480", seconds=8, extra=("-g", "25"))
 
 
-class Gate:
-    """Holds requests until it is opened."""
-
-    def __init__(self) -> None:
-        self._held: list[Route] = []
-        self._opened = False
-
-    def pass_on(self, route: Route) -> None:
-        if self._opened:
-            route.continue_()
-        else:
-            self._held.append(route)
-
-    def open(self) -> None:
-        self._opened = True
-        while self._held:
-            self._held.pop().continue_()
-
-
 def seen(course: Frame | Page) -> str:
     """Everything the upload page has shown since it was watched."""
     return str(course.evaluate("[...window.seen].join('\\n')"))
@@ -90,6 +71,9 @@ def test_an_upload_is_followed_by_its_steps_and_a_student_watches_it_without_a_r
     teacher, student = meet().in_window("Instructor"), meet().in_frame("Student 4")
     expect(student.get_by_text("No lectures yet")).to_be_visible()
     expect(live(student)).to_be_visible()
+    # Heard from the start: the player fetches the first seconds before anybody plays them.
+    fetched: list[str] = []
+    student.page.on("response", lambda answer: fetched.append(answer.url) if answer.ok else None)
     panel = tab(teacher, "Upload")
     teacher.evaluate(_WATCH)
     gate = Gate()
@@ -110,8 +94,6 @@ def test_an_upload_is_followed_by_its_steps_and_a_student_watches_it_without_a_r
         assert step in shown, shown
     assert len(set(re.findall(r"at (\d+)", shown))) >= 3, shown
     expect(student.get_by_role("heading", name="The two slits")).to_be_visible()
-    fetched: list[str] = []
-    student.page.on("response", lambda answer: fetched.append(answer.url) if answer.ok else None)
     play(student, "The two slits", "0:08")
     played = {url.partition("?")[0].rpartition("/")[2] for url in fetched if f"/{bucket.bucket}/main/" in url}
     assert any(name.endswith(".m4s") for name in played), fetched

@@ -96,7 +96,7 @@ export class Playback {
     try {
       await this.#element?.play();
     } catch {
-      this.paused = true; // the browser wants a click first, or a new source came between
+      this.paused = this.#element?.paused ?? true; // a click is wanted first, or a new source came between
     }
   }
 
@@ -153,9 +153,10 @@ export class Playback {
     const element = this.#element;
     if (!element || !video.playback) return;
     const round = (this.#round += 1);
-    const running = !element.paused;
     const { default: Engine } = await import('hls.js/light');
     if (round !== this.#round || element !== this.#element) return;
+    // Looked at this late: whoever pressed Play while the engine came is not to press it again.
+    const running = !element.paused;
     this.#detach();
     if (Engine.isSupported()) this.#stream(Engine, element, video, at);
     else {
@@ -170,7 +171,7 @@ export class Playback {
     const hls = new Engine({ workerPath: workerUrl, startPosition: at, capLevelToPlayerSize: true, backBufferLength: 60 });
     this.#hls = hls;
     hls.on(Engine.Events.MANIFEST_PARSED, () => {
-      this.levels = hls.levels.map((level, index) => ({ index, label: nameOf(video, level.height) }));
+      this.levels = hls.levels.map((level, index) => ({ index, label: nameOf(video, level) }));
       if (this.level >= hls.levels.length) this.level = -1;
       if (this.level >= 0) hls.nextLevel = this.level;
     });
@@ -192,8 +193,11 @@ export class Playback {
     if (this.#recoveries > RECOVERIES) {
       this.problem = true;
       this.#detach();
-    } else if (data.type === Engine.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
-    else setTimeout(() => hls === this.#hls && hls.startLoad(), 1000 * 2 ** this.#recoveries);
+    } else if (data.type === Engine.ErrorTypes.MEDIA_ERROR) {
+      const running = this.#element?.paused === false;
+      hls.recoverMediaError();
+      if (running) void this.play();
+    } else setTimeout(() => hls === this.#hls && hls.startLoad(), 1000 * 2 ** this.#recoveries);
   }
 
   async #fresh(id: string): Promise<void> {
@@ -234,6 +238,7 @@ export class Playback {
   }
 }
 
-function nameOf(video: Video, height: number): string {
-  return video.renditions?.find((one) => one.height === height)?.name ?? `${height}p`;
+/** By its rate: two qualities may be of one height. */
+function nameOf(video: Video, level: { height: number; bitrate: number }): string {
+  return video.renditions?.find((one) => one.bandwidth === level.bitrate)?.name ?? `${level.height}p`;
 }
