@@ -39,7 +39,7 @@ CALLERS = 64
 COURSES = 5_000
 ROUNDS = 5
 ROUNDS_ALONE = 40
-"""Of 200 calls each for the single caller, whose cost differs by a few microseconds: the ways take turns so often that
+"""Of 1,000 calls each for the single caller, whose cost differs by a few microseconds: the ways take turns so often that
 what else the machine does meets all of them alike."""
 CONNECTIONS = 8
 
@@ -158,7 +158,7 @@ async def _reads(bars: Bars, database: PostgresDatabase, peers: Peers) -> None:
         "ours, fenced": lambda number: database.one(QUERIES["find"], _course(number), epoch=1),
         "asyncpg, a connection at hand, fenced": peers.held_fenced,
     }
-    costs = await _turns(alone, callers=1, calls=bars.size(200, 20), rounds=ROUNDS_ALONE)
+    costs = await _turns(alone, callers=1, calls=bars.size(1000, 20), rounds=ROUNDS_ALONE)
     for name in alone:
         bars.median(f"one caller, {name}: CPU", [cost.cpu for cost in costs[name]], "us a read")
     bars.most(
