@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { deed, edited, said } from '../src/ops/work/edits';
 import { barText, followed, lacking, lateness, ordered, share, standing, summary } from '../src/ops/work/lanes';
 import { added, lines, told, worthwhile } from '../src/ops/work/plan';
 import { charts, conclusion, failures, heard, phase } from '../src/ops/work/reports';
@@ -92,6 +93,38 @@ describe('a run', () => {
   it('names why some could not be done', () => {
     expect(told({ ...first, counts: {}, refused: { j: 'there is no dead letter j' } })).toBe('1 could not be: there is no dead letter j');
     expect(told({ ...first, counts: {} })).toBe('nothing was left to do');
+  });
+});
+
+describe('what a job carries', () => {
+  const payload = { parts: 3, to: { user: 'ada', tags: ['a'] }, big: 9007199254740993 };
+  const text = (change: object): string => JSON.stringify({ ...payload, ...change });
+
+  it('is changed field by field, also inside objects', () => {
+    expect(edited(payload, JSON.stringify(payload, null, 2))).toEqual({ changes: [] });
+    expect(edited(payload, text({ parts: '4', to: { user: 'bob', tags: ['a', 'b'] } }))).toEqual({
+      changes: [
+        { field: 'parts', before: 3, value: '4' },
+        { field: 'to.user', before: 'ada', value: 'bob' },
+        { field: 'to.tags', before: ['a'], value: ['a', 'b'] },
+      ],
+    });
+    // Whether there may be such a field, the server says.
+    expect(edited(payload, text({ toString: 1 }))).toEqual({ changes: [{ field: 'toString', before: undefined, value: 1 }] });
+  });
+
+  it('is no other thing than an object with all its fields', () => {
+    expect(edited(payload, '{"parts": ')).toMatchObject({ problem: expect.stringMatching(/^This is not JSON: /) });
+    expect(edited(payload, '[]')).toMatchObject({ problem: expect.stringMatching(/is an object/) });
+    expect(edited(payload, text({ to: { tags: [] } }))).toMatchObject({ problem: expect.stringMatching(/^to.user is missing: /) });
+  });
+
+  it('is told as it was and as it is', () => {
+    const done = { id: 'a', at: '', actor: 'ada', run: '', action: 'dead-letter.replayed', before: { reason: 'x', parts: 3 } };
+    expect(deed({ ...done, after: { parts: 4 } })).toBe('replayed with parts from 3 to 4');
+    expect(deed({ ...done, after: {} })).toBe('replayed');
+    expect(deed({ ...done, action: 'dead-letter.dropped', after: {} })).toBe('discarded');
+    expect(said({ field: 'a', before: undefined, value: 1 })).toBe('a as 1');
   });
 });
 

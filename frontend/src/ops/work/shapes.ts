@@ -60,7 +60,7 @@ export type Letters = {
   complete: boolean;
   missing: Record<string, string>;
 };
-export type Action = { id: string; at: string; actor: string; action: string; run: string; after: Record<string, unknown> };
+export type Action = { id: string; at: string; actor: string; action: string; run: string; before: Record<string, unknown>; after: Record<string, unknown> };
 export type WholeLetter = { letter: Letter & { payload: Record<string, unknown> }; actions: Action[] };
 
 export type Foreseen = 'runs' | 'dies' | 'held' | 'refused' | 'drops';
