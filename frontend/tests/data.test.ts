@@ -101,10 +101,10 @@ describe('regions and copies', () => {
   const assets: Assets = {
     stores: [{ name: 'archive', region: 'eu', zone: 'default', kind: 'directory', state: 'closed', written: 0, read: 0 }],
     copies: [
-      { store: 'local', state: 'verified', sets: 4, objects: 9, bytes: 900, oldest: 5 },
-      { store: 'archive', state: 'verified', sets: 1, objects: 2, bytes: 200, oldest: 5 },
-      { store: 'archive', state: 'pending', sets: 2, objects: 0, bytes: 0, oldest: 70 },
-      { store: 'archive', state: 'failed', sets: 1, objects: 3, bytes: 300, oldest: 60 },
+      { store: 'local', state: 'verified', sets: 4, objects: 9, bytes: 900, oldest: '2026-11-27T12:00:05.000Z' },
+      { store: 'archive', state: 'verified', sets: 1, objects: 2, bytes: 200, oldest: '2026-11-27T12:00:05.000Z' },
+      { store: 'archive', state: 'pending', sets: 2, objects: 0, bytes: 0, oldest: '2026-11-27T12:01:10.000Z' },
+      { store: 'archive', state: 'failed', sets: 1, objects: 3, bytes: 300, oldest: '2026-11-27T12:01:00.000Z' },
     ],
     deletions_waiting: 0,
   };
@@ -118,7 +118,7 @@ describe('regions and copies', () => {
     expect(happened({ number: 1, at: '', region: 'us', what: 'drained', seen_from: '', who: 'Ada', why: 'new machines' })).toBe('drained by Ada: new machines');
   });
   it('adds copies up by store', () => {
-    expect(storesOf(assets).find((one) => one.store === 'archive')).toEqual({ store: 'archive', verified: 1, missing: 2, failed: 1, deleting: 0, bytes: 200, behind: 60 });
+    expect(storesOf(assets).find((one) => one.store === 'archive')).toEqual({ store: 'archive', verified: 1, missing: 2, failed: 1, deleting: 0, bytes: 200, behind: '2026-11-27T12:01:00.000Z' });
     expect(copiesSaid(assets).text).toBe('1 copy failed and is tried again; 2 missing yet.');
     expect(copiesSaid({ ...assets, copies: [] }).tone).toBe('unknown');
     expect(copiesSaid({ ...assets, copies: assets.copies.slice(0, 2) })).toEqual({ tone: 'good', text: '5 copies, all verified.' });

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,13 @@ async def test_operators_see_the_same_over_http(tmp_path: Path, lecture: bytes) 
             }
             first = (await operator.get("/api/ops/assets/replicas?limit=1")).json()
             assert [one["store"] for one in first["replicas"]] == ["disk"]
+            # As in all other answers, times are UTC and end with Z.
+            times = [one[name] for one in first["replicas"] for name in ("changed_at", "verified_at")]
+            times += [one["oldest"] for one in shown["copies"]]
+            now = datetime.now(UTC)
+            assert all(
+                one.endswith("Z") and now - timedelta(hours=1) < datetime.fromisoformat(one) <= now for one in times
+            )
             rest = (await operator.get("/api/ops/assets/replicas", params={"after": first["next"]})).json()
             assert [one["store"] for one in rest["replicas"]] == ["local"]
             assert (await operator.get("/api/ops/assets/deletions")).json() == {"deletions": []}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from atomic_guide import errors
+from atomic_guide.clock import iso
 from atomic_guide.course.video.spread.catalog import Count, Placed, Wanted
 from atomic_guide.course.video.spread.deleting import Receipt
 from atomic_guide.course.video.spread.spread import Spread, StoreView
@@ -20,11 +21,22 @@ _RECEIPTS = Limit(20, 1000)
 _CHOICES = ("tenant", "lecture", "store", "state")
 
 
+class Counted(msgspec.Struct):
+    """Copies in one store and state; `oldest` is when the first of them changed, an ISO 8601 time in UTC."""
+
+    store: str
+    state: str
+    sets: int
+    objects: int
+    bytes: int
+    oldest: str
+
+
 class Overview(msgspec.Struct):
     """The declared stores as this process finds them, copies by store and state, and deletions that wait."""
 
     stores: list[StoreView]
-    copies: list[Count]
+    copies: list[Counted]
     deletions_waiting: int
 
 
@@ -59,7 +71,8 @@ class Asked(msgspec.Struct):
 async def show_stores(call: Call[None]) -> Overview:
     """Show the stores, how many copies each has in which state, and how many deletions wait for one."""
     spread = _spread(call.tool.media.parts.spread)
-    return Overview(spread.stores(), await spread.parts.catalog.counts(), await spread.deletions.waiting())
+    copies = [_counted(one) for one in await spread.parts.catalog.counts()]
+    return Overview(spread.stores(), copies, await spread.deletions.waiting())
 
 
 @calls.add(
@@ -108,6 +121,10 @@ async def repair_copies(call: Call[Repair]) -> Asked:
     """Have copies read again and put right, by jobs; one that is asked for twice is read once."""
     wanted = Wanted(call.body.tenant, call.body.lecture, call.body.store)
     return Asked(await _spread(call.tool.media.parts.spread).look_over(wanted))
+
+
+def _counted(one: Count) -> Counted:
+    return Counted(one.store, one.state, one.sets, one.objects, one.bytes, iso(one.oldest))
 
 
 def _spread(spread: Spread | None) -> Spread:

@@ -134,8 +134,8 @@ export type Where = {
 
 export type Store = { name: string; region: string; zone: string; kind: 'bucket' | 'directory'; state: string; written: number; read: number };
 export type CopyState = 'pending' | 'copying' | 'verified' | 'failed' | 'deleting';
-/** `oldest` and the other times of copies are seconds since 1970. */
-export type Count = { store: string; state: CopyState; sets: number; objects: number; bytes: number; oldest: number };
+/** `oldest` is when the first of them changed. */
+export type Count = { store: string; state: CopyState; sets: number; objects: number; bytes: number; oldest: string };
 export type Assets = { stores: Store[]; copies: Count[]; deletions_waiting: number };
 export type Copy = {
   tenant: string;
@@ -144,8 +144,8 @@ export type Copy = {
   state: CopyState;
   done: number;
   error: string | null;
-  changed_at: number;
-  verified_at: number | null;
+  changed_at: string;
+  verified_at: string | null;
   objects: number | null;
   bytes: number | null;
 };

@@ -47,7 +47,7 @@ export type Stored = {
   failed: number;
   deleting: number;
   bytes: number;
-  behind: number | null;
+  behind: string | null;
 };
 
 export function storesOf(assets: Assets): Stored[] {
@@ -71,9 +71,11 @@ function added(one: Stored, row: Count): Stored {
     failed: one.failed + (row.state === 'failed' ? row.sets : 0),
     deleting: one.deleting + (row.state === 'deleting' ? row.sets : 0),
     bytes: one.bytes + (row.state === 'verified' ? row.bytes : 0),
-    behind: missing || row.state === 'failed' ? Math.min(one.behind ?? Infinity, row.oldest) : one.behind,
+    behind: missing || row.state === 'failed' ? earlier(one.behind, row.oldest) : one.behind,
   };
 }
+
+const earlier = (one: string | null, other: string): string => (one === null || Date.parse(other) < Date.parse(one) ? other : one);
 
 /** How copies are, in a sentence. */
 export function copiesSaid(assets: Assets): Said {

@@ -11,7 +11,6 @@ import click
 import msgspec
 
 from atomic_guide.cli.options import Context, Progress, data_options
-from atomic_guide.clock import iso
 from atomic_guide.errors import Conflict, GuideError, NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -208,7 +207,7 @@ async def _where(context: Context, lecture: str, region: str, *, everything: boo
                 "store": one.store,
                 "region": regions.get(one.store, spread.parts.region),
                 "state": one.state,
-                "verified_at": iso(one.verified_at) if one.verified_at is not None else None,
+                "verified_at": one.verified_at,
                 "error": one.error,
                 "nearest": one.store == nearest,
                 "counts": counted(seen.get(one.store, [])),

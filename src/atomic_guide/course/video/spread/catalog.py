@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
+from atomic_guide.clock import iso
 from atomic_guide.course.video.folders import prefix_of
 from atomic_guide.engines.assets.settings import LOCAL
 from atomic_guide.engines.data.placement import CourseKey
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 QUERIES = load_queries(__package__)
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_TIMES = ("changed_at", "verified_at")
 
 _NAMED = 100
 """Wrong objects that are named: 3 kB of the row of a copy that has lost most of them."""
@@ -89,7 +92,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A lecture's files in one store, as a list shows them; times are since the epoch."""
+    """A lecture's files in one store, as a list shows them; times are ISO 8601, in UTC."""
 
     tenant: str
     media: str
@@ -97,15 +100,15 @@ class Placed(msgspec.Struct, frozen=True):
     state: str
     done: int
     error: str | None
-    changed_at: float
-    verified_at: float | None
+    changed_at: str
+    verified_at: str | None
     objects: int | None
     bytes: int | None
     wrong: Wrong
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Copies in one store and state; `oldest` is when the first of them changed."""
+    """Copies in one store and state; `oldest` is when the first of them changed, in seconds since the epoch."""
 
     store: str
     state: str
@@ -190,7 +193,7 @@ class Catalog:
         tenant, media, store = after
         place = {"after_tenant": tenant, "after_media": media, "after_store": store, "limit": limit}
         rows = await self._directory.read(QUERIES["list_replicas"], {**msgspec.structs.asdict(wanted), **place})
-        return [_read(row, Placed) for row in rows]
+        return [_read(row, Placed, *_TIMES) for row in rows]
 
     async def counts(self) -> list[Count]:
         """How many copies there are, by store and state."""
@@ -215,8 +218,10 @@ def _listed(tenant: str, media: str, row: Row) -> Listed:
     return Listed(tenant, media, row["place"], key, row["list"], row["objects"], row["bytes"])
 
 
-def _read(row: Row, kind: type[T]) -> T:
+def _read(row: Row, kind: type[T], *times: str) -> T:
+    """A row as one of these; `times` are the columns of it that are told as text."""
     values = {name: row[name] for name in kind.__struct_fields__ if name != "wrong"}
+    values |= {name: iso(values[name]) for name in times if values[name] is not None}
     return msgspec.convert({**values, "wrong": _wrong(row)}, kind)
 
 
