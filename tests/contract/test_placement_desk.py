@@ -187,7 +187,13 @@ async def test_an_order_that_takes_two_is_begun_by_the_second_who_gives_the_same
     agreed = (await desk.layout(Levelled(), needed=2)).agreed
     assert sorted([vote.by for vote in votes] for votes in agreed.values()) == [["Ada"], ["Ben"]]
     assert (await desk.moves(10)).waiting_count == 1
-    assert (await desk.rebalance(BUCKET_NUMBERS, ben, "Ben")).begun
+    # Who agrees to an order as it is written does not begin it; whoever gave it does so then.
+    (given,) = (order for order, votes in agreed.items() if votes[0].by == "Ada")
+    assert [vote.by for vote in await desk.agree(given, ben, "Ben")] == ["Ada", "Ben"]
+    with pytest.raises(NotFound, match="nobody waits"):
+        await desk.agree(f"{given} more", ben, "Ben")
+    assert (await desk.moves(10)).waiting_count == 1
+    assert (await desk.rebalance(BUCKET_NUMBERS, ada, "Ada")).begun
     await moves_when(desk, lambda moves: not moves.under_way and moves.waiting_count == 0)
     await desk.close()
     assert len((await desk.layout(Levelled(), needed=2)).agreed) == 1, "the order that was carried out is forgotten"

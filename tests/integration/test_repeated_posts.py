@@ -110,6 +110,7 @@ CASES = [
     Case(f"{OPS}/cache/drop", {"everything": True}, {"space": "performance"}, who="operator"),
     Case(f"{OPS}/cache/warm", {"space": "none", "tenant": "t", "course": "c"}, who="operator", status=404),
     Case(f"{OPS}/shards/rebalance", {"dry_run": True}, {"abandon": True}, who="operator"),
+    Case(f"{OPS}/shards/agree", {"order": "none"}, who="operator", status=404),
     *(
         Case(f"{OPS}/shards/moves/{{id}}/{what}", who="operator", status=404, filled="m1")
         for what in ("cancel", "pause", "resume")

@@ -14,10 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 from atomic_guide.cli import program
+from atomic_guide.clock import SystemClock
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import BUCKETS, CourseKey
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.errors import GuideError, Invalid
+from atomic_guide.operations.operators.approvals import Voter
+from atomic_guide.operations.placement.desk import Desk
 from tests.engines import installed
 from tests.layouts import Layout
 from tests.running import running_server
@@ -188,6 +191,33 @@ def test_a_course_is_moved_pinned_and_unpinned_beside_a_running_server(tmp_path:
         run(data, "unpin", "t-test", "course-1")
         assert client.get("/api/chat/messages").json()["last_seq"] == 2
         assert run(data, "verify") == {"ok": True, "findings": []}
+
+
+def test_what_takes_two_operators_is_noted_until_another_one_agrees_and_is_in_their_log(tmp_path: Path) -> None:
+    two = {"OPERATORS_TWO_PERSON": "true"}
+    target = next(
+        name for name in ("shard-3", "shard-2") if run(tmp_path, "move", "7", "--to", name, "--dry-run")["moves"]
+    )
+    orders = [("move", "7", "--to", target), ("drain", "shard-0"), ("rebalance",), ("unpin", "t-test")]
+    noted = [run(tmp_path, *order, **two) for order in (*orders, orders[0])]
+    assert {(one["begun"], one["needed"], len(one["approvals"])) for one in noted} == {(False, 2, 1)}
+    assert noted[0]["order"] == noted[4]["order"]
+    listed = run(tmp_path, "list")["shards"]
+    assert [(one["state"], one["buckets"]) for one in listed] == [("active", 1024)] * 4
+    # The shell counts as the operators' token; Ben is somebody else, in the console.
+    asyncio.run(agree(tmp_path, noted[0]["order"]))
+    assert run(tmp_path, *orders[0], **two)["moved"] == 1
+    assert not run(tmp_path, *orders[0], **two)["begun"], "it takes two anew"
+    answer = CliRunner().invoke(program, ["operators", "audit", "--data", str(tmp_path), "--json"])
+    acts = [(one["action"], one["status"], one["objects"].get("moved")) for one in json.loads(answer.stdout)["entries"]]
+    assert acts[:2] == [("move_bucket", 202, None), ("move_bucket", 200, "1")]
+    assert [action for action, _, _ in acts[3:]] == ["unpin_courses", "rebalance_shards", "drain_shard", "move_bucket"]
+
+
+async def agree(data: Path, order: str) -> None:
+    shards = await open_embedded(installed(data))
+    await Desk(shards, SystemClock(), DataSettings()).agree(order, Voter("ben", 2), "Ben")
+    await shards.close()
 
 
 def test_wrong_usage_of_a_move_ends_with_2(tmp_path: Path) -> None:

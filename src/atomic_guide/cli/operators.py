@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, actor, data_options
+from atomic_guide.cli.options import Context, actor, data_options, shell
 from atomic_guide.clock import SystemClock, iso
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from atomic_guide.engines.data.database import Database
-    from atomic_guide.operations.operators.model import Operator, Role
+    from atomic_guide.operations.operators.model import Role
     from atomic_guide.operations.operators.people import People, Person, Whom
     from atomic_guide.operations.operators.sessions import Session
 
@@ -205,14 +205,7 @@ def _noted(context: Context, action: str, whom: Whom, work: Callable[[People], A
 async def _note(context: Context, directory: Database, action: str, objects: dict[str, str]) -> None:
     from atomic_guide.operations.operators.audit import Act, Audit
 
-    await Audit(directory, SystemClock(), context.settings.operators).note(_shell(), Act("COMMAND", action, objects))
-
-
-def _shell() -> Operator:
-    """Whoever has a shell on this machine, by their name there."""
-    from atomic_guide.operations.operators.model import TOKEN_ID, Operator
-
-    return Operator(TOKEN_ID, actor(), "operator", "command")
+    await Audit(directory, SystemClock(), context.settings.operators).note(shell(), Act("COMMAND", action, objects))
 
 
 def _shown(person: Person) -> dict[str, Any]:

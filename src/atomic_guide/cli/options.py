@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -19,6 +19,9 @@ from atomic_guide.clock import from_iso
 from atomic_guide.config import Settings, source_settings
 from atomic_guide.engines.data.opening import open_databases
 from atomic_guide.engines.data.shards import Shards
+
+if TYPE_CHECKING:
+    from atomic_guide.operations.operators.model import Operator
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -101,6 +104,13 @@ def actor() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
+
+
+def shell() -> Operator:
+    """Whoever has a shell on this machine, by their name there: the one whom the operators' token stands for."""
+    from atomic_guide.operations.operators.model import TOKEN_ID, Operator
+
+    return Operator(TOKEN_ID, actor(), "operator", "command")
 
 
 def moment(text: str) -> float:

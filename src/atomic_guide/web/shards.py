@@ -10,7 +10,7 @@ import msgspec
 from atomic_guide.engines.data.layout.measure import Measure
 from atomic_guide.engines.data.layout.rebalance import AT_ONCE_MOST, PAUSE_LEAST, PAUSE_MOST, PAUSE_SECONDS
 from atomic_guide.errors import Invalid
-from atomic_guide.operations.operators.approvals import Voter
+from atomic_guide.operations.operators.approvals import Approval, Voter
 from atomic_guide.operations.placement.desk import Layout, Moves, Order, Rebalanced
 from atomic_guide.operations.placement.telling import MoveTold
 from atomic_guide.web.paging import AFTER, TEXT, Limit
@@ -88,6 +88,20 @@ async def list_moves(call: Call[None]) -> Moves:
 _CHANGING: dict[str, Any] = {"access": "operator", "failures": (400, 401, 404, 409, 413, 415, 503, 507)}
 
 
+class Support(msgspec.Struct, forbid_unknown_fields=True):
+    """An order as `agreed` of GET /api/ops/shards names it, word for word."""
+
+    order: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class Supported(msgspec.Struct, frozen=True):
+    """Who has agreed to an order by now, and how many it takes."""
+
+    order: str
+    needed: int
+    approvals: list[Approval]
+
+
 @calls.add("POST", "/api/ops/shards/rebalance", body=Rebalance, reply=Rebalanced, **_CHANGING)
 async def rebalance_shards(call: Call[Rebalance]) -> Rebalanced:
     """Move buckets until each shard carries its share, or only say what would move. Again goes on with it.
@@ -105,6 +119,14 @@ async def rebalance_shards(call: Call[Rebalance]) -> Rebalanced:
         return await desk.plan(order)
     voter = Voter(call.operator.id, call.tool.operators.settings.needed)
     return await desk.rebalance(order, voter, call.operator.name)
+
+
+@calls.add("POST", "/api/ops/shards/agree", body=Support, reply=Supported, **_CHANGING)
+async def agree_to_order(call: Call[Support]) -> Supported:
+    """Agree to an order that waits for another operator; whoever gave it gives it again to have it carried out."""
+    voter = Voter(call.operator.id, call.tool.operators.settings.needed)
+    given = await call.tool.placement.agree(call.body.order, voter, call.operator.name)
+    return Supported(call.body.order, voter.needed, given)
 
 
 @calls.add("POST", "/api/ops/shards/moves/{id}/cancel", reply=MoveTold, **_CHANGING)

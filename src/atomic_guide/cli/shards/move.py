@@ -17,11 +17,13 @@ import msgspec
 from atomic_guide.cli.options import Context, data_options
 from atomic_guide.cli.shards.draw import Progress
 from atomic_guide.cli.shards.look import emit_plans, levelled, planned, planning_options
+from atomic_guide.cli.shards.order import Asked, Noted, emit_noted, ordered
 from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.layout.measure import Measure
+    from atomic_guide.engines.data.layout.rebalance import Levelled
     from atomic_guide.engines.data.layout.waves import Outcome, Wanted, Waves
     from atomic_guide.engines.data.moves import Finding
     from atomic_guide.engines.data.placement import CourseKey
@@ -101,7 +103,10 @@ def move(context: Context, bucket: int | None, target: str, *, dry_run: bool, pa
         await find_registered(shards, target)
         return await pins.pin(shards, waves, await courses(shards), target)
 
-    _run(context, wanted, work, pace, dry_run=dry_run)
+    course = f"course={'/'.join(what['course'])}" if what["course"] else f"tenant={what['tenant']}"
+    chosen = course if bucket is None else f"bucket={bucket} zone={what['zone']}"
+    asked = Asked("move_bucket" if bucket is not None else "move_courses", f"move {chosen} to={target}")
+    _run(context, asked, wanted, work, pace, dry_run=dry_run)
 
 
 @click.command()
@@ -119,7 +124,8 @@ def unpin(context: Context, tenant: str, course: str | None, *, dry_run: bool, p
     async def work(shards: Shards, waves: Waves) -> Outcome:
         return await pins.unpin(shards, waves, await pins.pinned_of(shards, tenant, course))
 
-    _run(context, wanted, work, pace, dry_run=dry_run)
+    asked = Asked("unpin_courses", f"unpin tenant={tenant} course={course or 'all'}")
+    _run(context, asked, wanted, work, pace, dry_run=dry_run)
 
 
 @click.command()
@@ -145,7 +151,14 @@ def rebalance(context: Context, by: Measure, limit: int | None, *, pace: Pace, *
     if chosen["dry_run"]:
         emit_plans(context, what)
     else:
-        _carried(context, work, pace)
+        _carried(context, _rebalancing(what, limit, abandon=chosen["abandon"]), work, pace)
+
+
+def _rebalancing(what: Levelled, limit: int | None, *, abandon: bool) -> Asked | None:
+    """The order to level shards; to forget what was only planned takes nobody else."""
+    from atomic_guide.operations.placement.orders import levelling
+
+    return None if abandon else Asked("rebalance_shards", levelling(what, limit))
 
 
 @click.command()
@@ -163,11 +176,13 @@ def drain(context: Context, name: str, by: Measure, *, dry_run: bool, pace: Pace
     async def work(shards: Shards, waves: Waves) -> Outcome:
         return await finish_drain(shards, waves, name, by)
 
-    _run(context, lambda shards: leaving(shards, name, by), work, pace, dry_run=dry_run)
+    asked = Asked("drain_shard", f"drain shard={name} by={by}")
+    _run(context, asked, lambda shards: leaving(shards, name, by), work, pace, dry_run=dry_run)
 
 
 def _run(
     context: Context,
+    asked: Asked,
     wanted: Callable[[Shards], Awaitable[list[Wanted]]],
     work: Callable[[Shards, Waves], Awaitable[Outcome]],
     pace: Pace,
@@ -183,7 +198,7 @@ def _run(
     if dry_run:
         _show(context, asyncio.run(shown()))
     else:
-        _carried(context, work, pace)
+        _carried(context, asked, work, pace)
 
 
 def _show(context: Context, wanted: list[Wanted]) -> None:
@@ -192,11 +207,18 @@ def _show(context: Context, wanted: list[Wanted]) -> None:
     context.emit({"dry_run": True, "moves": moves}, text)
 
 
-def _carried(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome]], pace: Pace) -> None:
+def _carried(
+    context: Context, asked: Asked | None, work: Callable[[Shards, Waves], Awaitable[Outcome]], pace: Pace
+) -> None:
     settings = context.settings.databases
     # A file has one writer: moves side by side would only wait for each other, and writes of their buckets with them.
     most = 1 if is_embedded(settings) else pace.at_once or settings.moves_at_once
-    outcome = asyncio.run(_carry(context, work, Pace(most, pace.pause)))
+    if asked is not None:
+        asked = _paced(asked, pace)
+    outcome = asyncio.run(_carry(context, asked, work, Pace(most, pace.pause)))
+    if isinstance(outcome, Noted):
+        emit_noted(context, outcome)
+        return
     value = {
         "moved": len(outcome.done),
         "pinned": outcome.pinned,
@@ -219,7 +241,15 @@ def _carried(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome
         sys.exit(1)
 
 
-async def _carry(context: Context, work: Callable[[Shards, Waves], Awaitable[Outcome]], pace: Pace) -> Outcome:
+def _paced(asked: Asked, pace: Pace) -> Asked:
+    from atomic_guide.operations.placement.orders import paced
+
+    return asked._replace(order=paced(asked.order, pace.at_once, pace.pause))
+
+
+async def _carry(
+    context: Context, asked: Asked | None, work: Callable[[Shards, Waves], Awaitable[Outcome]], pace: Pace
+) -> Outcome | Noted:
     from atomic_guide.engines.data.layout.waves import Waves
     from atomic_guide.engines.data.moves import Limits, Mover
 
@@ -236,7 +266,9 @@ async def _carry(context: Context, work: Callable[[Shards, Waves], Awaitable[Out
             click.echo("stopping after the moves that have begun; once more breaks them off", err=True)
 
         loop.add_signal_handler(signal.SIGINT, stop)
-        return await work(shards, waves)
+        if asked is None:
+            return await work(shards, waves)
+        return await ordered(context, shards, asked, lambda: work(shards, waves))
 
 
 @click.command()

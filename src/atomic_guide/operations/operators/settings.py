@@ -98,8 +98,8 @@ class OperatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     two_person: Annotated[
         bool,
         setting(
-            "Whether approving a scaling decision, applying a change of cost, draining a region and ordering a"
-            " rebalance of shards in the console take two operators.",
+            "Whether approving a scaling decision, applying a change of cost, draining a region and ordering"
+            " shards to move what is in use, in the console or by a command, take two operators.",
             "switch",
         ),
     ] = False

@@ -26,7 +26,8 @@ from atomic_guide.engines.data.layout.waves import Waves
 from atomic_guide.engines.data.moves import Limits, Mover
 from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.errors import Conflict, GuideError, Invalid, NotFound
-from atomic_guide.operations.operators.approvals import ALONE, Approval, Voter, agree, agreed, forget
+from atomic_guide.operations.operators.approvals import ALONE, Approval, Voter
+from atomic_guide.operations.placement.orders import give, given_so_far, levelling, paced, support
 from atomic_guide.operations.placement.telling import (
     CourseTold,
     MoveTold,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from atomic_guide.clock import Clock
-    from atomic_guide.engines.data.database import Transaction
     from atomic_guide.engines.data.layout.measure import CourseLoad, Measure, Measured
     from atomic_guide.engines.data.layout.rebalance import Plans
     from atomic_guide.engines.data.layout.waves import Outcome, Report
@@ -55,9 +55,6 @@ MEASURED_SECONDS = 10.0
 
 SHOWN_MOVES = 100
 """Moves of a plan, and of those that wait, that one answer names."""
-
-MOVES = "moves"
-"""What agreements to orders of moves are kept as."""
 
 _CANCEL_SECONDS = 10.0
 """How long an answer waits for a move to be taken back; most take a tenth of a second."""
@@ -166,7 +163,7 @@ class Desk:
             zones=told_plans(plans, what.by, SHOWN_MOVES),
             unfinished=len(plans.unfinished),
             courses=[told_course(one) for one in heavy],
-            agreed=(await agreed(self._shards.directory, MOVES, needed)).given,
+            agreed=(await given_so_far(self._shards.directory, needed)).given,
         )
 
     async def moves(self, limit: int, after: str = "") -> Moves:
@@ -206,20 +203,13 @@ class Desk:
             self._begin(order)
             return done
 
+    async def agree(self, order: str, voter: Voter, who: str) -> list[Approval]:
+        """Agree to an order that waits; who has by then. Raises `NotFound` where nobody waits with it."""
+        return await support(self._shards.directory, order, voter, who, self._clock.now())
+
     async def _agreed(self, order: Order, voter: Voter, who: str) -> list[Approval] | None:
         """Who has given an order so far; None once that is enough, which is then forgotten."""
-        subject = f"{MOVES} {_written(order)}"
-
-        async def work(tx: Transaction) -> bool:
-            enough = await agree(tx, subject, voter, who, self._clock.now())
-            if enough and voter.needed > 1:
-                await forget(tx, subject)
-            return enough
-
-        if await self._shards.directory.write(work):
-            return None
-        given = (await agreed(self._shards.directory, MOVES, voter.needed)).given
-        return given.get(_written(order), [])
+        return await give(self._shards.directory, _written(order), voter, who, self._clock.now(), once=True)
 
     async def cancel(self, move_id: str, who: str) -> MoveTold:
         """Take a move back, whoever carries it out; told as it is after a few seconds at most.
@@ -351,12 +341,7 @@ def _rebalanced(plans: Plans, order: Order, *, dry_run: bool) -> Rebalanced:
 
 
 def _written(order: Order) -> str:
-    """An order as it is compared with another operator's: whoever wants something else has not agreed."""
-    what, limit = order.what, "all" if order.limit is None else order.limit
-    return (
-        f"zone={what.zone or 'all'} by={what.by} tolerance={what.tolerance:g} limit={limit}"
-        f" at_once={order.at_once or 'as set'} pause={order.pause:g}"
-    )
+    return paced(levelling(order.what, order.limit), order.at_once, order.pause)
 
 
 def _tell(outcome: Outcome) -> None:
