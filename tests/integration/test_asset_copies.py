@@ -8,9 +8,11 @@ import msgspec
 import obstore
 import pytest
 
+from atomic_guide.course.video.spread.catalog import QUERIES
 from atomic_guide.course.video.spread.looking import look
 from atomic_guide.engines.assets.manifest import place_of
 from atomic_guide.engines.assets.settings import LOCAL
+from atomic_guide.engines.data.database import Transaction
 from tests.copying import PLAIN, assets, copied, course, spread_of
 from tests.faulty import faulty
 from tests.media import clip, opened, until, upload
@@ -189,17 +191,31 @@ async def test_lectures_of_before_are_copied_once_a_store_is_declared(
 
 
 async def test_what_was_not_read_for_long_is_read_again(tmp_path: Path, service: S3, lecture: bytes) -> None:
+    """And copies of another zone, which are another region's to read, keep none behind them from it."""
     us = service.store("scrubbed", "us")
     async with course(tmp_path, lecture, assets(us, scrub_days=0, scrub_bytes_per_second=10**9)) as made:
+
+        async def crowd(tx: Transaction) -> None:
+            for number in range(60):
+                row = {"tenant": "@elsewhere", "media": f"v{number:016x}", "now": 1.0, "list": "l", "done": 1}
+                place = {"place": "c", "bucket": 0, "course": "c", "objects": 1, "bytes": 1}
+                await tx.execute(QUERIES["put_set"], {**row, **place})
+                await tx.execute(QUERIES["want_replica"], {**row, "store": us.name})
+                await tx.execute(QUERIES["end_copy"], {**row, "store": us.name})
+
+        await made.studio.shards.directory.write(crowd)
         _, place = await made.entry()
         good = bytes(obstore.get(client(us), place).bytes())
-        obstore.put(client(us), place, b"z" + good[1:], use_multipart=False)
-        await made.spread.scrub(60)
-        for _ in range(600):
-            if made.spread.parts.found["altered", "healed"]:
-                break
-            await asyncio.sleep(0.05)
-        assert bytes(obstore.get(client(us), place).bytes()) == good
+        for bad in (b"z", b"y"):
+            obstore.put(client(us), place, bad + good[1:], use_multipart=False)
+            healed = made.spread.parts.found["altered", "healed"]
+            await made.spread.scrub(60)
+            for _ in range(600):
+                if made.spread.parts.found["altered", "healed"] > healed:
+                    break
+                await asyncio.sleep(0.05)
+            await copied(made.studio, made.video, "verified")
+            assert bytes(obstore.get(client(us), place).bytes()) == good
 
 
 async def test_strays_are_removed(tmp_path: Path, service: S3, lecture: bytes) -> None:

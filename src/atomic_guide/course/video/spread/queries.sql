@@ -120,10 +120,12 @@ FROM media_files AS f LEFT JOIN asset_sets AS s ON s.tenant = f.tenant AND s.med
 WHERE (f.tenant > :tenant OR f.tenant = :tenant AND f.id > :media) ORDER BY f.tenant, f.id LIMIT :limit
 
 -- name: oldest_checked
--- purpose: The copies that were read longest ago.
-SELECT r.tenant, r.media, r.store, s.bytes, s.bucket, s.course, s.place FROM asset_replicas AS r
+-- purpose: The copies that were read longest ago, after one of them.
+SELECT r.tenant, r.media, r.store, r.verified_at, s.bytes, s.bucket, s.course FROM asset_replicas AS r
 JOIN asset_sets AS s ON s.tenant = r.tenant AND s.media = r.media
-WHERE r.verified_at < :before AND r.state = 'verified' ORDER BY r.verified_at LIMIT :limit
+WHERE r.verified_at < :before AND r.state = 'verified'
+AND (r.verified_at, r.tenant, r.media, r.store) > (:after_at, :after_tenant, :after_media, :after_store)
+ORDER BY r.verified_at, r.tenant, r.media, r.store LIMIT :limit
 
 -- name: uses_of
 -- purpose: The lectures that show files.

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _PAGE = 50
+_SCRUB_PAGES = 20
+"""Pages of copies that a turn of scrubbing looks through at most: those of other zones cost a row each."""
+_FIRST = (-1.0, "", "", "")
+"""Before the copy that was read longest ago."""
 _SAVED = 86_400.0
 """Seconds of budget that are saved at most: a lecture may be larger than a turn's, and then waits for the next ones."""
 _LATE_SECONDS = 900.0
@@ -59,6 +63,7 @@ class Spread:
         self._sources = sources
         self._after = ("", "")
         self._budget = 0.0
+        self._scrubbed = _FIRST
 
     @property
     def on(self) -> bool:
@@ -168,7 +173,11 @@ class Spread:
         self._after = (rows[-1]["tenant"], rows[-1]["id"]) if len(rows) == _PAGE else ("", "")
 
     async def scrub(self, seconds: float) -> None:
-        """Have the copies that were read longest ago read again, as many bytes as `seconds` allow; for a root task."""
+        """Have the copies that were read longest ago read again, as many bytes as `seconds` allow; for a root task.
+
+        Each turn goes on behind the copy where the one before has ended, and begins anew at the end: copies of other
+        zones, which are other regions' to read, and those whose store is away keep none behind them waiting.
+        """
         copies = self.parts.settings.copies
         self._budget = min(
             self._budget + copies.scrub_bytes_per_second * seconds, _SAVED * copies.scrub_bytes_per_second
@@ -176,15 +185,21 @@ class Spread:
         if not self.on or self._budget <= 0:
             return
         before = self.parts.clock.now() - copies.scrub_days * 86400
-        for row in await self.parts.shards.directory.read(
-            QUERIES["oldest_checked"], {"before": before, "limit": _PAGE}
-        ):
-            if self._budget <= 0:
+        for _ in range(_SCRUB_PAGES):
+            names = dict(zip(("after_at", "after_tenant", "after_media", "after_store"), self._scrubbed, strict=True))
+            params = {**names, "before": before, "limit": _PAGE}
+            rows = await self.parts.shards.directory.read(QUERIES["oldest_checked"], params)
+            for row in rows:
+                if self._budget <= 0:
+                    return
+                self._scrubbed = (row["verified_at"], row["tenant"], row["media"], row["store"])
+                if self.parts.shards.keeps(row["tenant"]):
+                    self._budget -= row["bytes"]
+                    key = CourseKey(row["tenant"], row["course"], row["bucket"])
+                    await self._publish(key, row["media"], row["store"])
+            if len(rows) < _PAGE:
+                self._scrubbed = _FIRST
                 return
-            if not self.parts.shards.keeps(row["tenant"]):
-                continue
-            self._budget -= row["bytes"]
-            await self._publish(CourseKey(row["tenant"], row["course"], row["bucket"]), row["media"], row["store"])
 
     async def _publish(self, key: CourseKey, media: str, store: str) -> None:
         async def work(tx: Transaction) -> None:
