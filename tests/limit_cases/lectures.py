@@ -13,9 +13,13 @@ from atomic_guide import errors
 from atomic_guide.config import Settings
 from atomic_guide.course.video.chapters import Chapter, check_chapters
 from atomic_guide.course.video.ffmpeg import used
+from atomic_guide.course.video.incoming import Part
 from atomic_guide.course.video.ladder import ladder
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.transcode import Making, Transcoder
+from atomic_guide.course.video.videos import QUERIES
+from atomic_guide.engines.assets.settings import AssetSettings, StoreSettings
+from atomic_guide.engines.data.database import Transaction
 from atomic_guide.errors import Permanent, RetryLater
 from atomic_guide.limit import Used
 from tests import media
@@ -69,6 +73,23 @@ async def _(ground: Ground) -> Reached:
             assert (await media.create(teacher, 100)).status_code == 201
         seen = await counted(found.shards, "unfinished_uploads")
         return Reached(await _refused(teacher, 100), 2, seen)
+
+
+@reaches("upload_pieces")
+async def _(ground: Ground) -> Reached:
+    place = StoreSettings("lectures", bucket="lectures", endpoint="http://127.0.0.1:9")
+    assets = AssetSettings(least_free_bytes=0, stores=(place,), main=place.name)
+    async with media.opened(ground.folder, assets=assets) as found, await found.enter() as teacher:
+        address = (await media.create(teacher, 30_000)).headers["location"]
+        named = "".join(Part(10 * number, 10, "0" * 12).text + " " for number in range(2000))
+        row = {"id": address.rpartition("/")[2], "received": 20_000, "before": 0, "part": named, "expires_at": 1e10}
+
+        async def fill(tx: Transaction) -> None:
+            await tx.execute(QUERIES["note_received"], {**found.key().columns, **row})
+
+        await found.shards.of(found.key()).write(fill)
+        status, code = media.code(await media.patch(teacher, address, 20_000, b"x" * 10))
+        return Reached(f"{status} {code}", 2000)
 
 
 @reaches("caption_bytes")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from atomic_guide.course.video.limits import UPLOAD_PIECES
 from atomic_guide.engines.assets.remote import is_away
 from atomic_guide.errors import Invalid, NotFound
 from atomic_guide.resilience import retrying
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from atomic_guide.engines.assets.store import Store
 
 _FOLDER = "incoming"
-_MOST = 2000
-"""Parts of an upload: its row names each with some 30 characters, and is written anew for each."""
 _SECONDS = 10.0
 
 
@@ -58,8 +57,11 @@ class Incoming:
 
     async def keep(self, prefix: str, known: str, spool: Spool, start: int, size: int) -> Part:
         """Store what a spool has from `start` on beside the `known` parts. Raises `Invalid` for too many."""
-        if len(known.split()) >= _MOST:
-            raise Invalid(f"an upload takes at most {_MOST} pieces; begin it again, and send larger ones")
+        pieces, most = len(known.split()) + 1, int(UPLOAD_PIECES.fixed or 0)
+        UPLOAD_PIECES.note(pieces)
+        if pieces > most:
+            refusal = Invalid(f"an upload takes at most {most:,} pieces; begin it again, and send larger ones")
+            raise UPLOAD_PIECES.over(refusal)
         part = Part(start, size, secrets.token_hex(6))
         async for attempt in retrying(is_away, seconds=_SECONDS):
             with attempt:

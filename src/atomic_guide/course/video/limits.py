@@ -41,6 +41,18 @@ UNFINISHED_UPLOADS = Limit(
     answer="409 CONFLICT",
     use="Unfinished uploads of one course, of the course that has most.",
 )
+UPLOAD_PIECES = Limit(
+    "video",
+    "upload_pieces",
+    "pieces",
+    "",
+    refuses="The next piece of an upload into a bucket; begin it again, with larger ones.",
+    answer="400 VALIDATION_ERROR",
+    use="The most pieces of an upload lately.",
+    sized=True,
+    # An upload's row names each with some 30 characters, and is written anew for each.
+    fixed=2000,
+)
 CAPTION_BYTES = Limit(
     "video",
     "caption_bytes",
@@ -114,6 +126,7 @@ LIMITS = (
     COURSE_BYTES,
     TENANT_BYTES,
     UNFINISHED_UPLOADS,
+    UPLOAD_PIECES,
     CAPTION_BYTES,
     CHAPTERS,
     DURATION,
