@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.policy import HTTP
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +305,18 @@ async def test_ranges_and_conditions_are_honoured(studio: Studio, lecture: bytes
     assert part.headers["content-range"] == f"bytes 10-19/{size}"
     tail = await player.get(segment, headers={"Range": "bytes=-5"})
     assert tail.content == whole.content[-5:]
+    several = await player.get(segment, headers={"Range": "bytes=-5,0-9,300-399,350-449"})
+    assert several.status_code == 206
+    assert "content-range" not in several.headers
+    assert int(several.headers["content-length"]) == len(several.content)
+    kind = several.headers["content-type"].encode()
+    pieces = message_from_bytes(b"Content-Type: " + kind + b"\r\n\r\n" + several.content, policy=HTTP).get_payload()
+    assert [(one["content-type"], one["content-range"], one.get_payload(decode=True)) for one in pieces] == [
+        (whole.headers["content-type"], f"bytes {start}-{end - 1}/{size}", whole.content[start:end])
+        for start, end in ((size - 5, size), (0, 10), (300, 450))
+    ]
+    many = await player.get(segment, headers={"Range": "bytes=" + ",".join(["0-"] * 5000)})
+    assert (many.status_code, len(many.content)) == (200, size), "no more than a plain request"
     outside = await player.get(segment, headers={"Range": f"bytes={size}-"})
     assert (outside.status_code, outside.headers["content-range"]) == (416, f"bytes */{size}")
     stale = await player.get(segment, headers={"Range": "bytes=0-1", "If-Range": '"other"'})
@@ -310,7 +324,7 @@ async def test_ranges_and_conditions_are_honoured(studio: Studio, lecture: bytes
     for address in (segment, shown["playback"]):
         etag = (await player.get(address)).headers["etag"]
         assert (await player.get(address, headers={"If-None-Match": etag})).status_code == 304
-    head = await player.head(segment)
+    head = await player.head(segment, headers={"Range": "bytes=0-1"})
     assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
 
 

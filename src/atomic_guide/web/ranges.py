@@ -1,12 +1,14 @@
-"""Serving an object: conditions, one byte range, HEAD (RFC 9110, sections 13 and 14).
+"""Serving an object: conditions, byte ranges, HEAD (RFC 9110, sections 13 and 14).
 
-Several ranges at once are answered as none, with the whole object once: a header of a thousand overlapping ones asks
-for no more than a plain request.
+Of several ranges those that overlap, or lie closer together than what tells them apart takes, are sent as one, so that
+no byte is sent twice. More than a few at once are answered as none, with the whole object: a header of a thousand asks
+for no more than a plain request. Starlette's own answer with ranges is for files only; an object may be in a bucket.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from starlette.responses import Response, StreamingResponse
@@ -14,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from atomic_guide import errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from starlette.requests import Request
 
@@ -27,27 +29,49 @@ class Streams(Protocol):
         ...
 
 
-_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+_RANGE = re.compile(r"([0-9]{0,15})-([0-9]{0,15})")
+_MOST = 8
+"""Ranges of one request: a player asks for one, a reader of an index and its entries for a few."""
+_NEAR = 128
+"""Bytes between two ranges that are sent along with them: the lines before another part take about as many."""
 
 
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The half-open range that a Range header asks of `size` bytes; None for the whole.
+def byte_ranges(header: str | None, size: int) -> list[tuple[int, int]]:
+    """The half-open ranges that a Range header asks of `size` bytes, apart and as they were asked for; none: the whole.
 
-    A header that is no single range of bytes is ignored, as the RFC wants. Raises `RangeUnsatisfiable`.
+    A header that is no set of a few ranges of bytes is ignored, as the RFC wants. Raises `RangeUnsatisfiable`.
     """
-    match = _RANGE.fullmatch((header or "").replace(" ", ""))
-    if not match or match[0] == "bytes=-":
-        return None
-    first, last = match[1], match[2]
-    if not first:
-        start, end = max(0, size - int(last)), size
-    else:
-        start, end = int(first), min(size, int(last) + 1) if last else size
-        if last and int(last) < start:
-            return None
-    if start >= size or start >= end:
+    unit, _, listed = (header or "").replace(" ", "").partition("=")
+    specs = listed.split(",", _MOST)
+    if unit.lower() != "bytes" or len(specs) > _MOST:
+        return []
+    found: list[tuple[int, int]] = []
+    for spec in specs:
+        match = _RANGE.fullmatch(spec)
+        if not match or spec == "-":
+            return []
+        first, last = match[1], match[2]
+        if first and last and int(last) < int(first):
+            return []
+        start = int(first) if first else max(0, size - int(last))
+        end = min(size, int(last) + 1) if first and last else size
+        if start < end:
+            found.append((start, end))
+    if not found:
         raise errors.RangeUnsatisfiable(f"the object has {size} bytes")
-    return start, end
+    return _apart(found)
+
+
+def _apart(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same bytes in ranges that lie apart, each where the first of what it is made of stood."""
+    made: list[tuple[int, int, int]] = []
+    for start, end, place in sorted((start, end, place) for place, (start, end) in enumerate(ranges)):
+        if made and start <= made[-1][1] + _NEAR:
+            before = made[-1]
+            made[-1] = (before[0], max(before[1], end), min(before[2], place))
+        else:
+            made.append((start, end, place))
+    return [(start, end) for start, end, _ in sorted(made, key=lambda one: one[2])]
 
 
 class Object(NamedTuple):
@@ -61,25 +85,56 @@ class Object(NamedTuple):
 
 
 def serve(request: Request, found: Object, headers: dict[str, str]) -> Response:
-    """An object or a range of it."""
+    """An object, or ranges of it."""
     headers = {**headers, "ETag": found.etag, "Accept-Ranges": "bytes"}
     if same_tag(request, found.etag):
         return Response(status_code=304, headers=headers)
-    headers["Content-Type"] = found.kind
-    if_range = request.headers.get("if-range")
-    wanted = request.headers.get("range") if if_range in {None, found.etag} else None
     try:
-        part = byte_range(wanted, found.size)
+        parts = _asked(request, found)
     except errors.RangeUnsatisfiable as error:
         return Response(error.message, 416, headers={"Content-Range": f"bytes */{found.size}"})
-    start, end = part or (0, found.size)
-    headers["Content-Length"] = str(end - start)
-    if part:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{found.size}"
-    status = 206 if part else 200
+    if len(parts) > 1:
+        return _several(found, parts, headers)
+    start, end = parts[0] if parts else (0, found.size)
+    headers |= {"Content-Type": found.kind, "Content-Length": str(end - start)}
+    if parts:
+        headers["Content-Range"] = _content_range(start, end, found)
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers)
-    return StreamingResponse(found.store.stream(found.name, start, end), status, headers)
+        return Response(headers=headers)
+    return StreamingResponse(found.store.stream(found.name, start, end), 206 if parts else 200, headers)
+
+
+def _asked(request: Request, found: Object) -> list[tuple[int, int]]:
+    """The ranges of a GET; the RFC knows none of HEAD. Raises `RangeUnsatisfiable`."""
+    if request.method == "HEAD" or request.headers.get("if-range") not in {None, found.etag}:
+        return []
+    return byte_ranges(request.headers.get("range"), found.size)
+
+
+def _several(found: Object, parts: Sequence[tuple[int, int]], headers: dict[str, str]) -> Response:
+    """Several ranges as the parts of one body (RFC 9110, section 14.6)."""
+    boundary = secrets.token_hex(16)
+    heads = [
+        f"\r\n--{boundary}\r\nContent-Type: {found.kind}\r\n"
+        f"Content-Range: {_content_range(start, end, found)}\r\n\r\n".encode()
+        for start, end in parts
+    ]
+    last = f"\r\n--{boundary}--\r\n".encode()
+
+    async def body() -> AsyncIterator[bytes]:
+        for head, (start, end) in zip(heads, parts, strict=True):
+            yield head
+            async for chunk in found.store.stream(found.name, start, end):
+                yield chunk
+        yield last
+
+    length = sum(map(len, heads)) + sum(end - start for start, end in parts) + len(last)
+    kind = f"multipart/byteranges; boundary={boundary}"
+    return StreamingResponse(body(), 206, {**headers, "Content-Type": kind, "Content-Length": str(length)})
+
+
+def _content_range(start: int, end: int, found: Object) -> str:
+    return f"bytes {start}-{end - 1}/{found.size}"
 
 
 def asked_of(request: Request, size: int) -> int:
@@ -87,10 +142,10 @@ def asked_of(request: Request, size: int) -> int:
     if request.method == "HEAD":
         return 0
     try:
-        start, end = byte_range(request.headers.get("range"), size) or (0, size)
+        parts = byte_ranges(request.headers.get("range"), size)
     except errors.RangeUnsatisfiable:
         return 0
-    return end - start
+    return sum(end - start for start, end in parts) if parts else size
 
 
 def same_tag(request: Request, etag: str) -> bool:
