@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Awaitable
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,24 +15,29 @@ from starlette.types import Receive, Scope, Send
 
 from atomic_guide.app.carrying_lectures import Carried, Wanted, carry, source_of
 from atomic_guide.app.doctor_lectures import left_behind, tried
+from atomic_guide.app.keeping.lectures import Lectures, compare_backup
+from atomic_guide.app.keeping.manifest import Found
 from atomic_guide.app.keeping.origins import FromBackup
 from atomic_guide.app.keeping.restore import Ledgers, restore
 from atomic_guide.app.keeping.take import take
+from atomic_guide.app.keeping.verify import verify
 from atomic_guide.app.residency import look as residency
 from atomic_guide.clock import ManualClock
-from atomic_guide.config import load_settings
+from atomic_guide.config import Settings, load_settings
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.video.spread import cooling
 from atomic_guide.course.video.spread.catalog import QUERIES
+from atomic_guide.course.video.spread.jobs import relisted
+from atomic_guide.course.video.spread.listing import shown_of
 from atomic_guide.course.video.spread.looking import look
 from atomic_guide.course.video.spread.spread import Spread
 from atomic_guide.course.watching.taking import QUERIES as WATCHING
 from atomic_guide.engines.assets.settings import LOCAL, AssetSettings, StoreSettings
 from atomic_guide.engines.data.database import Transaction
-from atomic_guide.errors import Invalid, NotFound
+from atomic_guide.errors import Invalid, NotFound, Unavailable
 from atomic_guide.operations.costs.advise.gather import cooled_bytes
 from atomic_guide.web.routing import ELSEWHERE
-from tests.copying import PLAIN, Course, assets, copied, course, spread_of
+from tests.copying import PLAIN, Course, assets, copied, course, spread_of, stock
 from tests.engines import opened_shards
 from tests.faulty import faulty
 from tests.media import TUS, Studio, clip, code, create, opened, patch, until, upload
@@ -74,6 +80,19 @@ async def elsewhere(studio: Studio, url: str, **headers: str) -> int:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as asking:
         await asking.get(url, headers=headers)
     return found[0]
+
+
+def spoil(main: StoreSettings, prefix: str) -> None:
+    """Alter an object of a lecture, and leave its size."""
+    name = f"main/{prefix}/{PLAIN}"
+    obstore.put(client(main), name, b"x" + bytes(obstore.get(client(main), name).bytes())[1:], use_multipart=False)
+
+
+def harm(main: StoreSettings, prefix: str) -> None:
+    """Cut an object of a lecture short, and lose another and the list."""
+    name = f"main/{prefix}/{PLAIN}"
+    obstore.put(client(main), name, bytes(obstore.get(client(main), name).bytes())[1:], use_multipart=False)
+    obstore.delete(client(main), [f"main/{prefix}/source", *names_in(main, f"main/{prefix}/lists")])
 
 
 async def gone(spread: Spread) -> None:
@@ -190,11 +209,21 @@ async def test_a_bucket_that_is_away_is_said_to_be_and_all_else_goes_on(
             assert not [name for name in names_in(direct) if made.video in name]
 
 
-async def test_backups_say_that_lectures_are_elsewhere_and_restores_which_are_not_there(
+def backed_up(settings: Settings, found: Found, *, read: bool = False) -> Awaitable[Lectures]:
+    """How the bucket stands against what a backup lists."""
+    return compare_backup(settings, found, lambda _: None, read=read)
+
+
+async def taken(settings: Settings, folder: Path) -> Found:
+    """A backup."""
+    return await take(settings, folder, lambda _: None)
+
+
+async def test_a_backup_lists_what_the_bucket_has_and_a_restore_names_what_it_has_lost(
     tmp_path: Path, service: S3, lecture: bytes
 ) -> None:
     main = service.store("main-kept", "eu")
-    data = tmp_path / "data"
+    data, backups = tmp_path / "data", tmp_path / "backups"
     settings = load_settings({"ATOMIC_GUIDE_DATA": str(data), "ATOMIC_GUIDE_DATABASES_SHARDS": "2"})
     settings = msgspec.structs.replace(settings, assets=kept_in(main))
     async with course(tmp_path, lecture, settings.assets) as made:
@@ -204,13 +233,58 @@ async def test_backups_say_that_lectures_are_elsewhere_and_restores_which_are_no
         held = len(names_in(main, "main/t-test"))
         seen = await residency(settings, made.studio.shards, ["t-test"], [])
         assert (seen.ok, seen.tenants[0].objects) == (True, {main.name: held})
-        found = await take(settings, tmp_path / "backups", lambda _: None)
-        assert (found.manifest.bucket, found.manifest.objects) == (main.name, 0)
+        first, found = [await taken(settings, backups) for _ in range(2)]
+        told = found.manifest
+        assert (told.bucket, told.objects, told.lists, told.unlisted) == (main.name, 0, 2, 0)
+        files = [{path.stat().st_ino for path in each.path.rglob("lists/**/*.json")} for each in (first, found)]
+        assert files[0] == files[1], "what has not changed is not stored again"
+        verify(found, None, lambda _: None)
+        sound = await backed_up(settings, found, read=True)
+        assert (sound.sound, sound.lectures, sound.whole, sound.objects) == (True, 2, 2, held - 2)
+        prefix = (await made.listed()).prefix
+        spoil(main, prefix)
+        assert (await backed_up(settings, found)).sound, "names and sizes are right"
+        assert (await backed_up(settings, found, read=True)).named == [f"{prefix}/{PLAIN} altered"]
+        harm(main, prefix)
         assert (await made.teacher.delete(f"/api/video/{second}")).status_code == 204
-    origin = FromBackup(found)
-    done = await restore(settings, origin, Ledgers(None, without=True), lambda _: None)
+    done = await restore(settings, FromBackup(found), Ledgers(None, without=True), lambda _: None)
     assert done.without_files == 1, "the one that was deleted since"
-    assert {name.split("/")[4] for name in names_in(main)} == {made.video}, "a restore changes nothing there"
+    assert done.lectures is not None
+    assert {f"{prefix}/{PLAIN} truncated", f"{prefix}/source missing"} < set(done.lectures.named)
+    objects = [name for name in names_in(main) if "/lists/" not in name]
+    assert {name.split("/")[4] for name in objects} == {made.video}, "nothing comes back by itself"
+    async with opened(data, assets=settings.assets, copies=True) as studio:
+        spread = spread_of(studio)
+        listed = await spread.parts.catalog.find("t-test", made.video)
+        assert listed is not None
+        looked = await look(spread.parts, listed, LOCAL, heal=False)
+        wrong = {(each.name, each.outcome) for each in looked.findings}
+        assert wrong == {("source", "missing"), (PLAIN, "truncated")}, "the lost list is there again"
+
+
+async def test_a_backup_is_made_and_says_so_where_the_bucket_does_not_answer(
+    tmp_path: Path, service: S3, lecture: bytes
+) -> None:
+    main = service.store("main-mute", "eu")
+    settings = load_settings({"ATOMIC_GUIDE_DATA": str(tmp_path), "ATOMIC_GUIDE_DATABASES_SHARDS": "2"})
+    settings = msgspec.structs.replace(settings, assets=kept_in(main))
+    async with opened(tmp_path, assets=kept_in(main), copies=True) as studio:
+        ((key, media), _) = await stock(studio, 2, 2, 10)
+        shown = await shown_of(spread_of(studio).parts, key, media, sources=True)
+        await relisted(spread_of(studio).parts, key, key, media, shown)
+    whole = await taken(settings, tmp_path / "whole")
+    mute = msgspec.structs.replace(settings, assets=kept_in(msgspec.structs.replace(main, secret_key="wrong")))
+    blind = await taken(mute, tmp_path / "blind")
+    assert [(one.manifest.lists, one.manifest.unlisted) for one in (whole, blind)] == [(1, 1), (0, 2)]
+    seen = await backed_up(settings, blind)
+    assert (seen.lectures, seen.whole, seen.unlisted, seen.sound) == (2, 1, 1, True), "the bucket has the list"
+    with pytest.raises(Unavailable, match="answered 403"):
+        await backed_up(mute, whole)
+    with pytest.raises(Invalid, match=r"are in main-mute, and assets\.main is not set"):
+        await backed_up(msgspec.structs.replace(settings, assets=AssetSettings()), whole)
+    next(whole.path.rglob("lists/**/*.json")).write_bytes(b"{}")
+    with pytest.raises(Invalid, match="is not what was backed up"):
+        verify(whole, None, lambda _: None)
 
 
 async def test_lectures_are_carried_into_a_bucket_and_back(tmp_path: Path, service: S3, lecture: bytes) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from atomic_guide.cli.options import Context, Progress, data_options
+from atomic_guide.errors import Conflict
+
+if TYPE_CHECKING:
+    from atomic_guide.app.keeping.lectures import Lectures
 
 
 class _Backups(click.Group):
@@ -40,7 +45,8 @@ def make(context: Context, folder: Path | None) -> None:
     manifest = found.manifest
     text = f"{found.path}\n{len(manifest.schemas)} databases, {manifest.objects} objects, {manifest.size / 1e6:.1f} MB"
     if manifest.bucket:
-        text += f"\nlectures are in {manifest.bucket}, which has to keep them itself: docs/assets.md"
+        text += f"\nlectures are in {manifest.bucket}, which has to keep them itself (docs/assets.md);"
+        text += f" the lists of {manifest.lists} of them are in the backup, {manifest.unlisted} have none"
     context.emit(_facts(found.path, manifest), text)
 
 
@@ -73,8 +79,17 @@ def list_backups(context: Context, folder: Path | None) -> None:
 @command.command()
 @click.argument("backup", default="latest")
 @data_options
-def verify(context: Context, backup: str) -> None:
-    """Read every byte of a backup (an id, a folder or `latest`) and compare it with its manifest."""
+@click.option(
+    "--lectures",
+    type=click.Choice(["names", "bytes"]),
+    help="Where a bucket keeps the lectures, ask it for what the backup lists: by names and sizes, or read every byte.",
+)
+def verify(context: Context, backup: str, lectures: str | None) -> None:
+    """Read every byte of a backup (an id, a folder or `latest`) and compare it with its manifest.
+
+    Exits with 1 where a bucket does not have what the backup lists.
+    """
+    from atomic_guide.app.keeping.lectures import compare_backup
     from atomic_guide.app.keeping.log import folder_of
     from atomic_guide.app.keeping.manifest import choose
     from atomic_guide.app.keeping.restore import own_key
@@ -83,7 +98,29 @@ def verify(context: Context, backup: str) -> None:
     found = choose(folder_of(context.settings.backups, context.data), backup, None)
     check(found, own_key(context.settings), Progress())
     text = f"{found.manifest.id} is whole: {len(found.manifest.files)} files and {found.manifest.objects} objects"
-    context.emit({**_facts(found.path, found.manifest), "verified": True}, text)
+    facts = {**_facts(found.path, found.manifest), "verified": True}
+    if lectures is None:
+        context.emit(facts, text)
+        return
+    seen = asyncio.run(compare_backup(context.settings, found, Progress(), read=lectures == "bytes"))
+    lines = [text, *told(seen)]
+    context.emit({**facts, "lectures": msgspec.to_builtins(seen)}, "\n".join(lines))
+    if not seen.sound:
+        raise Conflict(
+            f"{found.manifest.bucket} does not have all that the backup lists: docs/assets.md says what helps"
+        )
+
+
+def told(found: Lectures) -> list[str]:
+    """How a bucket stands against its lists, in lines."""
+    how = "every byte compared" if found.read else "names and sizes compared"
+    lines = [f"{found.whole} of {found.lectures} lectures are whole in the bucket, {found.objects} objects; {how}"]
+    lines += [f"  {name}" for name in found.named]
+    more = sum(found.wrong.values()) - len(found.named)
+    lines += [f"  and {more} more"] if more else []
+    lines += [f"lectures of which the bucket has nothing: {found.without_files}"] if found.without_files else []
+    lines += [f"lectures without a list, of which that cannot be told: {found.unlisted}"] if found.unlisted else []
+    return lines
 
 
 def _facts(path: Path, manifest: Any) -> dict[str, Any]:
@@ -97,4 +134,5 @@ def _facts(path: Path, manifest: Any) -> dict[str, Any]:
         "objects": manifest.objects,
         "bytes": manifest.size,
         **({"bucket": manifest.bucket} if manifest.bucket else {}),
+        **({"lists": manifest.lists, "unlisted": manifest.unlisted} if isinstance(manifest.lists, int) else {}),
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from atomic_guide.cli.backup import told
 from atomic_guide.cli.options import Context, Progress, data_options
 
 
@@ -62,7 +63,8 @@ def command(context: Context, backup: str | None, at: str | None, **options: Pat
     lines = [
         f"restored {done.backup}, begun {done.began_at}: {done.databases} databases, {done.objects} objects",
         f"erasures known: {done.erasures}, repeated: {done.erased}",
-        *([f"lectures whose files are nowhere: {done.without_files}"] if done.without_files else []),
+        *([f"lectures whose files are nowhere: {files}"] if files and done.lectures is None else []),
+        *(told(done.lectures) if done.lectures is not None else []),
         *(["whether lectures have files is not known: their bucket does not answer"] if files is None else []),
         *([f"unfinished uploads dropped: {done.dropped_uploads}"] if done.dropped_uploads else []),
         *([f"what was there before is in {done.aside}; remove it when it is not needed"] if done.aside else []),

@@ -20,6 +20,8 @@ from atomic_guide.errors import Invalid, NotFound
 
 NAME = "manifest.json"
 OBJECTS = "objects.ndjson"
+LISTS, LISTED = "lists", "lists.ndjson"
+"""The lists of lectures that a bucket keeps, and what names these files."""
 FORMAT = 1
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
@@ -48,7 +50,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     objects: int
     object_bytes: int
     bucket: str | msgspec.UnsetType = msgspec.UNSET
-    """The store that keeps the lectures, where that is a bucket: they are not in the backup then."""
+    """The store that keeps the lectures, where that is a bucket: not they are in the backup then, but their lists."""
+    lists: int | msgspec.UnsetType = msgspec.UNSET
+    """So many of these lists."""
+    unlisted: int | msgspec.UnsetType = msgspec.UNSET
+    """Lectures without one: they were not ready, or the bucket was away."""
     seal: str = ""
 
     @property

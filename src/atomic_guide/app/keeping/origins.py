@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from atomic_guide.app.keeping.lectures import named_folders
 from atomic_guide.app.keeping.log import OBJECTS, TOKEN, folder_of, log_folder
-from atomic_guide.app.keeping.manifest import Found, Tell, choose
+from atomic_guide.app.keeping.manifest import LISTS, Found, Tell, choose
 from atomic_guide.app.keeping.verify import verify
 from atomic_guide.clock import from_iso, iso
 from atomic_guide.config import Settings
 from atomic_guide.course.keeping import ledger
-from atomic_guide.course.keeping.key import QUERIES, SECRET
-from atomic_guide.course.video.folders import media_prefix, prefix_of
-from atomic_guide.engines.assets.bucket import BucketStore
+from atomic_guide.course.keeping.key import SECRET
 from atomic_guide.engines.assets.snapshot import gather
-from atomic_guide.engines.data.embedded import present_files
-from atomic_guide.engines.data.examine import read_file
-from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.snapshot import damage_of, secret_of, version_of
 from atomic_guide.engines.data.wal.litestream import find_program, rebuild
 from atomic_guide.engines.data.wal.marks import Point, find, spans
-from atomic_guide.errors import Invalid, NotFound, Unavailable
+from atomic_guide.errors import Invalid, NotFound
 
 NEWEST = "latest"
 _DIRECTORY = "directory"
-_AT_ONCE = 16
-"""Folders of a bucket that are asked for at a time."""
 
 
 class Origin(Protocol):
@@ -56,6 +48,11 @@ class Origin(Protocol):
         """Where ledgers of erasures may lie with it; what is said of them counts as what was known elsewhere."""
         ...
 
+    @property
+    def lists(self) -> Path | None:
+        """Where lists of lectures lie with it that a bucket keeps; None: they are in the bucket only."""
+        ...
+
     def verify(self, own: bytes | None, tell: Tell) -> None:
         """Look it over without putting anything back; `own` is this installation's key. Raises `Invalid`."""
         ...
@@ -78,6 +75,11 @@ class FromBackup:
     def ledgers(self) -> list[Path]:
         """The one beside the backups."""
         return [self._found.path.parent / ledger.FILE]
+
+    @property
+    def lists(self) -> Path | None:
+        """Those that it took along."""
+        return self._found.path / LISTS
 
     def verify(self, own: bytes | None, tell: Tell) -> None:
         """Read every byte of it."""
@@ -115,6 +117,11 @@ class FromLog:
     def ledgers(self) -> list[Path]:
         """Those in the log and beside the backups."""
         return [self._log / ledger.FILE, folder_of(self._settings.backups, self._data) / ledger.FILE]
+
+    @property
+    def lists(self) -> Path | None:
+        """None: what a bucket keeps is its own to bring back."""
+        return None
 
     def verify(self, own: bytes | None, tell: Tell) -> None:
         """Rebuild the databases in a folder that is thrown away."""
@@ -186,7 +193,7 @@ def choose_origin(settings: Settings, backup: str | None, at: str | None) -> Ori
 
 def gather_named(stage: Path, sources: list[Path]) -> None:
     """Bring the objects that rows of the prepared databases name, and no others: those were deleted, or came later."""
-    for prefix in {prefix for prefix, _ in _named(stage)}:
+    for prefix in {prefix for prefix, _ in named_folders(stage)}:
         for source in sources:
             if (source / prefix).is_dir():
                 gather(source / prefix, stage / OBJECTS / prefix, None, lambda _: None)
@@ -194,29 +201,4 @@ def gather_named(stage: Path, sources: list[Path]) -> None:
 
 def without_objects(stage: Path) -> int:
     """How many lectures of the prepared databases have no file at all."""
-    return sum(1 for prefix, wanted in _named(stage) if wanted and not (stage / OBJECTS / prefix).is_dir())
-
-
-async def without_objects_in(store: BucketStore, stage: Path) -> int | None:
-    """The same where the files are in a bucket; None where that does not answer."""
-    prefixes = await asyncio.to_thread(lambda: [prefix for prefix, wanted in _named(stage) if wanted])
-    without = 0
-    try:
-        for start in range(0, len(prefixes), _AT_ONCE):
-            found = await asyncio.gather(*map(store.has_any, prefixes[start : start + _AT_ONCE]))
-            without += found.count(False)
-    except Unavailable:
-        return None
-    return without
-
-
-def _named(stage: Path) -> Iterator[tuple[str, bool]]:
-    """The folder of objects of each video that has a row, and whether there must be one."""
-    for path in present_files(stage)[1]:
-        for row in read_file(path, QUERIES["read_videos"]):
-            key = CourseKey(row["tenant"], row["course"], row["bucket"])
-            copied = bool(row["origin"])
-            # A copied lecture has a folder of its own for its captions only.
-            yield prefix_of(key, row["id"]), row["status"] != "failed" and not copied
-            if copied:
-                yield media_prefix(key, row["id"], row["origin"]), True
+    return sum(1 for prefix, wanted in named_folders(stage) if wanted and not (stage / OBJECTS / prefix).is_dir())

@@ -19,8 +19,9 @@ import msgspec
 from atomic_guide.app.keeping import swap
 from atomic_guide.app.keeping.assembly import assembled
 from atomic_guide.app.keeping.carrying import as_files, carry_files
+from atomic_guide.app.keeping.lectures import Lectures, compare
 from atomic_guide.app.keeping.manifest import Tell
-from atomic_guide.app.keeping.origins import Origin, without_objects, without_objects_in
+from atomic_guide.app.keeping.origins import Origin, without_objects
 from atomic_guide.app.supervisor import DataLock
 from atomic_guide.clock import SystemClock, from_iso
 from atomic_guide.config import Settings
@@ -35,7 +36,7 @@ from atomic_guide.engines.data.embedded import open_embedded, present_files
 from atomic_guide.engines.data.opening import is_embedded, open_databases
 from atomic_guide.engines.data.snapshot import fold, secret_of
 from atomic_guide.engines.data.sqlite import SqliteDatabase
-from atomic_guide.errors import DataUnavailable, GuideError, Invalid, NotFound
+from atomic_guide.errors import DataUnavailable, GuideError, Invalid, NotFound, Unavailable
 
 _REMEDY = (
     "give the newest copy of it with --ledger FILE; if nobody was erased since the backup, say so with --without-ledger"
@@ -53,7 +54,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """What a restore did. `erased` counts the erasures that were repeated; `aside` is where the old contents are.
 
     `without_files` counts the lectures whose rows are back and whose files are nowhere; None where they are in a bucket
-    that does not answer.
+    that does not answer. `lectures` is how such a bucket stands against the lists of what it should have.
     """
 
     backup: str
@@ -65,6 +66,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     objects: int
     dropped_uploads: int
     without_files: int | None
+    lectures: Lectures | None
 
 
 def finish_interrupted(data: Path) -> str | None:
@@ -123,7 +125,7 @@ async def _prepare(settings: Settings, origin: Origin, ledgers: Ledgers, stage: 
     records = await _records(settings, origin, ledgers, stage, key)
     count = len(list((stage / "databases").glob("*.sqlite")))
     erased, dropped = await _make_forget(settings, origin, stage, records, tell)
-    without = await _without_files(settings, stage)
+    without, lectures = await _files(settings, origin, stage, tell)
     if not embedded:
         await _carry(settings, origin, stage, tell)
     ledger.write_ledger(stage / ledger.FILE, key, records, SystemClock().now())
@@ -139,14 +141,20 @@ async def _prepare(settings: Settings, origin: Origin, ledgers: Ledgers, stage: 
         objects=sum(1 for _ in names_in(stage / "objects")),
         dropped_uploads=dropped,
         without_files=without,
+        lectures=lectures,
     )
 
 
-async def _without_files(settings: Settings, stage: Path) -> int | None:
+async def _files(settings: Settings, origin: Origin, stage: Path, tell: Tell) -> tuple[int | None, Lectures | None]:
+    """How many lectures of the prepared databases have no files, and what a bucket has of the others."""
     store = open_store(Path(settings.data), settings.assets)
-    if isinstance(store, BucketStore):
-        return await without_objects_in(store, stage)
-    return await asyncio.to_thread(without_objects, stage)
+    if not isinstance(store, BucketStore):
+        return await asyncio.to_thread(without_objects, stage), None
+    try:
+        found = await compare(store, stage, origin.lists, tell, heal=True)
+    except Unavailable:
+        return None, None
+    return found.without_files, found
 
 
 def _check_shards(settings: Settings, origin: Origin) -> None:

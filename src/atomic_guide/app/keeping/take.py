@@ -15,9 +15,12 @@ from pathlib import Path
 
 import msgspec
 
+from atomic_guide.app.keeping.lectures import bring_lists
 from atomic_guide.app.keeping.log import bring_ledger
 from atomic_guide.app.keeping.manifest import (
     FORMAT,
+    LISTED,
+    LISTS,
     NAME,
     OBJECTS,
     Entry,
@@ -98,20 +101,20 @@ def _fill(settings: Settings, making: Path, previous: Path | None, tell: Tell) -
     before = previous / "objects" if previous else None
     objects = making / "objects"
     objects.mkdir(mode=0o700)
-    if settings.assets.main:
-        tell(f"lectures are in {settings.assets.main}, and not in this backup")
     gather(data / "objects", objects, before, tell)
     copy = _copy_files if embedded else _copy_servers
     copy(settings, making / "databases", tell)
     gather(data / "objects", objects, before, tell)
     count, size = write_list(objects, making / OBJECTS, previous / OBJECTS if previous else None, tell)
+    lists = _lists(settings, making, previous, tell) if settings.assets.main else None
     for name in ("operator-token", LEDGER):
         if (data / name).is_file():
             shutil.copy2(data / name, making / name)
             sync(making / name)
     sync(making)
     copies = sorted((making / "databases").glob("*.sqlite"))
-    files = [path for path in (*copies, making / OBJECTS, making / "operator-token", making / LEDGER) if path.is_file()]
+    beside = [making / name for name in (OBJECTS, LISTED, "operator-token", LEDGER)]
+    files = [path for path in (*copies, *beside) if path.is_file()]
     return Manifest(
         format=FORMAT,
         id="",
@@ -124,7 +127,18 @@ def _fill(settings: Settings, making: Path, previous: Path | None, tell: Tell) -
         objects=count,
         object_bytes=size,
         bucket=settings.assets.main or msgspec.UNSET,
+        lists=lists[0] if lists else msgspec.UNSET,
+        unlisted=lists[1] if lists else msgspec.UNSET,
     )
+
+
+def _lists(settings: Settings, making: Path, previous: Path | None, tell: Tell) -> tuple[int, int]:
+    """Bring the lists of lectures that a bucket keeps; how many, and how many lectures have none."""
+    tell(f"lectures are in {settings.assets.main}: their lists are in this backup, and no bytes of them")
+    (making / LISTS).mkdir(mode=0o700)
+    found = bring_lists(settings, making, previous, tell)
+    write_list(making / LISTS, making / LISTED, previous / LISTED if previous else None, tell)
+    return found
 
 
 def _described(manifest: Manifest, name: str, began: float) -> Manifest:

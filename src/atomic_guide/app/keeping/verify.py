@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from atomic_guide.app.keeping.manifest import NAME, OBJECTS, Found, Tell
+from atomic_guide.app.keeping.manifest import LISTED, LISTS, NAME, OBJECTS, Found, Tell
 from atomic_guide.course.keeping.key import SECRET
 from atomic_guide.engines.assets.snapshot import hash_of, wrong_in
 from atomic_guide.engines.data.snapshot import damage_of, secret_of
@@ -24,10 +24,9 @@ def verify(found: Found, own: bytes | None, tell: Tell) -> bytes:
     wrong = [*_wrong_files(found)]
     key = _checked_key(found, own) if not wrong else b""
     if not wrong:
-        try:
-            wrong += wrong_in(found.path / "objects", found.path / OBJECTS, tell)
-        except msgspec.MsgspecError as error:
-            wrong.append(f"{OBJECTS} cannot be read ({error})")
+        wrong += _wrong_objects(found, "objects", OBJECTS, tell)
+    if not wrong and any(entry.path == LISTED for entry in found.manifest.files):
+        wrong += _wrong_objects(found, LISTS, LISTED, tell)
     for entry in found.manifest.files if not wrong else []:
         if entry.path.startswith("databases/") and (damage := damage_of(found.path / entry.path)):
             wrong.append(f"{entry.path} is damaged: {damage}")
@@ -35,6 +34,13 @@ def verify(found: Found, own: bytes | None, tell: Tell) -> bytes:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise Invalid(f"the backup {found.path} is not to be used: {'; '.join(wrong[:_SHOWN])}{more}; take another one")
     return key
+
+
+def _wrong_objects(found: Found, tree: str, listed: str, tell: Tell) -> list[str]:
+    try:
+        return list(wrong_in(found.path / tree, found.path / listed, tell))
+    except msgspec.MsgspecError as error:
+        return [f"{listed} cannot be read ({error})"]
 
 
 def _wrong_files(found: Found) -> list[str]:

@@ -467,6 +467,10 @@ SELECT person FROM erasures WHERE tenant = :tenant AND kind = 'person'
 -- purpose: Every video of a shard, whoever owns its bucket.
 SELECT bucket, tenant, course, id, status, origin FROM videos ORDER BY bucket, tenant, course, id
 
+-- name: read_lists
+-- purpose: The list of each lecture's files.
+SELECT tenant, place, media, list FROM asset_sets ORDER BY tenant, media
+
 -- name: drop_spent_marks
 -- purpose: Forget what was spent of rates of a minute that is over; no row means that nothing is spent.
 DELETE FROM posting_marks
