@@ -39,8 +39,8 @@ CALLERS = 64
 COURSES = 5_000
 ROUNDS = 5
 ROUNDS_ALONE = 40
-"""Of 1,000 calls each for the single caller, whose cost differs by a few microseconds: the ways take turns so often that
-what else the machine does meets all of them alike."""
+"""Of 1,000 calls each for the single caller, whose cost differs by a few microseconds: the ways take turns so often
+that what else the machine does meets all of them alike."""
 CONNECTIONS = 8
 
 QUERIES = parse_queries(
