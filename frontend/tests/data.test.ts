@@ -33,9 +33,16 @@ describe('the balance of shards', () => {
     });
   });
   it('says when nothing would move, and when one shard has everything', () => {
-    expect(balance(layout({})).text).toBe('Every shard is within 5% of its share. Nothing would move.');
+    expect(balance(layout({})).text).toBe('Every shard is within 5% of its share of the bytes. Nothing would move.');
     expect(balance(layout({ shards: [shard('shard-0')] })).tone).toBe('unknown');
     expect(balance(layout({ zones: [zone({ over: ['shard-1'] })] })).text).toContain('shard-1 stays over its share');
+  });
+  it('does not call shards level that are not, and says why nothing moves then', () => {
+    const shards = [{ ...shard('shard-0'), bytes: 6700, courses: 2 }, { ...shard('shard-1'), bytes: 3300, courses: 1 }];
+    const said = balance(layout({ shards }));
+    expect(said.text).toMatch(/^Nothing would move. shard-[01] carries (67|33)% of the bytes and its share is 50%, but that is the chance of 3 courses: /);
+    expect(balance(layout({ shards, zones: [zone({ by: 'buckets' })] })).text).toBe('Every shard is within 5% of its share of the buckets. Nothing would move.');
+    expect(balance(layout({ shards: shards.map((one) => ({ ...one, bytes: 0 })) })).text).toContain('within 5% of its share of the bytes');
   });
   it('says what an order would carry out', () => {
     const plan: Rebalanced = { dry_run: true, begun: false, unfinished: 2, planned: 10, abandoned: 0, failed: [], needed: 1, approvals: [], zones: [zone({ count: 10, load: 0.012 })] };

@@ -30,8 +30,33 @@ export function balance(layout: Layout): Said {
   if (over.length > 0) {
     return { tone: 'warning', text: `${over.join(', ')} stays over its share: what it holds cannot be divided by buckets. Pin its heaviest course elsewhere.` };
   }
-  return { tone: 'good', text: `Every shard is within ${percent(layout.tolerance)} of its share. Nothing would move.` };
+  return { tone: 'good', text: level(layout) };
 }
+
+/** Why nothing would move: what each shard carries itself, and where that is uneven, what a plan counts beside it. */
+function level(layout: Layout): string {
+  const by = layout.zones[0]?.by ?? 'bytes';
+  const within = `every shard is within ${percent(layout.tolerance)} of its share`;
+  const uneven = layout.shards
+    .filter((one) => one.state !== 'drained')
+    .map((one) => ({ name: one.name, share: carried(layout.shards, one, by), target: one.target }))
+    .filter((one) => Math.abs(one.share - one.target) > layout.tolerance * one.target)
+    .sort((one, other) => Math.abs(other.share - other.target) - Math.abs(one.share - one.target))[0];
+  if (!uneven) return `${capital(within)} of ${of[by]}. Nothing would move.`;
+  const courses = several(layout.shards.reduce((sum, one) => sum + one.courses, 0), 'course');
+  return (
+    `Nothing would move. ${uneven.name} carries ${percent(uneven.share)} of ${of[by]} and its share is ${percent(uneven.target)}, ` +
+    `but that is the chance of ${courses}: with one more course of average size in each bucket, as a plan counts, ${within}.`
+  );
+}
+
+/** A shard's own part of its zone. */
+function carried(shards: Shard[], shard: Shard, by: By): number {
+  const total = shards.filter((one) => one.zone === shard.zone).reduce((sum, one) => sum + one[by], 0);
+  return total > 0 ? shard[by] / total : shard.target;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 function furthest(zone: ZonePlan): ZonePlan['shards'][number] | undefined {
   const distance = (share: ZonePlan['shards'][number]): number => Math.abs(share.share - share.share_target);

@@ -101,7 +101,7 @@ def _plans_text(plans: Plans, by: Measure) -> str:
 
     lines = [f"{len(plans.unfinished)} moves of before are ended first"] if plans.unfinished else []
     for zone, one in plans.zones.items():
-        lines += [f"zone {zone}, by {by}", bars(one), verdict(one)]
+        lines += [f"zone {zone}, by {by}", bars(one), verdict(one, by)]
         lines += [f"  {way.source} -> {way.target}: {_moved(way)}" for way in ways(one)]
         lines += [
             f"{share.name} stays over its share: what it has cannot be divided by buckets;"

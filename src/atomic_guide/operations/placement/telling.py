@@ -165,7 +165,7 @@ def _told_plan(zone: str, plan: Plan, by: Measure, most: int | None) -> ZonePlan
         tolerance=plan.tolerance,
         count=len(plan.moves),
         load=sum(move.load for move in plan.moves) / total,
-        verdict=verdict(plan),
+        verdict=verdict(plan, by),
         ways=ways(plan),
         moves=[MovePlanned(**move._asdict()) for move in plan.moves[:most]],
         shards=[
@@ -181,12 +181,13 @@ def _told_plan(zone: str, plan: Plan, by: Measure, most: int | None) -> ZonePlan
     )
 
 
-def verdict(plan: Plan) -> str:
-    """A plan in a sentence."""
+def verdict(plan: Plan, by: Measure) -> str:
+    """A plan in a sentence; loads are those of a plan, with courses to come."""
     if not plan.moves:
         if plan.over:
             return "nothing to move: what is over its share cannot be divided by buckets"
-        return f"nothing to move: every shard is within {plan.tolerance:.0%} of its share"
+        counted = "" if by == "buckets" else ", each bucket counted with one more course of average size"
+        return f"nothing to move: every shard is within {plan.tolerance:.0%} of its share{counted}"
     buckets = sum(not move.course for move in plan.moves)
     load = sum(move.load for move in plan.moves) / _total(plan.shares)
     said = f"{buckets} of {sum(share.buckets for share in plan.shares)} buckets move, {load:.1%} of the load"
