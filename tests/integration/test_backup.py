@@ -214,6 +214,9 @@ def test_a_running_server_is_not_replaced_and_may_be_backed_up(data: Path) -> No
         finally:
             stop.set()
             writer.join()
+        # Before it asks: there is nothing to answer.
+        assert "Replace" not in (said := run(data, "restore", made[0]["id"], fails=True))
+        assert "in use by" in said
         assert "in use by" in run(data, "restore", made[0]["id"], "--yes", fails=True)
 
 

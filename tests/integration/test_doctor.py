@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -60,13 +61,27 @@ def test_a_running_server_is_seen_and_not_disturbed(server: RunningServer) -> No
     code, found = doctor(server.data, SERVER_PORT=server.url.rpartition(":")[2])
     assert code == 0, found
     assert f"at {server.url}" in found["data directory"]["text"]
-    assert found["port"]["text"] == "a server answers there and is ready"
+    assert found["port"]["text"] == "the server of this data directory answers there and is ready"
     assert found["shard-0"]["text"].endswith("no damage")
     with server.enter() as client:
         assert client.get("/readyz").json()["status"] == "ready"
 
 
-def test_whatever_listens_on_the_port_of_the_settings_is_not_given_the_token(server: RunningServer) -> None:
+def test_the_port_of_another_server_is_in_the_way_only_where_none_runs(server: RunningServer, tmp_path: Path) -> None:
+    port = server.url.rpartition(":")[2]
+    code, found = doctor(tmp_path / "data", SERVER_PORT=port)
+    assert (code, found["port"]["status"]) == (1, "failed")
+    assert "by an Atomic Guide server of another data directory" in found["port"]["text"]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        code, found = doctor(server.data, SERVER_PORT=str(taken))
+    assert code == 0, found
+    assert found["port"]["text"] == f"the server of this data directory listens on {port}, not on {taken}"
+
+
+def test_whatever_listens_on_the_port_of_the_settings_is_not_given_the_token(tmp_path: Path) -> None:
+    token = "a token of operators that nobody else may hear"
+    (tmp_path / "operator-token").write_text(token, encoding="utf-8")
     heard: list[str] = []
 
     class Stranger(BaseHTTPRequestHandler):
@@ -79,10 +94,10 @@ def test_whatever_listens_on_the_port_of_the_settings_is_not_given_the_token(ser
 
     with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
         threading.Thread(target=stranger.serve_forever, daemon=True).start()
-        _, found = doctor(server.data, SERVER_PORT=str(stranger.server_port))
+        _, found = doctor(tmp_path, SERVER_PORT=str(stranger.server_port))
         stranger.shutdown()
     assert heard, "the doctor looks what is on the port"
-    token = (server.data / "operator-token").read_text(encoding="utf-8").strip()
+    assert found["port"]["status"] == "failed"
     assert not [one for one in heard if token in one or "authorization" in one.lower()]
     assert "limits" in found
 

@@ -28,7 +28,7 @@ from atomic_guide.app.doctor_lectures import left_behind, tried
 from atomic_guide.app.doctor_limits import read_limits, read_reports, said, summed_up
 from atomic_guide.app.doctor_resilience import look_at_breakers, look_at_shedding, told_bounds
 from atomic_guide.app.doctor_tracing import look_at_traces
-from atomic_guide.app.supervisor import holder
+from atomic_guide.app.supervisor import holder, port_of
 from atomic_guide.config import Settings
 from atomic_guide.course.video.ffmpeg import Ffmpeg
 from atomic_guide.engines.data.embedded import database_files
@@ -344,7 +344,15 @@ def _certificate(settings: Settings) -> Findings:
 
 
 def _port(settings: Settings) -> Findings:
+    """Whether the port is this server's, or can be: what else uses it is in the way only where none runs."""
     host, port = settings.server.host, settings.server.port
+    if (who := holder(Path(settings.data))) is not None:
+        its = port_of(who)
+        if its in {port, None}:
+            yield _listener(settings) or Finding("port", "failed", f"{who} does not answer", "see its log")
+        else:
+            yield Finding("port", "ok", f"the server of this data directory listens on {its}, not on {port}")
+        return
     if port == 0:
         yield Finding("port", "ok", "a free one is taken at the start")
         return
@@ -352,12 +360,9 @@ def _port(settings: Settings) -> Findings:
         with socket.create_server((host, port), family=socket.getaddrinfo(host, port)[0][0]):
             pass
     except OSError as error:
-        yield _listener(settings) or Finding(
-            "port",
-            "failed",
-            f"{host}:{port} cannot be used ({error.strerror})",
-            "choose another port, or stop what uses it",
-        )
+        other = " by an Atomic Guide server of another data directory" if _listener(settings) else ""
+        text = f"{host}:{port} cannot be used ({error.strerror}{other})"
+        yield Finding("port", "failed", text, "choose another port, or stop what uses it")
         return
     yield Finding("port", "ok", f"{host}:{port} is free")
 
@@ -408,9 +413,10 @@ def _listener(settings: Settings) -> Finding | None:
         said = msgspec.json.decode(body)
         failed = [name for name, check in said["checks"].items() if check["status"] != "ready"]
         if said["status"] == "ready":
-            return Finding("port", "ok", "a server answers there and is ready")
+            return Finding("port", "ok", "the server of this data directory answers there and is ready")
         status: Literal["warning", "failed"] = "warning" if said["status"] == "degraded" else "failed"
-        return Finding("port", status, f"a server answers there and is {said['status']}", f"see {', '.join(failed)}")
+        text = f"the server of this data directory answers there and is {said['status']}"
+        return Finding("port", status, text, f"see {', '.join(failed)}")
     return None
 
 

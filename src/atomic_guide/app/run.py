@@ -41,7 +41,7 @@ from atomic_guide.app.region import addresses_of, in_region, looked_after
 from atomic_guide.app.shedding import SheddingMetrics, shed
 from atomic_guide.app.sources.report import Reporter, process_name
 from atomic_guide.app.supervising import Household, household
-from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned
+from atomic_guide.app.supervisor import Children, DataLock, end_with_parent, tell_ready, until_orphaned, whereabouts
 from atomic_guide.app.traces import Traces
 from atomic_guide.app.work import made_worker
 from atomic_guide.config import Settings, Sourced, shown
@@ -117,7 +117,7 @@ async def _serve(settings: Settings, launch: Launch, lock: DataLock, listener: s
     where = address(settings, listener.getsockname()[1])
     supervisor = launch.child is None
     if supervisor:
-        lock.note(f"process {os.getpid()} at {where.public_url}")
+        lock.note(whereabouts(where.public_url, listener.getsockname()[1]))
     async with AsyncExitStack() as stack:
         built = await stack.enter_async_context(built_tool(settings, where, supervisor=supervisor))
         traces.join(built.tool)

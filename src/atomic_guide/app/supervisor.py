@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -52,11 +53,9 @@ class DataLock:
             ) from error
         if not _locked(file):
             file.seek(0)
-            holder = file.read(200).strip() or "another process"
+            who = file.read(200).strip() or "another process"
             file.close()
-            raise ConfigurationError(
-                f"the data directory {directory} is in use by {holder}; stop that server or choose another with --data"
-            )
+            raise _in_use(directory, who)
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()}")
@@ -103,6 +102,31 @@ def holder(directory: Path) -> str | None:
     except OSError:
         return None
     return None
+
+
+def whereabouts(address: str, port: int) -> str:
+    """A server that holds a data directory, for people who look at the lock; `port_of` reads it back."""
+    named = urlsplit(address).port == port
+    return f"process {os.getpid()}{'' if named else f' on port {port}'} at {address}"
+
+
+def port_of(who: str) -> int | None:
+    """The port of a holder; None where it has not told of itself."""
+    process, _, address = who.partition(" at ")
+    _, _, port = process.partition(" on port ")
+    return int(port) if port else urlsplit(address).port
+
+
+def check_unused(directory: Path) -> None:
+    """Raise `ConfigurationError` where a server holds a data directory: before anybody is asked to replace it."""
+    if (who := holder(directory)) is not None:
+        raise _in_use(directory, who)
+
+
+def _in_use(directory: Path, who: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the data directory {directory} is in use by {who}; stop that server or choose another with --data"
+    )
 
 
 def _locked(file: IO[str]) -> bool:

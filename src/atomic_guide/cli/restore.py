@@ -38,6 +38,7 @@ def command(context: Context, backup: str | None, at: str | None, **options: Pat
     """
     from atomic_guide.app.keeping.origins import choose_origin
     from atomic_guide.app.keeping.restore import Ledgers, finish_interrupted, own_key, restore
+    from atomic_guide.app.supervisor import check_unused
 
     if (finished := finish_interrupted(context.data)) is not None:
         context.emit({"finished": finished}, f"finished the interrupted restore of {finished}")
@@ -54,6 +55,7 @@ def command(context: Context, backup: str | None, at: str | None, **options: Pat
         text = f"would restore {origin.id}, begun {origin.began_at}: it is whole"
         context.emit({"backup": origin.id, "began_at": origin.began_at, "dry_run": True}, text)
         return
+    check_unused(context.data)
     if not options["yes"] and (context.data / "databases").exists():
         click.confirm(f"Replace {context.data} by what was there at {origin.began_at}?", abort=True, err=True)
     given = options["ledger"]
