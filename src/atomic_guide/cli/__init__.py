@@ -18,6 +18,9 @@ from atomic_guide.errors import GuideError
 
 _NOT_COMMANDS = {"options", "__main__"}
 
+_SENTENCE = 500
+"""Characters of a command's first sentence at most."""
+
 
 class _Commands(click.Group):
     """Finds each command in the module of its name, so that `--help` of one does not import all."""
@@ -32,7 +35,16 @@ class _Commands(click.Group):
             return None
         module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        _say_whole(command)
         return command
+
+
+def _say_whole(command: click.Command) -> None:
+    """Let `--help` list a command by its whole first sentence, in lines: click would cut it to one line."""
+    command.short_help = command.get_short_help_str(_SENTENCE)
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _say_whole(one)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -64,6 +64,16 @@ class Context:
         self.emit({name: rows, "complete": not missing, "missing": missing}, "\n".join([text, *lacks]))
 
 
+class Leading(click.Group):
+    """A group that is its first subcommand where none is named: options that are given to it are that one's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the first one before them."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = [next(iter(self.commands)), *args]
+        return super().parse_args(ctx, args)
+
+
 class Progress:
     """Prints what goes on to stderr, at most once a second and never for work shorter than that."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
 from atomic_guide.cli.capacity.fit import fit
 from atomic_guide.cli.capacity.plan import plan
 from atomic_guide.cli.capacity.queue import queue
+from atomic_guide.cli.options import Leading
 
-command = click.Group(
+command = Leading(
     "capacity",
     commands=[plan, fit, queue],
-    help="Plan what must be added by when, fit how the system scales, and ask how long a queue waits.",
+    help="Plan what must be added by when, fit how the system scales, and ask how long a queue waits.\n\n"
+    "Without a subcommand: as `plan`, with its options.",
 )

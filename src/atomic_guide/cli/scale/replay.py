@@ -17,6 +17,7 @@ from atomic_guide.cli.scale.demand import DURATION, FILE, SECONDS, Demand, deman
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from atomic_guide.operations.scaling.forecast import Backtest
     from atomic_guide.operations.scaling.simulate import Run, Terms
     from atomic_guide.operations.scaling.trace import Series, Trace
 
@@ -99,9 +100,19 @@ def forecast(given: Demand, *, horizon: float, time_zone: str | None, as_json: b
     ]
     value = {"rows": rows, "backtest": tested._asdict(), "fit_ms": round(fit_ms, 3)}
     lines = [f"{row['timestamp']}  {row['p50']:>14,.2f}  {row['p95']:>14,.2f}" for row in rows]
-    shown = {name: "none" if part is None else f"{part:.3g}" for name, part in tested._asdict().items()}
-    lines.append("back-test: " + ", ".join(f"{name} {part}" for name, part in shown.items()))
+    lines = [f"{'hour':20}  {'expected':>14}  {'1 in 20 over':>14}", *lines, _tested(tested)]
     _print(value, "\n".join(lines), as_json=as_json)
+
+
+def _tested(found: Backtest) -> str:
+    """A back-test in words."""
+    if found.coverage_95 is None or found.pinball_95 is None:
+        return "back-test: none, as there is too little demand before"
+    error = "" if found.mase is None else f"an error of {found.mase:.3g} times that of the same hour a week before; "
+    return (
+        f"back-test of {found.origins} weeks: {error}{found.coverage_95:.0%} of hours under the upper figure (95% are"
+        f" meant), whose loss is {found.pinball_95:.3g}% of the mean"
+    )
 
 
 def _terms(unit: float, unit_capacity: float | None, start_delay: float, tick: float, least: int, most: int) -> Terms:
@@ -138,13 +149,25 @@ def _timeline(trace: Trace, demand: Series, run: Run, terms: Terms) -> list[dict
     return rows
 
 
+_COLUMNS = {
+    "violation_minutes": "min over",
+    "violation_minutes_per_day": "a day",
+    "cost_ratio": "cost x",
+    "events_per_day": "changes a day",
+    "flaps_per_day": "flaps a day",
+    "peak": "most units",
+}
+"""What figures are called for people; in JSON they have their names."""
+
+_LEGEND = "min over: minutes in which demand was over what was ready; cost x: times the least that covers the demand"
+
+
 def _table(rows: Sequence[dict[str, Any]]) -> str:
-    names = [field for field in rows[0] if field not in {"name", "timeline"}]
-    lines = ["  ".join([f"{'policy':18}", *(f"{name:>{max(len(name), 10)}}" for name in names)])]
+    widths = {field: max(len(title), 10) for field, title in _COLUMNS.items()}
+    lines = ["  ".join([f"{'policy':18}", *(title.rjust(widths[field]) for field, title in _COLUMNS.items())])]
     for row in rows:
-        shown = [_number(row[name]).rjust(max(len(name), 10)) for name in names]
-        lines.append("  ".join([f"{row['name']:18}", *shown]))
-    return "\n".join(lines)
+        lines.append("  ".join([f"{row['name']:18}", *(_number(row[field]).rjust(widths[field]) for field in _COLUMNS)]))
+    return "\n".join([*lines, _LEGEND])
 
 
 def _number(value: float | None) -> str:

@@ -1,0 +1,41 @@
+"""What `--help` and answers in words look like to somebody who meets the commands for the first time."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from atomic_guide.cli import program
+
+
+def said(*words: str) -> str:
+    answer = CliRunner().invoke(program, list(words))
+    assert answer.exit_code == 0, answer.output
+    return answer.output
+
+
+@pytest.mark.parametrize("words", [(), ("scale",), ("costs", "prices")])
+def test_help_says_each_command_in_a_whole_sentence(words: tuple[str, ...]) -> None:
+    listed = said(*words, "--help").partition("Commands:\n")[2]
+    assert listed.count("\n") > 2
+    assert "..." not in listed
+
+
+def test_a_group_is_its_first_command_where_none_is_named() -> None:
+    assert "Without a subcommand: as `report`" in said("costs", "--help")
+    refused = CliRunner().invoke(program, ["costs", "--days", "0"])
+    assert refused.exit_code == 2
+    assert "costs report" in refused.output
+    refused = CliRunner().invoke(program, ["capacity", "--horizon", "12 parsecs"])
+    assert "is no horizon" in str(refused.exception)
+    assert "No such command 'reprot'" in CliRunner().invoke(program, ["costs", "reprot"]).output
+
+
+def test_a_simulation_names_its_figures_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text("timestamp,value\n" + "".join(f"{60 * minute},{500 + 1000 * (minute > 9)}\n" for minute in range(20)))
+    head, row, *_ = said("scale", "simulate", "--trace", str(file), "--policy", "hpa-50").splitlines()
+    assert head.split("  ")[0] == "policy"
+    assert [title for title in ("min over", "cost x", "changes a day", "flaps a day", "most units") if title not in head] == []
+    assert "_" not in head
+    assert len(row) == len(head)
