@@ -16,7 +16,7 @@ import {
   worth,
 } from '../src/ops/ahead/comparing';
 import { chartOf as forecastChart, planned, soon, verdict as forecastVerdict } from '../src/ops/ahead/foresight';
-import { asCsv, bar, daily, extent, inOrder, interval, measuredAs, swings, verdict } from '../src/ops/ahead/planning';
+import { asCsv, bar, bears, daily, extent, inOrder, interval, measuredAs, missing, swings, verdict } from '../src/ops/ahead/planning';
 import type { Action, Component, Forecast, Plan, Policy, Report, Schedule, Simulation, Until } from '../src/ops/ahead/shapes';
 import { againstLastWeek, byDay, change, parts, sumOf, today, verdict as costVerdict, waiting } from '../src/ops/ahead/spending';
 
@@ -266,6 +266,8 @@ function component(name: string, runs_out: Until): Component {
     growth_measured: false,
     units: 2,
     ceiling: 4,
+    mode: 'auto',
+    short: 0,
     unit_size: figure(0.8),
     capacity_now: figure(1.6),
     capacity: figure(3.2),
@@ -329,6 +331,16 @@ describe('a capacity plan', () => {
       text: 'which is until 1 Dec 2027 at least.',
     });
     expect(verdict(plan([])).tone).toBe('unknown');
+  });
+  test('tells what bounds allow from what has to be had', () => {
+    const web = { ...component('web', until(null, null, null)), units: 1, short: 2, mode: 'shadow' };
+    expect(missing(plan([web, { ...web, name: 'rooms', short: 1 }]))).toBe(
+      'At its peak web takes 3 processes and 1 runs: its bounds allow them, they start within minutes once its mode is auto (it is shadow).',
+    );
+    expect(missing(plan([component('web', until(null, null, null))]))).toBe('');
+    expect(bears(web)).toBe('1 process runs; up to 4 may, which bear 3.2 cores. Its mode is shadow: they are added once it is auto, or by you.');
+    expect(bears(component('web', until(null, null, null)))).toBe('2 processes run; up to 4 may, which bear 3.2 cores and come by themselves.');
+    expect(bears({ ...web, mode: null })).toBe('What there is bears 3.2 cores.');
   });
 
   test('whose capacity is passed already says that it is now, without a date', () => {

@@ -89,6 +89,20 @@ def test_what_hardly_ever_runs_out_is_not_first() -> None:
     assert "Nothing that is measured runs out" in told(plan)
 
 
+def test_what_bounds_allow_is_missing_and_nothing_to_order() -> None:
+    peak = Spread.between(1.4, 1.5, 1.6)
+    shadow = WEB._replace(units=1, need=peak, mode="shadow")
+    plan = planned("1x/year", shadow)
+    assert (plan.components[0].short, plan.components[0].mode) == (1, "shadow")
+    assert (plan.first, plan.actions) == (None, []), "four processes bear it, and need no order"
+    assert "at its peak web takes 2 of at most 4, and 1 runs: scaling adds them once its mode is auto" in told(plan)
+    alone = planned("1x/year", shadow._replace(mode="auto"))
+    assert (alone.components[0].short, "at its peak" in told(alone)) == (0, False)
+    over = planned("1x/year", shadow._replace(need=Spread.between(4.9, 5.0, 5.1)))
+    assert over.components[0].short == 3
+    assert over.actions[0].overdue, "what the bounds do not allow has to be had first"
+
+
 def test_a_lead_time_that_is_over_is_told() -> None:
     own = CapacitySettings(lead_days=LeadSettings(add_process=300))
     act = planned("2x/year", own=own).actions[0]

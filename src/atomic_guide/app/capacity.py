@@ -21,6 +21,7 @@ from atomic_guide.operations.capacity.sight import Fleet, Installed
 from atomic_guide.operations.costs.state import DATABASE
 from atomic_guide.operations.costs.terms import listed_price, made_terms
 from atomic_guide.operations.loadtest.store import FOLDER
+from atomic_guide.operations.scaling.controls import NONE, Controls
 from atomic_guide.operations.scaling.model import REPLICAS, WEB, WORKERS, Key
 from atomic_guide.operations.scaling.schedule import Schedule, spans_of
 from atomic_guide.operations.scaling.series import Series
@@ -82,11 +83,13 @@ async def _installed(settings: Settings, shards: Shards, series: Series, at: flo
     scaling, processes = settings.scaling, settings.processes
     configured = {WEB: processes.web, WORKERS: processes.worker + 1}
     fleets: dict[str, Fleet] = {}
+    controls = await Controls(shards.directory).look()
     for name, count in configured.items():
-        own = scaling.fleet(name)
+        own, control = scaling.fleet(name), controls.get(name, NONE)
         seen = await _last(series, Key(name, "processes"), at)
         units = max(seen if seen is not None else count, 1)
-        fleets[name] = Fleet(units, max(units, own.max) if own.mode == "auto" else units, own.min)
+        most = own.max if control.most is None else min(control.most, own.max)
+        fleets[name] = Fleet(units, max(units, most), own.min, control.mode or own.mode)
     replicas = {
         name: Fleet(len(one.replicas), max(len(one.replicas), scaling.replicas.max), scaling.replicas.min)
         for one in shards.replica_sets

@@ -1,5 +1,5 @@
 /** A capacity plan in words, as a picture's places and as a file. Pure. */
-import { bytes, fullDate, money, percent, round, several } from '../words.svelte';
+import { bytes, count, fullDate, money, percent, round, several } from '../words.svelte';
 import type { Action, Component, Figure, Plan, Swing, Until } from './shapes';
 
 const DAY = 86_400_000;
@@ -48,6 +48,26 @@ export function does(action: Action): string {
 }
 
 export const lead = (days: number): string => several(Math.round(days), 'day');
+
+/** What there is of a component, and what of it comes by itself. */
+export function bears(one: Component): string {
+  const all = amount(one.capacity?.middle ?? 0, one.unit);
+  if (one.mode === null || one.ceiling === one.units) return `What there is bears ${all}.`;
+  const runs = `${several(one.units, 'process', 'processes')} ${one.units === 1 ? 'runs' : 'run'}; up to ${count(one.ceiling)} may, which bear ${all}`;
+  return one.mode === 'auto' ? `${runs} and come by themselves.` : `${runs}. Its mode is ${one.mode}: they are added once it is auto, or by you.`;
+}
+
+/** What is missing at the peak of now although bounds allow it, as nothing adds it by itself. */
+export function missing(plan: Plan): string {
+  const most = new Map<string, Component>();
+  for (const one of plan.components) {
+    const name = one.name === 'workers' ? 'workers' : 'web';
+    if (one.short > (most.get(name)?.short ?? 0)) most.set(name, one);
+  }
+  return [...most]
+    .map(([name, one]) => `At its peak ${name} takes ${one.units + one.short} processes and ${one.units} ${one.units === 1 ? 'runs' : 'run'}: its bounds allow them, they start within minutes once its mode is auto (it is ${one.mode ?? 'off'}).`)
+    .join(' ');
+}
 
 export type Said = { tone: 'good' | 'warning' | 'bad' | 'unknown'; head: string; text: string; begin: string };
 

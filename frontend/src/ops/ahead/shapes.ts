@@ -109,6 +109,8 @@ export type Component = {
   growth_measured: boolean;
   units: number;
   ceiling: number;
+  mode: string | null;
+  short: number;
   unit_size: Figure | null;
   capacity_now: Figure | null;
   capacity: Figure | null;

@@ -41,8 +41,8 @@ _FORECAST_DAYS = 7
 _FORECAST_EVERY = 6 * 3600.0
 """As often as a server keeps one."""
 
-_PEAK = 0.5
-"""A usual peak, of what the most units do: room is left for weeks that grow, and the crowd goes beyond it."""
+_PEAK = 0.25
+"""A usual peak, of what the most units do: the crowd takes most of them, and some months of growth the rest."""
 
 
 class Told(msgspec.Struct, frozen=True):

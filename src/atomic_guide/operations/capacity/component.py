@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from atomic_guide.operations.capacity.growth import Driver, Growth
 from atomic_guide.operations.capacity.spread import Series, Spread
+from atomic_guide.operations.scaling.model import Mode
 
 Kind = Literal["add_process", "add_consumer", "add_read_replica", "add_shard", "add_storage", "add_memory"]
 
@@ -40,7 +41,8 @@ class Component(NamedTuple):
     """What one part needs at its peak, and what there is for it.
 
     `need` is as of `age` days ago, in `unit`; a `stock` is there already and grows by `inflow` a day. One unit of it
-    bears `size`; there are `units`, and `ceiling` of them without anybody's doing. `evidence` is the most that was
+    bears `size`; `units` run, and a fleet's bounds allow `ceiling` of them, which come by themselves in the mode `auto`;
+    beyond that something must be had first. `evidence` is the most that was
     ever measured or tested, in `unit`; None where a capacity is a plain size, such as a disk's. `season` has a factor
     for each day from now on.
     """
@@ -68,6 +70,8 @@ class Component(NamedTuple):
     season: Series | None = None
     table: Table | None = None
     billed: What | None = None
+    mode: Mode | None = None
+    """Of the fleet that it is of; None where it is of none."""
     proof: str = ""
     """What would extend the evidence, with {figure} or {steps} up to it, in the unit that `proof_scale` makes."""
     proof_scale: float = 1.0

@@ -77,7 +77,8 @@ async def _web(sight: Sight) -> Part:
         evidence, tested = per_request * sight.tests.highest, True
     return loaded(sight, load)._replace(
         name="web", what="processes that answer requests, by their CPU", unit="cores", driver="users",
-        size=CORE, units=fleet.units, ceiling=fleet.ceiling, least=fleet.least, kind="add_process", billed="web",
+        size=CORE, units=fleet.units, ceiling=fleet.ceiling, least=fleet.least, mode=fleet.mode, kind="add_process",
+        billed="web",
         evidence=evidence, tested=tested,
         proof="run `atomic-guide loadtest run --steps {steps}`" if per_request else "",
         proof_scale=1 / per_request if per_request else 1.0,
@@ -146,7 +147,7 @@ async def _workers(sight: Sight) -> Part:
         notes.append("workers were full at the peak: what waited then is not in the need")
     return found._replace(
         name="workers", what="slots of processes that run jobs", unit="slots", driver="lectures",
-        size=Spread.exactly(installed.slots), units=fleet.units, ceiling=fleet.ceiling, least=fleet.least,
+        size=Spread.exactly(installed.slots), units=fleet.units, ceiling=fleet.ceiling, least=fleet.least, mode=fleet.mode,
         kind="add_consumer", billed="workers", evidence=load.most, evidence_unit="busy slots",
         table=table, notes=tuple(notes),
     )  # fmt: skip
@@ -185,7 +186,7 @@ async def _rooms(sight: Sight) -> list[Part]:
             continue
         found.append(loaded(sight, load)._replace(
             name=name, what=f"{what}, spread over the web processes", unit="sockets", driver="users",
-            size=Spread.exactly(most), units=fleet.units, ceiling=fleet.ceiling, kind="add_process",
+            size=Spread.exactly(most), units=fleet.units, ceiling=fleet.ceiling, mode=fleet.mode, kind="add_process",
             evidence=load.most, proof="load-test {figure} sockets"))  # fmt: skip
     return found
 

@@ -29,9 +29,10 @@ async def storage(sight: Sight) -> Part:
     now = float(total[~np.isnan(total)][-1])
     space = sight.installed.space
     lectures = sight.installed.drivers.get("lectures")
-    each = (f"a lecture takes {float(stored[known[-1]]) / lectures:.3g} bytes in the mean",) if lectures else ()
+    each = (f"a lecture takes {float(stored[known[-1]]) / lectures / 1e6:,.0f} MB in the mean",) if lectures else ()
     return Component(
-        name="storage", what="lectures and databases", unit="bytes", driver="lectures", need=Spread.exactly(now),
+        name="storage", what="lectures and databases, of what other files leave them", unit="bytes", driver="lectures",
+        need=Spread.exactly(now),
         size=Spread.exactly(space) if space is not None else None, units=1, ceiling=1, kind="add_storage",
         history=float(len(stored) - known[0]), inflow=grows, billed="storage",
         notes=each if space is not None else (*each, "how much room there is where they are kept is not known here"),

@@ -19,6 +19,7 @@ from atomic_guide.operations.capacity.growth import Driver
 from atomic_guide.operations.capacity.reckon import Course, Terms, course, drawn, interval, units_needed
 from atomic_guide.operations.capacity.settings import CapacitySettings
 from atomic_guide.operations.capacity.spread import Series, Spread
+from atomic_guide.operations.scaling.model import Mode
 
 GIGABYTE = 1e9
 
@@ -71,6 +72,10 @@ class ComponentPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it grows as it has grown itself, in the place of its driver's growth."""
     units: int
     ceiling: int
+    mode: Mode | None
+    """Of the fleet that it is of: in `auto` units come by themselves, as far as `ceiling`; null without a fleet."""
+    short: int
+    """Units that its bounds allow and that are missing at the peak of now, where nothing adds them by itself."""
     unit_size: Figure | None
     capacity_now: Figure | None
     capacity: Figure | None
@@ -170,6 +175,8 @@ def component_plan(way: Way, calendar: Calendar, drivers: Mapping[Driver, float]
         growth_measured=one.growth is not None,
         units=one.units,
         ceiling=one.ceiling,
+        mode=one.mode,
+        short=_short(one, now, size),
         unit_size=size,
         capacity_now=scaled(size, one.units),
         capacity=scaled(size, one.ceiling),
@@ -182,6 +189,12 @@ def component_plan(way: Way, calendar: Calendar, drivers: Mapping[Driver, float]
         unsupported=found.why,
         notes=list(one.notes),
     )
+
+
+def _short(one: Component, now: Figure, size: Figure | None) -> int:
+    if one.mode in {None, "auto"} or size is None:
+        return 0
+    return max(min(math.ceil(now.middle / size.middle - 1e-9), one.ceiling) - one.units, 0)
 
 
 def _weekly(supported: int) -> list[int]:

@@ -15,6 +15,7 @@ from atomic_guide.operations.capacity.peaks import Peak
 from atomic_guide.operations.capacity.points import Taken
 from atomic_guide.operations.capacity.record import Load, Record
 from atomic_guide.operations.capacity.settings import CapacitySettings
+from atomic_guide.operations.scaling.model import Mode
 
 TOO_LITTLE = "there are not two weeks of it on record in which most days were measured"
 
@@ -23,11 +24,12 @@ _GAPS = 0.9
 
 
 class Fleet(NamedTuple):
-    """Units of a fleet: how many run, and to how many it grows by itself."""
+    """Units of a fleet: how many run, and how many its bounds allow; in the mode `auto` those come by themselves."""
 
     units: int
     ceiling: int
     least: int
+    mode: Mode | None = None
 
 
 class Installed(NamedTuple):

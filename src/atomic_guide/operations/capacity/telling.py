@@ -27,7 +27,7 @@ DOES: dict[Kind, str] = {
 def told(plan: Plan) -> str:
     """The plan in lines of at most about 120 characters."""
     growth = ", ".join(f"{driver} {_of(text, driver)}" for driver, text in plan.growth.items())
-    lines = [f"capacity from {plan.made_at[:10]} to {plan.until}; growth: {growth}", "", *_first(plan), ""]
+    lines = [f"capacity from {plan.made_at[:10]} to {plan.until}; growth: {growth}", "", *_first(plan), *_short(plan), ""]
     lines += _acts(plan)
     lines += _components(plan.components)
     if plan.cost is not None:
@@ -81,6 +81,16 @@ def _first(plan: Plan) -> list[str]:
     found = plan.first.runs_out
     middle = f" {found.middle}," if found.middle else ""
     return [f"{plan.first.component} runs out first:{middle} {when(found)}, in {found.chance:.0%} of what may be"]
+
+
+def _short(plan: Plan) -> list[str]:
+    """What is missing now and within bounds: it takes a word of an operator, and no order."""
+    return [
+        f"at its peak {one.name} takes {one.units + one.short} of at most {one.ceiling}, and {one.units}"
+        f" {'runs' if one.units == 1 else 'run'}: scaling adds them once its mode is auto (it is {one.mode})"
+        for one in plan.components
+        if one.short
+    ]
 
 
 def _acts(plan: Plan) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atomic_guide.operations.demo.demand import TICK, Demand, Values
 from atomic_guide.operations.demo.fleets import Counts
@@ -29,13 +30,19 @@ JOB_SECONDS = {"video": 40.0, "analytics": 0.2, "notifications": 0.1, "rosters":
 _JOB_SHARE = {"video": 0.88, "analytics": 0.06, "notifications": 0.03, "rosters": 0.03}
 """Of the slots that are asked for."""
 
-_STORED_BYTES, _STORED_A_DAY = 38e9, 0.9e9
+_STORED_BYTES, _STORED_A_DAY = 12e9, 0.04e9
 _DATABASE_BYTES, _DATABASE_A_DAY = 0.9e9, 0.012e9
 _SENT = {"video": 0.86, "chat": 0.05, "page": 0.05, "scores": 0.04}
 _SENT_A_REQUEST = 90_000.0
 _FEATURES = {"chat": 0.42, "video": 0.33, "scores": 0.15, "page": 0.10}
 
 _DAY = 86_400.0
+
+_IMPORT_HOURS, _IMPORT_MINUTES = 9.0, 20.0
+"""A large import holds the writer of the first shard so long before the end, for so long."""
+
+_IMPORT_WAIT, _IMPORT_SECONDS = 0.6, 0.4
+"""Meanwhile writes wait for so much of their time, and take so long."""
 
 
 class Durations(NamedTuple):
@@ -98,11 +105,13 @@ def recorded(demand: Demand, ready: Mapping[str, Counts], slots: float, shards: 
         gauges[Key(QUEUES, "throughput", queue)] = rate
         durations[Key(QUEUES, "run", queue)] = Durations(rate, np.full(len(rate), JOB_SECONDS[queue]))
     busy = np.clip(demand.cores / demand.cores.max(), 0.0, 1.0)
-    for shard in shards:
-        gauges |= _shard(shard, busy)
+    for number, shard in enumerate(shards):
+        held = _import(demand) if number == 0 else np.zeros(len(busy), dtype=np.bool_)
+        gauges |= _shard(shard, busy, held)
         rate = _requests(demand) / len(shards)
         durations[Key(DATABASE, "query", shard)] = Durations(2 * rate, 0.0004 / (1 - 0.5 * busy))
-        durations[Key(DATABASE, "write", shard)] = Durations(0.2 * rate, 0.004 / (1 - 0.5 * busy))
+        usual = 0.004 / (1 - 0.5 * busy)
+        durations[Key(DATABASE, "write", shard)] = Durations(0.2 * rate, np.where(held, _IMPORT_SECONDS, usual))
     return Recorded(gauges, durations)
 
 
@@ -189,11 +198,18 @@ def _costs(demand: Demand, web: Values, workers: Values, tenant: str) -> dict[Ke
     return {Key("costs", metric, part): values for (metric, part), values in gauges.items()}
 
 
-def _shard(shard: str, busy: Values) -> dict[Key, Values]:
+def _import(demand: Demand) -> NDArray[np.bool_]:
+    """The ticks of the import."""
+    begin = demand.times[-1] - _IMPORT_HOURS * 3600
+    held: NDArray[np.bool_] = (demand.times >= begin) & (demand.times < begin + _IMPORT_MINUTES * 60)
+    return held
+
+
+def _shard(shard: str, busy: Values, held: NDArray[np.bool_]) -> dict[Key, Values]:
     gauges = {
         "utilisation": 0.04 + 0.3 * busy,
         "write_share": np.full(len(busy), 0.35),
-        "lock_wait": 0.01 + 0.05 * busy,
+        "lock_wait": np.where(held, _IMPORT_WAIT, 0.01 + 0.05 * busy),
         "readers_busy": 0.03 + 0.2 * busy,
         "writers_busy": 0.02 + 0.25 * busy,
     }
