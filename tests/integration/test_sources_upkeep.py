@@ -13,6 +13,8 @@ from atomic_guide.app.sources.daily import DailyCost
 from atomic_guide.app.sources.disk import DiskSource
 from atomic_guide.app.sources.scaling import ScalingSource
 from atomic_guide.course.keeping.settings import BackupSettings
+from atomic_guide.engines.assets.directory import DirectoryStore
+from atomic_guide.engines.assets.settings import AssetSettings
 from atomic_guide.engines.data.database import Database, Transaction
 from atomic_guide.operations.scaling.decide.memory import Memory
 from atomic_guide.operations.scaling.decide.watch import Slot
@@ -92,6 +94,9 @@ async def test_the_disk_is_measured_as_it_is_for_who_serves(tmp_path: Path) -> N
     [sample] = await DiskSource(tmp_path).measure(0.0)
     usage = shutil.disk_usage(tmp_path)
     assert sample.value == pytest.approx(usage.used / (usage.used + usage.free), abs=0.01)
+    # The limit of the disk says the same of it, so that two pages do not tell two figures.
+    [limit] = DirectoryStore(tmp_path, AssetSettings(least_free_bytes=0)).used()
+    assert limit.value / (limit.most or 0) == pytest.approx(sample.value, abs=0.001)
 
 
 async def test_a_backup_is_overdue_by_its_schedule(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def _data_directory(settings: Settings) -> Findings:
 def _disk(settings: Settings) -> Findings:
     data = Path(settings.data).absolute()
     usage = shutil.disk_usage(next(place for place in (data, *data.parents) if place.is_dir()))
-    text = f"{usage.free / 1e9:.1f} GB of {usage.total / 1e9:.1f} GB free"
+    text = f"{usage.free / 1e9:.1f} GB free of {(usage.used + usage.free) / 1e9:.1f} GB that a server may use"
     if usage.free < settings.assets.least_free_bytes:
         least = settings.assets.least_free_bytes / 1e9
         yield Finding("disk", "failed", text, f"free some: below {least:g} GB uploads are refused")

@@ -36,7 +36,7 @@ DISK = Limit(
     "assets.least_free_bytes",
     refuses="An upload that would leave less than this free.",
     answer="507 OUT_OF_SPACE",
-    use="What is taken of the disk, by its size without the reserve.",
+    use="What is taken of the disk, by whatever; of what a server may have of it, the reserve is left out.",
 )
 LIMITS = (DISK,)
 
@@ -92,8 +92,9 @@ class Store(ABC):
             usage = shutil.disk_usage(self._disk)
         except OSError:
             return
-        most = max(1, usage.total - self._settings.least_free_bytes)
-        yield Used(DISK, usage.total - usage.free, most=most)
+        # Not `total`: what is kept for root is not there for the server, and is not taken either.
+        most = max(1, usage.used + usage.free - self._settings.least_free_bytes)
+        yield Used(DISK, usage.used, most=most)
 
     def check_space(self, wanted: int = 0) -> None:
         """Raise `OutOfSpace` unless `wanted` bytes fit on the disk and leave the reserve free.

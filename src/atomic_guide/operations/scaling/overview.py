@@ -126,7 +126,7 @@ COMPONENTS = (
     Component(
         "storage", "Storage",
         (
-            Figure("Disk", "disk", "utilisation", "share", "of the data disk", "disk-full"),
+            Figure("Disk", "disk", "utilisation", "share", "of the data disk, by all files", "disk-full"),
             Figure("Copies behind", "assets", "behind", "s", "longest wait", "copy-late"),
             Figure("Failed copies", "assets", "failed", "number", "copies"),
         ),
