@@ -133,7 +133,9 @@ def test_shards_are_levelled_after_a_dry_run(meet: Meet) -> None:
     dialog.get_by_role("button", name="Start 10 moves").click()
     moves = page.get_by_role("region", name="Moves that have ended")
     expect(moves.get_by_text("Moved", exact=True)).to_have_count(10, timeout=MOVES_LIMIT)
-    expect(page.get_by_text("Every shard is within 5% of its share of the buckets. Nothing would move.")).to_be_visible()
+    expect(
+        page.get_by_text("Every shard is within 5% of its share of the buckets. Nothing would move.")
+    ).to_be_visible()
     expect(page.get_by_role("region", name="Shards", exact=True).get_by_role("row", name="shard-2")).to_contain_text(
         "10"
     )

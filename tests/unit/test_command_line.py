@@ -33,9 +33,11 @@ def test_a_group_is_its_first_command_where_none_is_named() -> None:
 
 def test_a_simulation_names_its_figures_in_words(tmp_path: Path) -> None:
     file = tmp_path / "trace.csv"
-    file.write_text("timestamp,value\n" + "".join(f"{60 * minute},{500 + 1000 * (minute > 9)}\n" for minute in range(20)))
+    values = [500] * 10 + [1500] * 10
+    file.write_text("timestamp,value\n" + "".join(f"{60 * minute},{value}\n" for minute, value in enumerate(values)))
     head, row, *_ = said("scale", "simulate", "--trace", str(file), "--policy", "hpa-50").splitlines()
     assert head.split("  ")[0] == "policy"
-    assert [title for title in ("min over", "cost x", "changes a day", "flaps a day", "most units") if title not in head] == []
+    titles = ("min over", "cost x", "changes a day", "flaps a day", "most units")
+    assert [title for title in titles if title not in head] == []
     assert "_" not in head
     assert len(row) == len(head)

@@ -165,9 +165,12 @@ _LEGEND = "min over: minutes in which demand was over what was ready; cost x: ti
 def _table(rows: Sequence[dict[str, Any]]) -> str:
     widths = {field: max(len(title), 10) for field, title in _COLUMNS.items()}
     lines = ["  ".join([f"{'policy':18}", *(title.rjust(widths[field]) for field, title in _COLUMNS.items())])]
-    for row in rows:
-        lines.append("  ".join([f"{row['name']:18}", *(_number(row[field]).rjust(widths[field]) for field in _COLUMNS)]))
+    lines += ["  ".join([f"{row['name']:18}", *_cells(row, widths)]) for row in rows]
     return "\n".join([*lines, _LEGEND])
+
+
+def _cells(row: dict[str, Any], widths: dict[str, int]) -> list[str]:
+    return [_number(row[field]).rjust(width) for field, width in widths.items()]
 
 
 def _number(value: float | None) -> str:

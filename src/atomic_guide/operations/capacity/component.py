@@ -41,8 +41,8 @@ class Component(NamedTuple):
     """What one part needs at its peak, and what there is for it.
 
     `need` is as of `age` days ago, in `unit`; a `stock` is there already and grows by `inflow` a day. One unit of it
-    bears `size`; `units` run, and a fleet's bounds allow `ceiling` of them, which come by themselves in the mode `auto`;
-    beyond that something must be had first. `evidence` is the most that was
+    bears `size`; `units` run, and a fleet's bounds allow `ceiling` of them, which come by themselves in the mode
+    `auto`; beyond that something must be had first. `evidence` is the most that was
     ever measured or tested, in `unit`; None where a capacity is a plain size, such as a disk's. `season` has a factor
     for each day from now on.
     """

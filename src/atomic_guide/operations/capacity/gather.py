@@ -147,7 +147,8 @@ async def _workers(sight: Sight) -> Part:
         notes.append("workers were full at the peak: what waited then is not in the need")
     return found._replace(
         name="workers", what="slots of processes that run jobs", unit="slots", driver="lectures",
-        size=Spread.exactly(installed.slots), units=fleet.units, ceiling=fleet.ceiling, least=fleet.least, mode=fleet.mode,
+        size=Spread.exactly(installed.slots), units=fleet.units, ceiling=fleet.ceiling, least=fleet.least,
+        mode=fleet.mode,
         kind="add_consumer", billed="workers", evidence=load.most, evidence_unit="busy slots",
         table=table, notes=tuple(notes),
     )  # fmt: skip

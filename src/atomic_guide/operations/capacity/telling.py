@@ -27,8 +27,8 @@ DOES: dict[Kind, str] = {
 def told(plan: Plan) -> str:
     """The plan in lines of at most about 120 characters."""
     growth = ", ".join(f"{driver} {_of(text, driver)}" for driver, text in plan.growth.items())
-    lines = [f"capacity from {plan.made_at[:10]} to {plan.until}; growth: {growth}", "", *_first(plan), *_short(plan), ""]
-    lines += _acts(plan)
+    lines = [f"capacity from {plan.made_at[:10]} to {plan.until}; growth: {growth}", "", *_first(plan)]
+    lines += [*_short(plan), "", *_acts(plan)]
     lines += _components(plan.components)
     if plan.cost is not None:
         lines += _cost(plan.cost)
