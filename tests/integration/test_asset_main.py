@@ -25,6 +25,7 @@ from atomic_guide.app.residency import look as residency
 from atomic_guide.clock import ManualClock
 from atomic_guide.config import Settings, load_settings
 from atomic_guide.course.video.settings import VideoSettings
+from atomic_guide.course.video.space.account import QUERIES as SPACE
 from atomic_guide.course.video.spread import cooling
 from atomic_guide.course.video.spread.catalog import QUERIES
 from atomic_guide.course.video.spread.jobs import relisted
@@ -400,13 +401,13 @@ async def test_a_lecture_is_made_anew_from_what_the_bucket_has(tmp_path: Path, s
         await emptied(tmp_path)
 
 
-async def classes_of(made: Course, main: StoreSettings) -> dict[str, str]:
+async def classes_of(made: Course, store: StoreSettings, folder: str = "main/") -> dict[str, str]:
     """The storage class of each object of a lecture, as the service tells it."""
     found = {}
     prefix = (await made.listed()).prefix
     async with httpx.AsyncClient() as asking:
-        for name in names_in(main, f"main/{prefix}"):
-            answer = await asking.get(await obstore.sign_async(client(main), "GET", name, timedelta(seconds=60)))
+        for name in names_in(store, f"{folder}{prefix}"):
+            answer = await asking.get(await obstore.sign_async(client(store), "GET", name, timedelta(seconds=60)))
             found[name.rpartition(prefix + "/")[2]] = answer.headers.get("x-amz-storage-class", "STANDARD")
     return found
 
@@ -415,17 +416,41 @@ async def test_a_lecture_that_nobody_plays_goes_to_the_cool_class_and_comes_back
     tmp_path: Path, service: S3, lecture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cooling, "_LEAST_BYTES", 40_000)
-    main = msgspec.structs.replace(service.store("main-cool", "eu"), cool_class="STANDARD_IA")
-    settings = msgspec.structs.replace(kept_in(main), cool_days=30)
+    main, us = (
+        msgspec.structs.replace(service.store(name, region), cool_class="STANDARD_IA")
+        for name, region in (("main-cool", "eu"), ("copy-cool", "us"))
+    )
+    settings = msgspec.structs.replace(kept_in(main, us), cool_days=30)
     async with course(tmp_path, lecture, settings) as made:
         parts = made.spread.parts
-        held, first = names_in(main), {"tenant": "", "media": "", "limit": 9}
+        held, first = names_in(main), {"tenant": "t", "media": "", "limit": 9}
+        copies = {**first, "last_tenant": "~", "last_media": ""}
+        copied_names = names_in(us)
+
+        foreign = {
+            "tenant": "@elsewhere",
+            "media": "v" + "0" * 16,
+            "place": "c",
+            "bucket": 0,
+            "course": "c",
+            "video": "v",
+        }
+
+        async def neighbour(tx: Transaction) -> None:
+            row = {**foreign, "list": "l", "objects": 1, "bytes": 1, "now": 1.0}
+            await tx.execute(QUERIES["put_set"], row)
+            await tx.execute(SPACE["put_use"], row)
+
+        # A lecture of another zone, whose shards are not opened here, ends no walk over the others.
+        await made.studio.shards.directory.write(neighbour)
 
         async def settled(cool: str) -> dict[str, str]:
             await made.spread.cooling.turn()
             for _ in range(600):
                 (row,) = await parts.shards.directory.read(QUERIES["page_classes"], first)
-                if row["cool"] == cool:
+                rows = await parts.shards.directory.read(QUERIES["page_copy_classes"], copies)
+                if [row["cool"], *(copy["cool"] for copy in rows if copy["store"] == us.name)] == [cool, cool]:
+                    assert set((await classes_of(made, us, "")).values()) == {"STANDARD", cool or "STANDARD"}
                     return await classes_of(made, main)
                 await asyncio.sleep(0.05)
             pytest.fail("the class stays")
@@ -437,7 +462,8 @@ async def test_a_lecture_that_nobody_plays_goes_to_the_cool_class_and_comes_back
         assert {name: kind == "STANDARD_IA" for name, kind in cooled.items()} == {
             name: size >= 40_000 and not name.startswith("lists/") for name, size in sizes.items()
         }
-        assert names_in(main) == held
+        assert (names_in(main), names_in(us)) == (held, copied_names)
+        assert (await look(parts, await made.listed(), us.name, heal=False)).findings == []
         assert (await look(parts, await made.listed(), LOCAL, heal=False)).findings == []
         whole = sum(size for name, size in sizes.items() if cooled[name] == "STANDARD_IA")
         assert await cooled_bytes(made.studio.shards) == whole > 0

@@ -302,7 +302,7 @@ DIRECTORY: tuple[Place, ...] = (
         "asset_replicas",
         (),
         (),
-        (*("tenant", "media", "store", "state", "held", "done", "error", "changed_at", "verified_at", "wrong"),),
+        (*("tenant", "media", "store", "state", "held", "done", "error", "changed_at", "verified_at", "wrong"), "cool"),
         "nobody",
     ),
     # What is gone is named only until it is gone everywhere; then a digest stands for it.

@@ -161,8 +161,8 @@ class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cool_days: Annotated[
         int,
         setting(
-            "After so many days in which nobody played it a lecture is kept in the main bucket's cool_class; one that"
-            " is played comes back. 0: all stay in the usual class.",
+            "After so many days in which nobody played it a lecture is kept in the cool_class of the buckets that say"
+            " one, copies included; one that is played comes back. 0: all stay in the usual class.",
             "days",
             ge=0,
             le=3650,
@@ -203,10 +203,10 @@ def check_assets(settings: AssetSettings) -> None:
 
 
 def _check_main(settings: AssetSettings) -> None:
-    if settings.cool_days and not settings.cool_class:
+    if settings.cool_days and not any(store.cool_class for store in settings.stores):
         raise ConfigurationError(
-            "setting assets.cool_days: the main store has no cool class; name a bucket in assets.main and give it a"
-            " cool_class, or leave lectures in the usual class"
+            "setting assets.cool_days: no store has a cool class; give a bucket of assets.stores a cool_class, or leave"
+            " lectures in the usual class"
         )
     if not settings.main:
         return

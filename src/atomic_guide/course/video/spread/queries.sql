@@ -21,6 +21,18 @@ WHERE (tenant > :tenant OR tenant = :tenant AND media > :media) ORDER BY tenant,
 -- purpose: A lecture's larger files are in a storage class, so many bytes of them in the cool one.
 UPDATE asset_sets SET cool = :cool, cooled = :cooled WHERE tenant = :tenant AND media = :media AND list = :list
 
+-- name: page_copy_classes
+-- purpose: The whole copies of a page of lectures, with the storage class of their files.
+SELECT r.tenant, r.media, r.store, r.cool FROM asset_replicas AS r
+JOIN asset_sets AS s ON s.tenant = r.tenant AND s.media = r.media
+WHERE (r.tenant, r.media) > (:tenant, :media) AND (r.tenant, r.media) <= (:last_tenant, :last_media)
+AND r.state = 'verified' AND r.held = s.list
+
+-- name: note_copy_class
+-- purpose: The larger files of a copy are in a storage class.
+UPDATE asset_replicas SET cool = :cool WHERE tenant = :tenant AND media = :media AND store = :store
+AND state = 'verified' AND held = :list
+
 -- name: read_replicas
 -- purpose: Where a lecture's files are.
 SELECT store, state, held, done, error, changed_at, verified_at, wrong FROM asset_replicas
@@ -34,7 +46,7 @@ ON CONFLICT (tenant, media, store) DO NOTHING
 
 -- name: renew_replicas
 -- purpose: A lecture's list has changed: what held another one is to be brought up to date.
-UPDATE asset_replicas SET state = 'pending', done = 0, error = NULL, changed_at = :now
+UPDATE asset_replicas SET state = 'pending', done = 0, error = NULL, changed_at = :now, cool = ''
 WHERE tenant = :tenant AND media = :media AND state <> 'deleting' AND (held IS NULL OR held <> :list)
 
 -- name: begin_copy

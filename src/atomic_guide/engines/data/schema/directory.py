@@ -455,6 +455,7 @@ Table(
     directory_metadata,
     # A lecture's files in one store: pending, copying, verified, failed or deleting. `held` is the list that was
     # verified there last, `done` how many objects of the present one are, `wrong` what was found and is not healed.
+    # `cool` is the storage class of its larger files there, empty for the usual one.
     Column("tenant", Text, primary_key=True),
     Column("media", Text, primary_key=True),
     Column("store", Text, primary_key=True),
@@ -465,6 +466,7 @@ Table(
     Column("changed_at", Double, nullable=False),
     Column("verified_at", Double),
     Column("wrong", Text),
+    Column("cool", Text, nullable=False, server_default=""),
     Index("asset_replicas_verified", "verified_at"),
     Index("asset_replicas_state", "state", "changed_at"),
 )
