@@ -229,7 +229,7 @@ def test_a_load_test_is_watched_and_its_report_drawn(meet: Meet, server: Running
     inspector.look("no load tests", page)
     token = server.data.parent / "token"
     token.write_text(TOKEN, encoding="utf-8")
-    what = ("--rps", "5", "--duration", "60", "--ramp", "1", "--mix", "message=1", "--slo", "p95=10s,errors=50%")
+    what = ("--rps", "5", "--duration", "300", "--ramp", "1", "--mix", "message=1", "--slo", "p95=10s,errors=50%")
     test = Test(server, *what, "--token-file", str(token))
     test.wait_for("arrivals begin")
     # It is seen without a reload, with its seconds from the first on and its objective.
