@@ -279,12 +279,14 @@ def _placed(settings: Settings) -> DataSettings:
         ShardPlace(one.name, one.zone, one.region, tuple(replica.region for replica in one.replicas))
         for one in databases.servers
     ]
-    check_regions(regions, places, databases.region)
+    store = settings.assets.main_store
+    main = MainStore(store.name, store.region, store.zone) if store is not None else None
+    check_regions(regions, places, databases.region, main)
     check_stores(regions, {store.name: StorePlace(store.region, store.zone) for store in settings.assets.stores})
-    if main := settings.assets.main_store:
+    if main is not None:
         own = regions.named(databases.region)
         kept = {one.zone for one in databases.servers if own is None or one.zone in own.zones}
-        check_main_store(regions, MainStore(main.name, main.region, main.zone), databases.region, kept)
+        check_main_store(regions, main, databases.region, kept)
     standing = primaries(regions)
     servers = tuple(
         msgspec.structs.replace(one, region=one.region or standing.get(one.name, "")) for one in databases.servers

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from atomic_guide.app.region import made_here
 from atomic_guide.config import load_settings
 from atomic_guide.errors import ConfigurationError
 
@@ -147,6 +148,25 @@ def test_all_regions_of_a_zone_keep_lectures_in_the_bucket_where_they_are_made(t
     text = TOML.replace('[databases]\nregion = "eu-central"', f'[databases]\nregion = "{region}"')
     main = _loaded(tmp_path, BUCKET + 'region = "eu-central"\nzone = "eu"\n' + text).assets.main_store
     assert (main.name, main.region) == ("lectures", "eu-central")
+
+
+@pytest.mark.parametrize("region", ["eu-central", "eu-north"])
+def test_several_regions_take_uploads_into_a_bucket_and_lectures_are_made_where_it_is(
+    tmp_path: Path, region: str
+) -> None:
+    text = TOML.replace('roles = ["web", "analytics"]\n', "", 1)
+    text = text.replace('[databases]\nregion = "eu-central"', f'[databases]\nregion = "{region}"')
+    here = made_here(_loaded(tmp_path, BUCKET + 'region = "eu-central"\nzone = "eu"\n' + text), lambda _tenant: "eu")
+    assert [one.name for one in here.able("eu", "media")] == ["eu-central", "eu-north"]
+    assert (here.does("media"), here.does_jobs("media"), here.does_jobs("analytics")) == (
+        True,
+        region == "eu-central",
+        True,
+    )
+    anywhere = made_here(_loaded(tmp_path, BUCKET + 'zone = "eu"\n' + text), lambda _tenant: "eu")
+    assert anywhere.does_jobs("media"), "a bucket that stands in no region is as near to each"
+    with pytest.raises(ConfigurationError, match="or keep the zone's lectures in a bucket"):
+        _loaded(tmp_path, text)
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,9 @@ def own_region(settings: Settings) -> RegionSettings:
 
 def made_here(settings: Settings, zone_of: Callable[[str], str]) -> Here:
     """What a process knows of the regions."""
-    file = settings.regions.geo_file
-    return Here(settings.regions, settings.databases.region, zone_of, country_lookup(file) if file else None)
+    file, main = settings.regions.geo_file, settings.assets.main_store
+    lookup = country_lookup(file) if file else None
+    return Here(settings.regions, settings.databases.region, zone_of, lookup, main.region if main is not None else "")
 
 
 @asynccontextmanager

@@ -205,7 +205,7 @@ class _Process:
             tool.cache.run(),
             self._reporter.run(),
         ]
-        if self._keeper is not None and tool.regions.does("media"):
+        if self._keeper is not None and tool.regions.does_jobs("media"):
             # Where lectures lie: another region's store would have them all missing.
             tasks += [
                 _every(60, "look after copies", tool.media.tend_copies, limit=600, first=5),

@@ -27,7 +27,7 @@ def handlers_of(tool: Tool, settings: QueueSettings) -> dict[str, dict[str, Hand
         feed.QUEUE: mail.handlers(tool.notifications.mail),
         enrolment.QUEUE: membership.handlers(tool.shards, tool.lti, tool.clock, mailed=tool.notifications.contacts.on),
     }
-    return {queue: own for queue, own in found.items() if tool.regions.does(QUEUES.get(queue, "web"))}
+    return {queue: own for queue, own in found.items() if tool.regions.does_jobs(QUEUES.get(queue, "web"))}
 
 
 def made_worker(tool: Tool, settings: QueueSettings, observer: Observer) -> Worker:

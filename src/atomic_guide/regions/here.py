@@ -18,10 +18,16 @@ class Here:
     """The regions as seen from the one that this process stands in; `own` is None where none is declared.
 
     `zone_of(tenant)` says where a tenant is kept. `lookup` knows the country of an address.
+    `bucket_in` is the region of the bucket that keeps lectures, empty where that says none or none does.
     """
 
     def __init__(
-        self, settings: RegionsSettings, own: str, zone_of: Callable[[str], str], lookup: Lookup | None = None
+        self,
+        settings: RegionsSettings,
+        own: str,
+        zone_of: Callable[[str], str],
+        lookup: Lookup | None = None,
+        bucket_in: str = "",
     ) -> None:
         self.settings = settings
         self.own: RegionSettings | None = settings.named(own)
@@ -33,6 +39,7 @@ class Here:
         self.seen: Counter[tuple[str, str]] = Counter()
         """Logins since the process began, by the nearest region and how the country was known."""
         self._lookup = lookup
+        self._bucket_in = bucket_in
 
     @property
     def away(self) -> frozenset[str]:
@@ -59,6 +66,14 @@ class Here:
     def does(self, role: Role) -> bool:
         """Whether this process's region does a kind of work; all of it where none is declared."""
         return self.own is None or role in self.own.roles
+
+    def does_jobs(self, role: Role) -> bool:
+        """Whether the jobs of a kind of work are done here: those of lectures where the bucket is that keeps them.
+
+        Several regions may take uploads into it; their bytes would pass twice more if each made lectures of them.
+        """
+        elsewhere = self.own is not None and self._bucket_in not in {"", self.own.name}
+        return self.does(role) and not (role == "media" and elsewhere)
 
     def keeps(self, zone: str) -> bool:
         """Whether a zone may be kept where this process stands."""

@@ -133,10 +133,21 @@ class StorePlace(NamedTuple):
     zone: str
 
 
-def check_regions(settings: RegionsSettings, shards: Iterable[ShardPlace], own: str) -> None:
+class MainStore(NamedTuple):
+    """What the settings say of the bucket that lectures are kept in."""
+
+    name: str
+    region: str
+    zone: str
+
+
+def check_regions(
+    settings: RegionsSettings, shards: Iterable[ShardPlace], own: str, main: MainStore | None = None
+) -> None:
     """Raise `ConfigurationError` for regions that cannot be as they are declared, naming the region and the remedy.
 
-    `own` is the region that this process stands in, empty for a command that stands nowhere.
+    `own` is the region that this process stands in, empty for a command that stands nowhere; `main` the bucket that
+    keeps lectures, if one does.
     """
     if not settings.declared:
         if settings.default:
@@ -157,14 +168,9 @@ def check_regions(settings: RegionsSettings, shards: Iterable[ShardPlace], own: 
     places = {shard.name: shard for shard in shards}
     _check_databases(settings, places)
     _check_work(settings, {shard.zone for shard in places.values()})
-
-
-class MainStore(NamedTuple):
-    """What the settings say of the bucket that lectures are kept in."""
-
-    name: str
-    region: str
-    zone: str
+    if (here := settings.named(own)) is not None:
+        for zone in sorted(set(here.zones) - ({main.zone} if main is not None else set())):
+            _check_media(zone, [region for region in settings.declared if zone in region.zones])
 
 
 def check_main_store(settings: RegionsSettings, main: MainStore, region: str, kept: set[str]) -> None:
@@ -278,17 +284,17 @@ def _check_work(settings: RegionsSettings, zones: set[str]) -> None:
             if not any(role in region.roles for region in keeping):
                 names = ", ".join(region.name for region in keeping)
                 raise _refused("declared", f"no region of zone {zone} has the role {role}; add it to one of {names}")
-        _check_media(zone, keeping)
 
 
 def _check_media(zone: str, keeping: list[RegionSettings]) -> None:
-    """A lecture is made from its upload, which lies in one region: a zone's are made in one."""
+    """An upload into a data directory lies in one region, where its lecture is made: one of the zone takes them."""
     making = [region.name for region in keeping if "media" in region.roles]
     if len(making) > 1:
         raise _refused(
             "declared",
             f"{' and '.join(making)} both have the role media in zone {zone}; a lecture is made where its upload lies,"
-            " so leave it to one of them and give the others their other roles",
+            " so leave it to one of them and give the others their other roles, or keep the zone's lectures in a bucket"
+            " (assets.main)",
         )
 
 
