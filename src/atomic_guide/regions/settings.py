@@ -167,10 +167,11 @@ def check_regions(
         raise ConfigurationError(f"setting databases.region: {own} is not declared; there are {', '.join(names)}")
     places = {shard.name: shard for shard in shards}
     _check_databases(settings, places)
-    _check_work(settings, {shard.zone for shard in places.values()})
-    if (here := settings.named(own)) is not None:
-        for zone in sorted(set(here.zones) - ({main.zone} if main is not None else set())):
-            _check_media(zone, [region for region in settings.declared if zone in region.zones])
+    zones = {shard.zone for shard in places.values()}
+    _check_work(settings, zones)
+    here = settings.named(own)
+    for zone in sorted(zones & set(here.zones if here is not None else ()) - {main.zone if main is not None else ""}):
+        _check_media(zone, [region for region in settings.declared if zone in region.zones])
 
 
 def check_main_store(settings: RegionsSettings, main: MainStore, region: str, kept: set[str]) -> None:
