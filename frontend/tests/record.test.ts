@@ -76,6 +76,6 @@ describe('settings', () => {
 
   it('stand by section', () => {
     const found = sections([setting('data'), setting('a.b'), setting('a.c'), setting('a.b.d')]);
-    expect(found.map((one) => [one.name, one.settings.length])).toEqual([['general', 1], ['a', 2], ['a.b', 1]]);
+    expect(found.map((one) => [one.name, one.settings.length])).toEqual([['general', 1], ['a', 3]]);
   });
 });

@@ -20,21 +20,22 @@ export function plain(value: unknown): string {
   return JSON.stringify(value);
 }
 
+export const differs = (one: Setting): boolean => JSON.stringify(one.value) !== JSON.stringify(one.default);
+
 /** Those that a search is about, and of them where it is asked those that are not as they come. */
 export function chosen(settings: Setting[], text: string, changed: boolean): Setting[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   return settings.filter((one) => {
     const said = `${one.key} ${one.variable} ${one.reason}`.toLowerCase();
-    const differs = JSON.stringify(one.value) !== JSON.stringify(one.default);
-    return words.every((word) => said.includes(word)) && (!changed || differs);
+    return words.every((word) => said.includes(word)) && (!changed || differs(one));
   });
 }
 
-/** By section, in the order of the first of each. */
+/** By the first word of their keys, in the order of the first of each. */
 export function sections(settings: Setting[]): Section[] {
   const found = new Map<string, Setting[]>();
   for (const one of settings) {
-    const name = one.key.includes('.') ? one.key.slice(0, one.key.lastIndexOf('.')) : 'general';
+    const name = one.key.includes('.') ? one.key.slice(0, one.key.indexOf('.')) : 'general';
     found.set(name, [...(found.get(name) ?? []), one]);
   }
   return [...found].map(([name, inside]) => ({ name, settings: inside }));
