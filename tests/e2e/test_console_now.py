@@ -122,6 +122,16 @@ def test_an_alert_shows_and_is_silenced_for_a_reason(meet: Meet) -> None:
     expect(page.get_by_role("dialog").get_by_text("evaluated")).to_be_visible()
 
 
+def test_without_prices_the_page_of_costs_says_once_what_to_do(meet: Meet) -> None:
+    page = sign_in(meet(), "/ops/costs", "Costs")
+    main = page.locator("main")
+    expect(main.get_by_role("heading", name="Nothing has a price yet")).to_be_visible(timeout=LIMIT)
+    said = main.inner_text()
+    assert said.count("costs.prices") == 1
+    assert "`" not in said
+    assert "Nothing is recommended" not in said
+
+
 def test_the_keyboard_finds_pages(meet: Meet) -> None:
     page = sign_in(meet())
     page.keyboard.press("/")

@@ -26,7 +26,7 @@ from tests.engines import installed
 from tests.running import RunningServer, running_server
 
 TOKEN = "a-token-of-the-operators"
-SETTINGS = {"OPERATOR_TOKEN": TOKEN, "COSTS_PRICES": "own-hardware", "QUEUES_VIDEO_HOLD_WHEN_BUSY": "false"}
+SETTINGS = {"OPERATOR_TOKEN": TOKEN, "QUEUES_VIDEO_HOLD_WHEN_BUSY": "false"}
 LMS = (
     "--issuer", "https://lms.example.edu", "--client-id", "abc", "--deployment-id", "1", "--name", "Our LMS",
     "--auth-url", "https://lms.example.edu/auth", "--token-url", "https://lms.example.edu/token",
@@ -132,9 +132,12 @@ def test_every_part_has_something_to_show(demo: Any, ops: httpx.Client) -> None:
 
     report = ops.get("/api/ops/costs").json()
     assert float(report["total"]) > 0
+    assert (report["prices"]["provider"], report["prices"]["version"]) == ("demo data", "made up")
+    assert float(report["now"]["day"]) > 0, "what the server measures itself has the same prices"
     plan = ops.get("/api/ops/capacity/plan", params={"growth": "2x/year"}).json()
     components = {one["name"]: one for one in plan["components"]}
     assert components["web"]["ceiling"] == 4, "a server in shadow has the room of its bounds all the same"
+    assert plan["cost"] is not None
     assert not [act for act in plan["actions"] if act["component"] in {"web", "workers"} and act["overdue"]]
     log = ops.get("/api/ops/alerts/history", params={"limit": 200}).json()["entries"]
     assert any(entry["what"] == "fired" and from_iso(entry["at"]) < from_iso(demo["until"]) for entry in log)
@@ -186,6 +189,7 @@ def test_it_goes_without_a_trace_and_what_was_measured_stays(
         assert not held(server.data, table, "tenant = ?", demo["tenant"]), table
     assert not list((server.data / "objects").glob(f"{demo['tenant']}/**/*.*"))
 
+    assert "nothing has a price" in ops.get("/api/ops/costs").json()["why"], "the prices were made up, too"
     eventually(lambda: ops.get("/api/ops/scaling").json()["leader"] is not None, "nobody leads any more")
     fleets = {one["fleet"]: one for one in ops.get("/api/ops/scaling").json()["fleets"]}
     assert fleets["workers"]["mode"] == "auto"

@@ -19,7 +19,7 @@ from atomic_guide.operations.capacity.growth import Driver
 from atomic_guide.operations.capacity.plan import GIGABYTE
 from atomic_guide.operations.capacity.sight import Fleet, Installed
 from atomic_guide.operations.costs.state import DATABASE
-from atomic_guide.operations.costs.terms import listed_price, made_terms
+from atomic_guide.operations.costs.terms import Terms, listed_price, made_terms, terms_in_force
 from atomic_guide.operations.loadtest.store import FOLDER
 from atomic_guide.operations.scaling.controls import NONE, Controls
 from atomic_guide.operations.scaling.model import REPLICAS, WEB, WORKERS, Key
@@ -45,9 +45,9 @@ class ListedPrices:
     Of storage the price of the hot class before its tiers. Files of a data directory have no servers to pay for.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._terms = made_terms(settings.scaling, settings.costs)
-        self._files = is_embedded(settings.databases)
+    def __init__(self, terms: Terms, *, files: bool) -> None:
+        self._terms = terms
+        self._files = files
 
     def month(self, what: What) -> Price | None:
         """The price of a thing for a month; None where none is known."""
@@ -69,6 +69,11 @@ def made_capacity(settings: Settings, shards: Shards) -> Capacity:
     """Capacity planning over open databases."""
     series = Series(shards.directory)
 
+    terms = made_terms(settings.scaling, settings.costs)
+
+    async def prices() -> ListedPrices:
+        return ListedPrices(await terms_in_force(shards.directory, terms), files=is_embedded(settings.databases))
+
     async def installed(at: float) -> Installed:
         return await _installed(settings, shards, series, at)
 
@@ -76,7 +81,7 @@ def made_capacity(settings: Settings, shards: Shards) -> Capacity:
         return spans_of(await Schedule(shards.directory).entries(since))
 
     tests = Path(settings.data) / FOLDER
-    return Capacity(series, installed, spans, tests, settings.capacity, ListedPrices(settings))
+    return Capacity(series, installed, spans, tests, settings.capacity, prices)
 
 
 async def _installed(settings: Settings, shards: Shards, series: Series, at: float) -> Installed:

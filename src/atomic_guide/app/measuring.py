@@ -78,7 +78,7 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         return await read_backlog(shards, queues.queues, at)
 
     backlog = Once("the jobs", read)
-    terms = tool.costs.terms
+    terms = tool.costs.settled
     facts = Facts(shards, settings.costs.nats_nodes, servers=not is_embedded(settings.databases))
     costs = CostsSource(look, terms, facts, DailyCost(series, zone_of(settings.scaling)))
     sources = (

@@ -44,7 +44,7 @@ async def show_costs(call: Call[None]) -> Report:
 @calls.add("GET", "/api/ops/costs/prices", access="operator", reply=PriceList, failures=(401,))
 async def show_prices(call: Call[None]) -> PriceList:
     """Show the price list in force, each price with where it stands."""
-    return PriceList(call.tool.costs.terms.prices)
+    return PriceList((await call.tool.costs.terms()).prices)
 
 
 class Apply(msgspec.Struct):

@@ -37,11 +37,14 @@ export function change(share: number | null): string {
   return `${percent(Math.abs(share))} ${share > 0 ? 'more' : 'less'}`;
 }
 
+/** The version of the prices of demo data. */
+const MADE_UP = 'made up';
+
 export type Told = { tone: 'good' | 'warning' | 'unknown'; head: string; text: string };
 
 export function verdict(report: Report): Told {
   const { currency } = report.prices;
-  if (report.why) return { tone: 'unknown', head: 'What is paid is not known:', text: `${report.why}.` };
+  const prices = report.prices.version === MADE_UP ? ' Prices are made up, as all demo data is; real ones are named with the setting costs.prices.' : '';
   if (!report.now) {
     return { tone: 'unknown', head: 'Nothing has been measured in the last hour,', text: 'so the pace of now is not known. Days that were measured are below.' };
   }
@@ -55,7 +58,7 @@ export function verdict(report: Report): Told {
   return {
     tone: share !== null && share > 0.25 ? 'warning' : 'good',
     head: `A day costs ${money(report.now.day, currency)} at the pace of now.`,
-    text: `${expected}${week}`.trim(),
+    text: `${expected}${week}${prices}`.trim(),
   };
 }
 

@@ -13,7 +13,7 @@ from atomic_guide.app.scaling import WEB_UNIT
 from atomic_guide.clock import ManualClock
 from atomic_guide.operations.alerts.rules import rules_of
 from atomic_guide.operations.costs.days import Days
-from atomic_guide.operations.costs.terms import made_terms
+from atomic_guide.operations.costs.terms import made_terms, terms_in_force
 from atomic_guide.operations.demo import record
 from atomic_guide.operations.demo.demand import DAY, Sizes, made
 from atomic_guide.operations.demo.figures import Recorded, Waiting, of_tick, recorded
@@ -124,6 +124,7 @@ async def write_history(settings: Settings, shards: Shards, mark: Mark, tell: Ca
     rules = rules_of(settings.alerts.rules, settings.alerts.runbooks).enabled
     alerts = await record.put_alerts(writing.series, directory, rules, zone_of(settings.scaling), mark.until)
     tell("days of costs")
-    days = await Days(directory, writing.series, made_terms(settings.scaling, settings.costs)).close(mark.added_at)
+    terms = await terms_in_force(directory, made_terms(settings.scaling, settings.costs))
+    days = await Days(directory, writing.series, terms).close(mark.added_at)
     forecasts = sum(len(made_) for made_ in outlooks.values())
     return Told(series, decisions, forecasts, alerts, days)

@@ -43,7 +43,7 @@ class Capacity:
         spans: Callable[[float], Awaitable[Sequence[Span]]],
         tests: Path,
         settings: CapacitySettings,
-        prices: Prices,
+        prices: Callable[[], Awaitable[Prices]],
     ) -> None:
         self._series = series
         self._installed = installed
@@ -63,7 +63,7 @@ class Capacity:
         ahead = months_of(asked.at, asked.months).spans[-1][1]
         sight = Sight(record, await self._installed(asked.at), self.settings, points, ahead, trends)
         today = await gather(sight)
-        return await asyncio.to_thread(make_plan, today, asked, self.settings, self._prices)
+        return await asyncio.to_thread(make_plan, today, asked, self.settings, await self._prices())
 
 
 class Unit(NamedTuple):

@@ -16,7 +16,7 @@ from atomic_guide.operations.costs.advise.model import Advice, Advices
 from atomic_guide.operations.costs.changes import CHANGE, Applied, Changes, Entry
 from atomic_guide.operations.costs.days import Days
 from atomic_guide.operations.costs.report import Report, make_report
-from atomic_guide.operations.costs.terms import Terms, made_terms
+from atomic_guide.operations.costs.terms import Terms, made_terms, terms_in_force
 from atomic_guide.operations.costs.verdict import Verdict, judge
 from atomic_guide.operations.operators.approvals import ALONE, Approval, Voter, agreed
 from atomic_guide.operations.scaling.series import Series
@@ -67,28 +67,36 @@ class Costs:
 
     def __init__(self, shards: Shards, clock: Clock, terms: Terms, cool_class: str | None = None) -> None:
         self.clock = clock
-        self.terms = terms
+        self.settled = terms
+        """The terms of the settings."""
         self.series = Series(shards.directory)
         self._shards = shards
         self._cool_class = cool_class
         self._directory = shards.directory
         self._advices: Advices | None = None
         self._advised_at = -math.inf
+        self._advised_with = ""
         self._advising = asyncio.Lock()
         self._closed_at = -math.inf
 
+    async def terms(self) -> Terms:
+        """What is reckoned with now."""
+        return await terms_in_force(self._directory, self.settled)
+
     async def report(self, days: int = REPORT_DAYS) -> Report:
         """What was and is paid, what for, and what the month will come to. Raises `Invalid`."""
-        return await make_report(self._directory, self.series, self.terms, self.clock.now(), days)
+        return await make_report(self._directory, self.series, await self.terms(), self.clock.now(), days)
 
     async def recommendations(self, *, fresh: bool = False) -> Advices:
         """What could be saved; at most five minutes old unless it is to be `fresh`."""
         async with self._advising:
+            terms = await self.terms()
+            fresh = fresh or self._advised_with != terms.prices.version
             if fresh or self._advices is None or self.clock.monotonic() - self._advised_at >= _FRESH_SECONDS:
                 now = self.clock.now()
-                found = await gather(self._shards, self.series, self.terms, self._cool_class, now)
-                self._advices = await asyncio.to_thread(advise, found, self.terms, now)
-                self._advised_at = self.clock.monotonic()
+                found = await gather(self._shards, self.series, terms, self._cool_class, now)
+                self._advices = await asyncio.to_thread(advise, found, terms, now)
+                self._advised_at, self._advised_with = self.clock.monotonic(), terms.prices.version
             return self._advices
 
     async def explain(self, advice_id: str) -> Explained:
@@ -135,13 +143,14 @@ class Costs:
 
     async def verdict(self, applied: Applied) -> Verdict:
         """What a change has saved until now."""
-        return await judge(self.series, self.terms, applied.advice, from_iso(applied.applied_at), self.clock.now())
+        terms = await self.terms()
+        return await judge(self.series, terms, applied.advice, from_iso(applied.applied_at), self.clock.now())
 
     async def tend(self) -> None:
         """Close days that have ended and judge changes whose time has passed; for whoever leads. Again is harmless."""
         if self.clock.monotonic() - self._closed_at < _CLOSE_SECONDS:
             return
-        await Days(self._directory, self.series, self.terms).close(self.clock.now())
+        await Days(self._directory, self.series, await self.terms()).close(self.clock.now())
         changes = self._changes("leader")
         for applied in await changes.all():
             if applied.verdict is None and (found := await self.verdict(applied)).final:
@@ -149,7 +158,7 @@ class Costs:
         self._closed_at = self.clock.monotonic()
 
     def _changes(self, who: str = "operator") -> Changes:
-        return Changes(self._directory, self.clock, who, self.terms.costs.most_audit)
+        return Changes(self._directory, self.clock, who, self.settled.costs.most_audit)
 
     async def _find(self, advice_id: str, *, fresh: bool = False) -> Advice:
         found = await self.recommendations(fresh=fresh)

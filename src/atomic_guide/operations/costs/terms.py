@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -12,8 +12,12 @@ from atomic_guide.operations.costs.prices import Prices
 from atomic_guide.operations.costs.settings import CostSettings
 from atomic_guide.operations.costs.shipped import load_prices
 from atomic_guide.operations.costs.state import DATABASE, NATS, Units, is_database
+from atomic_guide.operations.scaling.marked import demo_present
 from atomic_guide.operations.scaling.model import REPLICAS, WEB, WORKERS
 from atomic_guide.operations.scaling.settings import ScalingSettings
+
+if TYPE_CHECKING:
+    from atomic_guide.engines.data.database import Database
 
 UNIT_PRICES = "unit prices"
 """The version of prices where only `unit_price` is set."""
@@ -53,6 +57,25 @@ def unpriced(costs: CostSettings) -> Prices:
         version=UNIT_PRICES, provider="settings", region=costs.region, currency=costs.currency, date="",
         source="scaling.*.unit_price",
     )  # fmt: skip
+
+
+DEMO_PRICES = "own-hardware"
+"""The list that demo data is priced with where no other is set; every figure in it is an example."""
+
+
+async def terms_in_force(directory: Database, terms: Terms) -> Terms:
+    """The terms of settings; where nothing has a price in them and demo data is there, made-up ones that say so."""
+    if terms.known or not await demo_present(directory):
+        return terms
+    return demo_terms(terms)
+
+
+def demo_terms(terms: Terms) -> Terms:
+    """Terms with the prices of demo data."""
+    costs = msgspec.structs.replace(terms.costs, prices=DEMO_PRICES)
+    made_up = {"provider": "demo data", "version": "made up", "date": "", "source": "an example; no list price"}
+    prices = msgspec.structs.replace(load_prices(DEMO_PRICES), **made_up)
+    return Terms(with_unit_prices(terms.scaling, costs), costs, prices)
 
 
 def size_of(costs: CostSettings, fleet: str) -> tuple[Decimal, Decimal]:
