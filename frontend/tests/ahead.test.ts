@@ -75,7 +75,7 @@ describe('which policy to pick', () => {
     const said = conclusion(simulation(FIVE), PRICES);
     expect(said).toEqual({
       tone: 'good',
-      head: 'Pick “default”.',
+      head: '“default” does best.',
       text: '3 minutes over capacity, where hpa-50 has 13 and costs 7% more. “guide-schedule” is cheapest and leaves 414 minutes without enough capacity.',
     });
   });
@@ -249,7 +249,7 @@ test('the week ahead has entries and peaks in order of time', () => {
   };
   expect(planned(week).map((one) => [one.what, one.who, one.from])).toEqual([
     ['At least 4 units: fair', 'web', 'schedule'],
-    ['Peak of up to 4', 'web', 'forecast'],
+    ['Peak of up to 4 cores', 'web', 'forecast'],
     ['Holiday', 'every fleet', 'terms.ics'],
   ]);
 });
@@ -442,8 +442,10 @@ describe('costs', () => {
     expect(today(report(TWO_WEEKS))).toEqual({ sofar: '3.00', expected: '2.40' });
   });
 
-  test('without prices say which setting, and without a pace that it is not known', () => {
-    expect(costVerdict(report([], { why: 'nothing has a price: name a list with the setting costs.prices' })).text).toContain('costs.prices');
+  test('say where prices are made up, and without a pace that it is not known', () => {
+    const made = report(TWO_WEEKS);
+    expect(costVerdict({ ...made, prices: { ...made.prices, version: 'made up' } }).text).toContain('Prices are made up');
+    expect(costVerdict(made).text).not.toContain('made up');
     expect(costVerdict(report([], { now: null })).tone).toBe('unknown');
   });
 

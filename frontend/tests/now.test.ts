@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FigureShown, Today } from '../src/ops/answers';
 import { chartOf, deepened } from '../src/ops/now/today';
+import { limitOf } from '../src/ops/now/words';
 
 const figure = (given: Partial<FigureShown> = {}): FigureShown => ({
   name: 'Utilisation',
@@ -55,4 +56,11 @@ describe('the overview', () => {
     const told = deepened(day, { video: { queued: 3, running: 1 }, rosters: { queued: 2 }, assets: {} });
     expect(told.components[0]?.facts).toEqual([{ name: 'jobs wait', unit: 'number', value: 5 }]);
   });
+});
+
+it('gives the limit of a rule the unit of what it looks at', () => {
+  expect(limitOf('resource_utilization > limit', 0.9)).toBe('90%');
+  expect(limitOf('queues_oldest > limit', 900)).toBe('15 min');
+  expect(limitOf('web_latency_p95 > limit and web_throughput > 0.2', 2)).toBe('2 s');
+  expect(limitOf('scaling_events_per_hour > limit', 5)).toBe('5');
 });

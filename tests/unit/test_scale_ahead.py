@@ -67,7 +67,7 @@ def test_a_peak_is_ready_a_quarter_of_an_hour_before_it_until_half_an_hour_after
     days.trust()
     made = days.run(13 * HOUR)
     assert (made[0].action, made[0].rule) == ("pre_scale_resources", "daily-peak")
-    assert "a daily peak of 850 begins in" in made[0].reason
+    assert "a daily peak of 850 cores begins in" in made[0].reason
     assert days.units_at(peak.begins - 15 * MINUTE) == 9
     assert days.units_at(peak.begins - 25 * MINUTE) == 2
     assert days.units_at(peak.ends + 29 * MINUTE) == 9
@@ -105,7 +105,7 @@ def test_next_weeks_peak_is_said_once_with_its_confidence() -> None:
     said = [one for one in days.found if one.rule == "next-peak"]
     assert len(said) == 1
     assert said[0].action == "hold"
-    assert "begins in 30.0 h with up to 850 (p95, kept by 88% of the weeks before)" in said[0].reason
+    assert "begins Tue 6 Jan, 06:00 UTC with up to 850 cores (p95, kept by 88% of the weeks before)" in said[0].reason
     assert "9 units are started 15 min before it" in said[0].reason
 
 

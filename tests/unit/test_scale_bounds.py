@@ -53,7 +53,7 @@ def test_a_wish_stays_within_fewest_and_most_and_the_budget_does_not_go_below_th
         (3, 5, Cut(3)),
         (2, 5, Cut(3, ("at most 2 units are taken away at once",))),
         (0, 1, Cut(0)),
-        (0, 2, Cut(1, ("at most 1 units are taken away at once",))),
+        (0, 2, Cut(1, ("at most 1 unit is taken away at once",))),
     ],
 )
 def test_a_step_adds_some_or_the_double_and_takes_away_a_share_but_at_least_one(

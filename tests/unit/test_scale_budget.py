@@ -334,12 +334,12 @@ def test_less_than_the_fewest_is_said() -> None:
     assert found is not None
     assert found.why == (
         "held by the budget: 8.00 of 9.00 are spent this month and 99.00 are forecast for the 7 h left;"
-        " at most 3.00 an hour, and that pays for 1 units, less than the fewest, which are kept"
+        " at most 3.00 an hour, and that pays for 1 unit, less than the fewest, which are kept"
     )
     state.pace = Pace(level=3.1, fewest=3.0)
     more = affordable(state, "web", {"web": fleet(4), "workers": fleet(1)}, settings(9.0))
     assert more is not None
-    assert more.why.endswith("pays for 1 units")
+    assert more.why.endswith("pays for 1 unit")
 
 
 # --- of a day

@@ -4,6 +4,7 @@ from typing import Any
 
 from atomic_guide.operations.scaling.decide.outlook import Outlook
 from atomic_guide.operations.scaling.decide.watch import Slot, Watch
+from atomic_guide.operations.scaling.fleet import Fleet
 
 HOUR, SLOT = 3600.0, 180.0
 BEGIN = 1_767_571_200.0
@@ -49,6 +50,20 @@ def test_less_than_two_thirds_of_what_is_expected_is_too_little_unless_the_forec
     # By no more than a quarter of what lies between p50 and p95.
     assert seen(60.0, ahead=outlook(p95=[260.0] * 6)).good_since is not None
     assert seen(59.0, ahead=outlook(p95=[260.0] * 6)).good_since is None
+
+
+def test_an_error_of_less_than_a_tenth_of_a_unit_is_none() -> None:
+    idle, cores = outlook(p50=[0.02] * 6, p95=[0.03] * 6), Fleet(1, 0, 1, 4, 0.8, "cores")
+    watches = {demand: Watch() for demand in (0.013, 0.1, 0.12)}
+    for demand, watch in watches.items():
+        for tick in range(20):
+            watch.see(BEGIN + HOUR + tick * SLOT, demand, idle, cores)
+    assert [watch.good_since is not None for watch in watches.values()] == [True, True, False]
+    assert watches[0.12].why == "the last 45 min brought 0.12 cores, over the 0.03 cores that was thought possible"
+    fast = Watch()
+    for tick in range(20):
+        fast.see(BEGIN + HOUR + tick * SLOT, 0.09, outlook(p50=[0.15] * 6, p95=[0.16] * 6), cores)
+    assert fast.good_since is not None, "a tenth of a core less is the noise of a server that idles"
 
 
 def test_what_is_expected_is_any_of_the_hours_within_half_an_hour() -> None:

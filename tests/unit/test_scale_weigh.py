@@ -50,7 +50,7 @@ def test_the_fewest_that_somebody_lets_go_to_counts_but_not_below_a_wish() -> No
     assert weighed(QUICK, QUIET) == Weighed(3, LEAST, QUICK, (), ())
     held = weighed(Leave(1, "empty-rooms", "rooms are empty"))
     assert (held.units, held.leave) == (2, Leave(1, "empty-rooms", "rooms are empty"))
-    assert held.rejected == (Rejected("1 units by empty-rooms", "minimum keeps 2: at least 2 units are kept"),)
+    assert held.rejected == (Rejected("1 unit by empty-rooms", "minimum keeps 2: at least 2 units are kept"),)
     assert weighed(Leave(9, "odd", "more than there are")).units == 4
 
 

@@ -4,6 +4,8 @@ import { clock, moment, percent, round, several, span } from '../words.svelte';
 import type { Entry, Forecast, Schedule, Trust } from './shapes';
 
 const HOUR = 3600;
+/** What the demand of a fleet is counted in. */
+const MEASURES: Record<string, string> = { web: 'cores', workers: 'slots' };
 const seconds = (text: string): number => Date.parse(text) / 1000;
 
 export type Told = { tone: 'good' | 'warning' | 'unknown'; head: string; text: string };
@@ -93,7 +95,7 @@ export function planned(week: Schedule): Planned[] {
   }));
   for (const [fleet, peaks] of Object.entries(week.peaks)) {
     for (const one of peaks) {
-      rows.push({ key: `peak-${fleet}-${one.begins}`, at: one.begins, until: one.ends, what: `Peak of up to ${round(one.demand)}`, who: fleet, from: 'forecast' });
+      rows.push({ key: `peak-${fleet}-${one.begins}`, at: one.begins, until: one.ends, what: `Peak of up to ${round(one.demand)} ${MEASURES[fleet] ?? ''}`.trim(), who: fleet, from: 'forecast' });
     }
   }
   return rows.sort((one, other) => one.at.localeCompare(other.at));

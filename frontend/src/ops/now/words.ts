@@ -67,6 +67,14 @@ export function severity(of: { severity: string; state?: string }): Look {
   return { tone: 'accent', shape: 'info', text: 'Information' };
 }
 
+/** The limit of a rule in the unit of what it looks at, which the rule's condition begins with. */
+export function limitOf(condition: string, limit: number): string {
+  const what = /^\w+/.exec(condition)?.[0] ?? '';
+  if (/utili[sz]ation|errors|usage|success_rate|lock_wait/.test(what)) return percent(limit);
+  if (/_p\d+$|_oldest$|_lag$|_behind$/.test(what)) return span(limit);
+  return round(limit);
+}
+
 /** The highest upper line of the hours ahead; null where nothing is forecast. */
 export function expectedTop(figure: FigureShown): number | null {
   const coming = figure.expected?.p95.slice(figure.points.length).filter((value) => value !== null) ?? [];

@@ -21,7 +21,7 @@ from atomic_guide.operations.scaling.decide.tracking import TRACKED
 from atomic_guide.operations.scaling.events import Reader
 from atomic_guide.operations.scaling.forecast import HOUR, LEAST_HOURS, TRAIN_HOURS
 from atomic_guide.operations.scaling.lookahead import Lookahead
-from atomic_guide.operations.scaling.model import WEB, Key
+from atomic_guide.operations.scaling.model import MEASURES, Key
 from atomic_guide.operations.scaling.schedule import Schedule, ScheduleEntry
 from atomic_guide.operations.scaling.series import Series
 from atomic_guide.operations.scaling.showing import known, stamp
@@ -41,8 +41,6 @@ AHEAD_DAYS = 7
 _DAY = 86_400.0
 _FORECASTS_LIMIT = 400
 _METRIC = "demand"
-_UNITS = {WEB: "cores"}
-_SLOTS = "slots"
 
 
 class Hour(msgspec.Struct, frozen=True):
@@ -200,7 +198,7 @@ class Foresight:
         return ForecastTold(
             component=component,
             metric=metric,
-            unit=_UNITS.get(component, _SLOTS),
+            unit=MEASURES[component],
             at=iso(at),
             made_at=iso(outlook.made_at) if outlook is not None else None,
             why=_missing(outlook, hours),

@@ -28,6 +28,9 @@ REPLICAS = "replicas/"
 SHARDS = "shards"
 """The fleet of the shards of the default zone."""
 
+MEASURES = {WEB: "cores", WORKERS: "slots"}
+"""What the demand of a fleet is counted in."""
+
 Urgency = Literal["low", "medium", "high"]
 
 Action = Literal[

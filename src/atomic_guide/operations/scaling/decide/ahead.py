@@ -6,11 +6,12 @@ All of them only ask for at least so many units; what is measured may ask for mo
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 from atomic_guide.operations.scaling.decide.outlook import Outlook, Peak
 from atomic_guide.operations.scaling.decide.watch import Watch
 from atomic_guide.operations.scaling.decide.wish import Wish
-from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.fleet import Fleet, of_units
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 
 FORECAST, PEAKS, SCHEDULE, PLAN = "forecast-floor", "daily-peak", "schedule", "next-peak"
@@ -41,7 +42,7 @@ def asks(outlook: Outlook, watch: Watch, at: float, fleet: Fleet, settings: tupl
         if entry.begins - own.start_delay_seconds <= at < entry.ends:
             note = f" ({entry.note})" if entry.note else ""
             wishes.append(
-                Wish(entry.units, SCHEDULE, f"the schedule asks for {entry.units} units{note}", "low",
+                Wish(entry.units, SCHEDULE, f"the schedule asks for {of_units(entry.units)}{note}", "low",
                      "pre_scale_resources", {"schedule.units": float(entry.units)})
             )  # fmt: skip
     return wishes
@@ -56,21 +57,28 @@ def _floor(outlook: Outlook, at: float, fleet: Fleet, own: FleetSettings, settin
         return None
     units = math.ceil(demand / fleet.unit)
     name = "p95" if upper else "p50"
-    why = f"{name} of the forecast until {until - at:.0f} s ahead is {demand:,.4g}"
+    why = f"{name} of the forecast until {until - at:.0f} s ahead is {fleet.work(demand)}"
     inputs: dict[str, float | None] = {f"forecast.{name}": demand}
     return Wish(units, FORECAST, why, "low", "pre_scale_resources", inputs)
 
 
 def _around(outlook: Outlook, peak: Peak, at: float, fleet: Fleet, own: FleetSettings) -> Wish:
     units = math.ceil(peak.demand / fleet.unit)
-    where = f"a daily peak of {peak.demand:,.4g} begins in {(peak.begins - at) / 60:.0f} min"
+    what = f"a daily peak of {fleet.work(peak.demand)}"
+    where = f"{what} begins in {(peak.begins - at) / 60:.0f} min"
     if at >= peak.begins:
-        where = f"a daily peak of {peak.demand:,.4g} began {(at - peak.begins) / 60:.0f} min ago"
+        where = f"{what} began {(at - peak.begins) / 60:.0f} min ago"
     if outlook.quiet_at(at):
         units = math.ceil(own.quiet_share * units)
         where += f", in quiet hours, for which {own.quiet_share:.0%} of it is kept ready"
     inputs: dict[str, float | None] = {"peak.demand": peak.demand, "peak.intensity": peak.intensity}
     return Wish(units, PEAKS, where, "low", "pre_scale_resources", inputs)
+
+
+def _told(at: float) -> str:
+    """A time within some days, as people say it."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return f"{moment:%a} {moment.day} {moment:%b, %H:%M} UTC"
 
 
 def coming(outlook: Outlook | None, at: float, fleet: Fleet) -> tuple[Peak, str] | None:
@@ -85,8 +93,8 @@ def coming(outlook: Outlook | None, at: float, fleet: Fleet) -> tuple[Peak, str]
     sure = "" if outlook.confidence is None else f", kept by {outlook.confidence:.0%} of the weeks before"
     units = math.ceil(highest.demand / fleet.unit)
     text = (
-        f"next week's peak begins in {(highest.begins - at) / 3600:.1f} h with up to {highest.demand:,.4g} (p95{sure}),"
-        f" over {CROWDED:.0%} of the {capacity:,.4g} that {fleet.coming} units do: {units} units are started"
-        f" {BEFORE / 60:.0f} min before it"
+        f"the highest peak of the next week begins {_told(highest.begins)} with up to {fleet.work(highest.demand)}"
+        f" (p95{sure}), over {CROWDED:.0%} of the {fleet.work(capacity)} that {of_units(fleet.coming, 'does', 'do')}:"
+        f" {of_units(units, 'is', 'are')} started {BEFORE / 60:.0f} min before it"
     )
     return highest, text

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from atomic_guide.operations.scaling.decide.budget import Money
 from atomic_guide.operations.scaling.decide.memory import FleetState
-from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.fleet import Fleet, of_units
 from atomic_guide.operations.scaling.limits import ALLOWED
 from atomic_guide.operations.scaling.settings import FleetSettings
 
@@ -41,7 +41,7 @@ def within(wanted: int, least: int, most: int, money: Money | None) -> Cut:
         why.append(money.why)
     if units < least:
         units = least
-        why.append(f"at least {least} units are kept")
+        why.append(f"at least {of_units(least, 'is', 'are')} kept")
     return Cut(units, tuple(why))
 
 
@@ -50,9 +50,9 @@ def stepped(wanted: int, standing: int, settings: FleetSettings) -> Cut:
     up = max(settings.up_most, standing)
     down = max(math.floor(settings.down_share * standing), 1)
     if wanted > standing + up:
-        return Cut(standing + up, (f"at most {up} units are added at once",))
+        return Cut(standing + up, (f"at most {of_units(up, 'is', 'are')} added at once",))
     if wanted < standing - down:
-        return Cut(standing - down, (f"at most {down} units are taken away at once",))
+        return Cut(standing - down, (f"at most {of_units(down, 'is', 'are')} taken away at once",))
     return Cut(wanted)
 
 
@@ -72,7 +72,8 @@ def steadied(wanted: int, standing: int, state: FleetState, at: float, settings:
         lasting = max(_wanted_since(state, at - settings.down_window_seconds))
         if lasting > wanted:
             return Cut(
-                min(lasting, standing), (f"{lasting} units were wanted in the last {settings.down_window_seconds:g} s",)
+                min(lasting, standing),
+                (f"{of_units(lasting, 'was', 'were')} wanted in the last {settings.down_window_seconds:g} s",),
             )
     return Cut(wanted)
 

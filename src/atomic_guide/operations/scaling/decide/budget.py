@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from atomic_guide.operations.scaling.decide.memory import Month, Pace, State
-from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.fleet import Fleet, of_units
 from atomic_guide.operations.scaling.settings import ScalingSettings
 from atomic_guide.operations.scaling.trace import Series
 
@@ -109,7 +109,7 @@ def _of_day(state: State, name: str, fleets: Fleets, settings: ScalingSettings) 
     units = max(math.floor((settings.budget_per_day - spent - others) / price), 0)
     why = (
         f"held by the budget: {spent:,.2f} of {settings.budget_per_day:,.2f} are spent or set aside for the fewest,"
-        f" others cost {others:,.2f} an hour, and the budget of a day pays for {units} units"
+        f" others cost {others:,.2f} an hour, and the budget of a day pays for {of_units(units)}"
     )
     return Money(units, why, {"budget.day": settings.budget_per_day, "budget.spent_in_24_hours": spent})
 
@@ -126,7 +126,7 @@ def _of_month(state: State, name: str, fleets: Fleets, settings: ScalingSettings
     units = math.floor(max(alone, fair) / price + 1e-9)
     why = (
         f"held by the budget: {pace.spent:,.2f} of {pace.budget:,.2f} are spent this month and {pace.forecast:,.2f} are"
-        f" forecast for the {pace.hours:.0f} h left; at most {level:,.2f} an hour, and that pays for {units} units"
+        f" forecast for the {pace.hours:.0f} h left; at most {level:,.2f} an hour, and that pays for {of_units(units)}"
     )
     if level <= pace.fewest:
         why += ", less than the fewest, which are kept"

@@ -26,9 +26,9 @@ from atomic_guide.operations.scaling.decide.tracking import TRACKED, policy_of, 
 from atomic_guide.operations.scaling.decide.weigh import Weighed, weigh
 from atomic_guide.operations.scaling.decide.wish import Heard, Wish
 from atomic_guide.operations.scaling.decide.wording import decision, held
-from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.fleet import Fleet, of_units
 from atomic_guide.operations.scaling.histogram import Histogram
-from atomic_guide.operations.scaling.model import Decision, Mode, Seen
+from atomic_guide.operations.scaling.model import MEASURES, Decision, Mode, Seen
 from atomic_guide.operations.scaling.policies.tuned import Night
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 
@@ -134,6 +134,7 @@ class Decider:
 
     def _now(self, what: tuple[str, Mode, Fleet], memory: Memory, limits: tuple[int | None, int | None] | None) -> _Now:
         name, mode, fleet = what
+        fleet = fleet._replace(measure=MEASURES.get(name, ""))
         state, own = memory.state, limited(self._settings.fleet(name), limits)
         mine = state.fleet(name)
         outlook = state.outlooks.get(name)
@@ -164,11 +165,11 @@ class Decider:
     def _heard(self, now: _Now, seen: Seen, told: tuple[list[Read], int], memory: Memory) -> Heard:
         """Everybody's wishes for a fleet."""
         read, missed = told
-        standing_fleet = Fleet(now.stands, 0, now.least, now.most, now.fleet.unit)
+        standing_fleet = Fleet(now.stands, 0, now.least, now.most, now.fleet.unit, now.fleet.measure)
         # In shadow nothing relieves what a rule looks at, so that it wants one more than runs, not than it has wanted.
         base = now.fleet.coming if now.mode == "shadow" else now.stands
         rules = self._rules.heard(read, now.name, base, now.own.start_delay_seconds, memory.state)
-        wishes = [Wish(now.least, "minimum", f"at least {now.least} units are kept", "high")]
+        wishes = [Wish(now.least, "minimum", f"at least {of_units(now.least, 'is', 'are')} kept", "high")]
         wishes += [_cooled(wish, now) for wish in rules.wishes]
         leaves = list(rules.leaves)
         if now.name in TRACKED:
@@ -181,7 +182,7 @@ class Decider:
         # One that was made in the future was made before the clock was set right.
         if outlook is not None and outlook.made_at <= now.at + self._settings.tick_seconds:
             watch = memory.state.watch(now.name)
-            watch.see(now.at, seen.value(now.name, "demand"), outlook)
+            watch.see(now.at, seen.value(now.name, "demand"), outlook, now.fleet)
             wishes += ahead.asks(outlook, watch, now.at, standing_fleet, (now.own, self._settings))
         return Heard(tuple(wishes), tuple(leaves))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from atomic_guide.operations.scaling.decide.wish import Heard, Leave, Wish
+from atomic_guide.operations.scaling.fleet import of_units
 from atomic_guide.operations.scaling.model import Rejected
 
 
@@ -29,18 +30,21 @@ def weigh(heard: Heard, standing: int, loss: str) -> Weighed:
         rejected += [
             wish.rejected(f"{top.rule} asks for more") for wish in counting if standing < wish.units < top.units
         ]
-        rejected += [
-            Rejected(f"{leave.units} units by {leave.rule}: {leave.reason}", f"{top.rule} keeps {top.units}")
-            for leave in heard.leaves
-        ]
+        rejected += [Rejected(_named(leave), f"{top.rule} keeps {top.units}") for leave in heard.leaves]
         return Weighed(top.units, top, None, tuple(rejected), refused)
     if loss:
-        rejected += [Rejected(f"{leave.units} units by {leave.rule}: {leave.reason}", loss) for leave in heard.leaves]
+        rejected += [
+            Rejected(f"{of_units(leave.units)} by {leave.rule}: {leave.reason}", loss) for leave in heard.leaves
+        ]
         return Weighed(standing, top, None, tuple(rejected), refused)
     if not heard.leaves:
         return Weighed(standing, top, None, tuple(rejected), refused)
     leave = min(heard.leaves, key=lambda one: one.units)
     units = min(max(top.units, leave.units), standing)
     if units > leave.units:
-        rejected.append(Rejected(f"{leave.units} units by {leave.rule}", f"{top.rule} keeps {units}: {top.reason}"))
+        rejected.append(Rejected(f"{of_units(leave.units)} by {leave.rule}", f"{top.rule} keeps {units}: {top.reason}"))
     return Weighed(units, top, leave, tuple(rejected), refused)
+
+
+def _named(leave: Leave) -> str:
+    return f"{of_units(leave.units)} by {leave.rule}: {leave.reason}"

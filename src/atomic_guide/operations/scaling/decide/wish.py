@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from atomic_guide.operations.scaling.fleet import of_units
 from atomic_guide.operations.scaling.model import Action, Expected, Rejected, Urgency
 
 
@@ -21,7 +22,7 @@ class Wish(NamedTuple):
 
     def rejected(self, why: str) -> Rejected:
         """The wish as an alternative that was not taken."""
-        return Rejected(f"{self.units} units by {self.rule}: {self.reason}", why)
+        return Rejected(f"{of_units(self.units)} by {self.rule}: {self.reason}", why)
 
 
 class Leave(NamedTuple):

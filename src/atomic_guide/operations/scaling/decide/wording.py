@@ -8,7 +8,7 @@ from atomic_guide.operations.scaling.decide.bounds import Cut
 from atomic_guide.operations.scaling.decide.memory import FleetState
 from atomic_guide.operations.scaling.decide.outlook import Peak
 from atomic_guide.operations.scaling.decide.weigh import Weighed
-from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.fleet import Fleet, of_units
 from atomic_guide.operations.scaling.model import REPLICAS, SHARDS, WORKERS, Action, Decision, Rejected
 
 _SAID_SECONDS = 3600.0
@@ -60,7 +60,7 @@ def decision(now: Now, weighed: Weighed, cut: Cut) -> Decision:
         rule, reason, action, inputs = leave.rule, leave.reason, leave.action, leave.inputs
     rejected = [*weighed.rejected, Rejected(f"stay at {now.stands}", reason)]
     if cut.units != weighed.units:
-        rejected.append(Rejected(f"{weighed.units} units at once", "; ".join(cut.why)))
+        rejected.append(Rejected(f"{of_units(weighed.units)} at once", "; ".join(cut.why)))
         reason = f"{reason}; {'; '.join(cut.why)}"
     return Decision(
         id=_name(now, str(cut.units)),
@@ -95,7 +95,7 @@ def held(now: Now, weighed: Weighed, cut: Cut, loss: str, planned: tuple[Peak, s
 def _why_held(now: Now, weighed: Weighed, cut: Cut, loss: str) -> tuple[str, str, str]:
     """A short name of the reason that stays the same while it lasts, whose wish it was, and the reason in words."""
     if cut.units == now.stands != weighed.units:
-        wanted = f"{weighed.units} units are wanted ({weighed.wish.reason})"
+        wanted = f"{of_units(weighed.units, 'is', 'are')} wanted ({weighed.wish.reason})"
         if weighed.leave is not None and weighed.units < now.stands:
             return f"fewer/{weighed.leave.rule}", weighed.leave.rule, f"{weighed.leave.reason}; {'; '.join(cut.why)}"
         return f"cut/{weighed.wish.rule}", weighed.wish.rule, f"{wanted}, but {'; '.join(cut.why)}"
@@ -103,7 +103,7 @@ def _why_held(now: Now, weighed: Weighed, cut: Cut, loss: str) -> tuple[str, str
         first = weighed.refused[0]
         return f"refused/{first.rule}", first.rule, f"{first.reason}, but {first.refused}"
     if loss:
-        return "loss", "metric-loss", f"{loss}: nothing is taken away, and {now.stands} units stay"
+        return "loss", "metric-loss", f"{loss}: nothing is taken away, and {of_units(now.stands, 'stays', 'stay')}"
     return "", "", ""
 
 

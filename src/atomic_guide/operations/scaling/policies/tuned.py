@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.scaling import candidates
-from atomic_guide.operations.scaling.fleet import Choice, Fleet
+from atomic_guide.operations.scaling.fleet import Choice, Fleet, of_units
 from atomic_guide.operations.scaling.trace import Series
 
 PRICE = 0.2
@@ -176,12 +176,14 @@ class Tuned:
             if not self._nights and tick - self._shrunk <= self._pace.flap:
                 self._down = min(2 * self._down, _LONGEST_DOWN)
             self._grown, self._spare = tick, None
-            return Choice(target, self._says(f"needs {trigger} units, and {now} run or start"))
+            runs = f"{now} {'runs or starts' if now == 1 else 'run or start'}"
+            return Choice(target, self._says(fleet, f"needs {of_units(trigger)}, and {runs}"))
         if begins:
             self._spare = self._enough(now, target) if tick - self._grown >= self._settle else None
         # It is said until the next minute, for those who do not let a unit go at its first word.
         if self._spare is not None and target <= self._spare < now:
-            return Choice(self._spare, self._says(f"has needed at most {self._spare} units for {self._down} minutes"))
+            few = f"has needed at most {of_units(self._spare)} for {self._down} minutes"
+            return Choice(self._spare, self._says(fleet, few))
         return Choice(now, "as before")
 
     def study(self, fleet: Fleet) -> Night:
@@ -394,6 +396,6 @@ class Tuned:
             self._minutes.append(fleet.bounded(int(targets[start : start + self._pace.minute].max())))
         self._minute_most = 0
 
-    def _says(self, what: str) -> str:
+    def _says(self, fleet: Fleet, what: str) -> str:
         mean = self._mean(self._pace.windows[self._window])
-        return f"a demand of {mean:,.0f} with a margin of {self._margin - 1:.0%} {what}"
+        return f"a demand of {fleet.work(mean)} with a margin of {self._margin - 1:.0%} {what}"
