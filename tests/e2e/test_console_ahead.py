@@ -119,7 +119,7 @@ def test_a_simulation_shows_the_same_in_charts_in_words_and_in_the_table(meet: M
         expect(page.get_by_role("img", name=f"Under {name} from")).to_have_attribute(
             "aria-label", f"Under {name} from 1 Jan on: {said}, cost {one['cost_ratio']:.2f}{TIMES} the least."
         )
-    expect(page.locator("main").get_by_text("Pick “")).to_be_visible()
+    expect(page.locator("main").get_by_text("” does best.")).to_be_visible()
     page.get_by_role("group", name="How the replay is shown").get_by_role("button", name="Table").click()
     numbers = page.get_by_role("region", name="Demand and ready capacity of each policy")
     expect(numbers.get_by_role("columnheader")).to_have_text(

@@ -63,7 +63,7 @@ export function conclusion(found: Simulation, prices: Worth): Conclusion | undef
   else if (cheapest && cheapest !== rival) {
     parts.push(`“${cheapest.name}” is cheapest and leaves ${told(cheapest)} without enough capacity.`);
   }
-  return { tone: good ? 'good' : 'warning', head: `Pick “${pick.name}”.`, text: parts.join(' ') };
+  return { tone: good ? 'good' : 'warning', head: `“${pick.name}” does best.`, text: parts.join(' ') };
 }
 
 function costs(one: Policy, than: Policy): string {

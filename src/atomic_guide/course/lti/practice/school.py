@@ -30,8 +30,8 @@ INSTRUCTOR = Person("instructor", "Instructor", f"{MEMBERSHIP}#Instructor", "upl
 COURSES = {
     course.id: course
     for course in (
-        PracticeCourse("waves", "Waves and Optics 101", "42 students, a live room", 42),
-        PracticeCourse("empty", "Empty course", "nothing in it: see how a first day looks", 12),
+        PracticeCourse("waves", "Waves and Optics 101", "42 on its roster; lectures and chat are yours to add", 42),
+        PracticeCourse("empty", "Empty course", "12 on its roster: leave it as it is to see a first day", 12),
     )
 }
 
