@@ -300,7 +300,7 @@ async def test_a_change_that_hurts_is_told(shards: Shards) -> None:
 
 async def test_too_little_on_record_and_no_prices_recommend_nothing(shards: Shards) -> None:
     costs, _ = await saving(shards)
-    bare = Costs(shards, ManualClock(BEGIN + 2 * DAY), costs.terms)
+    bare = Costs(shards, ManualClock(BEGIN + 2 * DAY), costs.settled)
     found = await bare.recommendations()
     assert "48.0 h were measured in the window, and a week (168 h) is needed" in found.why
     free = Costs(shards, ManualClock(BEGIN + DAYS * DAY), made_terms(ScalingSettings(), CostSettings()))

@@ -16,6 +16,7 @@ from atomic_guide.engines.data.embedded import database_files
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.errors import Conflict, Invalid, NotFound, Unavailable
+from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.model import Key, Sample
 from atomic_guide.operations.scaling.series import Series
 from atomic_guide.operations.scaling.wishes import Wishes
@@ -64,11 +65,11 @@ async def test_what_runs_is_the_number_before_anything_was_decided(here: World) 
 async def test_a_number_that_keda_has_not_yet_read_counts_as_starting(here: World) -> None:
     async with here.targets() as targets:
         await targets["workers"].scale(7, "event-1")
-        assert await targets["workers"].look() == (4, 3, 0, 20, 1.0)
+        assert await targets["workers"].look() == Fleet(4, 3, 0, 20, 1.0)
         here.cluster.deployment(WORKER, 7, ready=5)
-        assert await targets["workers"].look() == (5, 2, 0, 20, 1.0)
+        assert await targets["workers"].look() == Fleet(5, 2, 0, 20, 1.0)
         await targets["workers"].scale(2, "event-2")
-        assert await targets["workers"].look() == (5, 2, 0, 20, 1.0)
+        assert await targets["workers"].look() == Fleet(5, 2, 0, 20, 1.0)
 
 
 async def test_the_same_key_again_changes_nothing(here: World) -> None:

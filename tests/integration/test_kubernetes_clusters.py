@@ -11,6 +11,7 @@ import pytest
 
 from atomic_guide.app.targets.apiserver import ApiUnavailable
 from atomic_guide.errors import Invalid
+from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.kubernetes import ClusterSettings, DeploymentSettings
 from tests.kubernetes_fleets import SHARD, World, world
 
@@ -30,7 +31,7 @@ async def here(tmp_path: Path) -> AsyncIterator[World]:
 async def test_replicas_are_the_instances_beside_the_primary(here: World) -> None:
     here.cluster.cluster(SHARD, 4, ready=3)
     async with here.targets() as targets:
-        assert await targets[FLEET].look() == (2, 1, 0, 4, 500.0)
+        assert await targets[FLEET].look() == Fleet(2, 1, 0, 4, 500.0)
 
 
 async def test_one_more_replica_is_one_more_instance_through_the_scale(here: World) -> None:

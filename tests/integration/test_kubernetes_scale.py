@@ -11,6 +11,7 @@ import pytest
 from atomic_guide.app.targets.apiserver import ApiUnavailable, Clash, NotAllowed
 from atomic_guide.app.targets.kubernetes import STRANGERS
 from atomic_guide.errors import ConfigurationError, Conflict, Invalid
+from atomic_guide.operations.scaling.fleet import Fleet
 from tests.fakes.kubernetes import Failure, certify
 from tests.kubernetes_fleets import WORKER, World, world
 
@@ -33,7 +34,7 @@ async def test_one_act_is_one_patch_of_the_scale(here: World) -> None:
 async def test_what_is_ready_and_what_starts(here: World) -> None:
     here.cluster.deployment(WORKER, 7, ready=4)
     async with here.targets() as targets:
-        assert await targets["workers"].look() == (4, 3, 0, 20, 1.0)
+        assert await targets["workers"].look() == Fleet(4, 3, 0, 20, 1.0)
 
 
 @pytest.mark.parametrize(

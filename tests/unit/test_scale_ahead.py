@@ -105,7 +105,9 @@ def test_next_weeks_peak_is_said_once_with_its_confidence() -> None:
     said = [one for one in days.found if one.rule == "next-peak"]
     assert len(said) == 1
     assert said[0].action == "hold"
-    assert "begins Tue 6 Jan, 06:00 UTC with up to 850 cores (p95, kept by 88% of the weeks before)" in said[0].reason
+    assert (
+        "begins on Tuesday at 06:00 UTC with up to 850 cores (p95, kept by 88% of the weeks before)" in said[0].reason
+    )
     assert "9 units are started 15 min before it" in said[0].reason
 
 

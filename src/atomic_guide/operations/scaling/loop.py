@@ -237,7 +237,7 @@ class Loop:
         await self._hear()
         recent = await self._judge(fleets)
         counted = {
-            name: Counted(*fleet, self._gate.mode(name, NONE), seen.value(name, "utilisation"))
+            name: Counted(*fleet[:5], self._gate.mode(name, NONE), seen.value(name, "utilisation"))
             for name, fleet in fleets.items()
         }
         standing = Standing(began, counted, dict(seen.missing), self._troubles.present(), recent)

@@ -6,7 +6,6 @@ All of them only ask for at least so many units; what is measured may ask for mo
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
 from atomic_guide.operations.scaling.decide.outlook import Outlook, Peak
 from atomic_guide.operations.scaling.decide.watch import Watch
@@ -23,6 +22,7 @@ CROWDED = 0.8
 """A peak over this share of what runs is prepared for, and said a week before."""
 
 _WEEK = 7 * 86400.0
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def asks(outlook: Outlook, watch: Watch, at: float, fleet: Fleet, settings: tuple[FleetSettings, ScalingSettings]
@@ -76,9 +76,10 @@ def _around(outlook: Outlook, peak: Peak, at: float, fleet: Fleet, own: FleetSet
 
 
 def _told(at: float) -> str:
-    """A time within some days, as people say it."""
-    moment = datetime.fromtimestamp(at, UTC)
-    return f"{moment:%a} {moment.day} {moment:%b, %H:%M} UTC"
+    """A time of the next week, as people say it."""
+    days, seconds = divmod(int(at), 86400)
+    # The first day of 1970 was a Thursday.
+    return f"on {_WEEKDAYS[(days + 3) % 7]} at {seconds // 3600:02}:{seconds // 60 % 60:02} UTC"
 
 
 def coming(outlook: Outlook | None, at: float, fleet: Fleet) -> tuple[Peak, str] | None:
