@@ -144,7 +144,7 @@ def test_settings_are_found_and_their_origin_is_told(meet: Meet) -> None:
     page.get_by_role("searchbox", name="Find").fill("no such thing")
     page.get_by_role("button", name="Show every setting").click()
     # All sections are there, closed; the keyboard opens one.
-    section = page.locator("summary").filter(has_text="server").first
+    section = page.get_by_role("main").locator("summary").filter(has_text="server").first
     expect(section).to_contain_text("not at the default")
     expect(page.get_by_role("main").get_by_role("table")).to_have_count(0)
     section.press("Enter")
@@ -166,7 +166,7 @@ def test_nothing_is_in_the_way_of_anybody(browser: Browser, meet: Meet) -> None:
             for name in ("Audit log", "Settings"):
                 go(page, name)
                 if name == "Settings":
-                    page.locator("summary").first.click()
+                    page.get_by_role("main").locator("summary").first.click()
                 expect(page.get_by_role("main").get_by_role("row").nth(1)).to_be_visible()
                 inspector.look(f"{name}, {width} wide, {scheme}", page)
     assert inspector.found == []
