@@ -242,6 +242,10 @@ def test_a_limit_is_found_by_its_setting(meet: Meet) -> None:
     table = page.get_by_role("region", name="Limits", exact=True).get_by_role("table")
     expect(table.get_by_role("row")).to_have_count(2)
     expect(page.get_by_role("region", name="Dependencies of this process")).to_contain_text("shard-0")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    for name in ("Limits", "Bounds of dependencies"):
+        region = page.get_by_role("region", name=name, exact=True).filter(has=page.get_by_role("table")).last
+        assert region.evaluate("(one) => one.scrollWidth <= one.clientWidth"), f"{name} is cut"
 
 
 @pytest.mark.parametrize("look", LOOKS)
