@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import obstore
 import pytest
+from click.testing import CliRunner, Result
 from starlette.types import Receive, Scope, Send
 
 from atomic_guide.app.carrying_lectures import Carried, Wanted, carry, source_of
@@ -22,6 +23,7 @@ from atomic_guide.app.keeping.restore import Ledgers, restore
 from atomic_guide.app.keeping.take import take
 from atomic_guide.app.keeping.verify import verify
 from atomic_guide.app.residency import look as residency
+from atomic_guide.cli import program
 from atomic_guide.clock import ManualClock
 from atomic_guide.config import Settings, load_settings
 from atomic_guide.course.video.settings import VideoSettings
@@ -215,6 +217,18 @@ def backed_up(settings: Settings, found: Found, *, read: bool = False) -> Awaita
     return compare_backup(settings, found, lambda _: None, read=read)
 
 
+async def verified(found: Found, main: StoreSettings, data: Path) -> Result:
+    """What the command says of a backup and the bucket."""
+    variables = {
+        "ATOMIC_GUIDE_DATA": str(data),
+        "ATOMIC_GUIDE_DATABASES_SHARDS": "2",
+        "ATOMIC_GUIDE_ASSETS_MAIN": main.name,
+        "ATOMIC_GUIDE_ASSETS_STORES": msgspec.json.encode([main]).decode(),
+    }
+    words = ["backup", "verify", str(found.path), "--lectures", "names"]
+    return await asyncio.to_thread(CliRunner().invoke, program, words, env=variables)
+
+
 async def taken(settings: Settings, folder: Path) -> Found:
     """A backup."""
     return await take(settings, folder, lambda _: None)
@@ -283,6 +297,15 @@ async def test_a_backup_is_made_and_says_so_where_the_bucket_does_not_answer(
         await backed_up(mute, whole)
     with pytest.raises(Invalid, match=r"are in main-mute, and assets\.main is not set"):
         await backed_up(msgspec.structs.replace(settings, assets=AssetSettings()), whole)
+    assert (await verified(whole, main, tmp_path)).stdout.splitlines()[1:] == [
+        "1 of 2 lectures are whole in the bucket, 2 objects; names and sizes compared",
+        "lectures without a list, of which that cannot be told: 1",
+    ]
+    lost = next(name for name in names_in(main) if media in name and name.endswith(".m4s"))
+    obstore.delete(client(main), lost)
+    said = await verified(whole, main, tmp_path)
+    assert f"  {lost.removeprefix('main/')} missing\n" in said.stdout
+    assert "main-mute does not have all that the backup lists" in str(said.exception)
     next(whole.path.rglob("lists/**/*.json")).write_bytes(b"{}")
     with pytest.raises(Invalid, match="is not what was backed up"):
         verify(whole, None, lambda _: None)

@@ -107,7 +107,7 @@ def verify(context: Context, backup: str, lectures: str | None) -> None:
     context.emit({**facts, "lectures": msgspec.to_builtins(seen)}, "\n".join(lines))
     if not seen.sound:
         raise Conflict(
-            f"{found.manifest.bucket} does not have all that the backup lists: docs/assets.md says what helps"
+            f"{found.manifest.bucket} does not have all that the backup lists; docs/assets.md says how to bring it back"
         )
 
 
