@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from atomic_guide.app.region import made_here
 from atomic_guide.config import load_settings
-from atomic_guide.errors import ConfigurationError
+from atomic_guide.errors import ConfigurationError, WrongRegion
+from atomic_guide.regions.here import Here
+from atomic_guide.web.crossing import check_region
 
 TOML = """
 [[assets.stores]]
@@ -163,6 +166,12 @@ def test_several_regions_take_uploads_into_a_bucket_and_lectures_are_made_where_
         region == "eu-central",
         True,
     )
+    part = {"type": "http", "method": "PATCH", "path": "/api/video/upload/v1", "headers": [], "client": None}
+    for other in ("eu-central", "eu-north"):
+        begun = Request({**part, "query_string": f"region={other}".encode(), "server": ("tool", 80), "scheme": "http"})
+        check_region(here, begun, "t")
+    with pytest.raises(WrongRegion):
+        check_region(Here(here.settings, "eu-central", here.zone_of), begun, "t")
     anywhere = made_here(_loaded(tmp_path, BUCKET + 'zone = "eu"\n' + text), lambda _tenant: "eu")
     assert anywhere.does_jobs("media"), "a bucket that stands in no region is as near to each"
     with pytest.raises(ConfigurationError, match="or keep the zone's lectures in a bucket"):

@@ -55,7 +55,7 @@ def made_here(settings: Settings, zone_of: Callable[[str], str]) -> Here:
     """What a process knows of the regions."""
     file, main = settings.regions.geo_file, settings.assets.main_store
     lookup = country_lookup(file) if file else None
-    return Here(settings.regions, settings.databases.region, zone_of, lookup, main.region if main is not None else "")
+    return Here(settings.regions, settings.databases.region, zone_of, lookup, main.region if main is not None else None)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ class Here:
     """The regions as seen from the one that this process stands in; `own` is None where none is declared.
 
     `zone_of(tenant)` says where a tenant is kept. `lookup` knows the country of an address.
-    `bucket_in` is the region of the bucket that keeps lectures, empty where that says none or none does.
+    `bucket_in` is the region of the bucket that keeps lectures, empty where that says none; None where no bucket does.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Here:
         own: str,
         zone_of: Callable[[str], str],
         lookup: Lookup | None = None,
-        bucket_in: str = "",
+        bucket_in: str | None = None,
     ) -> None:
         self.settings = settings
         self.own: RegionSettings | None = settings.named(own)
@@ -72,8 +72,13 @@ class Here:
 
         Several regions may take uploads into it; their bytes would pass twice more if each made lectures of them.
         """
-        elsewhere = self.own is not None and self._bucket_in not in {"", self.own.name}
+        elsewhere = self.own is not None and bool(self._bucket_in) and self._bucket_in != self.own.name
         return self.does(role) and not (role == "media" and elsewhere)
+
+    @property
+    def shares_uploads(self) -> bool:
+        """Whether what was uploaded lies where every region of the zone that takes uploads reaches it."""
+        return self._bucket_in is not None
 
     def keeps(self, zone: str) -> bool:
         """Whether a zone may be kept where this process stands."""

@@ -53,7 +53,7 @@ def check_region(here: Here, request: Request, tenant: str) -> None:
     if here.own is None:
         return
     role = role_of(request.url.path)
-    began = request.query_params.get(BEGAN, "") if role == "media" else ""
+    began = request.query_params.get(BEGAN, "") if role == "media" and not here.shares_uploads else ""
     # What names no region of ours has begun nowhere.
     began = began if here.settings.named(began) else ""
     asked = Asked(zone=here.zone_of(tenant), role=role, began=began, stays=bool(began))
