@@ -166,7 +166,13 @@ def test_several_regions_take_uploads_into_a_bucket_and_lectures_are_made_where_
         region == "eu-central",
         True,
     )
-    part = {"type": "http", "method": "PATCH", "path": "/api/video/upload/v1", "headers": [], "client": None}
+    part: dict[str, Any] = {
+        "type": "http",
+        "method": "PATCH",
+        "path": "/api/video/upload/v1",
+        "headers": [],
+        "client": None,
+    }
     for other in ("eu-central", "eu-north"):
         begun = Request({**part, "query_string": f"region={other}".encode(), "server": ("tool", 80), "scheme": "http"})
         check_region(here, begun, "t")
