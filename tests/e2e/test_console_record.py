@@ -16,6 +16,9 @@ from tests.e2e.people import LIMIT, Meet
 from tests.fakes.provider import CLIENT, SECRET, FakeProvider, provider
 from tests.running import RunningServer, running_server
 
+ACTS = {"Alerts", "Decisions", "Queues and jobs", "Dead letters", "Shards and moves", "Cache", "Simulator"}
+"""Pages on which an operator can do something also where nothing has happened yet."""
+
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[FakeProvider]:
@@ -123,6 +126,25 @@ def test_who_may_only_look_is_told_so_and_who_is_removed_is_out_at_once(
       method: 'POST', headers: {'Content-Type': 'application/json', 'Atomic-Guide-Console': '1'},
       body: JSON.stringify({fleet: 'workers'})})).json()).error.code""")
     assert refused == "READ_ONLY"
+    sent, seen = list[str](), set[str]()
+    page.on("request", lambda one: sent.append(one.url) if one.method != "GET" else None)
+    links = page.get_by_role("navigation", name="Console").get_by_role("link")
+    for link in [*links.all()]:
+        # By its script: a dialog of the page before may be open.
+        name = link.evaluate("(one) => { one.click(); return one.firstChild.textContent.trim(); }")
+        expect(link).to_have_attribute("aria-current", "page")
+        expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+        expect(page.locator("main .waiting")).to_have_count(0)
+        expect(page.get_by_role("alert")).to_have_count(0)
+        # What changes something cannot be pressed, and says why; whatever can be is pressed, and changes nothing.
+        locked = page.locator("main").get_by_title("Locked: you may look only; operators can do this.")
+        if name in ACTS:
+            expect(locked.first).to_be_disabled()
+        expect(locked.and_(page.locator(":enabled"))).to_have_count(0)
+        page.evaluate("document.querySelectorAll('main button:enabled').forEach((one) => one.click())")
+        seen.add(name)
+    assert seen > ACTS
+    assert sent == []
     operators(server, "remove", "eve@example.edu")
     expect(page.get_by_label("Operators' token")).to_be_visible(timeout=LIMIT)
     by_provider(page, server)

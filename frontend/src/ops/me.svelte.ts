@@ -20,6 +20,11 @@ class Me {
     return this.operator?.role === 'operator';
   }
 
+  /** Why a button that changes something is locked, for its title; nothing where it is not. */
+  get locked(): string | undefined {
+    return this.acts ? undefined : 'Locked: you may look only; operators can do this.';
+  }
+
   /** What the page says of it when it opens: nobody's first call fails then. Without that, the server is asked. */
   async begin(said: string | null): Promise<void> {
     const known = said === null ? null : (JSON.parse(said) as { signed_in: boolean; sign_in: SignIn });
