@@ -52,7 +52,7 @@ function simulation(policies: Policy[], ticks = 5760): Simulation {
     max: 200,
     missing: [[62_400, 720]] as [number, number][],
   };
-  return { id: 'a', state: 'done', progress: 1, step: '', started_at: '', seconds: 0.8, error: '', trace, policies };
+  return { id: 'a', state: 'done', progress: 1, step: '', started_at: '', seconds: 0.8, who: 'ada', demand: null, names: [], error: '', trace, policies };
 }
 
 const FIVE = [

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from atomic_guide.operations.scaling.model import Key
+from atomic_guide.operations.scaling.policies.named import NAMES
 from tests.e2e.console import TOKEN, go, sign_in
 from tests.e2e.inspector import Inspector
 from tests.e2e.people import LIMIT, Meet
@@ -125,6 +126,23 @@ def test_a_simulation_shows_the_same_in_charts_in_words_and_in_the_table(meet: M
     expect(numbers.get_by_role("columnheader")).to_have_text(
         ["Time, UTC", "demand, requests/s", "default, ready, requests/s", "hpa-60, ready, requests/s"]
     )
+    # Another one is called off; the first is opened again, by its row and by its address.
+    earlier = page.get_by_role("region", name="Earlier simulations", exact=True).locator("tbody tr")
+    expect(earlier.filter(has_text="default, hpa-60").first).to_contain_text("done in")
+    page.get_by_label("Trace").select_option(label="A day of lectures")
+    choose_policies(page, *NAMES)
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Decides each").fill("1")
+    page.get_by_role("button", name="Run again").click()
+    page.get_by_role("button", name="Call it off").click()
+    expect(page.get_by_text("it was called off by operator", exact=True)).to_be_visible()
+    expect(earlier.first).to_contain_text("called off: it was called off by operator")
+    cancelled = page.url
+    assert "/ops/simulator?run=" in cancelled
+    earlier.filter(has_text="done in").last.get_by_role("button").click()
+    page.wait_for_url(lambda url: url != cancelled)
+    page.reload()
+    expect(table.get_by_role("row").filter(has_text="hpa-60")).to_be_visible(timeout=LONG)
 
 
 def test_a_fleet_s_record_is_replayed_and_the_fleet_set_to_shadow(meet: Meet, server: RunningServer) -> None:

@@ -100,6 +100,7 @@ CASES = [
     ),
     # One runs at a time: others under the key come when its answer is kept.
     Case(f"{SCALING}/simulations", REPLAY, {**REPLAY, "tick": 30}, who="operator", status=202),
+    Case(f"{SCALING}/simulations/{{id}}/cancel", who="operator", status=404, filled="s1"),
     Case(f"{SCALING}/events/{{id}}/approve", who="operator", status=404, filled="e1"),
     Case(f"{SCALING}/events/{{id}}/refuse", {"why": ""}, who="operator", status=404, filled="e1"),
     Case(f"{OPS}/alerts/silences", SILENCE, {**SILENCE, "seconds": 61}, who="operator", status=201),

@@ -118,6 +118,18 @@ def test_one_runs_at_a_time_and_the_server_goes_on_answering(operator: httpx.Cli
     assert found["state"] == "done"
     assert shares == sorted(shares)
     assert len(found["policies"]) == 8
+    again = operator.post(SIMULATIONS, json={"trace": {"name": "flash-crowd"}, "tick": 4, "wait": 0}).json()
+    ended = operator.post(f"{SIMULATIONS}/{again['id']}/cancel").json()
+    assert (ended["state"], ended["error"], ended["policies"]) == ("cancelled", "it was called off by operator", [])
+    listed = operator.get(SIMULATIONS).json()
+    assert listed["running"] == 0
+    assert [(one["id"], one["state"]) for one in listed["runs"][:2]] == [
+        (again["id"], "cancelled"),
+        (begun["id"], "done"),
+    ]
+    assert listed["runs"][1]["demand"] == {"kind": "demonstration", "name": "flash-crowd", "days": None}
+    late = operator.post(f"{SIMULATIONS}/{begun['id']}/cancel")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "CONFLICT")
 
 
 def test_what_can_be_chosen_is_listed(operator: httpx.Client) -> None:

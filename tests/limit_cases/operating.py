@@ -26,8 +26,10 @@ from atomic_guide.operations.loadtest.store import Store
 from atomic_guide.operations.scaling.model import Key
 from atomic_guide.operations.scaling.simulator.asked import Asked as Simulated
 from atomic_guide.operations.scaling.simulator.asked import TraceAsked
+from atomic_guide.operations.scaling.simulator.history import Standing
 from atomic_guide.operations.scaling.simulator.runs import Simulator
 from atomic_guide.operations.scaling.simulator.settings import SimulatorSettings
+from atomic_guide.operations.scaling.simulator.telling import Simulation
 from atomic_guide.operations.scaling.trace import Trace
 from tests.contract.test_alerts_watch import Process, Recorder, process
 from tests.limit_cases import Ground, Reached, answered, fullest, reaches
@@ -161,12 +163,18 @@ async def _(_ground: Ground) -> Reached:
 class _Nowhere:
     """Where nobody else looks."""
 
-    async def put(self, name: str, value: bytes) -> None:
-        del name, value
+    async def put(self, told: Simulation, ends_by: float) -> None:
+        del told, ends_by
 
-    async def find(self, name: str) -> bytes | None:
+    async def find(self, name: str) -> Standing | None:
         del name
         return None
+
+    async def last(self) -> list[Standing]:
+        return []
+
+    async def call_off(self, name: str, who: str) -> None:
+        del name, who
 
 
 async def _no_record(fleet: str, days: float) -> Trace:

@@ -69,5 +69,5 @@ def made_desks(
         capacity=made_capacity(settings, shards),
         overview=Overview(shards.directory, clock, Forecasts(foresight.hours, {WEB: 1.0, WORKERS: slots})),
         foresight=foresight,
-        simulator=made_simulator(settings, shards, cache, clock),
+        simulator=made_simulator(settings, shards, clock),
     )

@@ -46,7 +46,7 @@ async def show_schedule(call: Call[None]) -> ScheduleTold:
 
 @calls.add("GET", SIMULATIONS, access="operator", reply=Choices, failures=(401, 503))
 async def show_choices(call: Call[None]) -> Choices:
-    """Show what can be simulated: demonstrations, recorded fleets, policies, and how much at once."""
+    """Show what can be simulated: demonstrations, recorded fleets, policies, how much at once, and the last ones."""
     tool = call.tool
     settings = tool.foresight.settings
     worth = Worth(settings.minute_price, settings.change_price, settings.flap_price)
@@ -64,7 +64,7 @@ async def show_choices(call: Call[None]) -> Choices:
 )
 async def begin_simulation(call: Call[Asked]) -> Simulation:
     """Replay demand under policies, as `atomic-guide scale simulate` does; nothing real changes."""
-    return await call.tool.simulator.begin(call.body)
+    return await call.tool.simulator.begin(call.body, call.operator.name)
 
 
 @calls.add(
@@ -85,3 +85,15 @@ async def show_simulation(call: Call[None]) -> Simulation:
     """Show how far a simulation is, or what came out."""
     wait = call.whole_number("wait", default=0, least=0, most=int(WAIT_MOST)) or 0
     return await call.tool.simulator.find(call.request.path_params["id"], wait)
+
+
+@calls.add(
+    "POST",
+    f"{SIMULATIONS}/{{id}}/cancel",
+    access="operator",
+    reply=Simulation,
+    failures=(400, 401, 404, 409, 413, 415, 503, 507),
+)
+async def cancel_simulation(call: Call[None]) -> Simulation:
+    """End a simulation that runs, whichever process runs it."""
+    return await call.tool.simulator.cancel(call.request.path_params["id"], call.operator.name)

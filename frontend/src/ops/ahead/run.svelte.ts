@@ -1,4 +1,4 @@
-/** One simulation: begun, followed until it has ended. A later one overtakes an earlier one. */
+/** One simulation: begun or found again, followed until it has ended. A later one overtakes an earlier one. */
 import { api, sentence } from '../api';
 import type { Simulation } from './shapes';
 
@@ -18,6 +18,8 @@ export type Asked = {
   max: number;
 };
 
+const path = (id: string): string => `${CALL}/${encodeURIComponent(id)}`;
+
 export class Run {
   /** The last one that has ended well. */
   found = $state.raw<Simulation>();
@@ -25,21 +27,37 @@ export class Run {
   progress = $state(0);
   step = $state('');
   problem = $state('');
+  /** Of the one that is shown or followed. */
+  id = $state('');
   #turn = 0;
 
-  async begin(asked: Asked): Promise<void> {
+  begin(asked: Asked): Promise<void> {
+    return this.#follow(() => api.post<Simulation>(CALL, { ...asked, points: POINTS, wait: 0 }));
+  }
+
+  open(id: string): Promise<void> {
+    return this.#follow(() => api.get<Simulation>(path(id)));
+  }
+
+  /** Ends the one that runs; what becomes of it is heard by following it. */
+  async cancel(): Promise<void> {
+    await api.post(`${path(this.id)}/cancel`);
+  }
+
+  async #follow(first: () => Promise<Simulation>): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
-    Object.assign(this, { running: true, progress: 0, step: '', problem: '' });
+    Object.assign(this, { running: true, progress: 0, step: '', problem: '', id: '' });
     try {
-      let told = await api.post<Simulation>(CALL, { ...asked, points: POINTS, wait: 1 });
+      let told = await first();
+      if (turn === this.#turn) this.id = told.id;
       while (told.state === 'running' && turn === this.#turn) {
         this.progress = told.progress;
         this.step = told.step;
-        told = await api.get<Simulation>(`${CALL}/${told.id}`, { wait: WAIT });
+        told = await api.get<Simulation>(path(told.id), { wait: WAIT });
       }
       if (turn !== this.#turn) return;
-      if (told.state === 'done') this.found = told;
+      if (told.trace) this.found = told;
       else this.problem = told.error;
     } catch (error) {
       if (turn === this.#turn) this.problem = sentence(error);
@@ -51,6 +69,6 @@ export class Run {
   /** No longer followed; what is under way ends by itself. */
   leave(): void {
     this.#turn += 1;
-    this.running = false;
+    Object.assign(this, { running: false, id: '' });
   }
 }

@@ -75,13 +75,17 @@ export type Trace = {
   max: number;
   missing: Stretch[];
 };
+export type Demand = { kind: 'demonstration' | 'history' | 'csv'; name: string; days: number | null };
 export type Simulation = {
   id: string;
-  state: 'running' | 'done' | 'failed';
+  state: 'running' | 'done' | 'failed' | 'cancelled';
   progress: number;
   step: string;
   started_at: string;
   seconds: number;
+  who: string;
+  demand: Demand | null;
+  names: string[];
   error: string;
   trace: Trace | null;
   policies: Policy[];
@@ -97,6 +101,7 @@ export type Choices = {
   most_ticks: number;
   most_points: number;
   most_seconds: number;
+  runs: Simulation[];
 };
 
 export type Figure = { low: number; middle: number; high: number };

@@ -222,6 +222,13 @@ DIRECTORY: tuple[Place, ...] = (
         (*("id", "fleet", "kind", "begins_at", "ends_at", "units", "note", "calendar"),),
         "nobody",
     ),
+    Place(
+        "simulations",
+        (),
+        (),
+        ("id", "started_at", "ends_by", "state", "told", "result", "called_off_by"),
+        "nobody",
+    ),
     Place("scaling_nights", (), (), ("fleet", "day", "at", "chosen", "frontier", "outcome"), "nobody"),
     Place(
         "scaling_forecasts",

@@ -670,6 +670,22 @@ Table(
 )
 
 Table(
+    "simulations",
+    directory_metadata,
+    # The last simulations that operators asked for. `told` is JSON; `result` is what came out, packed.
+    Column("id", Text, primary_key=True),
+    Column("started_at", Double, nullable=False),
+    # When it is over, whatever becomes of its process.
+    Column("ends_by", Double, nullable=False),
+    # running, done, failed or cancelled
+    Column("state", Text, nullable=False),
+    Column("told", Text, nullable=False),
+    Column("result", Text),
+    # Who wants it to end; its process looks each second.
+    Column("called_off_by", Text),
+)
+
+Table(
     "scaling_forecasts",
     directory_metadata,
     # Forecasts of a series as they were made, to be scored by what came: JSON lists of hours.

@@ -13,6 +13,7 @@ from atomic_guide.operations.scaling.policies.named import NAMES, WHAT
 from atomic_guide.operations.scaling.series import Series
 from atomic_guide.operations.scaling.simulator.asked import POINTS_MOST
 from atomic_guide.operations.scaling.simulator.demonstration import DEMONSTRATIONS
+from atomic_guide.operations.scaling.simulator.telling import Simulation
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database
@@ -59,7 +60,10 @@ class Worth(msgspec.Struct, frozen=True):
 
 
 class Choices(msgspec.Struct, frozen=True):
-    """All there is to choose from, and the limits: ticks of all policies together, points, seconds, how many run."""
+    """All there is to choose from, and the limits: ticks of all policies together, points, seconds, how many run.
+
+    `runs` are the last simulations of all operators, the newest first, without what came out.
+    """
 
     traces: list[TraceChoice]
     fleets: list[FleetChoice]
@@ -70,6 +74,7 @@ class Choices(msgspec.Struct, frozen=True):
     most_ticks: int
     most_points: int
     most_seconds: float
+    runs: list[Simulation]
 
 
 async def choices(simulator: Simulator, directory: Database, worth: Worth, now: float) -> Choices:
@@ -92,4 +97,5 @@ async def choices(simulator: Simulator, directory: Database, worth: Worth, now: 
         most_ticks=settings.most_ticks,
         most_points=POINTS_MOST,
         most_seconds=settings.seconds,
+        runs=await simulator.last(),
     )

@@ -1,8 +1,8 @@
 """Simulations of one process: begun, followed, broken off when too long, remembered for a while.
 
 Each runs in a process of its own (program.py), at most `running` at a time; another one is refused with 429. What
-becomes of one is kept here and laid where the other processes of the installation see it, so that whoever answers the
-next call knows of it. Nothing of it outlives the server: to run a simulation again costs seconds.
+becomes of one is kept here and in the directory (history.py), so that whoever answers the next call knows of it, and
+that it is found again after a restart. One is called off where it runs, whichever process is asked.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ import structlog
 
 from atomic_guide import leash
 from atomic_guide.clock import iso
-from atomic_guide.errors import Invalid, NotFound, RateLimited
+from atomic_guide.errors import Conflict, GuideError, Invalid, NotFound, RateLimited
 from atomic_guide.limit import Used
 from atomic_guide.operations.scaling.limits import SIMULATION_SECONDS, SIMULATION_TICKS, SIMULATIONS
 from atomic_guide.operations.scaling.simulator.asked import WAIT_MOST, Asked, check_asked
 from atomic_guide.operations.scaling.simulator.demonstration import find_demonstration
+from atomic_guide.operations.scaling.simulator.history import Standing
 from atomic_guide.operations.scaling.simulator.program import PROGRAM, Begun, Ended, Moved, Refused, Said, Work
-from atomic_guide.operations.scaling.simulator.telling import Simulation
+from atomic_guide.operations.scaling.simulator.telling import Demand, Simulation
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
@@ -46,6 +47,12 @@ _PIECE = 2**20
 _CSV_UNIT = 100.0
 _RETRY_SECONDS = 5.0
 
+_LOOK_SECONDS = 1.0
+"""How often a process looks whether its simulation was called off at another, and how that one's simulation stands."""
+
+_CANCEL_SECONDS = 5.0
+"""How long an answer waits for the end of what was called off; a process is killed within milliseconds."""
+
 _log = structlog.get_logger(__name__)
 _said = msgspec.json.Decoder(Said)
 
@@ -53,15 +60,23 @@ Record = Callable[[str, float], Awaitable["Trace"]]
 """Reads the recorded demand of a fleet, so many days back."""
 
 
-class Shared(Protocol):
-    """Where processes lay what others ask for."""
+class Kept(Protocol):
+    """Where the simulations of all processes are kept. Each call raises `DataUnavailable` where that is away."""
 
-    async def put(self, name: str, value: bytes) -> None:
-        """Lay something there; where that cannot be done, nothing happens."""
+    async def put(self, told: Simulation, ends_by: float) -> None:
+        """Keep how one stands."""
         ...
 
-    async def find(self, name: str) -> bytes | None:
-        """What lies there under a name."""
+    async def find(self, name: str) -> Standing | None:
+        """How one stands, with what came out."""
+        ...
+
+    async def last(self) -> list[Standing]:
+        """The last ones, the newest first."""
+        ...
+
+    async def call_off(self, name: str, who: str) -> None:
+        """Have one that runs ended."""
         ...
 
 
@@ -76,6 +91,13 @@ class _Run:
         self.changed = asyncio.Event()
         self.refusal: Invalid | None = None
         self.task: asyncio.Task[None] | None = None
+        self.called_off_by = ""
+
+    def call_off(self, who: str) -> None:
+        """Break it off."""
+        if self.task is not None and self.told.state == "running" and not self.called_off_by:
+            self.called_off_by = who
+            self.task.cancel()
 
     def tell(self, **changes: object) -> None:
         """Note what has changed, and wake who waits for it."""
@@ -90,24 +112,17 @@ class _Run:
         return self.told.progress > 0 or self.told.state != "running"
 
 
-class _Laid(msgspec.Struct, frozen=True):
-    """A simulation as other processes find it; `ends_by` is when it is over whatever becomes of its process."""
-
-    told: Simulation
-    ends_by: float
-
-
 class Simulator:
     """The simulations of one process. `units` are what one unit of a fleet does in a second, by fleet."""
 
     def __init__(
-        self, settings: SimulatorSettings, clock: Clock, record: Record, shared: Shared, units: Mapping[str, float]
+        self, settings: SimulatorSettings, clock: Clock, record: Record, kept: Kept, units: Mapping[str, float]
     ) -> None:
         self.settings = settings
         self.units = units
         self._clock = clock
         self._record = record
-        self._shared = shared
+        self._kept = kept
         self._runs: OrderedDict[str, _Run] = OrderedDict()
 
     @property
@@ -119,7 +134,7 @@ class Simulator:
         """How much of the limit is in use."""
         return [Used(SIMULATIONS, self.running)]
 
-    async def begin(self, asked: Asked) -> Simulation:
+    async def begin(self, asked: Asked, who: str = "") -> Simulation:
         """Begin a simulation, and tell how it stands after at most its `wait` seconds.
 
         Raises `Invalid` for what cannot be replayed, `RateLimited` where as many run as may.
@@ -131,7 +146,7 @@ class Simulator:
             raise SIMULATIONS.over(RateLimited(message, retry_after=_RETRY_SECONDS))
         told = Simulation(
             id=secrets.token_hex(8), state="running", progress=0.0, step="the demand is read",
-            started_at=iso(self._clock.now()), seconds=0.0,
+            started_at=iso(self._clock.now()), seconds=0.0, who=who, demand=_demand(asked), names=list(names),
         )  # fmt: skip
         run = self._runs[told.id] = _Run(told, self._clock.now() + self.settings.seconds, self._clock)
         while len(self._runs) > KEPT + self.settings.running:
@@ -148,13 +163,30 @@ class Simulator:
         run = self._runs.get(name)
         if run is not None:
             return await self._ended(run, wait)
-        laid = await self._shared.find(name)
-        if laid is None:
-            raise NotFound(f"there is no simulation {name[:40]}; it may have been forgotten: run it again")
-        found = msgspec.json.decode(laid, type=_Laid)
-        if found.told.state == "running" and self._clock.now() > found.ends_by:
-            return msgspec.structs.replace(found.told, state="failed", error="its process has ended; run it again")
-        return found.told
+        ends = self._clock.monotonic() + wait
+        found = await self._elsewhere(name)
+        while found.state == "running" and self._clock.monotonic() < ends:
+            await asyncio.sleep(min(_LOOK_SECONDS, wait))
+            found = await self._elsewhere(name)
+        return found
+
+    async def last(self) -> list[Simulation]:
+        """The last ones of all processes, the newest first, without what came out. Raises `DataUnavailable`."""
+        return [self._known(standing) for standing in await self._kept.last()]
+
+    async def cancel(self, name: str, who: str) -> Simulation:
+        """End a simulation, wherever it runs; told as it is after a few seconds at most.
+
+        Raises `NotFound`, `Conflict` where it has ended, `DataUnavailable`.
+        """
+        found = await self.find(name, 0)
+        if found.state != "running":
+            raise Conflict(f"the simulation {name[:40]} has ended already")
+        if (run := self._runs.get(name)) is not None:
+            run.call_off(who)
+        else:
+            await self._kept.call_off(name, who)
+        return await self.find(name, _CANCEL_SECONDS)
 
     async def close(self) -> None:
         """Break off what runs."""
@@ -163,6 +195,21 @@ class Simulator:
             if run.task is not None and run.told.state == "running":
                 run.task.cancel()
         await asyncio.gather(*(run.task for run in self._runs.values() if run.task is not None), return_exceptions=True)
+
+    async def _elsewhere(self, name: str) -> Simulation:
+        """How one stands that is not remembered here. Raises `NotFound`, `DataUnavailable`."""
+        standing = await self._kept.find(name)
+        if standing is None:
+            raise NotFound(f"there is no simulation {name[:40]}; it may have been forgotten: run it again")
+        return self._known(standing)
+
+    def _known(self, standing: Standing) -> Simulation:
+        told = standing.told
+        if (run := self._runs.get(told.id)) is not None:
+            return msgspec.structs.replace(run.told, trace=told.trace, policies=told.policies)
+        if told.state == "running" and self._clock.now() > standing.ends_by:
+            return msgspec.structs.replace(told, state="failed", error="its process has ended; run it again")
+        return told
 
     async def _ended(self, run: _Run, wait: float) -> Simulation:
         await _until(run, lambda: run.told.state != "running", wait)
@@ -188,8 +235,9 @@ class Simulator:
 
     async def _follow(self, run: _Run, work: Work) -> None:
         """Have a work done, and note what becomes of it."""
-        await self._lay(run)
+        watching = asyncio.create_task(self._watch(run))
         try:
+            await self._keep(run)
             async with asyncio.timeout(self.settings.seconds):
                 await self._perform(run, work)
         except TimeoutError:
@@ -201,16 +249,35 @@ class Simulator:
                 " policies, fewer days or longer ticks",
             )
         except asyncio.CancelledError:
-            run.tell(state="failed", error="the server ended; run it again")
-            raise
+            if not run.called_off_by:
+                run.tell(state="failed", error="the server ended; run it again")
+                raise
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            run.tell(state="cancelled", error=f"it was called off by {run.called_off_by}")
         except OSError as error:
             _log.warning("a simulation could not be run", error=str(error))
             run.tell(state="failed", error="its process could not be started; try again")
+        finally:
+            watching.cancel()
         SIMULATION_SECONDS.note(run.told.seconds)
-        await self._lay(run)
+        await self._keep(run)
 
-    async def _lay(self, run: _Run) -> None:
-        await self._shared.put(run.told.id, msgspec.json.encode(_Laid(run.told, run.ends_by)))
+    async def _keep(self, run: _Run) -> None:
+        """Keep how it stands; where that cannot be done it is known here only."""
+        try:
+            await self._kept.put(run.told, run.ends_by)
+        except GuideError as error:
+            _log.warning("a simulation could not be kept", code=error.code)
+
+    async def _watch(self, run: _Run) -> None:
+        """Break it off once another process was asked to."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            with contextlib.suppress(GuideError):
+                standing = await self._kept.find(run.told.id)
+                if standing is not None and standing.called_off_by:
+                    run.call_off(standing.called_off_by)
 
     async def _perform(self, run: _Run, work: Work) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -256,6 +323,13 @@ class Simulator:
                 run.tell(state="failed", error=message)
             case Ended(trace, policies):
                 run.tell(state="done", progress=1.0, step="", trace=trace, policies=policies)
+
+
+def _demand(asked: Asked) -> Demand:
+    trace = asked.trace
+    if trace.history is not None:
+        return Demand("history", trace.history, trace.days)
+    return Demand("csv") if trace.csv is not None else Demand("demonstration", trace.name or "")
 
 
 async def _until(run: _Run, met: Callable[[], bool], seconds: float) -> None:

@@ -18,7 +18,7 @@ from atomic_guide.operations.scaling.comparing import Compared
 from atomic_guide.operations.scaling.simulate import Terms, violated_minutes
 from atomic_guide.operations.scaling.trace import Series
 
-State = Literal["running", "done", "failed"]
+State = Literal["running", "done", "failed", "cancelled"]
 
 _MINUTE = 60
 
@@ -64,10 +64,19 @@ class TraceTold(msgspec.Struct, frozen=True):
     missing: list[Span]
 
 
+class Demand(msgspec.Struct, frozen=True):
+    """What is replayed: a demonstration by its `name`, a fleet's record of so many `days`, or a CSV file."""
+
+    kind: Literal["demonstration", "history", "csv"]
+    name: str = ""
+    days: float | None = None
+
+
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     """A simulation. `progress` is the share that is done; `step` says what is under way, `error` why it failed.
 
-    `trace` and `policies` are there once it is done.
+    `who` asked for it: these policies, `names`, on this `demand`. `trace` and `policies` are there once it is done; a
+    list of several lacks them.
     """
 
     id: str
@@ -76,6 +85,9 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     started_at: str
     seconds: float
+    who: str = ""
+    demand: Demand | None = None
+    names: list[str] = []
     error: str = ""
     trace: TraceTold | None = None
     policies: list[PolicyTold] = []
