@@ -249,7 +249,10 @@ def test_a_load_test_is_watched_and_its_report_drawn(meet: Meet, server: Running
     link = page.get_by_role("link", name=report["id"])
     expect(link).to_be_visible(timeout=LIMIT * 2)
     link.click()
-    expect(page.get_by_text("It proves nothing, because it was ended before its time.")).to_be_visible()
+    # A busy machine adds that the tester was late.
+    expect(
+        page.get_by_text(re.compile(r"^It proves nothing, because .*it was ended before its time\.$"))
+    ).to_be_visible()
     latency = page.get_by_role("region", name="Latency")
     expect(latency.get_by_role("img")).to_have_accessible_name(re.compile("The p95 of a second was at most"))
     latency.get_by_role("button", name="Table").click()

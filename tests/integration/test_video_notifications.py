@@ -28,6 +28,13 @@ async def entries(studio: Studio, user: str = "teacher") -> list[tuple[str, bool
     return sorted((one.kind, one.read) for one in page.entries)
 
 
+async def told_of(studio: Studio, count: int) -> None:
+    """Wait until so many notifications were told to those who are connected, which follows the commit."""
+    async with asyncio.timeout(20):
+        while len(studio.heard.told) < count:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.02)
+
+
 async def test_a_ready_lecture_tells_its_uploader_until_it_has_captions(studio: Studio, tmp_path: Path) -> None:
     teacher = await studio.enter()
     async with studio.working():
@@ -76,13 +83,11 @@ async def test_each_failure_tells_with_its_reason_a_retried_one_again(studio: St
         video = await upload(teacher, broken)
         await until(teacher, video, "failed")
         assert await entries(studio) == [("video.failed", False)]
+        await told_of(studio, 1)
         (told,) = studio.heard.told
         (letter,) = (await DeadLetters(studio.shards).list()).letters
         assert told["data"]["reason"] == letter.reason
         assert (await teacher.post(f"/api/video/{video}/retry")).status_code < 300
-        for _ in range(200):
-            if len(await entries(studio)) == 2:
-                break
-            await asyncio.sleep(0.05)
+        await told_of(studio, 2)
     assert await entries(studio) == [("video.failed", False)] * 2
     assert len({one["id"] for one in studio.heard.told}) == 2
