@@ -110,7 +110,7 @@ async def _is(figure: Callable[[], Awaitable[int]], wanted: int) -> bool:
 
 
 async def _shows(server: RunningServer, labels: str) -> bool:
-    """Whether a measurement is there and above zero: the time of queries is, after a sample in which some were asked."""
+    """Whether a measurement is there and above zero: that of queries is after a sample in which some were asked."""
     return (await asyncio.to_thread(both, server)).get(f"atomic_guide_scaling_measurement{{{labels}}}", 0) > 0
 
 
