@@ -33,11 +33,11 @@ from atomic_guide.operations.loadtest.store import REPORT, STALE_SECONDS, STATE,
 from atomic_guide.operations.loadtest.watching import Observed, Used
 
 
-def a_report() -> Report:
+def a_report(lasted: int = 20, *, stopped: bool = False) -> Report:
     spec = merged(Spec(), {"load": {"steps": (10.0, 20.0), "duration": 20}, "sockets": {"count": 5}})
     plan = make_plan(spec, "https://guide.example.edu", LoadtestSettings())
-    heard = Heard(began_at=1_700_000_000.0, faults=["<script>alert(1)</script>"])
-    for number in range(1, 21):
+    heard = Heard(began_at=1_700_000_000.0, faults=["<script>alert(1)</script>"], stopped=stopped)
+    for number in range(1, lasted + 1):
         stage = next(stage for stage, begin in reversed(list(enumerate(plan.profile.begins()))) if begin < number)
         cells = [
             Cell(stage, "message", 10, {"http_503": 1}, {-40: 10}, 0.2),
@@ -64,6 +64,13 @@ def test_a_report_survives_being_kept() -> None:
     report = a_report()
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
     assert report.histograms["message"] == [(seconds_of(-40), 10 * 16)]
+
+
+def test_a_rate_of_a_test_that_was_ended_early_is_over_the_time_that_it_lasted() -> None:
+    whole, cut = a_report(), a_report(9, stopped=True)
+    assert cut.seconds == 9
+    assert cut.steady.seconds == 9 - 2, "of the first step's 8, after two for its ramp and settling"
+    assert cut.steady.all.throughput == pytest.approx(whole.steady.all.throughput)
 
 
 def test_the_page_loads_and_runs_nothing_and_says_what_was_found() -> None:

@@ -106,6 +106,8 @@ def make_report(
     moments = _timeline(totals, plan, seen)
     begins = plan.profile.begins()
     spans = [(begins[stage], begins[stage] + plan.profile.stages[stage].seconds) for stage in stages]
+    lasted = min(plan.profile.seconds, float(moments[-1].second if moments else 0))
+    sending = lasted if heard.stopped else plan.profile.seconds
     used = [seen.cores(begin, end) for begin, end in spans]
     others = [number for number in range(len(plan.profile.stages)) if number not in stages]
     return Report(
@@ -115,11 +117,11 @@ def make_report(
         tenant=place[2],
         target=plan.target,
         started_at=iso(heard.began_at),
-        seconds=min(plan.profile.seconds, float(moments[-1].second if moments else 0)),
+        seconds=lasted,
         complete=not heard.stopped and not heard.lost,
         verdict=judging.verdict(objectives, totals, plan, tester, broken),
-        steady=_figures(totals, plan, stages),
-        ramp=_figures(totals, plan, others),
+        steady=_figures(totals, plan, stages, sending),
+        ramp=_figures(totals, plan, others, sending),
         histograms=_histograms(totals, plan, stages),
         max_throughput=max((one.throughput for one in moments), default=0.0),
         points=judging.points(totals, plan, testers, [_share(cores, seen) for cores in used]),
@@ -147,8 +149,10 @@ def _usage(seen: Observed, spans: list[tuple[float, float]]) -> TargetTold:
     )  # fmt: skip
 
 
-def _figures(totals: Totals, plan: Plan, stages: list[int]) -> Figures:
-    seconds = sum(plan.profile.stages[stage].seconds for stage in stages)
+def _figures(totals: Totals, plan: Plan, stages: list[int], sending: float) -> Figures:
+    """Figures of some stages, of which the seconds count until the sending ended."""
+    begins = plan.profile.begins()
+    seconds = sum(max(0.0, min(plan.profile.stages[stage].seconds, sending - begins[stage])) for stage in stages)
     names = totals.names()
     steps = {name: totals.of(name, stages) for name in names if "/" in name or name in {"socket", "refresh"}}
     scenarios = {name: totals.of(name, stages) for name in plan.mix}
