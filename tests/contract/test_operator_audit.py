@@ -197,7 +197,8 @@ async def test_it_takes_two_different_people(directory: Engine, clock: ManualClo
     assert set(found.given) == {"ev-1", "ev-2"}
     assert (await approvals.agreed(directory, "event", 1)).given == {}
     clock.advance(approvals.KEPT_SECONDS + 1)
-    assert not await agree("eve", "event ev-2")
+    assert not await agree("eve", "event ev-2"), "ada's was too long ago"
+    assert await agree("ada", "event ev-2"), "and counts again when she gives it anew"
     await approvals.prune(directory, clock.now())
     assert set((await approvals.agreed(directory, "event", 2)).given) == {"ev-2"}
 

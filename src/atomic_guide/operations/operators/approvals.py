@@ -47,8 +47,10 @@ async def agree(tx: Transaction, subject: str, voter: Voter, who: str, now: floa
     if voter.needed <= 1:
         return True
     await tx.execute(QUERIES["lock_agreed"])
-    await tx.execute(QUERIES["agree"], {"subject": subject, "operator": voter.id, "who": who, "now": now})
-    row = await tx.one(QUERIES["count_agreed"], {"subject": subject, "since": now - KEPT_SECONDS})
+    since = now - KEPT_SECONDS
+    given = {"subject": subject, "operator": voter.id, "who": who, "now": now, "since": since}
+    await tx.execute(QUERIES["agree"], given)
+    row = await tx.one(QUERIES["count_agreed"], {"subject": subject, "since": since})
     return row is not None and int(row["agreed"]) >= voter.needed
 
 

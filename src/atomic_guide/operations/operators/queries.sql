@@ -116,9 +116,10 @@ LOCK TABLE operator_approvals IN SHARE ROW EXCLUSIVE MODE
 SELECT 1
 
 -- name: agree
--- purpose: Note that somebody agrees.
+-- purpose: Note that somebody agrees: anew, where that was too long ago to count.
 INSERT INTO operator_approvals (subject, operator, who, at) VALUES (:subject, :operator, :who, :now)
-ON CONFLICT (subject, operator) DO NOTHING
+ON CONFLICT (subject, operator) DO UPDATE SET at = excluded.at, who = excluded.who
+WHERE operator_approvals.at < :since
 
 -- name: count_agreed
 -- purpose: How many agree.
