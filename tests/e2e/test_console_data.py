@@ -165,6 +165,11 @@ def test_a_move_that_waits_is_paused_resumed_and_cancelled(meet: Meet, server: R
     expect(row).to_contain_text(f"Bucket {bucket}", timeout=LIMIT)
     row.get_by_role("button", name=f"Pause bucket {bucket}").click()
     expect(row).to_contain_text("Paused by operator")
+    inspector = Inspector()
+    inspector.look("a paused move", page)
+    page.set_viewport_size({"width": 360, "height": 720})
+    inspector.look("a paused move on a phone", page)
+    assert inspector.found == []
     row.get_by_role("button", name=f"Resume bucket {bucket}").click()
     expect(row).to_contain_text("Waits")
     row.get_by_role("button", name=f"Cancel bucket {bucket}").click()

@@ -1,11 +1,14 @@
 """Operators in a browser: signing in with the token and at a provider, what was done, and the settings in force."""
 
 import asyncio
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -52,16 +55,18 @@ def server(tmp_path_factory: pytest.TempPathFactory, at: FakeProvider) -> Iterat
         "OPERATORS_PROVIDER_NAME": "Example University",
         "OPERATORS_OPERATOR_VALUES": "guide-operators",
         "OPERATORS_READ_ONLY_VALUES": "guide-readers",
+        "OPERATORS_TWO_PERSON": "true",
     }
     with running_server(tmp_path_factory.mktemp("record") / "data", settings) as found:
         yield found
 
 
-def operators(server: RunningServer, *words: str) -> None:
+def command(server: RunningServer, *words: str) -> Any:
+    """What a command answers, in a process of its own: while Playwright runs, no other loop runs in this thread."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ATOMIC_GUIDE_")}
-    # A process of its own: while Playwright runs, no other loop runs in this thread.
-    command = [sys.executable, "-m", "atomic_guide.cli", "operators", *words, "--data", str(server.data)]
-    subprocess.run(command, env=environment, timeout=60, check=True)
+    environment["ATOMIC_GUIDE_OPERATORS_TWO_PERSON"] = "true"
+    line = [sys.executable, "-m", "atomic_guide.cli", *words, "--data", str(server.data), "--json"]
+    return json.loads(subprocess.run(line, env=environment, timeout=60, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def by_provider(page: Page, server: RunningServer, path: str = "/ops") -> None:
@@ -113,6 +118,33 @@ def test_somebody_signs_in_at_the_provider_acts_by_name_and_is_found_in_the_log(
     expect(table.get_by_role("row").filter(has_text="Pause fleet")).to_be_visible()
 
 
+def test_what_takes_two_operators_is_agreed_to_by_another_one(meet: Meet, server: RunningServer) -> None:
+    ways = [("shards", "move", "7", "--to", name) for name in ("shard-2", "shard-3")]
+    order = next(way for way in ways if command(server, *way, "--dry-run")["moves"])
+    assert [command(server, *order)["begun"] for _ in range(2)] == [False, False], "the same person twice is one"
+    page = meet().context.new_page()
+    by_provider(page, server)
+    go(page, "Shards and moves")
+    notice = page.get_by_role("region", name="Plan", exact=True).get_by_role("status")
+    expect(notice).to_contain_text("1 of 2 operators agree", timeout=LIMIT)
+    inspector = Inspector()
+    inspector.look("an order that waits", page)
+    page.set_viewport_size({"width": 360, "height": 720})
+    inspector.look("an order that waits, on a phone", page)
+    page.get_by_role("button", name="Agree to this order").click()
+    dialog = page.get_by_role("dialog", name=re.compile("^Agree to "))
+    expect(dialog).to_contain_text("bucket=7")
+    inspector.look("the question, on a phone", page)
+    dialog.get_by_role("button", name="Agree to this order").click()
+    expect(notice).to_contain_text("2 of 2 operators agree")
+    expect(notice).to_contain_text("Ada Lovelace")
+    assert inspector.found == []
+    assert command(server, *order)["moved"] == 1
+    page.reload()
+    expect(page.get_by_role("region", name="Plan", exact=True)).to_be_visible(timeout=LIMIT)
+    expect(notice).to_have_count(0)
+
+
 def test_who_may_only_look_is_told_so_and_who_is_removed_is_out_at_once(
     meet: Meet, server: RunningServer, at: FakeProvider
 ) -> None:
@@ -145,7 +177,7 @@ def test_who_may_only_look_is_told_so_and_who_is_removed_is_out_at_once(
         seen.add(name)
     assert seen > ACTS
     assert sent == []
-    operators(server, "remove", "eve@example.edu")
+    command(server, "operators", "remove", "eve@example.edu")
     expect(page.get_by_label("Operators' token")).to_be_visible(timeout=LIMIT)
     by_provider(page, server)
     expect(page.get_by_role("heading", name="You are not signed in to the console")).to_be_visible()
