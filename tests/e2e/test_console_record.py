@@ -123,8 +123,8 @@ def test_what_takes_two_operators_is_agreed_to_by_another_one(meet: Meet, server
     order = next(way for way in ways if command(server, *way, "--dry-run")["moves"])
     assert [command(server, *order)["begun"] for _ in range(2)] == [False, False], "the same person twice is one"
     page = meet().context.new_page()
-    by_provider(page, server)
-    go(page, "Shards and moves")
+    # Signed in, one is where one wanted to be.
+    by_provider(page, server, "/ops/shards")
     notice = page.get_by_role("region", name="Plan", exact=True).get_by_role("status")
     expect(notice).to_contain_text("1 of 2 operators agree", timeout=LIMIT)
     inspector = Inspector()

@@ -1,5 +1,9 @@
 /** Where in the console one is: the address says it all, so that it can be sent to a colleague. */
+import { tabStore } from '../session/storage';
 import { type Found, find } from './pages';
+
+const HOME = '/ops';
+const WANTED = 'atomic-guide.console.wanted';
 
 class Place {
   path = $state(location.pathname);
@@ -11,6 +15,18 @@ class Place {
     if (href !== location.pathname + location.search) history.pushState(null, '', href);
     this.read();
     scrollTo(0, 0);
+  }
+
+  /** Keeps the page that was asked for, while one signs in at a provider, who sends everybody back to the first page. */
+  remember(): void {
+    if (this.path !== HOME) tabStore.set(WANTED, location.pathname + location.search);
+  }
+
+  /** Goes on to the page that was asked for before. */
+  goOn(): void {
+    const wanted = tabStore.get(WANTED);
+    tabStore.remove(WANTED);
+    if (wanted && this.path === HOME && /^\/ops\//.test(wanted)) this.go(wanted);
   }
 
   /** Puts what is filtered for into the address, without an entry in the history. */
