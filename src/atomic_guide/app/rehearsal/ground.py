@@ -55,7 +55,7 @@ class Ground:
         self.buckets = Buckets(folder, list(folders))
         self.guides = {name: GuideServer(name, one, free_port()) for name, one in folders.items()}
         self.promoted_at: float | None = None
-        """When the standby was promoted, by the clock that only goes on."""
+        """When the standby was told to be the primary, by the clock that only goes on; it writes before it says so."""
 
     @property
     def origins(self) -> dict[str, str]:
@@ -125,8 +125,9 @@ class Ground:
         while missed < _WATCHES:
             await asyncio.sleep(_WATCH_SECONDS)
             missed = 0 if await self.first.answers() else missed + 1
+        began = time.monotonic()
         await self.standby.promote()
-        self.promoted_at = time.monotonic()
+        self.promoted_at = began
 
     async def bring_back(self) -> None:
         """The region that was killed comes back: its database follows the new primary, its server starts again."""

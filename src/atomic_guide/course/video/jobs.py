@@ -96,6 +96,8 @@ class Transcode:
             await measure_shown(self._parts, video)
             await note_shown(self._parts, video)
         except (LeaseLost, asyncio.CancelledError):
+            # Who finds out later that the lease is lost must not break off what is told of it now.
+            lease.finishing = True
             with contextlib.suppress(NotFound):
                 await self._settle(job, video.video.origin)
             raise
