@@ -99,7 +99,9 @@ class Transcode:
             # Who finds out later that the lease is lost must not break off what is told of it now.
             lease.finishing = True
             with contextlib.suppress(NotFound):
-                await self._settle(job, video.video.origin)
+                # Anew: who called it off did so after the claim, and a replica may not know of it yet.
+                async with lease.session():
+                    await self._settle(job, video.video.origin)
             raise
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
