@@ -15,12 +15,16 @@ _PART = 64 * 1024
 class Faulty:
     """`share` of the calls fail, half of them with 503 and half broken off; all do while it is `away`.
 
-    `calls` counts by what became of them.
+    `calls` counts by what became of them. The answer to the next call of the method `held` waits
+    for `released`; `holding` says that it does.
     """
 
     def __init__(self, target: tuple[str, int], share: float = 0.0, seed: int = 1) -> None:
         self.share = share
         self.away = False
+        self.held: bytes | None = None
+        self.holding = asyncio.Event()
+        self.released = asyncio.Event()
         self.calls: Counter[str] = Counter()
         self.port = 0
         self.answering: set[asyncio.Task[None]] = set()
@@ -63,7 +67,13 @@ class Faulty:
         try:
             to.write(head[:-2] + b"Connection: close\r\n\r\n")
             await _body(head, reader, to)
+            holds = self.held is not None and head.startswith(self.held)
+            if holds:
+                self.held = None
             while part := await there.read(_PART):
+                if holds:
+                    self.holding.set()
+                    await self.released.wait()
                 writer.write(part)
                 await writer.drain()
         finally:

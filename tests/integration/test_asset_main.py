@@ -33,10 +33,12 @@ from atomic_guide.course.video.spread.catalog import QUERIES
 from atomic_guide.course.video.spread.jobs import relisted
 from atomic_guide.course.video.spread.listing import shown_of
 from atomic_guide.course.video.spread.looking import look
+from atomic_guide.course.video.spread.parts import QUEUE as COPYING
 from atomic_guide.course.video.spread.spread import Spread
 from atomic_guide.course.watching.taking import QUERIES as WATCHING
 from atomic_guide.engines.assets.settings import LOCAL, AssetSettings, StoreSettings
 from atomic_guide.engines.data.database import Transaction
+from atomic_guide.engines.queues.overview import count_live
 from atomic_guide.errors import Invalid, NotFound, Unavailable
 from atomic_guide.operations.costs.advise.gather import cooled_bytes
 from atomic_guide.web.routing import ELSEWHERE
@@ -210,6 +212,35 @@ async def test_a_bucket_that_is_away_is_said_to_be_and_all_else_goes_on(
             receipt = await made.spread.deletions.attempt_all(receipt.id)
             assert [one.gone_at is not None for one in receipt.stores] == [True]
             assert not [name for name in names_in(direct) if made.video in name]
+
+
+async def test_a_receipt_counts_what_went_although_a_worker_is_ready_to_ask_too(
+    tmp_path: Path, service: S3, lecture: bytes
+) -> None:
+    async with faulty(service.url) as proxy, asyncio.timeout(120):
+        main = service.store("main-counted", "eu", endpoint=proxy.url)
+        async with opened(tmp_path, assets=kept_in(main), copies=True) as studio:
+            async with studio.working():
+                teacher = await studio.enter()
+                video = await upload(teacher, lecture)
+                await until(teacher, video, "ready")
+                await copied(studio, video, "verified")
+            count = len(names_in(msgspec.structs.replace(main, endpoint=service.url)))
+            # The objects go, and what says so is on its way for as long as a worker needs to do what it can.
+            proxy.held = b"POST"
+            asked = asyncio.create_task(teacher.delete(f"/api/video/{video}"))
+            await proxy.holding.wait()
+            async with studio.working():
+                states = {"queued"}
+                while states & {"queued", "running"}:
+                    await asyncio.sleep(0.05)
+                    states = set((await count_live(studio.shards)).get(COPYING, {}))
+                proxy.released.set()
+                assert (await asked).status_code == 204
+            (receipt,) = await spread_of(studio).deletions.latest(5)
+            assert [(one.store, one.objects, one.gone_at is not None) for one in receipt.stores] == [
+                (main.name, count, True)
+            ]
 
 
 def backed_up(settings: Settings, found: Found, *, read: bool = False) -> Awaitable[Lectures]:

@@ -43,6 +43,8 @@ PART = 8 * 1024 * 1024
 """Bytes of a part: S3 asks for at least 5 MiB, and 10,000 of these are 80 GB."""
 _PARTS_AT_ONCE = 2
 _DELETED_AT_ONCE = 1000
+_PASSES = 10
+"""How often a folder is listed until it is empty: whoever was just writing there may leave something behind."""
 """What S3 takes in one call."""
 PRIVATE = "private, no-store"
 """A lecture is nobody's to keep but the browser's that asked for it; this server's answers say how long."""
@@ -176,11 +178,19 @@ class RemoteStore:
             await self._asked("delete", call)
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Remove everything below a folder, and look that nothing is left; how many objects that were."""
+        """Remove everything below a folder, and look that nothing is left; how many objects that were.
+
+        Raises `Unavailable`, also where something is there again after each of several passes.
+        """
         removed = 0
-        while names := [name async for name, _ in self.names(prefix)]:
+        for _ in range(_PASSES):
+            names = [name async for name, _ in self.names(prefix)]
+            if not names:
+                break
             await self.delete(names)
             removed += len(names)
+        else:
+            raise Unavailable(f"store {self.name} still lists what was just removed", retry_after=AGAIN_SECONDS)
         if self._root is not None:
             await asyncio.to_thread(sync_folder, self._root)
         return removed

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -80,8 +80,12 @@ class Deletions:
         self._seals = seals
         self._directory = parts.shards.directory
 
-    async def ask(self, folder: str) -> str | None:
-        """Have a lecture's folder, or a tenant's, gone from every store; the deletion's id, None without stores."""
+    async def ask(self, folder: str, attempted: Container[str] = ()) -> str | None:
+        """Have a lecture's folder, or a tenant's, gone from every store; the deletion's id, None without stores.
+
+        Whoever asks attempts the stores `attempted` at once: their jobs wait meanwhile. Of two that ask a store
+        together, the one that finds nothing left may note its answer first, and what the other removed is not counted.
+        """
         place = _place(folder)
         number = f"d{secrets.token_hex(8)}"
         row = {"id": number, "folder": folder, "digest": self._seals.digest(folder), "now": self._parts.clock.now()}
@@ -100,7 +104,7 @@ class Deletions:
 
         stores = await self._directory.write(work)
         for store in stores:
-            await self._publish(number, store, place.tenant)
+            await self._publish(number, store, place.tenant, _AGAIN_SECONDS if store in attempted else 0.0)
         if stores and self._parts.settings.cdn.purge_url is not None:
             await self._put(purge_job(number, folder), place.tenant)
         return number if stores else None
@@ -217,10 +221,11 @@ class Deletions:
         ]
         return Receipt(row["id"], row["digest"], iso(row["asked_at"]), None, answers)
 
-    async def _publish(self, number: str, store: str, tenant: str) -> None:
+    async def _publish(self, number: str, store: str, tenant: str, delay: float = 0.0) -> None:
         job = NewJob(
             queue=QUEUE,
             kind=DELETE,
+            delay=delay,
             subject=f"deletion {number}",
             payload={"deletion": number, "store": store},
             unique_key=f"{DELETE}:{number}:{store}",

@@ -139,8 +139,8 @@ class Spread:
         """
         if all(one.state == "deleting" for one in await self.parts.catalog.replicas(place.tenant, media)):
             return False
-        number = await self.deletions.ask(prefix_of(place, media))
         main = self.parts.settings.main
+        number = await self.deletions.ask(prefix_of(place, media), attempted=(main,))
         if number is None or not main:
             return False
         await self.deletions.attempt(number, main)
@@ -148,7 +148,7 @@ class Spread:
 
     async def forget_tenant(self, tenant: str) -> dict[str, str]:
         """Have a tenant's files gone everywhere; what each store says now. One that is away is asked on."""
-        number = await self.deletions.ask(tenant)
+        number = await self.deletions.ask(tenant, attempted=self.parts.remotes)
         if number is None:
             return {}
         receipt = await self.deletions.attempt_all(number)
