@@ -50,9 +50,8 @@ def _findings(problems: Iterator[str]) -> Outcome:
 
 def types() -> Outcome:
     """Check types strictly, in every folder that exists."""
-    present = [
-        name for name in ("src", "tests", "tools", "bench", "dev.py", "hatch_build.py") if (ROOT / name).exists()
-    ]
+    names = ("src", "tests", "tools", "bench", "examples", "dev.py", "hatch_build.py")
+    present = [name for name in names if (ROOT / name).exists()]
     return _command(str(BIN / "mypy"), *present)
 
 
