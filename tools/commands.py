@@ -13,12 +13,15 @@ from tools.locks import ROOT
 
 _EXTRAS = ("geo", "parquet", "recovery", "loadtest", "rehearsal", "tracing")
 
+# dev.py's own switch, as `atomic-guide` refuses variables that it does not know; and a switch that containers like to
+# set, with which each of a suite's hundreds of processes would compile all that it imports.
+_OURS = {"ATOMIC_GUIDE_DEV_PIP", "PYTHONDONTWRITEBYTECODE"}
+
 
 def _become(*command: str, folder: Path = ROOT, **variables: str) -> int:
     """Replace this process, so that signals and the exit status are the command's own."""
     os.chdir(folder)
-    # dev.py's own switch; `atomic-guide` refuses variables that it does not know.
-    kept = {name: value for name, value in os.environ.items() if name != "ATOMIC_GUIDE_DEV_PIP"}
+    kept = {name: value for name, value in os.environ.items() if name not in _OURS}
     os.execve(command[0], list(command), {**kept, **variables})  # noqa: S606 - no shell is what is wanted
 
 

@@ -219,10 +219,11 @@ def test_no_test_leaves_this_machine() -> None:
         far.connect(("192.0.2.1", 9))
 
 
-def test_the_switch_for_pip_is_not_handed_to_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("switch", ["ATOMIC_GUIDE_DEV_PIP", "PYTHONDONTWRITEBYTECODE"])
+def test_a_switch_of_the_set_up_is_not_handed_to_the_program(monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
     given: dict[str, str] = {}
-    monkeypatch.setenv("ATOMIC_GUIDE_DEV_PIP", "1")
+    monkeypatch.setenv(switch, "1")
     monkeypatch.setattr(os, "execve", lambda _path, _words, environment: given.update(environment))
     commands._become("/bin/true", EXTRA="1")
     assert given["EXTRA"] == "1"
-    assert "ATOMIC_GUIDE_DEV_PIP" not in given
+    assert switch not in given
