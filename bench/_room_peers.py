@@ -22,7 +22,8 @@ import msgspec
 from atomic_guide.clock import SystemClock
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.web.sessions import Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import Session, Sessions
+from atomic_guide.web.settings import SessionSettings
 from bench._peers import INSTALLED, START_SECONDS, Missing, environment, install, listening
 from bench._room_load import PEERS, compiled
 

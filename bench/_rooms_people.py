@@ -28,7 +28,8 @@ from urllib.parse import urlsplit
 from atomic_guide.clock import SystemClock
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.engines.data.placement import CourseKey
-from atomic_guide.web.sessions import Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import Session, Sessions
+from atomic_guide.web.settings import SessionSettings
 from bench._bars import Bars
 
 PING, PONG, CLOSE = 0x89, 0x8A, 0x88

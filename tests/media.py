@@ -38,10 +38,11 @@ from atomic_guide.engines.queues.worker import Observer, Worker
 from atomic_guide.regions.here import Here
 from atomic_guide.regions.settings import RegionSettings, RegionsSettings
 from atomic_guide.web.assets import calls as asset_calls
-from atomic_guide.web.idempotency import Answers, RepeatSettings
+from atomic_guide.web.idempotency import Answers
 from atomic_guide.web.overload import Overload, SheddingSettings
 from atomic_guide.web.server import create_app
-from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import Role, Session, Sessions
+from atomic_guide.web.settings import RepeatSettings, SessionSettings
 from atomic_guide.web.stored import calls as stored_calls
 from atomic_guide.web.tool import Tool
 from atomic_guide.web.uploads import calls as upload_calls

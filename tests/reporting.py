@@ -30,11 +30,12 @@ from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.web import health, openapi, reports, watching
 from atomic_guide.web.health import Health
-from atomic_guide.web.idempotency import Answers, RepeatSettings
+from atomic_guide.web.idempotency import Answers
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.overload import Overload, SheddingSettings
 from atomic_guide.web.server import create_app
-from atomic_guide.web.sessions import Role, Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import Role, Session, Sessions
+from atomic_guide.web.settings import RepeatSettings, SessionSettings
 from atomic_guide.web.tool import Tool
 from tests.engines import installed
 from tests.operating import TOKEN, operators

@@ -20,7 +20,8 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.postgres import PostgresDatabase
 from atomic_guide.engines.data.settings import DataSettings
 from atomic_guide.engines.data.sqlite import SqliteDatabase
-from atomic_guide.web.sessions import CodeKind, Role, Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import CodeKind, Role, Session, Sessions
+from atomic_guide.web.settings import SessionSettings
 from tests.engines import installed
 
 

@@ -8,6 +8,7 @@ the key's name.
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import typing
 from collections.abc import Iterator, Mapping
@@ -19,10 +20,8 @@ import msgspec
 from atomic_guide.course.analytics.settings import AnalyticsSettings
 from atomic_guide.course.chat.settings import ChatSettings
 from atomic_guide.course.keeping.settings import BackupSettings, KeepingSettings
-from atomic_guide.course.lti.outbound import LmsSettings
-from atomic_guide.course.lti.settings import LtiSettings
-from atomic_guide.course.notifications.settings import MailSettings, NotificationSettings, check_mail
-from atomic_guide.course.notifications.smtp import MAIL
+from atomic_guide.course.lti.settings import LmsSettings, LtiSettings
+from atomic_guide.course.notifications.settings import MAIL, MailSettings, NotificationSettings, check_mail
 from atomic_guide.course.video.settings import VideoSettings
 from atomic_guide.course.watching.settings import EventSettings
 from atomic_guide.engines.assets.settings import AssetSettings, check_assets
@@ -57,11 +56,9 @@ from atomic_guide.resilience import GuardSettings
 from atomic_guide.setting import Shown, setting
 from atomic_guide.toml import NotToml, read_toml
 from atomic_guide.tracing import TracingSettings
-from atomic_guide.web.idempotency import RepeatSettings
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.overload import SheddingSettings
-from atomic_guide.web.server import ServerSettings
-from atomic_guide.web.sessions import SessionSettings
+from atomic_guide.web.settings import RepeatSettings, ServerSettings, SessionSettings
 
 PREFIX = "ATOMIC_GUIDE_"
 
@@ -182,7 +179,7 @@ def source_settings(
     named = environment.get(f"{PREFIX}CONFIG")
     path = file or (Path(named) if named else None)
     tree = _read_file(path) if path else {}
-    keys = {row.variable: row.key for row in describe()}
+    keys = {_variable(key): key for key, _ in _leaves(Settings(), "")}
     origins = {key: f"file {path}" for key in keys.values() if _given(tree, key) is not None}
     for variable, value in environment.items():
         if variable.startswith(PREFIX) and variable != f"{PREFIX}CONFIG":
@@ -220,7 +217,7 @@ def source_settings(
 
 def describe() -> list[Described]:
     """Every setting with unit, default and reason, in the order of the sections."""
-    return list(_describe(Settings, Settings(), ""))
+    return list(_described())
 
 
 def as_tree(settings: Settings) -> dict[str, Any]:
@@ -253,21 +250,42 @@ def value_at(settings: msgspec.Struct, key: str) -> Any:
     return value
 
 
-def _describe(kind: type[msgspec.Struct], values: msgspec.Struct, prefix: str) -> Iterator[Described]:
-    hints = typing.get_type_hints(kind, include_extras=True)
-    for name in kind.__struct_fields__:
-        hint, value = hints[name], getattr(values, name)
+def _leaves(values: msgspec.Struct, prefix: str) -> Iterator[tuple[str, msgspec.Struct]]:
+    """Every setting's dotted key, and the struct that holds it, in the order of the sections."""
+    for name in values.__struct_fields__:
+        value = getattr(values, name)
         if isinstance(value, msgspec.Struct):
-            yield from _describe(type(value), value, f"{prefix}{name}.")
-            continue
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", values
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.replace(".", "_").upper()
+
+
+@functools.cache
+def _hints(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+@functools.cache
+def _described() -> tuple[Described, ...]:
+    return tuple(_describe())
+
+
+def _describe() -> Iterator[Described]:
+    for key, values in _leaves(Settings(), ""):
+        name = key.rpartition(".")[2]
+        hint = _hints(type(values))[name]
         meta = next((part for part in getattr(hint, "__metadata__", ()) if isinstance(part, msgspec.Meta)), None)
         plain = typing.get_args(hint)[0] if meta else hint
         yield Described(
-            key=f"{prefix}{name}",
-            variable=PREFIX + f"{prefix}{name}".replace(".", "_").upper(),
+            key=key,
+            variable=_variable(key),
             kind=plain.__name__ if isinstance(plain, type) else str(plain).replace("typing.", ""),
             unit=str((meta.extra or {}).get("unit", "")) if meta else "",
-            default=value,
+            default=getattr(values, name),
             reason=(meta.description or "") if meta else "",
         )
 

@@ -20,11 +20,12 @@ from atomic_guide.engines.nats.settings import NatsSettings
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.web import moderation
 from atomic_guide.web.chat import Chat, assemble_chat, calls
-from atomic_guide.web.idempotency import Answers, RepeatSettings
+from atomic_guide.web.idempotency import Answers
 from atomic_guide.web.limits import LimitSettings
 from atomic_guide.web.rooms import calls as room_calls
 from atomic_guide.web.server import create_app
-from atomic_guide.web.sessions import Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import Session, Sessions
+from atomic_guide.web.settings import RepeatSettings, SessionSettings
 from atomic_guide.web.socket import SocketDoor, own_origins
 from tests.engines import installed
 from tests.operating import operators

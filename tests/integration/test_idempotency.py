@@ -13,8 +13,9 @@ from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.errors import Conflict, Invalid, KeyReused, NotFound
-from atomic_guide.web.idempotency import QUERIES, Answers, Hashed, RepeatSettings
+from atomic_guide.web.idempotency import QUERIES, Answers, Hashed
 from atomic_guide.web.routing import Answer, Call, Whose
+from atomic_guide.web.settings import RepeatSettings
 from atomic_guide.web.tool import Tool
 from tests.engines import ENGINES, opened_shards
 from tests.postgres import Cluster

@@ -28,10 +28,11 @@ from atomic_guide.engines.queues.deadletter import DeadLetters
 from atomic_guide.engines.queues.jobs import Queues
 from atomic_guide.engines.queues.settings import QueueRules, QueueSettings
 from atomic_guide.engines.queues.worker import Worker
-from atomic_guide.web.idempotency import Answers, RepeatSettings
+from atomic_guide.web.idempotency import Answers
 from atomic_guide.web.notifications import calls
 from atomic_guide.web.server import create_app
-from atomic_guide.web.sessions import Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import Session, Sessions
+from atomic_guide.web.settings import RepeatSettings, SessionSettings
 from atomic_guide.web.tool import Tool
 from tests.engines import installed
 from tests.mailserver import MailBox, mail_server

@@ -31,7 +31,8 @@ from atomic_guide.engines.queues.settings import QueueSettings
 from atomic_guide.web import launch, registration
 from atomic_guide.web.practice import practice_routes
 from atomic_guide.web.server import create_app
-from atomic_guide.web.sessions import Sessions, SessionSettings
+from atomic_guide.web.sessions import Sessions
+from atomic_guide.web.settings import SessionSettings
 from atomic_guide.web.tool import Tool
 from tests.engines import installed
 from tests.fakes.platform import serving

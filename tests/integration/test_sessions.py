@@ -12,7 +12,8 @@ from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.migrations import upgrade_file
 from atomic_guide.engines.data.sqlite import SqliteDatabase
 from atomic_guide.errors import Forbidden, Unauthenticated
-from atomic_guide.web.sessions import Session, Sessions, SessionSettings
+from atomic_guide.web.sessions import Session, Sessions
+from atomic_guide.web.settings import SessionSettings
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
 

@@ -47,7 +47,8 @@ from atomic_guide.web.bounds import HANDSHAKES, REQUESTS
 from atomic_guide.web.fields import read_form
 from atomic_guide.web.observe import Observe, WebMetrics
 from atomic_guide.web.routing import Call, Calls, Repeats
-from atomic_guide.web.server import ServerSettings, create_app
+from atomic_guide.web.server import create_app
+from atomic_guide.web.settings import ServerSettings
 from tests.engines import installed
 from tests.fakes.platform import serving
 from tests.integration.chat_server import running

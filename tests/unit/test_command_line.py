@@ -1,11 +1,22 @@
 """What `--help` and answers in words look like to somebody who meets the commands for the first time."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from atomic_guide.cli import program
+from tests.engines import installed
+
+LOADED = """
+import atexit, sys
+atexit.register(lambda: print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr))
+from atomic_guide.cli import main
+main()
+"""
+HEAVY = {"alembic", "asyncpg", "cryptography", "httpx", "joserfc", "nats", "numpy", "sqlalchemy", "starlette"}
 
 
 def said(*words: str) -> str:
@@ -19,6 +30,23 @@ def test_help_says_each_command_in_a_whole_sentence(words: tuple[str, ...]) -> N
     listed = said(*words, "--help").partition("Commands:\n")[2]
     assert listed.count("\n") > 2
     assert "..." not in listed
+
+
+@pytest.mark.parametrize(
+    ("words", "without"),
+    [
+        (("--help",), HEAVY | {"stamina", "structlog"}),
+        (("shards", "move", "--help"), HEAVY | {"stamina", "structlog"}),
+        (("queues", "list"), HEAVY),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(words: tuple[str, ...], without: set[str], tmp_path: Path) -> None:
+    where = () if "--help" in words else ("--data", str(installed(tmp_path / "data")))
+    command = [sys.executable, "-c", LOADED, *words, *where]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    loaded = set(done.stderr.split())
+    assert "click" in loaded
+    assert without & loaded == set()
 
 
 def test_a_group_is_its_first_command_where_none_is_named() -> None:

@@ -73,8 +73,8 @@ from atomic_guide.web.limits import is_loopback, networks
 from atomic_guide.web.loadtests import Erase, Loadtests
 from atomic_guide.web.overload import Overload
 from atomic_guide.web.room_metrics import RoomMetrics
-from atomic_guide.web.server import ServerSettings
 from atomic_guide.web.sessions import Sessions
+from atomic_guide.web.settings import ServerSettings
 from atomic_guide.web.tool import Tool
 
 _log = structlog.get_logger(__name__)

@@ -5,14 +5,13 @@ Every command exits 0 on success, 1 on failure with one line on stderr, 2 on wro
 
 from __future__ import annotations
 
+import gc
 import importlib
-import logging
 import os
 import pkgutil
 import sys
 
 import click
-import structlog
 
 from atomic_guide.errors import GuideError
 
@@ -20,6 +19,9 @@ _NOT_COMMANDS = {"options", "__main__"}
 
 _SENTENCE = 500
 """Characters of a command's first sentence at most."""
+
+_GARBAGE = 100_000
+"""Objects made and not given back before a process looks for garbage: Python's default takes a tenth of its start."""
 
 
 class _Commands(click.Group):
@@ -57,13 +59,10 @@ def main() -> None:
     """The console script `atomic-guide`."""
     # Whatever a command makes in a data directory is nobody else's to read on a shared computer.
     os.umask(0o077)
-    # What a command answers stands on stdout, with --json one document; `serve` sets logs up as its settings say.
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    gc.set_threshold(_GARBAGE)
     try:
-        program.main(standalone_mode=False)
+        # What a command answers stands on stdout, with --json one document; what it logs goes to `obj`.
+        program.main(standalone_mode=False, obj=sys.stderr)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.Abort:

@@ -7,7 +7,6 @@ import asyncio
 import click
 
 from atomic_guide.cli.options import Context, data_options
-from atomic_guide.engines.data.opening import migrate_databases
 
 
 @click.command()
@@ -20,6 +19,8 @@ def command(context: Context, *, contract: bool) -> None:
 
     Safe beside running servers: without --contract, only what they can bear is applied.
     """
+    from atomic_guide.engines.data.opening import migrate_databases
+
     told = None if context.as_json else lambda name: click.echo(f"looking at {name}", err=True)
     changed = asyncio.run(migrate_databases(context.data, context.settings.databases, contract=contract, told=told))
     text = "\n".join(f"migrated {name}" for name in changed) or "every database is up to date"

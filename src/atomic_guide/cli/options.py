@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import pwd
 import re
@@ -16,11 +17,10 @@ import click
 import msgspec
 
 from atomic_guide.clock import from_iso
-from atomic_guide.config import Settings, source_settings
-from atomic_guide.engines.data.opening import open_databases
-from atomic_guide.engines.data.shards import Shards
 
 if TYPE_CHECKING:
+    from atomic_guide.config import Settings
+    from atomic_guide.engines.data.shards import Shards
     from atomic_guide.operations.operators.model import Operator
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -45,6 +45,8 @@ class Context:
     @asynccontextmanager
     async def open_shards(self) -> AsyncIterator[Shards]:
         """The databases, migrated where needed; works beside a running server."""
+        from atomic_guide.engines.data.opening import open_databases
+
         shards = await open_databases(self.data, self.settings.databases)
         try:
             yield shards
@@ -96,6 +98,9 @@ def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @functools.wraps(function)
     def wrapped(*, data: str | None, config: Path | None, as_json: bool, **arguments: Any) -> Any:
+        from atomic_guide.config import source_settings
+
+        quiet_logs()
         sourced = source_settings(
             file=config, data=data, server__host=arguments.pop("host", None), server__port=arguments.pop("port", None)
         )
@@ -106,6 +111,22 @@ def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(context, **arguments)
 
     return wrapped
+
+
+def quiet_logs() -> None:
+    """Let only errors be logged, to where `main` says; a command inside another program leaves its logs as they are.
+
+    `serve` sets logs up as its settings say.
+    """
+    to = click.get_current_context().find_root().obj
+    if to is None:
+        return
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(to),
+    )
 
 
 def actor() -> str:

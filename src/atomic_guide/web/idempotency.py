@@ -16,20 +16,20 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import structlog
 
 from atomic_guide import errors
 from atomic_guide.engines.data.queries import load_queries
-from atomic_guide.setting import setting
 from atomic_guide.web.routing import Answer, Call, Claim, Whose
 
 if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Row, Transaction
     from atomic_guide.engines.data.shards import Shards
+    from atomic_guide.web.settings import RepeatSettings
 
 QUERIES = load_queries(__package__)
 _log = structlog.get_logger(__name__)
@@ -39,30 +39,6 @@ _RENEWALS = 4
 
 Whole = Callable[[], Awaitable[str]]
 """Reads a body to its end, where that is not done yet, and tells what it was."""
-
-
-class RepeatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is remembered of a POST with an Idempotency-Key."""
-
-    kept_hours: Annotated[
-        float,
-        setting(
-            "How long an answer is given again. A page that was closed in the evening tries again in the morning.",
-            "h",
-            ge=1,
-            le=24 * 7,
-        ),
-    ] = 24.0
-    claim_seconds: Annotated[
-        float,
-        setting(
-            "How long a key stays claimed after its process was heard of last; after a crash, a retry waits this long."
-            " Four renewals: a database that is away for three quarters of it ends no claim.",
-            "s",
-            ge=1,
-            le=600,
-        ),
-    ] = 60.0
 
 
 class Hashed:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,9 +13,9 @@ from starlette.staticfiles import StaticFiles
 
 from atomic_guide import errors
 from atomic_guide.regions.here import NOWHERE, Here
-from atomic_guide.setting import setting
 from atomic_guide.web.problems import on_guide_error, on_http_exception, on_unexpected
 from atomic_guide.web.routing import Declared, routes
+from atomic_guide.web.settings import ServerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,87 +25,6 @@ if TYPE_CHECKING:
     from atomic_guide.web.tool import Tool
 
 STATIC = Path(__file__).parent / "static"
-
-
-class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the server listens and how the world reaches it."""
-
-    host: Annotated[
-        str,
-        setting("Address to listen on; only this computer by default.", "address", min_length=1),
-    ] = "127.0.0.1"
-    port: Annotated[int, setting("Port to listen on; 0 takes a free one.", "port", ge=0, le=65535)] = 8000
-    public_url: Annotated[
-        Annotated[str, msgspec.Meta(pattern=r"^https?://[^/?#]+$")] | None,
-        setting(
-            "The address that browsers and the LMS use, such as https://guide.example.edu."
-            " Without it: the listening one.",
-            "URL",
-        ),
-    ] = None
-    development: Annotated[
-        Literal["auto", "on", "off"],
-        setting(
-            "Practice LMS, loopback key sets, plain http."
-            " auto: on when listening on loopback without a public address.",
-            "mode",
-        ),
-    ] = "auto"
-    trusted_proxies: Annotated[
-        tuple[str, ...],
-        setting("Addresses or networks whose X-Forwarded-* headers count; nobody's by default.", "addresses"),
-    ] = ()
-    tls_certificate: Annotated[
-        str | None,
-        setting("PEM file of the certificate chain, to serve https without a proxy.", "path"),
-    ] = None
-    tls_key: Annotated[str | None, setting("PEM file of the certificate's key.", "path")] = None
-    metrics_public: Annotated[
-        bool,
-        setting("Give /metrics to everybody; else to this computer and to holders of the operator token.", "switch"),
-    ] = False
-    requests: Annotated[
-        int,
-        setting(
-            "Requests that a process answers at a time; the next is told to come again in a second. A hall of 1,000"
-            " that opens its page makes 3,000.",
-            "requests",
-            ge=1,
-            le=100_000,
-        ),
-    ] = 4000
-    handshakes: Annotated[
-        int,
-        setting(
-            "Sockets that a process opens at a time, about 10 kB each: a room twice over that comes back at the same"
-            " moment.",
-            "handshakes",
-            ge=1,
-            le=100_000,
-        ),
-    ] = 2000
-    head_bytes: Annotated[
-        int,
-        setting(
-            "An address with its header lines. Eight cookies and a token take 3 KiB; proxies commonly allow 8 to 32.",
-            "bytes",
-            ge=8192,
-            le=1 << 20,
-        ),
-    ] = 64 * 1024
-    body_bytes: Annotated[
-        int,
-        setting(
-            "A JSON body, unless its call has a limit of its own; a chat message is at most 16 KiB of UTF-8.",
-            "bytes",
-            ge=32 * 1024,
-            le=16 << 20,
-        ),
-    ] = 64 * 1024
-    drain_seconds: Annotated[
-        float,
-        setting("How long running requests may take to finish after SIGTERM.", "s", ge=1, le=15),
-    ] = 10.0
 
 
 class _ImmutableFiles(StaticFiles):

@@ -14,7 +14,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from joserfc import jwt
@@ -26,7 +26,6 @@ from atomic_guide.course.keeping.key import keeping_key, person_digest
 from atomic_guide.engines.cache.memory import Memory
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import load_queries
-from atomic_guide.setting import setting
 from atomic_guide.web.sealed import Kept, seal, unsealed
 
 if TYPE_CHECKING:
@@ -35,33 +34,12 @@ if TYPE_CHECKING:
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Database, Transaction
     from atomic_guide.web.routing import Access
+    from atomic_guide.web.settings import SessionSettings
 
 QUERIES = load_queries(__package__)
 
 Role = Literal["instructor", "learner", "operator"]
 CodeKind = Literal["launch", "resume", "ticket"]
-
-
-class SessionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long codes and tokens live."""
-
-    code_seconds: Annotated[
-        int,
-        setting("Life of the one-time code in a launched page.", "s", ge=5, le=600),
-    ] = 60
-    token_seconds: Annotated[
-        int,
-        setting("Life of a bearer token; it cannot be taken back sooner.", "s", ge=60, le=3600),
-    ] = 900
-    ticket_seconds: Annotated[int, setting("Life of a socket ticket.", "s", ge=5, le=300)] = 30
-    session_seconds: Annotated[
-        int,
-        setting("When a session ends for good and the LMS has to launch again; a long day.", "s", ge=900, le=7 * 86400),
-    ] = 12 * 3600
-    key_seconds: Annotated[
-        int,
-        setting("How often a new signing key is made.", "s", ge=3600, le=90 * 86400),
-    ] = 86400
 
 
 class Session(msgspec.Struct, frozen=True, omit_defaults=True):

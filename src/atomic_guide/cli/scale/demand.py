@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from atomic_guide import errors
+from atomic_guide.cli.options import quiet_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,7 @@ def demand_options(since: str) -> Callable[[Callable[..., Any]], Callable[..., A
         @click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="Settings file in TOML.")
         @functools.wraps(function)
         def wrapped(*, file: Path | None, fleet: str | None, **arguments: Any) -> Any:
+            quiet_logs()
             where = {name: arguments.pop(name) for name in ("since", "data", "config")}
             if (file is None) == (fleet is None):
                 raise click.UsageError("Give demand: either --trace FILE or --fleet NAME.")

@@ -18,8 +18,6 @@ from atomic_guide.cli.options import Context, data_options
 from atomic_guide.cli.shards.draw import Progress
 from atomic_guide.cli.shards.look import emit_plans, levelled, planned, planning_options
 from atomic_guide.cli.shards.order import Asked, Noted, emit_noted, ordered
-from atomic_guide.engines.data.opening import is_embedded
-from atomic_guide.engines.data.settings import DEFAULT_ZONE
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.layout.measure import Measure
@@ -35,6 +33,12 @@ class Pace(NamedTuple):
 
     at_once: int | None
     pause: float
+
+
+def _default_zone() -> str:
+    from atomic_guide.engines.data.settings import DEFAULT_ZONE
+
+    return DEFAULT_ZONE
 
 
 def moving_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +75,7 @@ def moving_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--course", nargs=2, metavar="TENANT CONTEXT", help="One course, as its LMS calls it; it stays pinned.")
 @click.option("--tenant", metavar="TENANT", help="Every course of a tenant; they stay pinned.")
 @click.option("--to", "target", metavar="SHARD", required=True, help="Where to.")
-@click.option("--zone", default=DEFAULT_ZONE, metavar="ZONE", help="The bucket's residency zone.")
+@click.option("--zone", default=_default_zone, metavar="ZONE", help="The bucket's residency zone.")
 @moving_options
 def move(context: Context, bucket: int | None, target: str, *, dry_run: bool, pace: Pace, **what: Any) -> None:
     """Move a bucket, one course, or all courses of a tenant to a shard.
@@ -210,6 +214,8 @@ def _show(context: Context, wanted: list[Wanted]) -> None:
 def _carried(
     context: Context, asked: Asked | None, work: Callable[[Shards, Waves], Awaitable[Outcome]], pace: Pace
 ) -> None:
+    from atomic_guide.engines.data.opening import is_embedded
+
     settings = context.settings.databases
     # A file has one writer: moves side by side would only wait for each other, and writes of their buckets with them.
     most = 1 if is_embedded(settings) else pace.at_once or settings.moves_at_once

@@ -14,10 +14,10 @@ from atomic_guide.course.lti.invitations import Invitations
 from atomic_guide.course.lti.keysets import KeySets
 from atomic_guide.course.lti.launch import Launches
 from atomic_guide.course.lti.logins import Logins
-from atomic_guide.course.lti.outbound import LmsSettings, Outbound
+from atomic_guide.course.lti.outbound import Outbound
 from atomic_guide.course.lti.registration import Platforms
 from atomic_guide.course.lti.roster import Roster
-from atomic_guide.course.lti.settings import LtiSettings
+from atomic_guide.course.lti.settings import LmsSettings, LtiSettings
 from atomic_guide.course.lti.signing import SigningKeys
 from atomic_guide.course.lti.tokens import ServiceTokens
 from atomic_guide.engines.data.database import Database

@@ -20,6 +20,7 @@ import msgspec
 from atomic_guide import errors, tracing
 from atomic_guide.course.lti.addresses import Reach, origin_of, problem_with
 from atomic_guide.course.lti.limits import ANSWER_BYTES
+from atomic_guide.course.lti.settings import LmsSettings
 from atomic_guide.resilience import Guard, GuardSettings, Refused
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -126,16 +127,6 @@ Service = Literal["keys", "tokens", "grades", "roster", "registration"]
 
 _HOSTS = 1000
 """Guards that are remembered, by service and host; the oldest is forgotten first, and begins closed again."""
-
-
-class LmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How calls of LMSs are bounded, for each service at each host."""
-
-    keys: GuardSettings = GuardSettings(seconds=20.0)
-    tokens: GuardSettings = GuardSettings(seconds=20.0)
-    grades: GuardSettings = GuardSettings(seconds=20.0)
-    roster: GuardSettings = GuardSettings(seconds=20.0, most=8)
-    registration: GuardSettings = GuardSettings(seconds=20.0, most=4)
 
 
 class Outbound:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from atomic_guide.resilience import GuardSettings
 from atomic_guide.setting import setting
 
 
@@ -97,3 +98,13 @@ class LtiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "How long a new key is published before it signs, so that platforms' caches know it.", "s", ge=0, le=604_800
         ),
     ] = 86_400
+
+
+class LmsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How calls of LMSs are bounded, for each service at each host."""
+
+    keys: GuardSettings = GuardSettings(seconds=20.0)
+    tokens: GuardSettings = GuardSettings(seconds=20.0)
+    grades: GuardSettings = GuardSettings(seconds=20.0)
+    roster: GuardSettings = GuardSettings(seconds=20.0, most=8)
+    registration: GuardSettings = GuardSettings(seconds=20.0, most=4)

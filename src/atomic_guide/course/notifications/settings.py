@@ -9,7 +9,11 @@ import msgspec
 
 from atomic_guide.course.notifications.address import usable_address
 from atomic_guide.errors import ConfigurationError
+from atomic_guide.resilience import GuardSettings
 from atomic_guide.setting import setting
+
+MAIL = GuardSettings(seconds=30.0, failures=5, rest_seconds=30.0, retry_percent=0.0, most=8)
+"""Retries are the queue's: a letter that was not taken comes back with its own pauses."""
 
 
 class NotificationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

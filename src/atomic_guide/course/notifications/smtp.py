@@ -23,6 +23,7 @@ import aiosmtplib
 import msgspec
 
 from atomic_guide.course.notifications.kept import Kept
+from atomic_guide.course.notifications.settings import MAIL
 from atomic_guide.errors import MachineTrouble, Permanent, RetryLater
 from atomic_guide.resilience import Guard, GuardSettings, Refused
 
@@ -48,10 +49,6 @@ _ASK_SECONDS = 5.0
 _LEAVE_SECONDS = 2.0
 
 _ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
-
-
-MAIL = GuardSettings(seconds=30.0, failures=5, rest_seconds=30.0, retry_percent=0.0, most=8)
-"""Retries are the queue's: a letter that was not taken comes back with its own pauses."""
 
 
 class _Line:
