@@ -46,6 +46,7 @@ def test_a_new_installation_is_well_and_nothing_is_made(tmp_path: Path) -> None:
     assert {finding["status"] for finding in found.values()} == {"ok"}
     assert found["nats-server"]["text"].startswith("nats-server: v2")
     assert found["ffmpeg"]["text"] == "runs under its limits"
+    assert found["rooms"]["text"].startswith("a message ")
     assert not (tmp_path / "data").exists()
 
 

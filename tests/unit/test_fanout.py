@@ -1,9 +1,12 @@
 """One write to many sockets, on real connections: who does not read, who has gone, and everybody else."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +21,7 @@ from atomic_guide.engines.rooms.record import Changes, Standing
 from atomic_guide.engines.rooms.registry import Rooms
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.engines.rooms.socket import LOST, OPEN, Socket
+from atomic_guide.engines.rooms.volley import Volley, open_volley
 
 KEY = CourseKey.of("tenant", "course")
 
@@ -106,11 +110,11 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def _one_reads_late() -> None:
+async def _one_reads_late(others: int) -> None:
     async with hall(hard_buffer=1 << 26) as opened:
         late, late_reader, late_writer = await opened.member()
         deaf(late_writer)
-        _, reader, _ = await opened.member()
+        readers = [(await opened.member())[1] for _ in range(others)]
         gone, _, gone_writer = await opened.member()
         gone_writer.transport.abort()
         sent = 0
@@ -122,7 +126,7 @@ async def _one_reads_late() -> None:
         await until(lambda: gone.state == LOST)
         assert late.line not in opened.rooms._rooms[KEY].live._direct
         late_writer.transport.resume_reading()  # type: ignore[attr-defined]
-        for each in (reader, late_reader):
+        for each in (*readers, late_reader):
             heard = [json.loads(await read_frame(each)) for _ in range(sent)]
             while (numbers := [one["data"]["number"] for one in heard if "number" in one["data"]]) != list(range(sent)):
                 assert len(numbers) < sent, numbers
@@ -133,10 +137,61 @@ async def _one_reads_late() -> None:
         assert opened.rooms._rooms[KEY].live._direct[late.line] is late
 
 
-@pytest.mark.parametrize("factory", [uvloop.new_event_loop, asyncio.new_event_loop])
-def test_who_reads_late_gets_every_byte_in_order_and_who_has_gone_costs_nobody_anything(factory: Any) -> None:
+@pytest.mark.parametrize(
+    ("factory", "others"),
+    [(uvloop.new_event_loop, 1), (asyncio.new_event_loop, 1), pytest.param(uvloop.new_event_loop, 7, id="at once")],
+)
+def test_who_reads_late_gets_every_byte_in_order_and_who_has_gone_costs_nobody_anything(
+    factory: Any, others: int
+) -> None:
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_one_reads_late())
+        runner.run(_one_reads_late(others))
+
+
+@pytest.fixture
+def volley() -> Volley:
+    """What sends to many sockets with one call of the kernel."""
+    opened = open_volley()
+    if opened is None:
+        pytest.skip("this kernel has no io_uring for us")
+    return opened
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for each in (ours, theirs):
+            each.settimeout(0)
+        yield ours, theirs
+
+
+def test_a_volley_sends_to_all_in_turn_and_tells_who_did_not_take_it(
+    volley: Volley, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    gone, peer = socket.socketpair()
+    peer.close()
+    with gone:
+        # More than go into one call, and more calls than the ring has places for.
+        targets = array("i", [ours.fileno()] * 10 + [gone.fileno(), -1] * 700 + [ours.fileno()] * 10)
+        for data in (b"a", b"bc", b"def", b"ghij"):
+            assert volley.send(targets, data) == [(place, 0) for place in range(10, 1410)]
+            assert theirs.recv(100) == data * 20
+
+
+def test_a_volley_tells_how_much_was_taken_of_what_is_too_much(
+    volley: Volley, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    data = b"".join(number.to_bytes(4) for number in range(1 << 18))
+    [(place, taken), rest] = volley.send(array("i", [ours.fileno()] * 2), data)
+    assert (place, rest) == (0, (1, 0))
+    heard = b""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            heard += theirs.recv(1 << 20)
+    assert heard == data[:taken]
 
 
 async def test_a_closed_handle_takes_nothing_from_the_others() -> None:

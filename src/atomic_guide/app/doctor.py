@@ -37,6 +37,7 @@ from atomic_guide.engines.data.migrations import Kind, needed
 from atomic_guide.engines.data.opening import is_embedded
 from atomic_guide.engines.data.wal.litestream import find_program
 from atomic_guide.engines.nats.server import server_binary
+from atomic_guide.engines.rooms.volley import open_volley
 from atomic_guide.errors import GuideError
 from atomic_guide.web.limits import is_loopback
 
@@ -100,6 +101,7 @@ def _parts(settings: Settings) -> dict[str, Callable[[], Awaitable[list[Finding]
         **({"lectures": lambda: _lectures(settings)} if settings.assets.main else {}),
         "ffmpeg": lambda: _ffmpeg(settings),
         "nats-server": lambda: _nats(settings),
+        "rooms": in_thread(_rooms),
         **({"litestream": lambda: _litestream(settings)} if settings.backups.log.enabled else {}),
         "address": in_thread(_address),
         "certificate": in_thread(_certificate),
@@ -120,6 +122,14 @@ def _target(_settings: Settings) -> Findings:
 
 def _python(_settings: Settings) -> Findings:
     yield Finding("python", "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _rooms(_settings: Settings) -> Findings:
+    if open_volley() is not None:
+        text = "a message goes to all members of a room by one call of the kernel (io_uring)"
+    else:
+        text = "a message is a call of the kernel for each member; io_uring, which spares them, cannot be used here"
+    yield Finding("rooms", "ok", text)
 
 
 def _data_directory(settings: Settings) -> Findings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import itertools
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
@@ -24,6 +25,7 @@ from atomic_guide.engines.rooms.ports import Conversation, History
 from atomic_guide.engines.rooms.room import Room
 from atomic_guide.engines.rooms.settings import RoomSettings
 from atomic_guide.engines.rooms.socket import OPEN, Socket
+from atomic_guide.engines.rooms.volley import open_volley
 from atomic_guide.engines.rooms.wire import CloseCode
 
 _log = structlog.get_logger(__name__)
@@ -84,6 +86,8 @@ class Rooms:
         self._conversation: Conversation | None = None
         self.revisions = itertools.count(1)
         self.hush = Hush()
+        self.volley = functools.cache(open_volley)
+        """What writes to many sockets at once, opened with the first such write."""
         self._rooms: dict[RoomKey, Room] = {}
         self._marks: dict[bytes, Room] = {}
         self._starting: dict[RoomKey, asyncio.Task[None]] = {}

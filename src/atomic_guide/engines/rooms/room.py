@@ -82,7 +82,7 @@ class Room:
         self.mark = bus.mark(key)
         self.people = People(rooms.clock, settings, rooms.origin, rooms.revisions, self._publish, self._send_late)
         self.people.hush = rooms.hush
-        self.live = Fanout(settings.compress_from)
+        self.live = Fanout(settings.compress_from, rooms.volley)
         self.joining: set[Socket] = set()
         self.greeted: set[Socket] = set()
         """Those of `joining` that have had their welcome, which comes before anything else."""
