@@ -19,6 +19,7 @@ from atomic_guide.operations.scaling.loop import Loop, Observer, Parts
 from atomic_guide.operations.scaling.model import Decision, Event, Expected, Mode, Seen, Target
 from atomic_guide.operations.scaling.patience import ActSettings
 from atomic_guide.operations.scaling.series import Series
+from tests.scaling_units import UNITS
 
 SETTINGS = ActSettings(act_seconds=60, replica_seconds=600, approval_seconds=300)
 
@@ -163,7 +164,7 @@ class Controller:
         self.mind = GivenMind()
         self.sampler = GivenSeen(clock)
         self.series = Series(directory)
-        self.judging = Judging(self.events, self.series, lambda _: 0.5)
+        self.judging = Judging(self.events, self.series, lambda _: 0.5, UNITS)
         parts = Parts(
             self.sampler, self.mind, self.targets, self.events, self.acting, self.controls, self.leader, self.judging
         )

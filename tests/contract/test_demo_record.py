@@ -23,6 +23,7 @@ from atomic_guide.operations.scaling.series import Series
 from atomic_guide.operations.scaling.settings import ScalingSettings
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
+from tests.scaling_units import UNITS
 
 UNTIL = 1_800_000_000.0
 BEGIN = UNTIL - 4 * 3600
@@ -70,10 +71,10 @@ async def put(directory: Database, series: Series) -> None:
     times, recorded = history()
     await record.put_series(series, times, recorded, UNTIL)
     clock = ManualClock(UNTIL)
-    judging = Judging(Events(directory, Leader(directory, "demo", clock), clock), series, lambda _: 0.0)
+    judging = Judging(Events(directory, Leader(directory, "demo", clock), clock), series, lambda _: 0.0, UNITS)
     event = Event(decision(), "done", "auto", UNTIL - 7200, UNTIL - 7110)
     assert await record.put_events(directory, judging, [event], UNTIL) == 1
-    await record.hand_over(directory, MARK, Mind(ScalingSettings()), Standing(UNTIL))
+    await record.hand_over(directory, MARK, Mind(ScalingSettings(), UNITS), Standing(UNTIL))
 
 
 async def test_what_is_made_up_reads_as_measured_and_its_acts_are_judged(directory: Database) -> None:
@@ -101,7 +102,7 @@ async def test_who_leads_begins_anew_when_it_comes_and_when_it_goes(directory: D
     assert leader.token > second
     saved = await Reader(directory).recall(MIND)
     assert saved is not None
-    mind = Mind(ScalingSettings())
+    mind = Mind(ScalingSettings(), UNITS)
     mind.load(saved.encode())
     assert not mind.memory.state.outlooks
 

@@ -18,6 +18,7 @@ from atomic_guide.operations.scaling.series import Series
 from atomic_guide.operations.scaling.settings import ScalingSettings
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
+from tests.scaling_units import UNITS
 
 BEGIN = 1_800_000_000.0
 DEMAND = Key(WORKERS, "demand")
@@ -56,7 +57,7 @@ def tick(mind: Mind, number: int) -> None:
 
 async def test_a_day_is_replayed_kept_and_known_to_the_next_leader(directory: Database) -> None:
     clock, series, nights, ahead = ManualClock(BEGIN), Series(directory), Nights(directory), Asked()
-    mind = Mind(SETTINGS)
+    mind = Mind(SETTINGS, UNITS)
     chores = Chores(mind, series, nights, ahead, clock)
     await chores.tend()
     assert ahead.calls == [], "nothing is done before this process leads"
@@ -78,7 +79,7 @@ async def test_a_day_is_replayed_kept_and_known_to_the_next_leader(directory: Da
     assert [point.price for point in shown.frontier] == sorted(point.price for point in shown.frontier)
 
     # Another process takes over: the memory by value, the demand from the record, the nights from their table.
-    other = Mind(SETTINGS)
+    other = Mind(SETTINGS, UNITS)
     other.load(mind.save())
     successor = Chores(other, series, nights, ahead, clock)
     successor.fleets = FLEETS
@@ -90,7 +91,7 @@ async def test_a_day_is_replayed_kept_and_known_to_the_next_leader(directory: Da
 
 async def test_the_time_ahead_is_looked_at_once_an_hour_and_after_a_clock_was_set_back(directory: Database) -> None:
     clock, ahead = ManualClock(BEGIN), Asked()
-    mind = Mind(SETTINGS)
+    mind = Mind(SETTINGS, UNITS)
     chores = Chores(mind, Series(directory), Nights(directory), ahead, clock)
     chores.fleets = FLEETS
     for _ in range(9):
@@ -104,7 +105,7 @@ async def test_the_time_ahead_is_looked_at_once_an_hour_and_after_a_clock_was_se
 
 
 async def test_old_nights_are_forgotten_and_a_repeated_day_takes_the_place_of_the_first(directory: Database) -> None:
-    nights, mind = Nights(directory), Mind(SETTINGS)
+    nights, mind = Nights(directory), Mind(SETTINGS, UNITS)
     for number in range(DAY_TICKS + 1):
         tick(mind, number)
     night = mind.study(FLEETS)[WORKERS]

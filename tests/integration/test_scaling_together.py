@@ -17,6 +17,7 @@ from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSetti
 from tests.engines import opened_database
 from tests.postgres import Cluster
 from tests.scaling_acts import Controller, RecordingTarget, TwoClocks
+from tests.scaling_units import UNITS
 
 DEMAND, UTILISATION = Key("workers", "demand"), Key("workers", "utilisation")
 SETTINGS = ScalingSettings(workers=FleetSettings(mode="auto", min=1, max=10, start_delay_seconds=30.0), quiet_hours="")
@@ -35,7 +36,7 @@ class Server:
         self.clock = clock
         self.target = target
         self.controller = Controller(directory, clock, target, name=name)
-        self.mind = Mind(SETTINGS)
+        self.mind = Mind(SETTINGS, UNITS)
         parts = self.controller.loop._parts._replace(mind=self.mind)
         self.loop = Loop(parts, self.controller.gate, clock)
         self.counts: list[int] = []

@@ -280,6 +280,6 @@ async def _(ground: Ground) -> Reached:
         for number in range(settings.scaling.web.max):
             await Reports(shards.directory).write(Report(f"p{number}", "web", "life", at, 100.0))
         seen = await counted(shards, "fleet_units", settings)
-    wanted = f"5 units are wanted, but {'; '.join(within(5, 1, 4, None).why)}"
-    note_cuts([Decision("d", at, "web", "hold", 4, 4, "load", "low", wanted)])
+    cut = within(5, 1, 4, None)
+    note_cuts([Decision("d", at, "web", "hold", cut.units, 4, "load", "low", "; ".join(cut.why), capped=cut.capped)])
     return Reached("decision is cut", 4, seen)

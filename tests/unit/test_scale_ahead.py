@@ -17,6 +17,7 @@ from atomic_guide.operations.scaling.model import Decision, Key, Seen
 from atomic_guide.operations.scaling.peaks import daily_peaks, held_peaks, usage
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 from atomic_guide.operations.scaling.trace import Trace
+from tests.scaling_units import UNITS
 
 TICK, MINUTE, START = 15.0, 60.0, 1_767_571_200.0  # a Monday's midnight, UTC
 SETTINGS = ScalingSettings(web=FleetSettings(mode="auto", min=2, max=50))
@@ -32,7 +33,7 @@ class Days:
     """A fleet of web that does what is decided, a minute later."""
 
     def __init__(self, ahead: Outlook, settings: ScalingSettings = SETTINGS) -> None:
-        self.decider, self.memory = Decider(settings), Memory()
+        self.decider, self.memory = Decider(settings, UNITS), Memory()
         self.memory.state.outlooks["web"] = ahead
         self.at, self.units, self.due = START, 2, START
         self.found: list[Decision] = []

@@ -27,8 +27,8 @@ def test_fewest_are_half_in_quiet_hours_and_never_below_what_the_target_allows()
         (8, 8, Cut(8)),
         (8, 20, Cut(8)),
         (10, None, Cut(10)),
-        (11, None, Cut(10, ("at most 10 units are allowed",))),
-        (12, 7, Cut(7, ("at most 10 units are allowed", "dear"))),
+        (11, None, Cut(10, ("at most 10 units are allowed",), capped=True)),
+        (12, 7, Cut(7, ("at most 10 units are allowed", "dear"), capped=True)),
         (8, 6, Cut(6, ("dear",))),
         (8, 1, Cut(3, ("dear",))),
         (3, 1, Cut(3)),
@@ -40,6 +40,10 @@ def test_a_wish_stays_within_fewest_and_most_and_the_budget_does_not_go_below_th
     wanted: int, pays: int | None, cut: Cut
 ) -> None:
     assert within(wanted, 3, 10, None if pays is None else Money(pays, "dear", {})) == cut
+
+
+def test_one_unit_is_said_as_one() -> None:
+    assert within(2, 0, 1, None) == Cut(1, ("at most 1 unit is allowed",), capped=True)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from atomic_guide.operations.scaling.decide.memory import FleetState, Memory, Mo
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.model import Decision, Key, Seen
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
+from tests.scaling_units import UNITS
 
 HOUR, TICK = 3600.0, 300.0
 BEGIN = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
@@ -120,7 +121,7 @@ class Month30:
 
     def __init__(self, budget: float) -> None:
         self.settings = settings(budget)
-        self.decider, self.memory = Decider(self.settings), Memory()
+        self.decider, self.memory = Decider(self.settings, UNITS), Memory()
         self.units = {"web": 1, "workers": 1}
         self.made: list[Decision] = []
         self.at = BEGIN

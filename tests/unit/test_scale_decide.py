@@ -12,9 +12,11 @@ from atomic_guide.durations import bucket_of
 from atomic_guide.operations.scaling.decide.decider import Decider, Outside
 from atomic_guide.operations.scaling.decide.memory import Memory
 from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.limits import FLEET, note_cuts
 from atomic_guide.operations.scaling.mind import Mind
 from atomic_guide.operations.scaling.model import Decision, Event, Key, Mode, Seen
 from atomic_guide.operations.scaling.settings import FleetSettings, RuleSettings, ScalingSettings
+from tests.scaling_units import UNITS
 
 TICK = 15.0
 START = 1_760_000_000.0
@@ -35,7 +37,7 @@ class Stage:
             web=FleetSettings(mode="auto", max=50), workers=FleetSettings(mode="auto", min=0, max=50),
             replicas=FleetSettings(mode="auto", min=0, max=3, start_delay_seconds=300, up_cool_down_seconds=600),
         )  # fmt: skip
-        self.decider = Decider(self.settings)
+        self.decider = Decider(self.settings, UNITS)
         self.memory = Memory()
         self.at = START
         self.units = {name.replace("_", "/"): count for name, count in units.items()}
@@ -233,6 +235,18 @@ def test_more_than_the_most_is_held_and_said_once_an_hour() -> None:
     assert acts(made) == [("add_process", 2, 4)]
     assert len(holds(made)) == 1
     assert "at most 4 units are allowed" in holds(made)[0]
+    assert [one.capped for one in made] == [True, True], "the most was in the way of the change, too"
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_what_the_most_holds_back_is_counted_whatever_is_said_of_it(most: int) -> None:
+    stage = Stage(ScalingSettings(web=FleetSettings(mode="auto", max=most)), web=most)
+    before = FLEET.refused
+    (held,) = stage.run(900, {"web.demand": 5000.0})
+    note_cuts([held])
+    assert FLEET.refused == before + 1
+    note_cuts([msgspec.structs.replace(held, capped=False)])
+    assert FLEET.refused == before + 1
 
 
 def test_a_step_adds_the_double_at_most_and_takes_away_half_at_most() -> None:
@@ -403,7 +417,7 @@ class Set(NamedTuple):
 
 
 def test_the_mind_asks_for_nothing_while_an_act_is_carried_out_and_goes_on_after_it() -> None:
-    mind = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)))
+    mind = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)), UNITS)
     fleet = Fleet(2, 0, 1, 50, 100.0)
     act: dict[str, Decision] = {}
     found: list[Decision] = []
@@ -419,7 +433,7 @@ def test_the_mind_asks_for_nothing_while_an_act_is_carried_out_and_goes_on_after
 
 
 def test_a_pinned_candidate_is_used_and_one_that_there_is_not_is_passed_over() -> None:
-    mind = Mind(ScalingSettings())
+    mind = Mind(ScalingSettings(), UNITS)
     fleets = {"web": Fleet(2, 0, 1, 50, 100.0)}
     for tick, (control, used) in enumerate([(Set(), 0), (Set(pinned={"candidate": 7}), 7),
                                             (Set(pinned={"candidate": 10**6}), 7), (Set(), 7)]):  # fmt: skip
@@ -429,7 +443,8 @@ def test_a_pinned_candidate_is_used_and_one_that_there_is_not_is_passed_over() -
 
 
 def test_what_the_nights_found_is_known_to_the_next_process() -> None:
-    mind, fleets = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50))), {"web": Fleet(9, 0, 1, 50, 100.0)}
+    mind = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)), UNITS)
+    fleets = {"web": Fleet(9, 0, 1, 50, 100.0)}
     nights, day = [], 5761
     for tick in range(day):
         demand = 600 + 300 * math.sin(tick / 200) + 200 * (tick % 7 == 0)
@@ -440,7 +455,7 @@ def test_what_the_nights_found_is_known_to_the_next_process() -> None:
     mind.decide(Seen(START + TICK * day, {key("web.demand"): 600.0}), fleets, {}, {})
     assert mind.memory.policies["web"].chosen == nights[-1].chosen
     chosen = mind.memory.policies["web"].chosen
-    other = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)))
+    other = Mind(ScalingSettings(web=FleetSettings(mode="auto", max=50)), UNITS)
     other.load(mind.save())
     other.recall("web", np.full(4000, 600.0), nights[-1:])
     assert other.memory.policies["web"].chosen == chosen
@@ -450,7 +465,7 @@ def test_what_the_nights_found_is_known_to_the_next_process() -> None:
 
 def test_what_was_withdrawn_blocks_nothing_that_follows() -> None:
     mind, fleets = (
-        Mind(ScalingSettings(workers=FleetSettings(mode="auto", min=1, max=50))),
+        Mind(ScalingSettings(workers=FleetSettings(mode="auto", min=1, max=50)), UNITS),
         {"workers": Fleet(2, 0, 1, 50, 1.0)},
     )
     made: list[Decision] = []
@@ -511,7 +526,7 @@ def test_bounds_that_operators_set_go_before_those_of_the_settings_but_not_over_
     settings = ScalingSettings(web=FleetSettings(mode="auto", min=3, max=6), quiet_hours="")
     wanted = {}
     for name, limits in (("none", None), ("fewer", (1, None)), ("over", (8, 9)), ("most", (None, 2))):
-        decider, memory = Decider(settings), Memory()
+        decider, memory = Decider(settings, UNITS), Memory()
         outside = Outside(bounds={} if limits is None else {"web": limits})
         at, units = START, 1
         for _ in range(8):

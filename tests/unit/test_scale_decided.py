@@ -10,6 +10,7 @@ from atomic_guide.operations.scaling.decide.outlook import Entry, Outlook
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.model import Decision, Key, Mode, Rejected, Seen
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
+from tests.scaling_units import UNITS
 
 AT, TICK, HOUR = 1_760_000_000.0, 15.0, 3600.0
 DEMAND = Key("web", "demand")
@@ -31,7 +32,7 @@ def decided(
     """What one tick decides for a fleet of web."""
     values = {} if demand is None else {DEMAND: demand}
     seen = Seen(at, values)
-    return Decider(own).decide(seen, {"web": Fleet(units, 0, 1, 50, 100.0)}, memory, outside)
+    return Decider(own, UNITS).decide(seen, {"web": Fleet(units, 0, 1, 50, 100.0)}, memory, outside)
 
 
 def test_the_fewest_are_kept_and_that_is_said_with_its_urgency() -> None:
@@ -138,6 +139,6 @@ def test_a_loss_is_told_with_its_cause() -> None:
     (held,) = decided(settings(), memory, None, 3)
     assert held.reason == "web.demand is not measured: nothing is taken away, and 3 units stay"
     causes = Seen(AT + HOUR, {}, {"a": "hangs", "b": "refuses"})
-    (held,) = Decider(settings()).decide(causes, {"web": Fleet(3, 0, 1, 50, 100.0)}, memory)
+    (held,) = Decider(settings(), UNITS).decide(causes, {"web": Fleet(3, 0, 1, 50, 100.0)}, memory)
     assert held.reason.startswith("web.demand is not measured (a: hangs; b: refuses): ")
     assert held.rejected == tuple[Rejected, ...]()

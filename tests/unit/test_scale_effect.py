@@ -9,6 +9,7 @@ from atomic_guide.operations.scaling import effect
 from atomic_guide.operations.scaling.effect import Outcome, Span, Window
 from atomic_guide.operations.scaling.model import Decision, Event, Expected, State
 from tests.scaling_acts import decision
+from tests.scaling_units import UNITS
 
 AT = 1_700_000_000.0
 
@@ -44,13 +45,13 @@ UTILISATION = Expected("web", "utilisation", 0.8, 300)
 def test_an_act_is_judged_against_its_expectation_at_its_load(
     before: Window, after: Window, outcome: Outcome, *, success: bool | None
 ) -> None:
-    found = effect.judge(expecting(UTILISATION), before, after, 0.0)
+    found = effect.judge(expecting(UTILISATION), before, after, 0.0, UNITS)
     assert (found.outcome, found.success) == (outcome, success)
     assert found.cost_per_hour is None
 
 
 def test_the_correction_and_the_cost_are_told() -> None:
-    found = effect.judge(expecting(UTILISATION, 2, 5), window(0.9, 100), window(0.6, 150), 0.25)
+    found = effect.judge(expecting(UTILISATION, 2, 5), window(0.9, 100), window(0.6, 150), 0.25, UNITS)
     assert found.load_ratio == 1.5
     assert found.without == pytest.approx(1.35)
     assert found.at_old_load == pytest.approx(0.4)
@@ -59,14 +60,25 @@ def test_the_correction_and_the_cost_are_told() -> None:
 
 def test_what_may_fall_only_so_far_is_judged_from_the_other_side() -> None:
     above = Expected("web", "throughput", 10.0, 300, below=False)
-    assert effect.judge(expecting(above), window(5), window(12), 0).outcome == "met"
-    assert effect.judge(expecting(above), window(5), window(8), 0).outcome == "missed"
+    assert effect.judge(expecting(above), window(5), window(12), 0, UNITS).outcome == "met"
+    assert effect.judge(expecting(above), window(5), window(8), 0, UNITS).outcome == "missed"
 
 
 def test_taking_away_is_never_met_anyway() -> None:
-    found = effect.judge(expecting(UTILISATION, 3, 2), window(0.4, 100), window(0.5, 100), 1.0)
+    found = effect.judge(expecting(UTILISATION, 3, 2), window(0.4, 100), window(0.5, 100), 1.0, UNITS)
     assert found.outcome == "met"
     assert found.cost_per_hour == -1.0
+
+
+def test_the_figures_of_a_verdict_have_their_units() -> None:
+    found = effect.judge(expecting(UTILISATION), window(1.0, 100), window(0.3, 50), 0.0, UNITS)
+    assert found.why == ("web utilisation is 30%, at most 80%; at this load it would have been 50% without the act")
+    slow = Expected("database", "query_p95", 0.5, 300, "s1")
+    assert effect.judge(expecting(slow), window(2.0), window(1.5), 0.0, UNITS).why == (
+        "database query_p95 of s1 is 1.5 s, not at most 500 ms"
+    )
+    grown = effect.judge(expecting(UTILISATION), window(1.0, 100), window(0.9, 200), 0.0, UNITS)
+    assert grown.why == "web utilisation is 90%, not at most 80%; at the load before it would be 45%"
 
 
 def event(state: State = "done", started: float | None = AT, ended: float | None = AT + 20, **changed: Any) -> Event:

@@ -11,11 +11,12 @@ from atomic_guide.operations.scaling.decide.shipped import SHIPPED, rules_in_for
 from atomic_guide.operations.scaling.decide.wish import Heard, Leave, Wish
 from atomic_guide.operations.scaling.model import Expected, Key, Seen
 from atomic_guide.operations.scaling.settings import RuleSettings
+from tests.scaling_units import UNITS
 
 TICK, BEGIN = 15.0, 90_000.0
 ERRORS = RuleSettings("errors", "web", "web", "errors", "add_process", above=0.05, clear=0.02, for_seconds=60.0,
                       units=2, urgency="high")  # fmt: skip
-IDLE = RuleSettings("idle", "web", "web", "busy", "remove_process", below=0.2, clear=0.4, for_seconds=60.0)
+IDLE = RuleSettings("idle", "web", "web", "utilisation", "remove_process", below=0.2, clear=0.4, for_seconds=60.0)
 LOCKED = RuleSettings("locked", "replicas/", "database", "query", "add_read_replica", part="*", above=1.0,
                       for_seconds=60.0, cause="reads", quantile=0.95)  # fmt: skip
 
@@ -29,7 +30,7 @@ class Desk:
     """Rules that are told values, tick by tick."""
 
     def __init__(self, *rules: RuleSettings) -> None:
-        self.rules, self.state, self.at = Rules(rules, TICK, quantile_of), State(), BEGIN
+        self.rules, self.state, self.at = Rules(rules, TICK, quantile_of, UNITS), State(), BEGIN
 
     def tick(self, values: dict[Key, float], histograms: dict[Key, dict[int, int]] | None = None) -> list[Read]:
         seen = Seen(self.at, values, {}, histograms or {})
@@ -44,7 +45,7 @@ class Desk:
 
 
 def test_a_rule_holds_beyond_its_limit_until_it_is_back_beyond_where_it_clears() -> None:
-    errors, busy = Key("web", "errors"), Key("web", "busy")
+    errors, busy = Key("web", "errors"), Key("web", "utilisation")
     low, high, between = [0.01] * 5, [0.06] * 5, [0.03] * 5
     assert Desk(ERRORS).holds(errors, *low) == [None, None, None, False, False]
     assert Desk(ERRORS).holds(errors, *[0.05] * 5)[-1] is False, "at the limit is not beyond it"
@@ -131,7 +132,7 @@ def heard(rule: RuleSettings, value: float, part: str = "", fleet: str = "web", 
 
 def test_a_rule_that_holds_asks_for_so_many_more_and_says_what_it_expects() -> None:
     assert heard(ERRORS, 0.0612345) == Heard((
-        Wish(6, "errors", "the median of web.errors is 0.06123 and has been over 0.05 for 60 s", "high", "add_process",
+        Wish(6, "errors", "the median of web.errors is 6.12% and has been over 5% for 60 s", "high", "add_process",
              {"web.errors": 0.0612345}, Expected("web", "errors", 0.02, 90.0 + 60.0 + 600.0), ""),
     ))  # fmt: skip
     plain = RuleSettings("errors", "web", "web", "errors", "add_process", above=0.05)
@@ -142,20 +143,34 @@ def test_a_rule_that_holds_asks_for_so_many_more_and_says_what_it_expects() -> N
 
 def test_a_rule_that_lets_go_says_so() -> None:
     assert heard(IDLE, 0.1) == Heard((), (
-        Leave(3, "idle", "the median of web.busy is 0.1 and has been under 0.2 for 60 s", "remove_process",
-              {"web.busy": 0.1}),
+        Leave(3, "idle", "the median of web.utilisation is 10% and has been under 20% for 60 s", "remove_process",
+              {"web.utilisation": 0.1}),
     ))  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("seconds", "says"), [(0.0, "0 s"), (119.0, "119 s"), (120.0, "2 min"), (150.0, "2.5 min"), (14_400.0, "240 min")]
+    ("seconds", "says"), [(0.0, "0 s"), (119.0, "119 s"), (120.0, "2 min"), (150.0, "2.5 min"), (14_400.0, "4 h")]
 )
 def test_a_span_is_said_as_people_say_it(seconds: float, says: str) -> None:
     rule = RuleSettings(
-        "errors", "web", "web", "errors", "add_process", above=1000.0, for_seconds=seconds, quantile=0.99
+        "backlog", "workers", "queues", "backlog", "add_consumer", part="*", above=1000.0, for_seconds=seconds,
+        quantile=0.99,
+    )  # fmt: skip
+    (wish,) = heard(rule, 12_345.0, "video", "workers").wishes
+    assert wish.reason == f"p99 of queues.backlog[video] is 12,345 jobs and has been over 1,000 jobs for {says}"
+
+
+def test_figures_of_a_rule_have_the_unit_of_what_it_looks_at() -> None:
+    """One that no source declares has none."""
+    empty, slow = (next(rule for rule in SHIPPED if rule.name == name) for name in ("empty-rooms", "slow-reads"))
+    assert heard(empty, 35.57).leaves[0].reason == (
+        "p95 of rooms.fullest_process is 35.57 sockets and has been under 200 sockets for 30 min"
     )
-    (wish,) = heard(rule, 12_345.0).wishes
-    assert wish.reason == f"p99 of web.errors is 1.234e+04 and has been over 1,000 for {says}"
+    assert heard(slow, 1.62, "s1", "replicas/s1").wishes[0].reason == (
+        "p95 of database.query[s1] is 1.62 s and has been over 1 s for 5 min"
+    )
+    own = RuleSettings("lights", "web", "hall", "lights", "add_process", above=2.0)
+    assert heard(own, 3.5).wishes[0].reason == "the median of hall.lights is 3.5 and has been over 2 for 60 s"
 
 
 def test_what_does_not_hold_or_is_of_another_fleet_is_not_heard() -> None:

@@ -19,6 +19,7 @@ from atomic_guide.operations.scaling.model import WEB, Key, Seen
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
 from atomic_guide.operations.scaling.simulate import Run, Terms, Units, changes, score
 from atomic_guide.operations.scaling.trace import Series, Trace
+from tests.scaling_units import UNITS
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -98,7 +99,7 @@ def run(case: Case, demand: Series, terms: Terms) -> Run:
     settings = ScalingSettings(
         tick_seconds=TICK, quiet_hours="", web=FleetSettings(mode="auto", min=2, max=100, up_most=100, down_share=1.0)
     )
-    decider, memory = Decider(settings), Memory()
+    decider, memory = Decider(settings, UNITS), Memory()
     units = Units(math.ceil(demand[0] / terms.unit), terms)
     ready, desired, reasons = np.empty(len(demand), np.int64), np.empty(len(demand), np.int64), {}
     fives = [case.shape(case.begin - HOUR * back / 12) for back in range(12 * 24 * case.history, 0, -1)]

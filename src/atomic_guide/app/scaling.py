@@ -18,6 +18,7 @@ import structlog
 from atomic_guide.app.act_metrics import ActMetrics
 from atomic_guide.app.alerting import Alerting, built_alerting
 from atomic_guide.app.measuring import made_sampler
+from atomic_guide.app.sources.declared import UNITS
 from atomic_guide.app.targets.assembly import kubernetes_targets
 from atomic_guide.app.targets.processes import Bounds, process_targets
 from atomic_guide.app.targets.shards import ShardFleet
@@ -136,11 +137,11 @@ async def built_scaling(settings: Settings, tool: Tool, scaled: Scaled, server: 
         events = Events(directory, leader, clock)
         acting = Acting(events, targets, leader, clock, own.acts)
         gate = Gate(events, acting, own.acts, clock, lambda fleet: own.fleet(fleet).mode)
-        mind = Mind(own)
+        mind = Mind(own, UNITS)
         sampler = made_sampler(tool, settings)
         ahead = Lookahead(directory, sampler.series, own)
         chores = Chores(mind, sampler.series, Nights(directory), ahead, clock)
-        judging = Judging(events, sampler.series, lambda fleet: own.fleet(fleet).unit_price)
+        judging = Judging(events, sampler.series, lambda fleet: own.fleet(fleet).unit_price, UNITS)
         parts = Parts(sampler, mind, targets, events, acting, Controls(directory), leader, judging)
         metrics = ActMetrics(tool.health.registry, clock)
         alerting = built_alerting(settings, tool, sampler, leader)

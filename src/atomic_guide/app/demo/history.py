@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from atomic_guide.app.scaling import WEB_UNIT
+from atomic_guide.app.sources.declared import UNITS
 from atomic_guide.clock import ManualClock
 from atomic_guide.operations.alerts.rules import rules_of
 from atomic_guide.operations.costs.days import Days
@@ -110,7 +111,7 @@ async def write_history(settings: Settings, shards: Shards, mark: Mark, tell: Ca
     writing = _Writing(settings, shards, mark)
     tell("a made-up demand, and forecasts of it")
     outlooks = await writing.outlooks()
-    history = History(writing.demand, settings.scaling, writing.units, DECIDED_DAYS)
+    history = History(writing.demand, settings.scaling, writing.units, DECIDED_DAYS, UNITS)
     ran = await asyncio.to_thread(
         history.run, writing.measure(), outlooks, lambda share: tell(f"decisions of the last days: {share:.0%}")
     )
@@ -118,7 +119,7 @@ async def write_history(settings: Settings, shards: Shards, mark: Mark, tell: Ca
     series = await writing.put(history, ran)
     directory, clock = shards.directory, ManualClock(mark.until)
     events = Events(directory, Leader(directory, "demo", clock), clock)
-    judging = Judging(events, writing.series, lambda fleet: settings.scaling.fleet(fleet).unit_price)
+    judging = Judging(events, writing.series, lambda fleet: settings.scaling.fleet(fleet).unit_price, UNITS)
     decisions = await record.put_events(directory, judging, ran.events, mark.until)
     tell("alerts of the last days")
     rules = rules_of(settings.alerts.rules, settings.alerts.runbooks).enabled

@@ -1,4 +1,4 @@
-"""Every metric that a source declares, for the page of metrics and the command that reads them."""
+"""Every metric that a source declares, for the page of metrics, the command that reads them, and whoever words them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,6 @@ DECLARED = (
     *(*scaling.METRICS, *disk.METRICS, *backups.METRICS, *limits.METRICS, *regions.METRICS, *cache.METRICS),
     *assets.METRICS,
 )
+
+UNITS = {(one.component, one.name): one.unit for one in DECLARED}
+"""What each metric is counted in, for whatever puts a figure into words."""

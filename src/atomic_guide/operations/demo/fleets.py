@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from atomic_guide.operations.demo.demand import DAY, TICK, Demand
 from atomic_guide.operations.scaling.controls import Control
 from atomic_guide.operations.scaling.decide.outlook import Outlook
+from atomic_guide.operations.scaling.metric import Units as MetricUnits
 from atomic_guide.operations.scaling.mind import Mind
 from atomic_guide.operations.scaling.model import WEB, WORKERS, Decision, Event, Key, Mode, Seen
 from atomic_guide.operations.scaling.policies.named import make_policy
@@ -56,9 +57,11 @@ class Ran(NamedTuple):
 class History:
     """Runs the fleets of a demand; `mind` has afterwards what a server's would remember."""
 
-    def __init__(self, demand: Demand, settings: ScalingSettings, units: Mapping[str, float], days: float) -> None:
-        """`units` is the work of one unit by fleet; the decider runs for the last `days`."""
-        self.mind = Mind(settings)
+    def __init__(
+        self, demand: Demand, settings: ScalingSettings, units: Mapping[str, float], days: float, named: MetricUnits
+    ) -> None:
+        """The decider runs for the last `days`; `units` is a unit's work by fleet, `named` what metrics count in."""
+        self.mind = Mind(settings, named)
         self.demand = {WEB: demand.cores, WORKERS: demand.slots}
         self._begin = demand.begin
         self._settings = settings

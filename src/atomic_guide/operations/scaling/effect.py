@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from atomic_guide.operations.scaling.metric import Units, written
 from atomic_guide.operations.scaling.model import Decision, Event, Expected
 
 Outcome = Literal["met", "met anyway", "outgrown", "missed", "too early", "no data", "nothing expected"]
@@ -110,8 +111,8 @@ def spans(event: Event) -> tuple[Span, Span] | None:
     return Span(decision.at - WINDOW_SECONDS, decision.at), Span(end - length, end)
 
 
-def judge(decision: Decision, before: Window, after: Window, unit_price: float) -> Verdict:
-    """The verdict on an act whose windows have passed."""
+def judge(decision: Decision, before: Window, after: Window, unit_price: float, units: Units) -> Verdict:
+    """The verdict on an act whose windows have passed, in words with the `units` of measurements."""
     cost = (decision.after - decision.before) * unit_price if unit_price else None
     told = Verdict("no data", None, "", before, after, cost_per_hour=cost)
     expected = decision.expected
@@ -127,7 +128,7 @@ def judge(decision: Decision, before: Window, after: Window, unit_price: float) 
         without=before.value * ratio if ratio is not None and before.value is not None else None,
         at_old_load=after.value / ratio if ratio else None,
     )
-    return _compared(told, decision, expected, after.value)
+    return _compared(told, decision, expected, (after.value, units))
 
 
 def too_early(until: float, at: float) -> Verdict:
@@ -204,18 +205,23 @@ def shadow_verdict(decision: Decision, demand: Sequence[float], unit: float) -> 
     return Verdict("met" if right else "missed", right, why)
 
 
-def _compared(told: Verdict, decision: Decision, expected: Expected, value: float) -> Verdict:
-    name = _name(expected)
-    limit = f"{'at most' if expected.below else 'at least'} {expected.limit:g}"
+def _compared(told: Verdict, decision: Decision, expected: Expected, now: tuple[float, Units]) -> Verdict:
+    value, units = now
+
+    def said(figure: float) -> str:
+        return written(units, expected.component, expected.metric, figure)
+
+    is_now = f"{_name(expected)} is {said(value)}"
+    limit = f"{'at most' if expected.below else 'at least'} {said(expected.limit)}"
     if _keeps(expected, value):
         if decision.after > decision.before and told.without is not None and _keeps(expected, told.without):
-            why = f"{name} is {value:.4g}, {limit}; at this load it would have been {told.without:.4g} without the act"
+            why = f"{is_now}, {limit}; at this load it would have been {said(told.without)} without the act"
             return msgspec.structs.replace(told, outcome="met anyway", success=True, why=why)
-        return msgspec.structs.replace(told, outcome="met", success=True, why=f"{name} is {value:.4g}, {limit}")
+        return msgspec.structs.replace(told, outcome="met", success=True, why=f"{is_now}, {limit}")
     if told.at_old_load is not None and _keeps(expected, told.at_old_load):
-        why = f"{name} is {value:.4g}, not {limit}; at the load before it would be {told.at_old_load:.4g}"
+        why = f"{is_now}, not {limit}; at the load before it would be {said(told.at_old_load)}"
         return msgspec.structs.replace(told, outcome="outgrown", success=True, why=why)
-    return msgspec.structs.replace(told, outcome="missed", success=False, why=f"{name} is {value:.4g}, not {limit}")
+    return msgspec.structs.replace(told, outcome="missed", success=False, why=f"{is_now}, not {limit}")
 
 
 def _keeps(expected: Expected, value: float) -> bool:

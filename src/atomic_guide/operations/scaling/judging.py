@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,11 +11,13 @@ import numpy as np
 from atomic_guide.operations.scaling import effect
 from atomic_guide.operations.scaling.effect import Rate, Span, Verdict, Window
 from atomic_guide.operations.scaling.events import Reader, Wanted
+from atomic_guide.operations.scaling.metric import QUANTILE
 from atomic_guide.operations.scaling.model import QUEUES, ROOMS, WEB, WORKERS, Key
 
 if TYPE_CHECKING:
     from atomic_guide.operations.scaling.events import Events, Record
     from atomic_guide.operations.scaling.fleet import Fleet
+    from atomic_guide.operations.scaling.metric import Units
     from atomic_guide.operations.scaling.model import Decision, Expected
     from atomic_guide.operations.scaling.series import Readings
 
@@ -29,9 +30,6 @@ _SETTLED_SECONDS = 20.0
 
 SHADOW_SECONDS = 900.0
 """How long the demand after a change that was only watched is looked at: ten times the start of a unit."""
-
-_QUANTILE = re.compile(r"(.+)_p(50|95|99)")
-
 
 RECENT_SECONDS = 86_400.0
 """Over which the success rate of now is: a day has all its hours."""
@@ -71,12 +69,16 @@ class Recorded(Protocol):
 
 
 class Judging:
-    """Judges acts when their windows have passed. `price` is what a unit of a fleet costs in an hour."""
+    """Judges acts when their windows have passed. `price` is what a unit of a fleet costs in an hour.
 
-    def __init__(self, events: Events, series: Recorded, price: Callable[[str], float]) -> None:
+    `units` are those of measurements.
+    """
+
+    def __init__(self, events: Events, series: Recorded, price: Callable[[str], float], units: Units) -> None:
         self._events = events
         self._series = series
         self._price = price
+        self._units = units
 
     async def judge(self, at: float, fleets: Mapping[str, Fleet]) -> list[Record]:
         """Judge some of what may be judged, the oldest first; returns the events that were."""
@@ -106,7 +108,7 @@ class Judging:
         if found is None or at < found[1].until + _SETTLED_SECONDS:
             return None
         before, after = await self._window(decision, found[0]), await self._window(decision, found[1])
-        return effect.judge(decision, before, after, self._price(record.fleet))
+        return effect.judge(decision, before, after, self._price(record.fleet), self._units)
 
     async def _window(self, decision: Decision, span: Span) -> Window:
         latency = Key(WEB, "latency")
@@ -119,7 +121,7 @@ class Judging:
         )
 
     async def _value(self, expected: Expected, span: Span) -> float | None:
-        match = _QUANTILE.fullmatch(expected.metric)
+        match = QUANTILE.fullmatch(expected.metric)
         if match is None:
             return await self._mean(Key(expected.component, expected.metric, expected.part), span)
         key = Key(expected.component, match[1], expected.part)

@@ -10,9 +10,6 @@ from atomic_guide.limit import Limit
 if TYPE_CHECKING:
     from atomic_guide.operations.scaling.model import Decision
 
-ALLOWED = "units are allowed"
-"""How a decision says that the most units were in the way."""
-
 FLEET = Limit(
     "scaling",
     "fleet_units",
@@ -75,4 +72,4 @@ LIMITS = (FLEET, SERIES, PROCESSES, SIMULATIONS, SIMULATION_TICKS, SIMULATION_SE
 
 def note_cuts(decisions: Iterable[Decision]) -> None:
     """Count the decisions in whose way the most units of their fleet were."""
-    FLEET.refused += sum(f" {ALLOWED}" in decision.reason for decision in decisions)
+    FLEET.refused += sum(decision.capped for decision in decisions)

@@ -16,6 +16,7 @@ from atomic_guide.operations.scaling.decide.memory import FleetState, Memory
 from atomic_guide.operations.scaling.decide.outlook import Outlook
 from atomic_guide.operations.scaling.decide.tracking import TRACKED, policy_of
 from atomic_guide.operations.scaling.fleet import Fleet
+from atomic_guide.operations.scaling.metric import Units
 from atomic_guide.operations.scaling.model import Decision, Event, Mode, Seen
 from atomic_guide.operations.scaling.policies.tuned import Night, Point
 from atomic_guide.operations.scaling.settings import ScalingSettings
@@ -43,11 +44,11 @@ class Control(Protocol):
 
 
 class Mind:
-    """Decides for all fleets, and remembers."""
+    """Decides for all fleets, and remembers; `units` are those of measurements, for reasons."""
 
-    def __init__(self, settings: ScalingSettings) -> None:
+    def __init__(self, settings: ScalingSettings, units: Units) -> None:
         self._settings = settings
-        self._decider = Decider(settings)
+        self._decider = Decider(settings, units)
         self.memory = Memory()
         self._bounds: Mapping[str, tuple[int | None, int | None]] = {}
         # How the fleets stood before the last tick's decisions.

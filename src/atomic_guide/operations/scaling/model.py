@@ -115,7 +115,10 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What should be done to a fleet, and why. `inputs` holds what it was made from, None for what was not measured."""
+    """What should be done to a fleet, and why. `inputs` holds what it was made from, None for what was not measured.
+
+    `capped` is whether the most units of the fleet were in the way.
+    """
 
     id: str
     at: float
@@ -129,6 +132,7 @@ class Decision(msgspec.Struct, frozen=True):
     inputs: dict[str, float | None] = {}
     rejected: tuple[Rejected, ...] = ()
     expected: Expected | None = None
+    capped: bool = False
 
 
 class Target(Protocol):

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from atomic_guide.operations.scaling.decide.budget import Money
 from atomic_guide.operations.scaling.decide.memory import FleetState
 from atomic_guide.operations.scaling.fleet import Fleet, of_units
-from atomic_guide.operations.scaling.limits import ALLOWED
 from atomic_guide.operations.scaling.settings import FleetSettings
 
 _MOST_WANTED = 240
@@ -17,11 +16,12 @@ _MOST_WANTED = 240
 
 
 class Cut(NamedTuple):
-    """What remains of a wish, and what was taken from it, in words and figures."""
+    """What remains of a wish, and what was taken from it, in words and figures; `capped` by the most units."""
 
     units: int
     why: tuple[str, ...] = ()
     inputs: Mapping[str, float | None] = {}
+    capped: bool = False
 
 
 def fewest(fleet: Fleet, settings: FleetSettings, *, quiet: bool) -> int:
@@ -35,14 +35,14 @@ def within(wanted: int, least: int, most: int, money: Money | None) -> Cut:
     units = wanted
     if units > most:
         units = most
-        why.append(f"at most {most} {ALLOWED}")
+        why.append(f"at most {of_units(most, 'is', 'are')} allowed")
     if money is not None and units > max(money.units, least):
         units = max(money.units, least)
         why.append(money.why)
     if units < least:
         units = least
         why.append(f"at least {of_units(least, 'is', 'are')} kept")
-    return Cut(units, tuple(why))
+    return Cut(units, tuple(why), capped=wanted > most)
 
 
 def stepped(wanted: int, standing: int, settings: FleetSettings) -> Cut:

@@ -28,6 +28,7 @@ from atomic_guide.operations.scaling.decide.wish import Heard, Wish
 from atomic_guide.operations.scaling.decide.wording import decision, held
 from atomic_guide.operations.scaling.fleet import Fleet, of_units
 from atomic_guide.operations.scaling.histogram import Histogram
+from atomic_guide.operations.scaling.metric import Units
 from atomic_guide.operations.scaling.model import MEASURES, Decision, Mode, Seen
 from atomic_guide.operations.scaling.policies.tuned import Night
 from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
@@ -72,11 +73,11 @@ NOTHING = Outside()
 
 
 class Decider:
-    """Decides for all fleets by the settings."""
+    """Decides for all fleets by the settings; `units` are those that reasons are worded with."""
 
-    def __init__(self, settings: ScalingSettings) -> None:
+    def __init__(self, settings: ScalingSettings, units: Units) -> None:
         self._settings = settings
-        self._rules = Rules(rules_in_force(settings.rules), settings.tick_seconds, quantile_of)
+        self._rules = Rules(rules_in_force(settings.rules), settings.tick_seconds, quantile_of, units)
 
     def decide(
         self, seen: Seen, fleets: Mapping[str, Fleet], memory: Memory, outside: Outside = NOTHING
@@ -200,8 +201,8 @@ class Decider:
         cooling = "" if forced else bounds.cooling(third.units, now.stands, now.state, now.at, now.own)
         refused = _refused(now, third.units)
         if cooling or refused:
-            return bounds.Cut(now.stands, (*why, cooling or refused), inputs)
-        return bounds.Cut(third.units, tuple(why), inputs)
+            return bounds.Cut(now.stands, (*why, cooling or refused), inputs, first.capped)
+        return bounds.Cut(third.units, tuple(why), inputs, first.capped)
 
 
 def limited(own: FleetSettings, limits: tuple[int | None, int | None] | None) -> FleetSettings:

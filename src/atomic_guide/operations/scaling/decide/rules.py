@@ -9,6 +9,7 @@ from atomic_guide.operations.scaling.decide.causes import CAUSES, Finding
 from atomic_guide.operations.scaling.decide.memory import State
 from atomic_guide.operations.scaling.decide.windows import Quantile, Window
 from atomic_guide.operations.scaling.decide.wish import Heard, Leave, Wish
+from atomic_guide.operations.scaling.metric import Units, lasting, written
 from atomic_guide.operations.scaling.model import DATABASE, QUEUES, REPLICAS, WORKERS, Expected, Key, Seen
 from atomic_guide.operations.scaling.settings import RuleSettings
 
@@ -36,10 +37,11 @@ class Read(NamedTuple):
 class Rules:
     """The rules in force, read at each tick. What they remember is in the state."""
 
-    def __init__(self, rules: Iterable[RuleSettings], tick: float, quantile: Quantile) -> None:
+    def __init__(self, rules: Iterable[RuleSettings], tick: float, quantile: Quantile, units: Units) -> None:
         self._rules = tuple(rules)
         self._tick = tick
         self._quantile = quantile
+        self._units = units
 
     def note(self, seen: Seen, state: State) -> None:
         """Add what is seen to the windows of every rule and every cause."""
@@ -65,15 +67,24 @@ class Rules:
             if fleet_of(one.rule, one.part) != fleet:
                 continue
             if one.rule.above is not None and one.holds:
-                wishes.append(self._wish(one, standing, delay, state))
+                reason = self._reason(one, "over", one.rule.above)
+                wishes.append(self._wish(one, reason, (standing, delay), state))
             if one.rule.below is not None and one.holds:
-                why = f"{_figure(one)} has been under {one.rule.below:,g} for {_span(one.rule.for_seconds)}"
+                why = self._reason(one, "under", one.rule.below)
                 inputs = {_series(one): one.value}
                 leaves.append(Leave(standing - one.rule.units, one.rule.name, why, one.rule.action, inputs))
         return Heard(tuple(wishes), tuple(leaves))
 
-    def _wish(self, one: Read, standing: int, delay: float, state: State) -> Wish:
+    def _reason(self, one: Read, beyond: str, limit: float) -> str:
         rule = one.rule
+        share = "the median" if rule.quantile == 0.5 else f"p{100 * rule.quantile:g}"  # noqa: PLR2004 - a half
+        value, bound = (
+            written(self._units, rule.component, rule.metric, figure) for figure in (one.value or 0.0, limit)
+        )
+        return f"{share} of {_series(one)} is {value} and has been {beyond} {bound} for {lasting(rule.for_seconds)}"
+
+    def _wish(self, one: Read, reason: str, terms: tuple[int, float], state: State) -> Wish:
+        rule, (standing, delay) = one.rule, terms
 
         def median(component: str, metric: str, part: str = "") -> float | None:
             window = state.windows.get(_cause_name(Key(component, metric, part)))
@@ -89,7 +100,7 @@ class Rules:
         return Wish(
             standing + rule.units,
             rule.name,
-            f"{_figure(one)} has been over {rule.above:,g} for {_span(rule.for_seconds)}",
+            reason,
             rule.urgency,
             rule.action,
             {_series(one): one.value, **found.inputs},
@@ -141,12 +152,3 @@ def _forget(state: State, at: float) -> None:
 
 def _series(one: Read) -> str:
     return f"{one.rule.component}.{one.rule.metric}" + (f"[{one.part}]" if one.part else "")
-
-
-def _figure(one: Read) -> str:
-    share = "the median" if one.rule.quantile == 0.5 else f"p{100 * one.rule.quantile:g}"  # noqa: PLR2004 - a half
-    return f"{share} of {_series(one)} is {one.value:,.4g} and"
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"  # noqa: PLR2004 - as people say it

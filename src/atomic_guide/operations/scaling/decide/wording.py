@@ -75,6 +75,7 @@ def decision(now: Now, weighed: Weighed, cut: Cut) -> Decision:
         inputs={**inputs, **cut.inputs, "ready": float(now.fleet.ready), "starting": float(now.fleet.starting)},
         rejected=tuple(rejected),
         expected=wish.expected if more else None,
+        capped=cut.capped,
     )
 
 
@@ -123,6 +124,7 @@ def _hold(now: Now, weighed: Weighed, rule: str, reason: str, cut: Cut) -> Decis
         reason=reason,
         inputs={**inputs, **cut.inputs, "ready": float(now.fleet.ready), "starting": float(now.fleet.starting)},
         rejected=weighed.rejected,
+        capped=cut.capped,
     )
 
 
