@@ -7,7 +7,6 @@ import random
 import shutil
 import sqlite3
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -221,15 +220,32 @@ def test_a_running_server_is_not_replaced_and_may_be_backed_up(data: Path) -> No
 
 
 def test_a_time_chooses_the_newest_backup_that_was_begun_before_it(data: Path) -> None:
-    first = run(data, "backup")
-    time.sleep(1.1)
-    second = run(data, "backup")
+    first, second = run(data, "backup"), run(data, "backup")
     just_before = datetime.fromisoformat(second["began_at"]) - timedelta(milliseconds=1)
     chosen = run(data, "restore", "--at", just_before.isoformat(), "--dry-run")
     assert chosen["backup"] == first["id"]
     assert run(data, "restore", "--at", second["began_at"], "--dry-run")["backup"] == second["id"]
     earlier = datetime(2020, 1, 1, tzinfo=UTC).isoformat()
     assert "no backup from before" in run(data, "restore", "--at", earlier, "--dry-run", fails=True)
+
+
+def test_backups_of_one_second_stand_in_the_order_in_which_they_were_begun(data: Path) -> None:
+    made = Path(run(data, "backup")["path"])
+    begun = {
+        "20261101T120000Z-ffffff": "00.100",
+        "20261101T120000Z-000000": "00.900",
+        "20261101T120000Z-888888": "00.500",
+    }
+    for name, seconds in begun.items():
+        copy = shutil.copytree(made, made.parent / name)
+        said = json.loads((copy / manifest.NAME).read_text("utf-8"))
+        said |= {"id": name, "began_at": f"2026-11-01T12:00:{seconds}Z"}
+        (copy / manifest.NAME).write_text(json.dumps(said), "utf-8")
+    shutil.rmtree(made)
+    listed = [one["id"] for one in run(data, "backup", "list")["backups"]]
+    assert listed == sorted(begun, key=begun.__getitem__)
+    assert manifest.choose(made.parent, None, None).manifest.id == "20261101T120000Z-000000"
+    assert manifest.superfluous(listed, keep=1, keep_days=0) == listed[:2]
 
 
 def test_objects_cost_nothing_twice(data: Path) -> None:
@@ -270,7 +286,6 @@ def test_only_as_many_as_the_settings_say_are_kept(data: Path) -> None:
     keep = {"ATOMIC_GUIDE_BACKUPS_KEEP": "1", "ATOMIC_GUIDE_BACKUPS_KEEP_DAYS": "0"}
     for _ in range(2):
         newest = run(data, "backup", environment=keep)
-        time.sleep(1.1)
     assert [one["id"] for one in run(data, "backup", "list")["backups"]] == [newest["id"]]
 
 

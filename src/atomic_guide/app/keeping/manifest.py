@@ -104,8 +104,13 @@ def all_in(folder: Path) -> list[Found]:
     """The whole backups below a folder, the oldest first."""
     if not folder.is_dir():
         return []
-    names = sorted(path for path in folder.iterdir() if _ID.fullmatch(path.name) and (path / NAME).is_file())
-    return [Found(path, read_manifest(path)) for path in names]
+    whole = [path for path in folder.iterdir() if _ID.fullmatch(path.name) and (path / NAME).is_file()]
+    return sorted((Found(path, read_manifest(path)) for path in whole), key=_begun)
+
+
+def _begun(found: Found) -> tuple[str, str, str]:
+    """By the second of its name, and within that by the milliseconds of its manifest: the rest of a name is random."""
+    return found.path.name.partition("-")[0], found.manifest.began_at, found.path.name
 
 
 def choose(folder: Path, wanted: str | None, at: float | None) -> Found:
@@ -124,8 +129,11 @@ def choose(folder: Path, wanted: str | None, at: float | None) -> Found:
 
 
 def superfluous(ids: Iterable[str], keep: int, keep_days: int) -> list[str]:
-    """The backups that may go: not among the newest `keep`, nor the last one of one of the newest `keep_days` days."""
-    ordered = sorted(ids, reverse=True)
+    """The backups that may go: not among the newest `keep`, nor the last one of one of the newest `keep_days` days.
+
+    `ids` and what is returned: the oldest first.
+    """
+    ordered = list(ids)[::-1]
     kept = set(ordered[:keep])
     last_of_day: dict[str, str] = {}
     for name in ordered:
