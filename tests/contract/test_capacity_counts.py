@@ -10,7 +10,13 @@ from atomic_guide.config import load_settings
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import parse_queries
+from atomic_guide.operations.capacity.capacity import Capacity
+from atomic_guide.operations.capacity.component import Component
+from atomic_guide.operations.capacity.kept import storage
 from atomic_guide.operations.capacity.planner import Asked
+from atomic_guide.operations.capacity.record import Record
+from atomic_guide.operations.capacity.sight import Sight
+from atomic_guide.operations.scaling.series import Series
 from tests.engines import ENGINES
 from tests.layouts import NOW, Layout, layout
 from tests.postgres import Cluster
@@ -47,7 +53,18 @@ async def test_people_courses_and_lectures_are_counted_where_they_are(site: Layo
     web = next(one for one in plan.components if one.name == "web")
     assert web.per_driver is not None
     assert web.per_driver.middle == pytest.approx(web.need_now.middle / plan.drivers["users"])
+    await _lectures_are_spoken_of_from_ten_on(site, capacity)
     assert {"web", "workers", "rooms", "sockets", "storage", "memory"} <= {one.name for one in plan.components}
+
+
+async def _lectures_are_spoken_of_from_ten_on(site: Layout, capacity: Capacity) -> None:
+    installed = await capacity._installed(NOW)
+    for lectures, says in ((9, []), (10, ["a lecture takes 410 MB in the mean"])):
+        record = Record(Series(site.shards.directory), NOW, (), 1.6, trends=False)
+        there = installed._replace(drivers={"lectures": lectures})
+        part = await storage(Sight(record, there, capacity.settings, None, 30, trends=False))
+        assert isinstance(part, Component)
+        assert [note for note in part.notes if "lecture" in note] == says
 
 
 async def _join(site: Layout, key: CourseKey, users: tuple[str, ...]) -> None:

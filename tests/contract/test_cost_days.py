@@ -114,6 +114,15 @@ async def test_days_before_the_first_measurement_hold_nothing_up(shards: Shards)
     assert [day.day for day in await days.read(dt.date(2026, 11, 1))] == ["2028-03-16"]
 
 
+async def test_of_few_nothing_is_said_for_each(shards: Shards) -> None:
+    await record(Series(shards.directory), BEGIN)
+    costs = Costs(shards, ManualClock(BEGIN + 900), priced_terms())
+    units = (await costs.report(1)).unit_costs
+    assert (units.launches, units.launch) == (9, None)
+    assert units.messages == 90
+    assert units.message is not None
+
+
 async def test_what_was_not_measured_is_unknown_and_not_free(shards: Shards) -> None:
     series = await recorded(shards, 0.25)
     await record(series, BEGIN + DAY)

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.recorded import record_into, slots, week
+from atomic_guide.operations.scaling.model import Key
+from tests.recorded import record_into, slots, usual, week
 from tests.running import running_server
 from tests.synthetic import systems
 
@@ -103,12 +104,18 @@ def test_what_each_socket_takes_and_what_a_process_may_hold(data: Path) -> None:
 
 
 def test_without_a_load_test_the_record_shows_what_is_borne_and_no_limit(tmp_path: Path) -> None:
-    asyncio.run(record_into(tmp_path, time.time(), 56))
-    requests = next(one for one in answer("plan", data=tmp_path)["components"] if one["name"] == "web requests")
+    now = time.time()
+    times = slots(now, 56)
+    asyncio.run(record_into(tmp_path, now, 56, usual(times) | {Key("rooms", "sockets"): week(times, 12.0, seed=7)}))
+    components = {one["name"]: one for one in answer("plan", data=tmp_path)["components"]}
+    requests = components["web requests"]
     assert "the busiest hours on record" in requests["what"]
     assert requests["capacity"] is None
     assert requests["runs_out"]["low"] is None
     assert any(note.startswith("at least ") for note in requests["notes"])
+    (few,) = components["memory"]["notes"]
+    assert few.startswith("never were more than 1")
+    assert few.endswith("sockets connected, too few to say what one of them takes")
 
 
 def test_doubled_growth_comes_earlier_and_costs_more(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,16 @@ STORAGE = Component(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(("users", "said"), [(9.0, False), (10.0, True)])
+def test_what_each_user_needs_is_said_where_there_are_ten(users: float, *, said: bool) -> None:
+    plan = make_plan(Today([WEB], {}, {"users": users}), Asked("2x/year", 3, AT), SETTINGS, Prices())
+    (web,) = plan.components
+    assert (web.per_driver is not None) is said
+    if web.per_driver is not None:
+        assert web.per_driver.middle == pytest.approx(web.need_now.middle / users)
+    assert (" a user" in told(plan)) is said
+
+
 def planned(growth: str, *components: Component, months: int = 12, own: CapacitySettings = SETTINGS) -> Plan:
     today = Today(list(components or (WEB, STORAGE)), {"nats": "not measured"}, {"users": 1000.0, "lectures": 200.0})
     return make_plan(today, Asked(growth, months, AT), own, Prices())

@@ -95,4 +95,5 @@ def _each(units: UnitCosts, currency: str) -> Iterator[str]:
         ("message, of chat", units.message, units.messages),
         ("lecture hour watched, of video", units.lecture_hour, units.lecture_hours),
     ):
-        yield f"  {name:<34}" + (f"{cost:>14} {currency}, of {count:,.6g}" if cost is not None else f"{'none':>14}")
+        none = f"too few to say: {count:,.3g}" if count else "none"
+        yield f"  {name:<34}" + (f"{cost:>14} {currency}, of {count:,.6g}" if cost is not None else f"{none:>14}")

@@ -9,7 +9,11 @@ from atomic_guide.operations.capacity.growth import Growth
 from atomic_guide.operations.capacity.record import inflow
 from atomic_guide.operations.capacity.sight import TOO_LITTLE, Lacking, Part, Sight, loaded
 from atomic_guide.operations.capacity.spread import Spread
+from atomic_guide.operations.scaling.metric import FEW
 from atomic_guide.operations.scaling.model import ROOMS, WEB, Key
+
+_FEW_SOCKETS = 1000
+"""Fewer take less memory, at some kilobytes each, than processes come and go by at rest."""
 
 _TABLE_REACH = 200.0
 """How many times the sockets of now memory is drawn out for; evidence ends long before."""
@@ -28,8 +32,9 @@ async def storage(sight: Sight) -> Part:
         return Lacking("storage", "there are not two weeks of what lectures and databases take on record")
     now = float(total[~np.isnan(total)][-1])
     space = sight.installed.space
-    lectures = sight.installed.drivers.get("lectures")
-    each = (f"a lecture takes {float(stored[known[-1]]) / lectures / 1e6:,.0f} MB in the mean",) if lectures else ()
+    lectures = sight.installed.drivers.get("lectures", 0)
+    mean = f"a lecture takes {float(stored[known[-1]]) / max(lectures, 1) / 1e6:,.0f} MB in the mean"
+    each = (mean,) if lectures >= FEW else ()
     return Component(
         name="storage", what="lectures and databases, of what other files leave them", unit="bytes", driver="lectures",
         need=Spread.exactly(now),
@@ -60,5 +65,11 @@ async def memory(sight: Sight) -> Part:
         driver="users", size=Spread.exactly(limit) if limit is not None else None, units=1, ceiling=1,
         kind="add_memory", table=Table(places, rest + each * places), evidence=load.most, evidence_unit="sockets",
         proof="load-test {figure} sockets",
-        notes=(f"a socket takes {each:,.0f} bytes more than the {rest / 1e6:,.0f} MB at rest",),
+        notes=(_by_socket(load.most, each, rest),),
     )  # fmt: skip
+
+
+def _by_socket(most: float, each: float, rest: float) -> str:
+    if most < _FEW_SOCKETS:
+        return f"never were more than {most:,.0f} sockets connected, too few to say what one of them takes"
+    return f"a socket takes {each:,.0f} bytes more than the {rest / 1e6:,.0f} MB at rest"

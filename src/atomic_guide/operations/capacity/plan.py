@@ -19,6 +19,7 @@ from atomic_guide.operations.capacity.growth import Driver
 from atomic_guide.operations.capacity.reckon import Course, Terms, course, drawn, interval, units_needed
 from atomic_guide.operations.capacity.settings import CapacitySettings
 from atomic_guide.operations.capacity.spread import Series, Spread
+from atomic_guide.operations.scaling.metric import FEW
 from atomic_guide.operations.scaling.model import Mode
 
 GIGABYTE = 1e9
@@ -81,7 +82,7 @@ class ComponentPlan(msgspec.Struct, frozen=True, kw_only=True):
     capacity: Figure | None
     need_now: Figure
     per_driver: Figure | None
-    """The need of now for each of what drives it: a user, a course, a lecture."""
+    """The need of now for each of what drives it: a user, a course, a lecture; null where there are fewer than ten."""
     months: list[Month]
     course: list[Place]
     """Week by week as far as the evidence reaches, for a picture."""
@@ -181,7 +182,7 @@ def component_plan(way: Way, calendar: Calendar, drivers: Mapping[Driver, float]
         capacity_now=scaled(size, one.units),
         capacity=scaled(size, one.ceiling),
         need_now=now,
-        per_driver=scaled(now, 1 / count) if count else None,
+        per_driver=scaled(now, 1 / count) if count and count >= FEW else None,
         months=[_month(way, label, span) for label, span in zip(calendar.labels, calendar.spans, strict=True)],
         course=[Place(str(calendar.day(day)), of_draws(found.needs[:, day])) for day in _weekly(found.supported)],
         runs_out=until(found.out, calendar),

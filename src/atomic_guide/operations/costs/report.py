@@ -18,6 +18,7 @@ from atomic_guide.operations.costs.month import DayTotal, MonthForecast, forecas
 from atomic_guide.operations.costs.pace import pace_state
 from atomic_guide.operations.costs.pricing import DAY_HOURS, HOUR, MONTH_HOURS, Line, Unpriced, priced
 from atomic_guide.operations.costs.usage import SLOT, read_usage
+from atomic_guide.operations.scaling.metric import FEW
 
 if TYPE_CHECKING:
     from atomic_guide.engines.data.database import Database
@@ -69,7 +70,7 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class UnitCosts(msgspec.Struct, frozen=True):
-    """What one of each costs; None where there was none. A launch carries everything, the others their feature."""
+    """What one of each costs, None of fewer than ten. A launch carries everything, the others their feature."""
 
     launch: Decimal | None
     message: Decimal | None
@@ -170,7 +171,7 @@ def _unit_costs(days: Sequence[DayCost]) -> UnitCosts:
     features = _added([one.features for one in days])
 
     def each(cost: Decimal, count: Decimal) -> Decimal | None:
-        return micro(over(cost, count)) if count else None
+        return micro(over(cost, count)) if count >= FEW else None
 
     return UnitCosts(
         each(total, Decimal(launches)),

@@ -39,6 +39,9 @@ _MINUTES, _HOURS = 120.0, 7200.0
 _WHOLE = 1000
 """Nobody reads parts of more than that."""
 
+FEW = 10
+"""A figure for each of fewer tells of chance, or of what there would be without them: nobody should count on it."""
+
 
 def written(units: Units, component: str, metric: str, value: float) -> str:
     """A figure with the unit of its metric: "35.6 sockets", "6.1%"; a plain number where none is declared."""
