@@ -1,9 +1,12 @@
 """What `--help` and answers in words look like to somebody who meets the commands for the first time."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -49,8 +52,47 @@ def test_a_command_loads_only_what_it_needs(words: tuple[str, ...], without: set
     assert without & loaded == set()
 
 
-def test_a_group_is_its_first_command_where_none_is_named() -> None:
-    assert "Without a subcommand: as `report`" in said("costs", "--help")
+LEADS = {
+    "alerts": "list", "assets quota": "list", "backup": "make", "cache": "stats", "capacity": "plan", "costs": "report",
+    "costs prices": "list", "dead-letters": "list", "erase hold": "list", "loadtest": "list", "operators": "list",
+    "platforms": "list", "queues": "list", "regions": "list", "residency": "report", "scale": "status",
+    "scale schedule": "list", "scores": "imports", "shards": "list",
+}  # fmt: skip
+"""By group: what it is without a subcommand."""
+
+SILENT = {"assets", "demo", "erase", "export", "rehearse"}
+"""Groups of which no subcommand is the obvious one, or which say by themselves what they do."""
+
+
+def groups(group: click.Group, path: str = "") -> Iterator[str]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if isinstance(found, click.Group):
+            yield f"{path} {name}".strip()
+            yield from groups(found, f"{path} {name}")
+
+
+def test_every_group_has_a_command_that_it_is_without_one_or_none_is_obvious() -> None:
+    assert set(groups(program)) == LEADS.keys() | SILENT
+
+
+@pytest.mark.parametrize(("group", "lead"), LEADS.items())
+def test_a_group_is_one_of_its_commands_where_none_is_named(group: str, lead: str) -> None:
+    words = group.split()
+    assert f"Without a subcommand: as `{lead}`, with its options." in said(*words, "--help")
+    refused = CliRunner().invoke(program, [*words, "--no-such-option"])
+    assert refused.exit_code == 2
+    assert f"{group} {lead}" in refused.output
+
+
+def test_a_group_answers_as_its_command_does(tmp_path: Path) -> None:
+    for group in ("platforms", "alerts", "scale schedule"):
+        options = ("--data", str(tmp_path), "--json")
+        assert json.loads(said(*group.split(), *options)) == json.loads(said(*group.split(), LEADS[group], *options))
+
+
+def test_what_is_wrong_with_an_option_is_said_of_the_command_that_leads() -> None:
     refused = CliRunner().invoke(program, ["costs", "--days", "0"])
     assert refused.exit_code == 2
     assert "costs report" in refused.output

@@ -9,25 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, Progress, data_options
+from atomic_guide.cli.options import Context, Leading, Progress, data_options
 from atomic_guide.errors import Conflict
 
 if TYPE_CHECKING:
     from atomic_guide.app.keeping.lectures import Lectures
 
 
-class _Backups(click.Group):
-    """`atomic-guide backup` alone makes one."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in {"-h", "--help"}):
-            args = ["make", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=_Backups)
+@click.group(cls=Leading, leads="make")
 def command() -> None:
-    """Make a backup of the data directory (also without a subcommand), list those there are, verify one."""
+    """Make a backup of the data directory, list those there are, verify one."""
 
 
 @command.command()

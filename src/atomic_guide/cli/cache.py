@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, actor, data_options
+from atomic_guide.cli.options import Context, Leading, actor, data_options
 
 if TYPE_CHECKING:
     from atomic_guide.operations.caching.desk import Desk, Dropped, Layers, Stats
@@ -24,7 +24,7 @@ _space = click.option("--space", default="reports", show_default=True, metavar="
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 
 
-@click.group()
+@click.group(cls=Leading, leads="stats")
 def command() -> None:
     """Look at what the server remembers, have it forget something, or have it load something ahead."""
 

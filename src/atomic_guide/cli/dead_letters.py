@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, Progress, actor, data_options, moment
+from atomic_guide.cli.options import Context, Leading, Progress, actor, data_options, moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@click.group(name="dead-letters")
+@click.group(name="dead-letters", cls=Leading, leads="list")
 def command() -> None:
     """Look at jobs that failed for good; replay or drop them."""
 

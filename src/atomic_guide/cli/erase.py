@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, Leading, data_options
 
 if TYPE_CHECKING:
     from atomic_guide.app.keeping.assembly import Keeping
@@ -127,7 +127,7 @@ def receipts(context: Context) -> None:
         raise click.ClickException("a receipt is not as it was written; compare it with the printed one")
 
 
-@command.group()
+@command.group(cls=Leading, leads="list")
 def hold() -> None:
     """Legal holds: what is held is neither erased nor let go by retention."""
 

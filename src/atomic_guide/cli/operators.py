@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, actor, data_options, shell
+from atomic_guide.cli.options import Context, Leading, actor, data_options, shell
 from atomic_guide.clock import SystemClock, iso
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _SUBJECT = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Leading, leads="list")
 def command() -> None:
     """Who may operate this installation by a name of their own, their sessions, and what operators did."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
 import pwd
@@ -67,12 +68,18 @@ class Context:
 
 
 class Leading(click.Group):
-    """A group that is its first subcommand where none is named: options that are given to it are that one's."""
+    """A group that is one of its subcommands where none is named: options that are given to it are that one's."""
+
+    def __init__(self, *named: Any, leads: str, **more: Any) -> None:
+        """As any group; `leads` is the name of the one, and its help says so."""
+        super().__init__(*named, **more)
+        self._leads = leads
+        self.help = f"{inspect.cleandoc(self.help or '')}\n\nWithout a subcommand: as `{leads}`, with its options."
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the name of the first one before them."""
+        """Put the name of that one before them."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = [next(iter(self.commands)), *args]
+            args = [self._leads, *args]
         return super().parse_args(ctx, args)
 
 

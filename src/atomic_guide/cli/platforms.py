@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, Leading, data_options
 
 if TYPE_CHECKING:
     from atomic_guide.course.lti.assembly import Lti
@@ -20,7 +20,7 @@ T = TypeVar("T")
 _MARKS = {"good": "ok     ", "warning": "look   ", "bad": "WRONG  "}
 
 
-@click.group()
+@click.group(cls=Leading, leads="list")
 def command() -> None:
     """Register, list, test and remove the LMSs that may open the tool."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, actor, data_options
+from atomic_guide.cli.options import Context, Leading, actor, data_options
 from atomic_guide.cli.scale.demand import DURATION
 from atomic_guide.errors import ConfigurationError
 
@@ -29,26 +29,28 @@ def _state(context: click.Context, parameter: click.Parameter, value: str | None
     return value
 
 
-@click.group(invoke_without_command=True)
-@data_options
-@click.option("--state", metavar="STATE", callback=_state, help=f"List the jobs of a state: {', '.join(STATES)}.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most jobs to list (default 100).")
-def command(context: Context, state: str | None, limit: int) -> None:
-    """Look at queues and jobs; pause and resume queues, cancel jobs. Works beside a running server.
-
-    Without a subcommand: as `list`, or with --state the jobs of one state.
-    """
-    if click.get_current_context().invoked_subcommand is None:
-        _list(context, state, limit)
+@click.group(cls=Leading, leads="list")
+def command() -> None:
+    """Look at queues and jobs; pause and resume queues, cancel jobs. Works beside a running server."""
 
 
 @command.command(name="list")
 @data_options
-@click.option("--state", metavar="STATE", callback=_state, help="List the jobs of a state instead.")
+@click.option("--state", metavar="STATE", callback=_state, help=f"List the jobs of a state: {', '.join(STATES)}.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most jobs to list (default 100).")
 def list_queues(context: Context, state: str | None, limit: int) -> None:
     """Show each queue: depth, oldest wait, rate, jobs by state, and which are next and why."""
-    _list(context, state, limit)
+    if state is None:
+        lanes = _ask(context, lambda desk: desk.lanes())
+        context.emit_found("queues", msgspec.to_builtins(lanes.queues), "\n".join(_lines(lanes.queues)), lanes.missing)
+        return
+    rows, missing = asyncio.run(_listed(context, state, limit))
+    lines = [
+        f"{row['id']}  {row['kind']:18} {row['subject']:20} {row.get('progress', 1):4.0%}"
+        f"  attempts {row['attempts']}  {row['created_at']}"
+        for row in rows
+    ]
+    context.emit_found("jobs", rows, "\n".join(lines) or f"no job is {state}", missing)
 
 
 @command.command()
@@ -113,20 +115,6 @@ def _declared(context: Context, queue: str) -> None:
         context.settings.queues.rules(queue)
     except ConfigurationError as error:
         raise click.UsageError(error.message) from error
-
-
-def _list(context: Context, state: str | None, limit: int) -> None:
-    if state is None:
-        lanes = _ask(context, lambda desk: desk.lanes())
-        context.emit_found("queues", msgspec.to_builtins(lanes.queues), "\n".join(_lines(lanes.queues)), lanes.missing)
-        return
-    rows, missing = asyncio.run(_listed(context, state, limit))
-    lines = [
-        f"{row['id']}  {row['kind']:18} {row['subject']:20} {row.get('progress', 1):4.0%}"
-        f"  attempts {row['attempts']}  {row['created_at']}"
-        for row in rows
-    ]
-    context.emit_found("jobs", rows, "\n".join(lines) or f"no job is {state}", missing)
 
 
 def _lines(views: list[Lane]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, actor, data_options
+from atomic_guide.cli.options import Context, Leading, actor, data_options
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ _LOG = 20
 """Entries of the log that are shown of a region."""
 
 
-@click.group()
+@click.group(cls=Leading, leads="list")
 def command() -> None:
     """How the regions of an installation are, where a country's visits go, and drains."""
 

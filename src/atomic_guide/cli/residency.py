@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, Leading, data_options
 
 if TYPE_CHECKING:
     from atomic_guide.app.residency import LogFile, Residency
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SHOWN = 50
 
 
-@click.group()
+@click.group(cls=Leading, leads="report")
 def command() -> None:
     """Whether everything of each tenant is where its zone is."""
 

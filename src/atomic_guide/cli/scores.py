@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, Leading, data_options
 
 if TYPE_CHECKING:
     from atomic_guide.course.analytics.imports import Progress
@@ -20,7 +20,7 @@ _SHOWN = 20
 """Rejected rows that are printed; --json has a hundred."""
 
 
-@click.group()
+@click.group(cls=Leading, leads="imports")
 def command() -> None:
     """Import files of scores, follow imports, and show a course's figures."""
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, Leading, data_options
 
 if TYPE_CHECKING:
     from atomic_guide.course.video.space.quotas import TenantSpace
 
 
-@click.group()
+@click.group(cls=Leading, leads="list")
 def quota() -> None:
     """List what each tenant stores and may store; give a tenant a limit of its own."""
 

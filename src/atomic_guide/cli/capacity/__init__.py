@@ -9,7 +9,7 @@ from atomic_guide.cli.options import Leading
 
 command = Leading(
     "capacity",
+    leads="plan",
     commands=[plan, fit, queue],
-    help="Plan what must be added by when, fit how the system scales, and ask how long a queue waits.\n\n"
-    "Without a subcommand: as `plan`, with its options.",
+    help="Plan what must be added by when, fit how the system scales, and ask how long a queue waits.",
 )

@@ -10,7 +10,7 @@ from atomic_guide.cli.options import Leading
 
 command = Leading(
     "costs",
+    leads="report",
     commands=[report, recommendations, explain, apply, rollback, changes, prices],
-    help="Look at what is paid and what for, find what could be saved, do it, and see what it has saved.\n\n"
-    "Without a subcommand: as `report`, with its options.",
+    help="Look at what is paid and what for, find what could be saved, do it, and see what it has saved.",
 )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from atomic_guide.cli.options import Leading
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-@click.group(name="prices")
+@click.group(name="prices", cls=Leading, leads="list")
 def prices() -> None:
     """List the shipped price lists, show one, or check a file of your own. No server is needed."""
 

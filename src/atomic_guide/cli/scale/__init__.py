@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from atomic_guide.cli.options import Leading
 from atomic_guide.cli.scale.answer import approve, bounds, pause, pin, refuse, resume, set_mode
 from atomic_guide.cli.scale.explain import explain
 from atomic_guide.cli.scale.metrics import metrics
@@ -12,8 +11,9 @@ from atomic_guide.cli.scale.replay import forecast, simulate
 from atomic_guide.cli.scale.schedule import schedule
 from atomic_guide.cli.scale.standing import history, status
 
-command = click.Group(
+command = Leading(
     "scale",
+    leads="status",
     commands=[
         status,
         explain,

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from atomic_guide import errors
-from atomic_guide.cli.options import Context, data_options
+from atomic_guide.cli.options import Context, Leading, data_options
 from atomic_guide.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _PAST_DAYS, _AHEAD_DAYS = 400, 730
 """What the forecast can learn from, and two years ahead."""
 
 
-@click.group(name="schedule")
+@click.group(name="schedule", cls=Leading, leads="list")
 def schedule() -> None:
     """Tell scaling of times that demand alone does not: units to have ready, terms, exam weeks, breaks, holidays.
 
