@@ -179,9 +179,16 @@ def test_a_move_that_waits_is_paused_resumed_and_cancelled(meet: Meet, server: R
     expect(page.get_by_role("region", name="Moves that wait")).to_have_count(0)
     expect(page.get_by_role("region", name="Moves that have ended")).to_contain_text("called off by operator")
     go(page, "Audit log")
-    expect(page.get_by_role("region", name="Acts of operators").locator("tbody tr").first).to_contain_text(
-        "Cancel move"
-    )
+    acts = page.get_by_role("region", name="Acts of operators").locator("tbody tr")
+    expect(acts.first).to_contain_text("Cancel move")
+    bucket = plan_move(server)
+    go(page, "Shards and moves")
+    expect(row).to_contain_text(f"Bucket {bucket}", timeout=LIMIT)
+    page.get_by_role("button", name="Forget 1 waiting move").click()
+    page.get_by_role("dialog", name="Forget 1 waiting move?").get_by_role(
+        "button", name="Forget 1 waiting move"
+    ).click()
+    expect(page.get_by_role("region", name="Moves that wait")).to_have_count(0)
 
 
 def test_replicas_show_their_lag_beside_the_most_that_is_allowed(meet: Meet) -> None:

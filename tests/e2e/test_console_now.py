@@ -1,6 +1,7 @@
 """The console's first pages in a browser: what is measured, decided and wrong on a server that just runs."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "OPERATOR_TOKEN": TOKEN,
         "SCALING_WORKERS_MODE": "approve",
         "ALERTS_RULES": json.dumps([rule]),
+        "ALERTS_CHANNELS": json.dumps([{"name": "desk", "kind": "webhook", "url": "http://127.0.0.1:9/in"}]),
     }
     with running_server(tmp_path_factory.mktemp("console") / "data", settings) as found:
         answer = httpx.post(
@@ -94,6 +96,30 @@ def test_a_decision_is_approved_and_open_pages_show_that_by_themselves(meet: Mee
     expect(page.get_by_role("row").filter(has_text="Workers 1 → 2").get_by_text("Done")).to_be_visible()
 
 
+def test_bounds_are_set_and_what_they_ask_for_is_rejected(meet: Meet, server: RunningServer) -> None:
+    page = sign_in(meet(), "/ops/decisions", "Decisions")
+    fleet = page.get_by_role("region", name="Workers", exact=True)
+    fleet.get_by_text("Bounds", exact=True).last.click()
+    fleet.get_by_label("Fewest").fill("3")
+    fleet.get_by_role("button", name="Set the bounds").click()
+    expect(fleet.get_by_text("3 to 4")).to_be_visible(timeout=SOON)
+    waits = page.get_by_role("region", name="Waits for you")
+    expect(waits).to_contain_text("→ 3", timeout=SOON)
+    waits.get_by_role("button", name="Reject").click()
+    dialog = page.get_by_role("dialog", name=re.compile("Reject Workers . → 3"))
+    dialog.get_by_label("Why").fill("two are enough today")
+    dialog.get_by_role("button", name="Reject").click()
+    expect(waits).to_have_count(0)
+    event = decided(server, "refused")
+    page.goto(f"{server.url}/ops/decisions/{event['id']}")
+    expect(page.get_by_text("two are enough today").first).to_be_visible()
+    go(page, "Decisions")
+    fleet.get_by_text("Bounds", exact=True).last.click()
+    fleet.get_by_label("Fewest").fill("2")
+    fleet.get_by_role("button", name="Set the bounds").click()
+    expect(fleet.get_by_text("2 to 4")).to_be_visible(timeout=SOON)
+
+
 def test_a_fleet_is_paused_with_a_reason_and_goes_on(meet: Meet) -> None:
     page = sign_in(meet(), "/ops/decisions", "Decisions")
     card = page.get_by_role("region", name="Web", exact=True)
@@ -130,6 +156,10 @@ def test_an_alert_shows_and_is_silenced_for_a_reason(meet: Meet) -> None:
     rules = page.get_by_role("region", name="Rules").get_by_role("row").filter(has_text="Told At Once")
     rules.get_by_role("button", name="Replay").click()
     expect(page.get_by_role("dialog").get_by_text("evaluated")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Send a test to desk").click()
+    # Nobody listens there.
+    expect(page.get_by_text("desk has not:")).to_be_visible(timeout=LIMIT)
 
 
 def test_without_prices_the_page_of_costs_says_once_what_to_do(meet: Meet) -> None:

@@ -71,6 +71,7 @@ async def fill(data: Path) -> None:
         await spend(shards, KEYS[number], job)
     carried = {"language": "de", "parts": 3}
     await office.letter(KEYS[3], "it has no such field", queue="assets", kind="k", payload=carried)
+    await office.publish(KEYS[0], queue="rosters", kind="import", subject="the next term", delay=86_400.0)
     await shards.close()
 
 
@@ -203,6 +204,19 @@ def change_and_replay(page: Page, inspector: Inspector) -> Locator:
     replay.click()
     expect(dialog).to_have_count(0)
     return page.get_by_role("region", name="What it carries")
+
+
+def test_a_job_that_waits_is_called_off_after_a_question(meet: Meet, inspector: Inspector) -> None:
+    page = sign_in(meet(), "/ops/queues/rosters", "Rosters")
+    page.get_by_role("group", name="State of the jobs").get_by_role("button", name="Later").click()
+    page.get_by_role("region", name="Jobs", exact=True).locator("tbody").get_by_role("link").click()
+    expect(page.get_by_text("Later", exact=True)).to_be_visible()
+    inspector.look("a job", page)
+    page.get_by_role("button", name="Call off import").click()
+    dialog = page.get_by_role("dialog", name=re.compile("Call off the job"))
+    dialog.get_by_role("button", name="Call off import").click()
+    expect(page.get_by_text("Called off", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Call off import")).to_have_count(0)
 
 
 def test_a_room_is_listed_with_its_people(meet: Meet, server: RunningServer, inspector: Inspector) -> None:
