@@ -49,7 +49,7 @@ _EARLY = 0.2
 """A value ages in the last fifth of its life, at a random moment of it: processes that loaded together part."""
 
 _TIMER_SECONDS = 0.05
-"""How late a value may end; less often where nothing is due."""
+"""How late a value may end."""
 
 _WAIT_FIRST, _WAIT_MOST = 0.005, 0.05
 """Between looks for what another process loads."""
@@ -93,6 +93,8 @@ class Cache:
         if connection is not None:
             told = (self._on_change, self._on_cut)
             self.shared = Shared(connection, settings, Sealer(key), self.counts, told, regions)
+        self._holds = asyncio.Event()
+        """Set once there is a value again that can be due."""
         self._flights: dict[Hashable, _Flight] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._cut_at: float | None = None if connection is None else time.monotonic()
@@ -321,6 +323,7 @@ class Cache:
             ends = min(ends, now + self._settings.cut_seconds)
         ages = now + (ends - now) * (1 - _EARLY * random.random())
         self.memory.put(ask.key, Entry(value, size, ages, ends, flight.marks))
+        self._holds.set()
 
     def _on_change(self, name: str) -> None:
         if name == EVERYTHING:
@@ -349,8 +352,11 @@ class Cache:
         while True:
             now = time.monotonic()
             following = self.memory.expire(now)
-            pause = _TIMER_SECONDS if following is None else following - now
-            await asyncio.sleep(min(max(pause, 0.001), _TIMER_SECONDS))
+            if following is None:
+                self._holds.clear()
+                await self._holds.wait()
+            else:
+                await asyncio.sleep(min(max(following - now, 0.001), _TIMER_SECONDS))
 
     def _later(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

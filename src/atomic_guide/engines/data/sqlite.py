@@ -109,6 +109,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, settings: SqliteSettings | None = None) -> None:
         self.path = path
+        self._name = path.stem
         self.traffic = FileTraffic()
         self._settings = settings or SqliteSettings()
         self._reader = connect(path, self._settings, read_only=True)
@@ -118,13 +119,13 @@ class SqliteDatabase:
         self._gathered: collections.deque[_Pending] = collections.deque()
         self._closed = False
         self._broken = False
-        self._thread = threading.Thread(target=self._write_until_closed, name=f"sqlite-{path.stem}", daemon=True)
+        self._thread = threading.Thread(target=self._write_until_closed, name=f"sqlite-{self._name}", daemon=True)
         self._thread.start()
 
     @property
     def name(self) -> str:
         """The file's name without its ending."""
-        return self.path.stem
+        return self._name
 
     @property
     def target(self) -> Target:
