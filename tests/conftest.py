@@ -1,6 +1,7 @@
 """What holds for every test: only loopback is reached, each has a time limit (pyproject.toml), PostgreSQL is real."""
 
 import ipaddress
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -18,6 +19,10 @@ from tests.postgres import (
     tls_server,
 )
 from tests.s3 import S3, s3_service
+
+# As `dev.py test` does it, for whoever runs pytest: each of the processes would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No time limit for an example: a machine that is busy for a fifth of a second says nothing about the code.
 # The suite tries half as many examples; all of them: `python3 dev.py test -n 2 --hypothesis-profile full`.
