@@ -3,18 +3,22 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from atomic_guide.clock import ManualClock, from_iso
 from atomic_guide.engines.data.database import Database
+from atomic_guide.engines.data.queries import load_queries
 from atomic_guide.operations.scaling.foresight import Foreseen
 from atomic_guide.operations.scaling.histogram import Histogram
+from atomic_guide.operations.scaling.marked import Mark, drop_mark, put_mark
 from atomic_guide.operations.scaling.model import Key, Sample
 from atomic_guide.operations.scaling.overview import STEP, ComponentShown, Forecasts, LastDay, Overview, between
 from atomic_guide.operations.scaling.series import Series
 from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
 
+REMOVING = load_queries("atomic_guide.operations.demo")
 MIDNIGHT = from_iso("2027-01-15T00:00:00Z")
 DAY = 86_400
 FULL = {"resource-utilization-high": 0.9, "latency-high": 2.0}
@@ -90,6 +94,28 @@ async def test_slots_that_have_ended_are_remembered_and_those_of_another_day_are
     points = component(today, "web").figures[0].points
     assert (points[0], points[-1]) == (0.6, 0.7)
     assert set(points[1:-1]) == {None}
+
+
+async def test_a_past_that_comes_or_goes_with_demo_data_is_read_anew(directory: Database) -> None:
+    series, clock = Series(directory), ManualClock(MIDNIGHT + 3 * STEP)
+    overview = Overview(directory, clock)
+
+    async def points() -> list[float | None]:
+        clock.advance(10)
+        return component(await overview.look(FULL), "web").figures[0].points[-4:]
+
+    mark = Mark(clock.now(), MIDNIGHT - DAY, MIDNIGHT + 2 * STEP, "demo")
+    assert await points() == [None] * 4
+    await directory.write(lambda tx: put_mark(tx, mark))
+    assert await points() == [None] * 4, "the history is not there yet"
+    await series.store(MIDNIGHT + 10, [Sample(Key("web", "utilisation"), 0.5)])
+    await directory.write(lambda tx: put_mark(tx, msgspec.structs.replace(mark, whole=True)))
+    assert await points() == [0.5, None, None, None]
+    await directory.write(
+        lambda tx: tx.execute(REMOVING["drop_samples"], {"resolution": 15, "since": 0, "until": mark.until})
+    )
+    await directory.write(drop_mark)
+    assert await points() == [None] * 4
 
 
 async def test_what_is_forecast_stands_beside_what_came_as_a_share_of_what_was_ready(directory: Database) -> None:

@@ -3,7 +3,8 @@
 Where demand is forecast, how full a component was and is expected to be stands beside it, as a share of what was ready
 then or is ready now.
 
-Slots that have ended do not change: they are read once and remembered, so that a look reads the last minutes only.
+Slots that have ended do not change: they are read once and remembered, so that a look reads the last minutes only. The
+one exception is demo data, whose past comes and goes beside a running server: with its mark all is read anew.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from atomic_guide.clock import iso
 from atomic_guide.operations.scaling.forecast import HOUR
 from atomic_guide.operations.scaling.foresight import Foreseen
+from atomic_guide.operations.scaling.marked import Mark, demo_mark
 from atomic_guide.operations.scaling.model import CACHE, DATABASE, QUEUES, ROOMS, WEB, WORKERS, Key
 from atomic_guide.operations.scaling.reports import QUERIES
 from atomic_guide.operations.scaling.series import Series
@@ -211,6 +213,7 @@ class Overview:
         self._clock = clock
         self._slots: dict[tuple[Key, float | None], dict[int, float]] = {}
         self._settled: dict[tuple[Key, float | None], int] = {}
+        self._mark: Mark | None = None
         self._one = asyncio.Lock()
         self._made: tuple[float, LastDay] | None = None
 
@@ -224,10 +227,19 @@ class Overview:
 
     async def _day(self, now: float, limits: Mapping[str, float | None]) -> LastDay:
         since = (now - _DAY) // STEP * STEP
+        await self._forget_other_past()
         keys = await self._series.keys()
         shown = [await self._component(one, keys, (since, now), limits) for one in COMPONENTS]
         ahead = any(one.figures[0].expected is not None for one in shown)
         return LastDay(iso(now), iso(since), iso(now + _AHEAD_SECONDS if ahead else now), STEP, shown)
+
+    async def _forget_other_past(self) -> None:
+        """Let go of what is remembered where demo data has been added, completed or removed since."""
+        mark = await demo_mark(self._directory)
+        if mark != self._mark:
+            self._mark = mark
+            for remembered in (self._slots, self._settled, self._foreseen):
+                remembered.clear()
 
     async def _component(
         self, one: Component, keys: Sequence[Key], span: tuple[float, float], limits: Mapping[str, float | None]
