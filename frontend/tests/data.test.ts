@@ -166,7 +166,7 @@ describe('the cache', () => {
 describe('limits and dependencies', () => {
   const limit = (changed: Partial<Limit>): Limit => ({
     name: 'room_sockets', component: 'rooms', unit: 'sockets', setting: 'rooms.room_sockets', most: 1000, value: 910, usage: 0.91, high: 1, part: '',
-    process: 'web-1', refused: 0, near: true, refuses: 'a socket', ...changed,
+    process: 'web-1', refused: 0, near: true, about: 'level', refuses: 'a socket', ...changed,
   });
   const quiet = limit({ name: 'body', usage: null, value: null, near: false });
   const none = { declared: [], standing: [], open: [], processes: 1 };
@@ -175,7 +175,7 @@ describe('limits and dependencies', () => {
     expect(limitsSaid([limit({})], none)).toEqual({ tone: 'warning', text: '1 limit nearly reached: room_sockets.' });
     const open = [{ process: 'web-1', name: 'LMS token', breakers: 1 }];
     expect(limitsSaid([limit({ near: false })], { ...none, open })).toEqual({ tone: 'bad', text: 'LMS token is left alone after failures.' });
-    expect(limitsSaid([limit({ near: false, usage: 0.2 })], none).text).toBe('No limit is nearly reached; the fullest is room_sockets, at 20%. No breaker is open.');
+    expect(limitsSaid([limit({ near: false, usage: 0.2 }), limit({ name: 'message', about: 'size', near: false, usage: 1 })], none).text).toBe('No limit is nearly reached; the fullest is room_sockets, at 20%. No breaker is open.');
   });
   it('sorts the fullest first and keeps what is not known apart', () => {
     expect(fullest([quiet, limit({})]).map((one) => one.name)).toEqual(['room_sockets', 'body']);

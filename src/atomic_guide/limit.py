@@ -15,7 +15,7 @@ to keep. How full a limit is, is asked when somebody looks (operations/limits), 
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,8 +23,21 @@ from atomic_guide.errors import GuideError
 
 E = TypeVar("E", bound=GuideError)
 
+NEAR = 0.8
+"""The share from which on a level is nearly reached."""
+
 RECENT_SECONDS = 300.0
 """For how long, and at most twice that, the largest size of what came by itself is the use of its limit."""
+
+
+About = Literal["level", "size", "own", "kept"]
+"""What the use of a limit says.
+
+- `level`: of something that all share, and that runs out: sockets of a process, a disk, a queue. Near it is an alert.
+- `size`: of one thing that came: a message, a lecture, a call. The largest allowed one is no worse than a small one.
+- `own`: of what one person, socket, address, job or test may take, which nobody else goes without.
+- `kept`: of what forgets its oldest entry, and so is full in the long run.
+"""
 
 
 class Limit(msgspec.Struct, eq=False):
@@ -32,7 +45,7 @@ class Limit(msgspec.Struct, eq=False):
 
     `key` is its setting, with `*` for a queue, or empty where it is fixed: then `fixed` is its value, or the system
     has it. `refuses` is what is refused, `answer` how: a status and code, a closing frame, or what happens instead.
-    `use` is how its present use is measured; a limit of sizes says so by `sized`.
+    `use` is how its present use is measured, `about` what that says.
     """
 
     component: str
@@ -42,7 +55,7 @@ class Limit(msgspec.Struct, eq=False):
     refuses: str
     answer: str
     use: str
-    sized: bool = False
+    about: About = "level"
     fixed: float | None = None
     refused: int = 0
     """How often it has refused since the process's start."""
@@ -56,6 +69,10 @@ class Limit(msgspec.Struct, eq=False):
         self.refused += 1
         error.details.setdefault("limit", self.name)
         return error
+
+    def near(self, share: float) -> bool:
+        """Whether a use is told of: of a level from 80% on, of others only what was over the limit."""
+        return share >= NEAR if self.about == "level" else share > 1
 
     def note(self, size: float) -> None:
         """A size of what the limit is about, refused or not."""

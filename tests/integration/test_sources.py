@@ -13,21 +13,27 @@ from atomic_guide.app.scaling_metrics import ScalingMetrics
 from atomic_guide.app.sources.costs import CostsSource
 from atomic_guide.app.sources.database import DatabaseSource, database_telling
 from atomic_guide.app.sources.facts import Facts
+from atomic_guide.app.sources.limits import LimitsSource
 from atomic_guide.app.sources.queues import Backlog, QueuesSource, read_backlog
 from atomic_guide.app.sources.report import Reporter
 from atomic_guide.app.sources.rooms import RoomsSource
 from atomic_guide.app.sources.web import WebSource, web_telling
 from atomic_guide.app.sources.workers import WorkersSource, jobs_telling
 from atomic_guide.clock import ManualClock
+from atomic_guide.course.chat import limits as chat_limits
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import parse_queries
 from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.forming import NewJob
 from atomic_guide.engines.queues.jobs import Job, Queues
 from atomic_guide.engines.queues.settings import QueueSettings
+from atomic_guide.engines.rooms import limits as room_limits
 from atomic_guide.errors import Unavailable
+from atomic_guide.limit import Used
 from atomic_guide.operations.costs.settings import CostSettings
 from atomic_guide.operations.costs.terms import made_terms
+from atomic_guide.operations.limits.register import Register
+from atomic_guide.operations.limits.telling import limits_telling
 from atomic_guide.operations.scaling.model import Key, Sample, Source
 from atomic_guide.operations.scaling.once import Once
 from atomic_guide.operations.scaling.reports import Look, Report, Reports, Spread, Tell, Told, joined
@@ -289,6 +295,14 @@ async def test_with_a_price_list_everything_that_is_had_is_paid_for(shards: Shar
     # A million bytes a second for a month, without the hundred GiB that are free, and its share of an hour.
     assert hourly["traffic"] == pytest.approx(0.09 * (1e6 * 730 * 3600 / 2**30 - 100) / 730, abs=1e-5)
     assert found[Key("costs", "launches")] == pytest.approx(1.0)
+
+
+async def test_only_levels_are_measured_as_use_of_limits(shards: Shards) -> None:
+    looks, message, room = Looks(shards), chat_limits.MESSAGE_CHARACTERS, room_limits.ROOM_SOCKETS
+    told = limits_telling(register := Register([message, room], {message.name: 4000, room.name: 1000}, lambda: BEGIN))
+    register.add(lambda: [Used(message, 4000), Used(room, 500)])
+    found = await values(LimitsSource(looks.once, Series(shards.directory), register.limits), looks.told([told()]))
+    assert {key.part: value for key, value in found.items() if key.metric == "usage"} == {"": 0.5, room.name: 0.5}
 
 
 async def test_only_what_was_measured_is_told_to_prometheus(shards: Shards) -> None:

@@ -6,15 +6,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from atomic_guide.errors import TooLarge
-from atomic_guide.limit import RECENT_SECONDS, Limit, Used
+from atomic_guide.limit import RECENT_SECONDS, About, Limit, Used
 from atomic_guide.operations.limits import pages
 from atomic_guide.operations.limits.register import Register, share_of
 from atomic_guide.operations.limits.telling import limits_telling, shown
 from atomic_guide.operations.scaling.reports import Report
 
 
-def limit(name: str = "sockets", *, sized: bool = False, key: str = "rooms.sockets") -> Limit:
-    return Limit("rooms", name, "sockets", key, refuses="The next.", answer="bye", use="Sockets.", sized=sized)
+def limit(name: str = "sockets", *, about: About = "level", key: str = "rooms.sockets") -> Limit:
+    return Limit("rooms", name, "sockets", key, refuses="The next.", answer="bye", use="Sockets.", about=about)
 
 
 class Process:
@@ -80,7 +80,7 @@ def test_the_warning_names_use_setting_and_part() -> None:
 
 
 def test_of_sizes_the_largest_lately_is_the_use() -> None:
-    one = limit(sized=True)
+    one = limit(about="size")
     process = Process(one)
     one.note(60)
     one.note(20)
@@ -92,6 +92,18 @@ def test_of_sizes_the_largest_lately_is_the_use() -> None:
     assert process.register.look()[0].value == 30
     process.now += 3 * RECENT_SECONDS
     assert [(found.value, found.high) for found in process.register.look()] == [(0, 0.6)]
+
+
+@pytest.mark.parametrize("about", ["size", "own", "kept"])
+def test_what_is_no_level_is_told_of_only_where_it_was_over_its_limit(about: About) -> None:
+    one = limit(about=about)
+    process = Process(one)
+    assert process.at(one, 100) == []
+    (row,) = shown([one], {"sockets": 100}, [process.report("a")])
+    assert (row.about, row.usage, row.near) == (about, 1.0, False)
+    one.refused += 1
+    assert process.at(one, 101) == ["limit nearly reached"]
+    assert shown([one], {"sockets": 100}, [process.report("a")])[0].near
 
 
 def test_a_part_that_cannot_tell_hides_no_other() -> None:

@@ -76,7 +76,8 @@ def summed_up(rows: Sequence[Shown]) -> str:
         return f"{len(rows)} in all; no process has told how full they are"
     near = sum(row.near for row in rows)
     refused = sum(row.refused > 0 for row in rows)
-    fullest = max(known, key=lambda row: row.usage or 0.0)
+    levels = [row for row in known if row.about == "level"] or known
+    fullest = max(levels, key=lambda row: row.usage or 0.0)
     return (
         f"{len(rows)} in all, {near} nearly reached, {refused} have refused something; the fullest is {fullest.name}"
         f" at {fullest.usage:.0%}"

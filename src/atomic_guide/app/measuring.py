@@ -91,7 +91,7 @@ def made_sampler(tool: Tool, settings: Settings) -> Sampler:
         ScalingSource(shards.directory),
         DiskSource(Path(settings.data)),
         BackupsSource(settings.backups, Path(settings.data)),
-        LimitsSource(look, series),
+        LimitsSource(look, series, tool.bounds.limits),
         RegionsSource(look, settings.regions),
         CacheSource(look),
         AssetsSource(tool.media.parts.spread),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @data_options
-@click.option("--near", is_flag=True, help="Only those of which 80% or more are used, or that have refused something.")
+@click.option("--near", is_flag=True, help="Only what is nearly reached, or has refused something.")
 @click.option("--markdown", is_flag=True, help="Print the table of docs/limits.md.")
 def command(context: Context, *, near: bool, markdown: bool) -> None:
     """List every limit: setting, value, use, the most so far, and what it has refused since the server's start."""

@@ -30,7 +30,7 @@ HEAD_BYTES = Limit(
     refuses="The request, with its connection.",
     answer="413 TOO_LARGE",
     use="The largest address with its header lines lately.",
-    sized=True,
+    about="size",
 )
 BODY_BYTES = Limit(
     "web",
@@ -40,7 +40,7 @@ BODY_BYTES = Limit(
     refuses="The request.",
     answer="413 TOO_LARGE",
     use="The largest JSON body lately.",
-    sized=True,
+    about="size",
 )
 TICKETS = Limit(
     "web",
@@ -50,6 +50,7 @@ TICKETS = Limit(
     refuses="The opening of a socket, after so many without a valid ticket from one address.",
     answer="429 RATE_LIMITED",
     use="What the busiest address has spent of a minute, as far as this process knows.",
+    about="own",
 )
 BUDGETS = Limit(
     "web",
@@ -59,5 +60,6 @@ BUDGETS = Limit(
     refuses="Nothing: the budget that was used least recently is forgotten.",
     answer="forgets",
     use="Budgets that are remembered, of the fullest kind.",
+    about="kept",
 )
 LIMITS = (REQUESTS, HANDSHAKES, HEAD_BYTES, BODY_BYTES, TICKETS, BUDGETS)

@@ -196,6 +196,8 @@ export type Limit = {
   process: string;
   refused: number;
   near: boolean;
+  /** What its use is of; only a level is near before it is reached. */
+  about: 'level' | 'size' | 'own' | 'kept';
   refuses: string;
 };
 export type Limits = { processes: number; limits: Limit[] };

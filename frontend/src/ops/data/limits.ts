@@ -33,7 +33,7 @@ export function limitsSaid(limits: Limit[], dependencies: Dependencies | undefin
   if (open.length > 0) parts.push(`${[...new Set(open.map((one) => one.name))].join(', ')} ${open.length === 1 ? 'is' : 'are'} left alone after failures`);
   if (full.length > 0) parts.push(`${several(full.length, 'limit')} nearly reached: ${full.map((one) => one.name).join(', ')}`);
   if (parts.length > 0) return { tone: open.length > 0 ? 'bad' : 'warning', text: `${parts.join('. ')}.` };
-  const top = fullest(limits)[0];
+  const top = fullest(limits.filter((one) => one.about === 'level'))[0];
   const most = top && top.usage !== null ? `; the fullest is ${top.name}, at ${percent(top.usage)}` : '';
   return { tone: 'good', text: `No limit is nearly reached${most}. No breaker is open.` };
 }

@@ -1,4 +1,4 @@
-"""`limit`: how full the limits are, over all processes."""
+"""`limit`: how full the limits are, over all processes: those that are levels, since only they run out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from atomic_guide.operations.scaling.model import Key, Sample
 from atomic_guide.operations.scaling.reports import named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from atomic_guide.limit import Limit
     from atomic_guide.operations.scaling.once import Once
     from atomic_guide.operations.scaling.reports import Look
     from atomic_guide.operations.scaling.series import Series
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
 LIMIT = "limit"
 
 METRICS = (
-    Metric(LIMIT, "usage", "share", "Use of a limit in the process that is nearest to it; without a part, of all.",
-           "limit"),
+    Metric(LIMIT, "usage", "share",
+           "Use of a limit that is a level, in the process that is nearest; without a part, of all.", "limit"),
     Metric(LIMIT, "refused", "refusals/s", "What a limit refuses; no data before it has refused anything.", "limit"),
 )  # fmt: skip
 
@@ -32,9 +35,10 @@ class LimitsSource:
     name = LIMIT
     metrics = METRICS
 
-    def __init__(self, reports: Once[Look], series: Series) -> None:
+    def __init__(self, reports: Once[Look], series: Series, limits: Iterable[Limit]) -> None:
         self._reports = reports
         self._series = series
+        self._levels = {limit.name for limit in limits if limit.about == "level"}
         self._recorded: set[str] | None = None
 
     async def measure(self, at: float) -> list[Sample]:
@@ -42,7 +46,8 @@ class LimitsSource:
         look = await self._reports.at(at)
         if self._recorded is None:
             self._recorded = {key.part for key in await self._series.keys() if key[:2] == (LIMIT, "usage")}
-        usage = {part: max(look.gauges(named(USAGE, part)), default=0.0) for part in look.parts(USAGE)}
+        levels = self._levels & set(look.parts(USAGE))
+        usage = {part: max(look.gauges(named(USAGE, part)), default=0.0) for part in levels}
         if not usage:
             return []
         self._recorded |= {part for part, share in usage.items() if share >= _WORTH}

@@ -12,7 +12,7 @@ JSON_BYTES = Limit(
     refuses="The scores.",
     answer="413 TOO_LARGE",
     use="The largest JSON body of scores lately.",
-    sized=True,
+    about="size",
 )
 STREAM_BYTES = Limit(
     "analytics",
@@ -22,7 +22,7 @@ STREAM_BYTES = Limit(
     refuses="The rest of the body; rows before it are stored.",
     answer="413 TOO_LARGE",
     use="The largest CSV or NDJSON body lately.",
-    sized=True,
+    about="size",
 )
 MEMORY_BYTES = Limit(
     "analytics",
@@ -32,5 +32,6 @@ MEMORY_BYTES = Limit(
     refuses="Nothing: the course that was used least recently is forgotten, and read again.",
     answer="forgets",
     use="Scores that a process keeps, of the larger of two forms.",
+    about="kept",
 )
 LIMITS = (JSON_BYTES, STREAM_BYTES, MEMORY_BYTES)

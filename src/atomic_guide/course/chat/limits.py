@@ -12,6 +12,7 @@ PERSON_MESSAGES = Limit(
     refuses="The message.",
     answer="429 RATE_LIMITED",
     use="What the busiest person has spent of a minute, as far as this process knows.",
+    about="own",
 )
 INSTRUCTOR_MESSAGES = Limit(
     "chat",
@@ -21,6 +22,7 @@ INSTRUCTOR_MESSAGES = Limit(
     refuses="The message.",
     answer="429 RATE_LIMITED",
     use="What the busiest instructor has spent of a minute, likewise.",
+    about="own",
 )
 ROOM_MESSAGES = Limit(
     "chat",
@@ -39,7 +41,7 @@ MESSAGE_CHARACTERS = Limit(
     refuses="The message.",
     answer="400 VALIDATION_ERROR",
     use="The longest message lately.",
-    sized=True,
+    about="size",
 )
 PENDING_MESSAGES = Limit(
     "chat",

@@ -30,7 +30,7 @@ FORM_BYTES = Limit(
     refuses="The launch.",
     answer="413 LTI_FORM_TOO_LARGE",
     use="The largest posted form lately.",
-    sized=True,
+    about="size",
 )
 TOKEN_BYTES = Limit(
     "lti",
@@ -40,7 +40,7 @@ TOKEN_BYTES = Limit(
     refuses="The launch.",
     answer="413 LTI_TOKEN_TOO_LARGE",
     use="The largest token of a launch lately.",
-    sized=True,
+    about="size",
 )
 ANSWER_BYTES = Limit(
     "lti",
@@ -50,6 +50,6 @@ ANSWER_BYTES = Limit(
     refuses="What an LMS answers; the job that asked fails, or the launch where it was for keys.",
     answer="503 LMS_UNAVAILABLE",
     use="The largest answer of an LMS lately.",
-    sized=True,
+    about="size",
 )
 LIMITS = (LOGINS, PENDING_LOGINS, FORM_BYTES, TOKEN_BYTES, ANSWER_BYTES)

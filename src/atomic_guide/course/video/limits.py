@@ -12,7 +12,7 @@ UPLOAD_BYTES = Limit(
     refuses="The upload.",
     answer="413 TOO_LARGE",
     use="The largest upload lately.",
-    sized=True,
+    about="size",
 )
 COURSE_BYTES = Limit(
     "video",
@@ -49,7 +49,7 @@ UPLOAD_PIECES = Limit(
     refuses="The next piece of an upload into a bucket; begin it again, with larger ones.",
     answer="400 VALIDATION_ERROR",
     use="The most pieces of an upload lately.",
-    sized=True,
+    about="size",
     # An upload's row names each with some 30 characters, and is written anew for each.
     fixed=2000,
 )
@@ -61,7 +61,7 @@ CAPTION_BYTES = Limit(
     refuses="The captions.",
     answer="413 TOO_LARGE",
     use="The largest caption file lately.",
-    sized=True,
+    about="size",
 )
 CHAPTERS = Limit(
     "video",
@@ -71,7 +71,7 @@ CHAPTERS = Limit(
     refuses="The chapters.",
     answer="400 VALIDATION_ERROR",
     use="The most chapters of a lecture lately.",
-    sized=True,
+    about="size",
 )
 DURATION = Limit(
     "video",
@@ -81,7 +81,7 @@ DURATION = Limit(
     refuses="The lecture: it ends `failed`, with the reason.",
     answer="job fails",
     use="The longest lecture lately.",
-    sized=True,
+    about="size",
 )
 PIXELS = Limit(
     "video",
@@ -91,7 +91,7 @@ PIXELS = Limit(
     refuses="The lecture: it ends `failed`, with the reason.",
     answer="job fails",
     use="The largest picture lately.",
-    sized=True,
+    about="size",
 )
 STREAMS = Limit(
     "video",
@@ -101,7 +101,7 @@ STREAMS = Limit(
     refuses="The lecture: it ends `failed`, with the reason.",
     answer="job fails",
     use="The most streams of a file lately.",
-    sized=True,
+    about="size",
 )
 JOB_MEMORY = Limit(
     "video",
@@ -111,6 +111,7 @@ JOB_MEMORY = Limit(
     refuses="Memory to the program, which ends; the lecture ends `failed`, or is tried again.",
     answer="job fails",
     use="Address space of a running program at its largest.",
+    about="own",
 )
 JOB_STALL = Limit(
     "video",
@@ -120,6 +121,7 @@ JOB_STALL = Limit(
     refuses="The program, which is ended; the job is tried again.",
     answer="job fails",
     use="How long the running program that moves least has not moved.",
+    about="own",
 )
 LIMITS = (
     UPLOAD_BYTES,

@@ -21,6 +21,6 @@ EVENT_BYTES = Limit(
     refuses="The events of one call.",
     answer="413 TOO_LARGE",
     use="The largest call lately.",
-    sized=True,
+    about="size",
 )
 LIMITS = (BACKLOG, EVENT_BYTES)

@@ -67,7 +67,7 @@ BATCH_IDS = Limit(
     refuses="A read of more rows by their ids at once.",
     answer="400 VALIDATION_ERROR",
     use="Ids of the largest read.",
-    sized=True,
+    about="size",
     fixed=10_000,
 )
 BATCH_ROWS = Limit(
@@ -78,7 +78,7 @@ BATCH_ROWS = Limit(
     refuses="A call that stores more rows at once; larger ones are imports, which have no such limit.",
     answer="400 VALIDATION_ERROR",
     use="Rows of the largest call.",
-    sized=True,
+    about="size",
     fixed=100_000,
 )
 LIMITS = (FILE_WRITES, FILE_BYTES, SERVER_CALLS, READERS, WRITERS, TAKEN_OVER, BATCH_IDS, BATCH_ROWS)

@@ -30,6 +30,7 @@ JOB_SECONDS = Limit(
     refuses="The attempt, which is stopped and counts as failed.",
     answer="job fails",
     use="How long the oldest run of a queue has been under way, of the queue that is nearest.",
+    about="own",
 )
 PROCESS_MEMORY = Limit(
     "queues",

@@ -30,6 +30,7 @@ PERSON_SOCKETS = Limit(
     refuses="The next socket of the person in the room.",
     answer="bye 1013 tabs",
     use="Sockets of the person who has most in one room of a process.",
+    about="own",
 )
 FRAME_BYTES = Limit(
     "rooms",
@@ -39,7 +40,7 @@ FRAME_BYTES = Limit(
     refuses="The message, with its socket.",
     answer="close 1009",
     use="The largest message lately.",
-    sized=True,
+    about="size",
 )
 SOCKET_FRAMES = Limit(
     "rooms",
@@ -49,6 +50,7 @@ SOCKET_FRAMES = Limit(
     refuses="The frame.",
     answer="error RATE_LIMITED",
     use="What the busiest socket has spent of its minute.",
+    about="own",
 )
 SOCKET_FAULTS = Limit(
     "rooms",
@@ -58,6 +60,7 @@ SOCKET_FAULTS = Limit(
     refuses="The socket, after so many bad or refused frames.",
     answer="bye 1008 policy",
     use="What the worst socket has spent of its minute.",
+    about="own",
 )
 SOCKET_MESSAGES = Limit(
     "rooms",
@@ -67,6 +70,7 @@ SOCKET_MESSAGES = Limit(
     refuses="Nothing: the socket is not read until one of them is stored.",
     answer="waits",
     use="Messages of one socket on their way to the database, of the socket that has most.",
+    about="own",
 )
 SOCKET_PAGES = Limit(
     "rooms",
@@ -76,6 +80,7 @@ SOCKET_PAGES = Limit(
     refuses="The next page of history that a socket asks for.",
     answer="error RATE_LIMITED",
     use="Pages on their way to one socket, of the socket that has most.",
+    about="own",
 )
 SOCKET_UNSENT = Limit(
     "rooms",
@@ -85,6 +90,7 @@ SOCKET_UNSENT = Limit(
     refuses="The socket, which does not take what it is sent.",
     answer="bye 1013 slow",
     use="Unsent bytes of the socket that is furthest behind.",
+    about="own",
 )
 LIMITS = (
     *(ROOM_SOCKETS, PROCESS_SOCKETS, PERSON_SOCKETS, FRAME_BYTES, SOCKET_FRAMES, SOCKET_FAULTS),

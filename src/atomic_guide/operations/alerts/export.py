@@ -76,6 +76,7 @@ def _template(description: str) -> str:
     """The description in Prometheus's own templates."""
     places = {name: f"{{{{ $labels.{name} }}}}" for name in fields_of(description)}
     places["value"] = "{{ $value | humanize }}"
+    places["percent"] = "{{ $value | humanizePercentage }}"
     return re.sub(r"\{(\w+)\}", lambda match: places.get(match[1], match[0]), description)
 
 

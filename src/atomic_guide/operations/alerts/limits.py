@@ -39,5 +39,6 @@ LOG = Limit(
     refuses="Nothing: the oldest entry of the log of alerts is forgotten.",
     answer="forgets",
     use="Entries of the log of alerts.",
+    about="kept",
 )
 LIMITS = (ALERTS, GROUPS, SILENCES, LOG)

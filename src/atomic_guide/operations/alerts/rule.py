@@ -72,7 +72,7 @@ class Rule:
 
 
 class Given(NamedTuple):
-    """What a rule says beside its condition; `description` may name `{value}` and the labels of its alerts."""
+    """What a rule says beside its condition; `description` may name `{value}`, `{percent}` and the labels."""
 
     name: str
     title: str
@@ -98,7 +98,9 @@ def fields_of(description: str) -> set[str]:
 def described(rule: Rule, labels: Mapping[str, str], value: float | None) -> str:
     """The description of one alert."""
     shown = "unknown" if value is None else f"{value:.4g}"
-    names = {**dict.fromkeys(fields_of(rule.given.description), ""), **labels, "value": shown}
+    percent = "unknown" if value is None else f"{100 * value:.3g}%"
+    filled = {**labels, "value": shown, "percent": percent}
+    names = {**dict.fromkeys(fields_of(rule.given.description), ""), **filled}
     return rule.given.description.format_map(names)
 
 

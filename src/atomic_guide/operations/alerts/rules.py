@@ -126,7 +126,7 @@ def _check_labels(rule: Rule, fault: Callable[[str, str], None]) -> None:
 
 
 def _check_description(rule: Rule, fault: Callable[[str, str], None]) -> None:
-    known = {"value", *rule.labels, *rule.condition.labels}
+    known = {"value", "percent", *rule.labels, *rule.condition.labels}
     try:
         unknown = sorted(fields_of(rule.given.description) - known)
     except ValueError as error:

@@ -14,13 +14,13 @@ SHIPPED: tuple[Given, ...] = (
     Given(
         "scaling-event-failed", "Scaling Event Failed", "scaling_success_rate < limit", "critical", 5 * _MINUTE,
         limit=0.8,
-        description="Of the scaling acts of the last 24 hours that could be judged only {value} (as a share) did what"
-                    " they should.",
+        description="Of the scaling acts of the last 24 hours that could be judged only {percent} did what they"
+                    " should.",
     ),
     Given(
         "resource-utilization-high", "Resource Utilization High", "resource_utilization > limit", "warning",
         10 * _MINUTE, keep_firing_seconds=5 * _MINUTE, limit=0.9,
-        description="{component} {part} is used to {value} of what it can take.",
+        description="{component} {part} is used to {percent} of what it can take.",
     ),
     Given(
         "cost-spike", "Cost Spike Detected",
@@ -55,7 +55,7 @@ SHIPPED: tuple[Given, ...] = (
     Given(
         "errors-high", "Requests Fail", "web_errors > limit and web_throughput > 0.2", "critical", 5 * _MINUTE,
         keep_firing_seconds=5 * _MINUTE, limit=0.05,
-        description="A share of {value} of the requests is answered with an error of the server.",
+        description="Of the requests {percent} are answered with an error of the server.",
     ),
     Given(
         "latency-high", "Answers Are Slow", "web_latency_p95 > limit and web_throughput > 0.2", "warning", 10 * _MINUTE,
@@ -70,12 +70,12 @@ SHIPPED: tuple[Given, ...] = (
     Given(
         "writes-wait", "Writes Wait", "database_lock_wait > limit and database_write_p95 > 0.25", "warning",
         10 * _MINUTE, keep_firing_seconds=5 * _MINUTE, limit=0.5,
-        description="Writes to {shard} spend {value} of their time waiting for one another.",
+        description="Writes to {shard} spend {percent} of their time waiting for one another.",
     ),
     Given(
         "limit-near", "A Limit Is Near", 'limit_usage{limit!=""} > limit', "warning", 5 * _MINUTE,
         keep_firing_seconds=15 * _MINUTE, limit=0.8,
-        description="{value} of the limit {limit} is used in the process that is nearest to it.",
+        description="{percent} of the limit {limit} is used in the process that is nearest to it.",
     ),
     Given(
         "cache-unheard", "Changes Are Not Heard", "cache_unheard > 0", "warning", 5 * _MINUTE,
@@ -84,7 +84,7 @@ SHIPPED: tuple[Given, ...] = (
     ),
     Given(
         "disk-full", "Disk Nearly Full", "disk_utilisation > limit", "critical", 5 * _MINUTE, limit=0.95,
-        description="The disk of the data directory is full to {value}.",
+        description="The disk of the data directory is full to {percent}.",
     ),
     Given(
         "backup-late", "Backup Late", "backups_overdue > limit", "warning", 10 * _MINUTE, limit=2,
@@ -93,7 +93,7 @@ SHIPPED: tuple[Given, ...] = (
     Given(
         "region-away", "Region Away", "regions_away > limit", "critical", _MINUTE, keep_firing_seconds=5 * _MINUTE,
         limit=0.5,
-        description="A share of {value} of the processes elsewhere finds the region {region} away.",
+        description="Of the processes elsewhere {percent} find the region {region} away.",
     ),
     Given(
         "region-refused", "No Region For Requests", "regions_refused > limit", "critical", _MINUTE,

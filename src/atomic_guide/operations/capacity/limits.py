@@ -12,6 +12,6 @@ HORIZON = Limit(
     refuses="The plan.",
     answer="400 VALIDATION_ERROR",
     use="The furthest horizon that was asked for lately.",
-    sized=True,
+    about="size",
 )
 LIMITS = (HORIZON,)

@@ -12,5 +12,6 @@ AUDIT = Limit(
     refuses="Nothing: the oldest entry of the audit of costs is forgotten.",
     answer="forgets",
     use="Entries of the audit of costs.",
+    about="kept",
 )
 LIMITS = (AUDIT,)

@@ -37,11 +37,12 @@ def line(row: Shown) -> str:
 
 def table(limits: Sequence[Limit]) -> str:
     """The table of the reference page."""
-    lines = ["| limit | setting | unit | what is refused | answer | its use is |", "|---|---|---|---|---|---|"]
+    heads = ("limit", "setting", "unit", "about", "what is refused", "answer", "its use is")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for limit in limits:
         key = f"`{limit.key}`" if limit.key else f"fixed: {figure(limit.fixed or 0)}"
         lines.append(
-            f"| `{limit.name}` | {key} | {limit.unit} | {limit.refuses} | {limit.answer} |"
-            f" {limit.use}{' (sizes of the last 5 to 10 minutes)' if limit.sized else ''} |"
+            f"| `{limit.name}` | {key} | {limit.unit} | {limit.about} | {limit.refuses} | {limit.answer} |"
+            f" {limit.use}{' (sizes of the last 5 to 10 minutes)' if limit.about == 'size' else ''} |"
         )
     return "\n".join(lines)

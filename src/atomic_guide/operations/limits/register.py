@@ -1,8 +1,8 @@
 """The limits of one process: how much of each is used, was used at most, and how often it has refused.
 
 Nothing is counted here on the way of a request. Whoever looks (a scrape, the process's report each 15 s) asks what
-counts anyway; see atomic_guide/limit.py. A limit that reaches 80% is told of once in the log, and again only after it
-has been below 70%.
+counts anyway; see atomic_guide/limit.py. A level that reaches 80%, and any limit that refuses, is told of once in the
+log, and again only after it has been below 70%.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ import structlog
 from atomic_guide.limit import Limit, Used
 
 _log = structlog.get_logger(__name__)
-
-NEAR = 0.8
-"""The share from which on a limit is nearly reached."""
 
 CALM = 0.7
 """The share below which it is not any more: what swings about the bound is told of once."""
@@ -68,7 +65,7 @@ class Register:
     def _all_used(self) -> Iterable[Used]:
         now = self._monotonic()
         for limit in self.limits:
-            if limit.sized:
+            if limit.about == "size":
                 yield Used(limit, limit.recent(now))
         for gauge in self._gauges:
             try:
@@ -78,18 +75,19 @@ class Register:
 
     def _noted(self, used: Used) -> Standing:
         limit, share = used.limit, self._share(used)
-        if limit.refused > self._refused.get(limit.name, 0):
+        refused = limit.refused > self._refused.get(limit.name, 0)
+        if refused:
             # It was full since the last look, though what is spent of a minute may have come back already.
             self._refused[limit.name] = limit.refused
             share = max(share, 1.0)
         high = self._high[limit.name] = max(share, self._high.get(limit.name, 0.0))
-        self._warn(used, share)
+        self._warn(used, share, near=refused or limit.near(share))
         return Standing(limit, used.value, self._most(used), used.part, high)
 
-    def _warn(self, used: Used, share: float) -> None:
+    def _warn(self, used: Used, share: float, *, near: bool) -> None:
         name = used.limit.name
         told = {"limit": name, "use": round(share, 3), "setting": used.limit.key or "fixed"}
-        if share >= NEAR and name not in self._near:
+        if near and name not in self._near:
             self._near.add(name)
             _log.warning("limit nearly reached", **told, **({"part": used.part} if used.part else {}))
         elif share < CALM and name in self._near:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from atomic_guide.operations.limits.register import NEAR
+from atomic_guide.limit import About
 from atomic_guide.operations.scaling.reports import Told, named
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Shown(msgspec.Struct, frozen=True):
 
     `setting` is empty where it is fixed, `most` is null where each part has its own and no process has told of one.
     `value`, `usage` and `part` are of the process that is nearest to it, which `process` names; they are null, or
-    empty, where none has told. `high` is the largest usage since a process's start. `refused` is over all that run.
+    empty, where none has told. `about` says what its use is of: only a `level` is near before it is reached. `high` is
+    the largest usage since a process's start. `refused` is over all that run.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Shown(msgspec.Struct, frozen=True):
     process: str
     refused: int
     near: bool
+    about: About
     refuses: str
     answer: str
     use: str
@@ -91,9 +93,10 @@ def _shown(limit: Limit, most: float | None, reports: Sequence[Report]) -> Shown
         part=_part(name, fullest) if fullest is not None else "",
         process=fullest.process if fullest is not None else "",
         refused=int(sum(report.counters.get(named(REFUSED, name), 0.0) for report in reports)),
-        near=share is not None and share >= NEAR,
+        near=share is not None and limit.near(share),
         refuses=limit.refuses,
         answer=limit.answer,
+        about=limit.about,
         use=limit.use,
     )
 

@@ -12,6 +12,7 @@ RATE = Limit(
     refuses="The load test, before anything is sent.",
     answer="exit 2",
     use="The highest rate of the load test that runs from this data directory.",
+    about="own",
 )
 LENGTH = Limit(
     "loadtest",
@@ -21,6 +22,7 @@ LENGTH = Limit(
     refuses="The load test, before anything is sent.",
     answer="exit 2",
     use="The length of the load test that runs from this data directory.",
+    about="own",
 )
 SOCKETS = Limit(
     "loadtest",
@@ -30,6 +32,7 @@ SOCKETS = Limit(
     refuses="The load test, before anything is sent.",
     answer="exit 2",
     use="Sockets of the load test that runs from this data directory.",
+    about="own",
 )
 REPORTS = Limit(
     "loadtest",
@@ -39,5 +42,6 @@ REPORTS = Limit(
     refuses="Nothing: the oldest report is removed.",
     answer="forgets",
     use="Reports in this data directory.",
+    about="kept",
 )
 LIMITS = (RATE, LENGTH, SOCKETS, REPORTS)

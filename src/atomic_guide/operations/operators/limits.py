@@ -48,5 +48,6 @@ OPERATOR_STREAMS = Limit(
     refuses="The console's live stream of an operator who has so many open.",
     answer="429 RATE_LIMITED",
     use="Open consoles of the operator who has most, in a process.",
+    about="own",
 )
 LIMITS = (REFUSED_TOKENS, SESSIONS, SIGN_INS, STREAMS, OPERATOR_STREAMS)

@@ -55,7 +55,7 @@ SIMULATION_TICKS = Limit(
     refuses="The simulation.",
     answer="400 VALIDATION_ERROR",
     use="Ticks of the largest simulation lately.",
-    sized=True,
+    about="size",
 )
 SIMULATION_SECONDS = Limit(
     "scaling",
@@ -65,7 +65,7 @@ SIMULATION_SECONDS = Limit(
     refuses="The rest of a simulation.",
     answer="simulation fails",
     use="How long the longest simulation lately took.",
-    sized=True,
+    about="size",
 )
 LIMITS = (FLEET, SERIES, PROCESSES, SIMULATIONS, SIMULATION_TICKS, SIMULATION_SECONDS)
 
