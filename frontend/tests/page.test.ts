@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { neighbour } from '../src/frame/tabs';
 import { Speed } from '../src/lectures/speed';
 import { cause } from '../src/lectures/cause';
-import { base64, fingerprint } from '../src/lectures/tus';
+import { fingerprint, keep, keptUploads } from '../src/lectures/kept';
+import { base64 } from '../src/lectures/tus';
 import { titleOf } from '../src/lectures/uploads.svelte';
 import { initials } from '../src/room/initials';
 import { memory, Store } from '../src/session/storage';
@@ -26,11 +27,18 @@ describe('uploads', () => {
     expect(speed.secondsLeft(1000)).toBeCloseTo(10);
   });
 
-  test('are the same for the same file in the same course only', () => {
+  test('are kept for the same file in the same course only, the newest twenty', () => {
     const file = { name: 'a.mp4', size: 7, lastModified: 3 };
-    expect(fingerprint(file, 'c1')).toBe(fingerprint({ ...file }, 'c1'));
-    expect(fingerprint(file, 'c1')).not.toBe(fingerprint(file, 'c2'));
-    expect(fingerprint(file, 'c1')).not.toBe(fingerprint({ ...file, lastModified: 4 }, 'c1'));
+    const one = { address: '/api/video/upload/v1', id: 'v1', title: 'Waves', name: 'a.mp4', size: 7 };
+    keep('c1', fingerprint(file), one);
+    expect(keptUploads('c1').get(fingerprint({ ...file }))).toEqual(one);
+    expect(keptUploads('c2').size).toBe(0);
+    expect(fingerprint(file)).not.toBe(fingerprint({ ...file, lastModified: 4 }));
+    for (let number = 0; number < 25; number += 1) keep('c1', fingerprint({ ...file, size: number }), { ...one, size: number });
+    expect(keptUploads('c1').size).toBe(20);
+    expect(keptUploads('c1').get(fingerprint({ ...file, size: 4 }))).toBeUndefined();
+    keep('c1', fingerprint({ ...file, size: 24 }), null);
+    expect(keptUploads('c1').size).toBe(19);
   });
 
   test('send any title, as base64 of UTF-8', () => {

@@ -4,22 +4,22 @@
  * another day goes on where it stopped.
  */
 import { BOOKMARK } from '../session/bookmarks';
-import { ownStore } from '../session/storage';
 import { Refused } from '../session/refusal';
 import type { Session } from '../session/session';
+import { fingerprint, type Kept, keep, keptUploads } from './kept';
 
 export type Phase = 'starting' | 'sending' | 'paused' | 'waiting' | 'done' | 'failed' | 'cancelled';
 /** `again` says whether a failed upload may be tried again as it is. */
 export type Progress = { phase: Phase; sent: number; id: string | null; reason: string | null; again: boolean };
 
 const VERSION = '1.0.0';
+export const TUS = { 'Tus-Resumable': VERSION };
 const CHUNK = 8 * 1024 * 1024;
 const STALL = 60_000;
 const ATTEMPTS = 12;
 const LONGEST_WAIT = 30_000;
 
 type Answer = { status: number; offset: number | null; retryAfter: number; message: string };
-type Kept = { address: string; id: string };
 
 export class TusUpload {
   progress: Progress = { phase: 'starting', sent: 0, id: null, reason: null, again: true };
@@ -64,10 +64,10 @@ export class TusUpload {
   async cancel(): Promise<void> {
     this.#stop();
     this.#become({ phase: 'cancelled' });
-    ownStore.set(this.#key, '');
+    this.#keep(null);
     if (this.#address) {
       await this.session
-        .send(this.#address, { method: 'DELETE', headers: { 'Tus-Resumable': VERSION } })
+        .send(this.#address, { method: 'DELETE', headers: TUS })
         .catch(() => undefined); // unfinished uploads expire on the server anyway
     }
   }
@@ -91,13 +91,13 @@ export class TusUpload {
       this.#become({ sent: answer.offset ?? Math.min(sent + CHUNK, this.file.size) });
     }
     if (this.progress.sent < this.file.size) return false;
-    ownStore.set(this.#key, '');
+    this.#keep(null);
     this.#become({ phase: 'done' });
     return true;
   }
 
   async #create(): Promise<void> {
-    const kept = this.#recalled();
+    const kept = keptUploads(this.session.course.id).get(fingerprint(this.file));
     if (kept) {
       this.#address = kept.address;
       this.#become({ id: kept.id });
@@ -113,23 +113,17 @@ export class TusUpload {
     });
     const { id } = (await answer.json()) as { id: string };
     this.#address = new URL(answer.headers.get('Location') ?? `/api/video/upload/${id}`, location.href).pathname;
-    ownStore.set(this.#key, JSON.stringify({ address: this.#address, id } satisfies Kept));
+    this.#keep({ address: this.#address, id, title: this.title, name: this.file.name, size: this.file.size });
     this.#become({ id, phase: 'sending', sent: 0 });
   }
 
   async #offset(): Promise<number> {
-    try {
-      const answer = await this.session.send(this.#address, { method: 'HEAD', headers: { 'Tus-Resumable': VERSION } });
-      return Number(answer.headers.get('Upload-Offset') ?? 0);
-    } catch (error) {
-      // The server has forgotten it: begin anew with the next step.
-      if (error instanceof Refused && [403, 404, 410].includes(error.status)) {
-        ownStore.set(this.#key, '');
-        this.#address = '';
-        this.#become({ id: null, sent: 0 });
-      }
-      throw error instanceof Refused && this.#address === '' ? new Refused(409, 'CONFLICT', 'begin anew') : error;
-    }
+    const sent = await offsetOf(this.session, this.#address);
+    if (sent !== 'forgotten') return sent;
+    this.#keep(null);
+    this.#address = '';
+    this.#become({ id: null, sent: 0 });
+    throw new Refused(409, 'CONFLICT', 'begin anew');
   }
 
   #patch(offset: number): Promise<Answer> {
@@ -177,6 +171,9 @@ export class TusUpload {
     this.#stop();
     const refused = error instanceof Refused ? error : null;
     const again = refused === null || refused.status >= 500;
+    if (!again) this.#keep(null);
+    // The server has ended it by itself.
+    if (refused !== null && [404, 410, 415].includes(refused.status)) this.#address = '';
     this.#become({ phase: 'failed', reason: refused?.message ?? null, again });
   }
 
@@ -185,16 +182,8 @@ export class TusUpload {
     this.#request?.abort();
   }
 
-  #recalled(): Kept | null {
-    try {
-      return JSON.parse(ownStore.get(this.#key) ?? '') as Kept;
-    } catch {
-      return null;
-    }
-  }
-
-  get #key(): string {
-    return fingerprint(this.file, this.session.course.id);
+  #keep(upload: Kept | null): void {
+    keep(this.session.course.id, fingerprint(this.file), upload);
   }
 
   #become(change: Partial<Progress>): void {
@@ -203,9 +192,15 @@ export class TusUpload {
   }
 }
 
-/** What tells one file from another without reading two gigabytes. */
-export function fingerprint(file: Pick<File, 'name' | 'size' | 'lastModified'>, course: string): string {
-  return `atomic-guide.upload.${course}.${file.size}.${file.lastModified}.${file.name}`;
+/** How much of an upload the server has; `forgotten` where it has none of it any more. Rejects as `send` does. */
+export async function offsetOf(session: Session, address: string): Promise<number | 'forgotten'> {
+  try {
+    const answer = await session.send(address, { method: 'HEAD', headers: TUS });
+    return Number(answer.headers.get('Upload-Offset') ?? 0);
+  } catch (error) {
+    if (error instanceof Refused && [403, 404, 410].includes(error.status)) return 'forgotten';
+    throw error;
+  }
 }
 
 export function base64(text: string): string {

@@ -1,8 +1,9 @@
 import type { Session } from '../session/session';
 import { identity } from '../session/refusal';
+import { fingerprint, type Kept, keep, keptUploads } from './kept';
 import type { Lectures } from './lectures.svelte';
 import { Speed } from './speed';
-import { type Progress, TusUpload } from './tus';
+import { type Progress, TUS, TusUpload, offsetOf } from './tus';
 
 /** One file on its way, as the page shows it. */
 export class Upload {
@@ -47,8 +48,12 @@ export class Upload {
   }
 }
 
+/** One that began on another day, or before a reload: `sent` bytes of it are on the server. */
+export type Interrupted = Kept & { print: string; sent: number };
+
 export class Uploads {
   list = $state.raw<Upload[]>([]);
+  interrupted = $state.raw<Interrupted[]>([]);
   readonly active = $derived(this.list.some((one) => ['starting', 'sending', 'waiting'].includes(one.progress.phase)));
   readonly session: Session;
   readonly lectures: Lectures;
@@ -58,8 +63,33 @@ export class Uploads {
     this.lectures = lectures;
   }
 
+  /** Asks the server how much it has of those that were interrupted; what it has forgotten is forgotten here, too. */
+  async look(): Promise<void> {
+    const course = this.session.course.id;
+    const found: Interrupted[] = [];
+    for (const [print, kept] of keptUploads(course)) {
+      const sent = await offsetOf(this.session, kept.address).catch(() => null);
+      if (sent === 'forgotten' || (sent ?? 0) >= kept.size) keep(course, print, null);
+      else if (sent !== null) found.push({ ...kept, print, sent });
+    }
+    const going = new Set(this.list.map((one) => fingerprint(one.file)));
+    this.interrupted = found.filter((one) => !going.has(one.print));
+  }
+
+  /** Frees what the server has of it. */
+  async discard(upload: Interrupted): Promise<void> {
+    this.interrupted = this.interrupted.filter((one) => one !== upload);
+    keep(this.session.course.id, upload.print, null);
+    await this.session.send(upload.address, { method: 'DELETE', headers: TUS }).catch(() => undefined); // it expires anyway
+    await this.lectures.load(true);
+  }
+
+  /** Sends a file; one whose upload was interrupted goes on, under the title that it has. */
   add(file: File, title: string): void {
-    const upload = new Upload(this.session, file, title);
+    const print = fingerprint(file);
+    const known = keptUploads(this.session.course.id).get(print);
+    this.interrupted = this.interrupted.filter((one) => one.print !== print);
+    const upload = new Upload(this.session, file, known?.title ?? title);
     this.list = [upload, ...this.list];
     void this.go(upload);
   }

@@ -81,7 +81,7 @@ class Language {
     return new Intl.NumberFormat(this.tag, {
       style: 'unit',
       unit: units[step] ?? 'byte',
-      unitDisplay: 'short',
+      unitDisplay: step === 0 ? 'long' : 'short',
       maximumFractionDigits: round ? 0 : scaled < 10 && step > 1 ? 2 : scaled < 100 && step > 1 ? 1 : 0,
     }).format(scaled);
   }

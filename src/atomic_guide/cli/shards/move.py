@@ -237,7 +237,8 @@ def _carried(
     if outcome.done:
         text += f"; writes of a bucket waited {outcome.longest_pause:.0f} ms at most"
     if outcome.pinned:
-        text += f"; {outcome.pinned} courses stay there, until `atomic-guide shards unpin`"
+        stay = "1 course stays" if outcome.pinned == 1 else f"{outcome.pinned} courses stay"
+        text += f"; {stay} there, until `atomic-guide shards unpin`"
     context.emit(value, text)
     if outcome.failed:
         click.echo(f"{len(outcome.failed)} moves failed, the first: {outcome.failed[0]}", err=True)

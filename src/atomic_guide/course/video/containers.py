@@ -46,6 +46,7 @@ _STRANGERS = (
     (b"Rar!", "an archive; unpack it first"),
     (b"\x1f\x8b", "an archive; unpack it first"),
 )
+_UNKNOWN = "no video or audio file that is known here; export it as MP4"
 
 
 def container_of(head: bytes) -> str | None:
@@ -63,9 +64,15 @@ def container_of(head: bytes) -> str | None:
 
 
 def describe(head: bytes) -> str:
-    """What a file that is no media seems to be, for the sentence "This is ...", without a full stop."""
+    """What a file that is no media seems to be, and what to do, in two sentences."""
+    what, _, remedy = _seems(head).partition("; ")
+    remedy = remedy or "choose the recording, such as an MP4, MOV, WebM or MKV file"
+    return f"This is {what}. {remedy[0].upper()}{remedy[1:]}."
+
+
+def _seems(head: bytes) -> str:
     if not head:
-        return "an empty file"
+        return "an empty file; export the recording again"
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     for prefix, words in _STRANGERS:
         if start.startswith(prefix):
@@ -77,5 +84,5 @@ def describe(head: bytes) -> str:
     except UnicodeDecodeError as error:
         # A character may be cut at the end of the head.
         if error.start < len(head) - 4:
-            return "no video or audio file that is known here; export it as MP4"
-    return "text, no video" if b"\x00" not in head else "no video or audio file that is known here; export it as MP4"
+            return _UNKNOWN
+    return "text, no video" if b"\x00" not in head else _UNKNOWN

@@ -134,7 +134,7 @@ class Spool:
             return
         head = os.pread(self._file.fileno(), HEAD_BYTES, 0)
         if container_of(head) is None:
-            raise UnsupportedMedia(f"this is {describe(head)}")
+            raise UnsupportedMedia(describe(head))
         self._judged = True
 
     async def _flush(self) -> None:

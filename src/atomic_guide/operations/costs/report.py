@@ -189,7 +189,8 @@ def _missing(shown: Sequence[DayCost], every: Sequence[DayCost], terms: Terms, n
     if lacking:
         hours = sum((more for _, more in lacking), ZERO)
         found.append(
-            f"{hours:.1f} h on {len(lacking)} days were not measured: what they cost is unknown and not in here"
+            f"{hours:.1f} h on {len(lacking)} day{'s' * (len(lacking) != 1)} were not measured:"
+            " what they cost is unknown and not in here"
         )
     if strange := sorted({one.currency for one in every if one.currency != terms.prices.currency}):
         found.append(f"days that were priced in {', '.join(strange)} are not in here")
