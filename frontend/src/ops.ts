@@ -1,4 +1,5 @@
 import './tokens.css';
+import './ops/console.css';
 import { mount } from 'svelte';
 import { preferences } from './frame/preferences.svelte';
 import Console from './ops/frame/Console.svelte';
