@@ -40,8 +40,10 @@ DECIDING = {
     "forecast": _scaling("forecast", "forecast"),
     "priority": Module("engines/queues/priority.py", ("unit/test_priority.py",)),
     "slots": Module("engines/queues/slots.py", ("unit/test_slots.py",)),
+    "claim": Module("engines/queues/claim.py", ("contract/test_claim.py",)),
     "lane": Module("engines/queues/lane.py", ("unit/test_lane.py",)),
     "rooms": Module("engines/rooms/placement.py", ("unit/test_room_placement.py",)),
     "routing": Module("regions/routing.py", ("unit/test_regions_routing.py",)),
+    "plan": Module("engines/data/plan.py", ("unit/test_plan.py",)),
     "buckets": Module("engines/data/placement.py", ("unit/test_placement.py",)),
 }

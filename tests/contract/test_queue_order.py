@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,92 +12,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.database import Transaction
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
-from atomic_guide.engines.data.shards import Shards
 from atomic_guide.engines.queues.actions import Act
-from atomic_guide.engines.queues.claim import READIED_AT_ONCE, bounds_of, claim
+from atomic_guide.engines.queues.claim import READIED_AT_ONCE, bounds_of
 from atomic_guide.engines.queues.deadletter import DeadLetters
-from atomic_guide.engines.queues.ending import PRUNED_AT_ONCE, Return, bury_job, end_jobs, return_jobs, tidy
+from atomic_guide.engines.queues.ending import PRUNED_AT_ONCE, tidy
 from atomic_guide.engines.queues.forming import NewJob
-from atomic_guide.engines.queues.jobs import QUERIES, Job, Queues
-from atomic_guide.engines.queues.overview import count_jobs, list_jobs
-from atomic_guide.engines.queues.priority import Facts, PrioritySettings
-from atomic_guide.engines.queues.settings import QueueRules
+from atomic_guide.engines.queues.jobs import QUERIES, Job
+from atomic_guide.engines.queues.overview import list_jobs
+from atomic_guide.engines.queues.priority import Facts
 from atomic_guide.errors import ConfigurationError, Conflict, Unavailable
 from tests.engines import ENGINES, opened_shards
 from tests.postgres import Cluster
-from tests.queueing import declaring
+from tests.queue_board import AGEING, COURSES, LIVE, NONE, Board, job
 
-AGEING = 1000.0
-SPACING = 10.0
-SETTINGS = declaring(
-    q=QueueRules(spacing_seconds=SPACING), other=QueueRules(), priority=PrioritySettings(ageing_seconds=AGEING)
-)
-LIVE = Facts(live=True, instructor=True, duration=60.0)
-NONE = Facts()
-COURSES = [CourseKey.of(f"tenant-{number}", "course") for number in range(8)]
 EXAMPLES = itertools.count()
-
-
-class Board:
-    """Queues without workers: a test claims and ends jobs itself."""
-
-    def __init__(self, shards: Shards) -> None:
-        self.shards = shards
-        self.clock = ManualClock()
-        self.queues = Queues(shards, self.clock, SETTINGS)
-
-    async def publish(self, key: CourseKey, *jobs: NewJob) -> list[str | None]:
-        async def work(tx: Transaction) -> list[str | None]:
-            return await self.queues.publish_many(tx, key, jobs)
-
-        return await self.shards.of(key).write(work)
-
-    async def claim(self, limit: int = 1, queue: str = "q") -> list[Job]:
-        now = self.clock.now()
-        return [lease.job for lease in await claim(self.shards, queue, "w", limit, (now, now + 30))]
-
-    async def end(self, *jobs: Job, owner: str = "w") -> set[str]:
-        ended: set[str] = set()
-        for courses in self.shards.grouped([job.key for job in jobs]):
-            here = [job for job in jobs if job.key in courses.keys]
-
-            async def work(tx: Transaction, here: Sequence[Job] = here) -> set[str]:
-                return await end_jobs(tx, here, owner, self.clock.now())
-
-            ended |= await courses.write(work)
-        return ended
-
-    async def give_back(self, job: Job, wait: float) -> set[str]:
-        async def work(tx: Transaction) -> set[str]:
-            now = self.clock.now()
-            return await return_jobs(tx, [Return(job, now + wait, "not now")], "w", now)
-
-        return await self.shards.of(job.key).write(work)
-
-    async def bury(self, job: Job) -> bool:
-        async def work(tx: Transaction) -> bool:
-            return await bury_job(tx, job, "w", "no", self.clock.now())
-
-        return await self.shards.of(job.key).write(work)
-
-    async def cancel(self, key: CourseKey, subject: str) -> int:
-        async def work(tx: Transaction) -> int:
-            return await self.queues.cancel(tx, key, subject)
-
-        return await self.shards.of(key).write(work)
-
-    async def counts(self) -> dict[str, int]:
-        found = await count_jobs(self.shards)
-        return {row["state"]: row["jobs"] for row in found.jobs}
-
-
-def job(subject: str = "s", facts: Facts = NONE, **values: Any) -> NewJob:
-    return NewJob(queue=values.pop("queue", "q"), kind="k", subject=subject, facts=facts, **values)
 
 
 @pytest.fixture(params=ENGINES)

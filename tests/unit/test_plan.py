@@ -169,8 +169,47 @@ def test_draining_spreads_by_room_and_leaves_the_rest_alone() -> None:
     assert {move.source for move in plan.moves} == {"c"}
 
 
+def test_what_drains_goes_where_there_is_room_and_nowhere_else() -> None:
+    owners = ["full"] * 30 + ["free"] * 20 + ["leaving"] * 10
+    plan = plan_zone(Zone([Member("full"), Member("free"), Member("leaving", state="draining")], owners))
+    assert Counter(move.target for move in plan.moves) == {"free": 10}
+
+
+def test_what_drains_is_given_away_from_the_heaviest_on() -> None:
+    members = [Member("a"), Member("b"), Member("leaving", state="draining")]
+    plan = plan_zone(Zone(members, ["a", "b", "leaving", "leaving", "leaving"], [5, 5, 1, 1, 2]))
+    assert [share.load_after for share in plan.shares] == [7, 7, 0]
+
+
+def test_moves_that_empty_a_shard_come_first_then_the_heaviest_then_by_bucket() -> None:
+    members = [Member("a"), Member("b"), Member("leaving", state="draining")]
+    owners = ["a"] * 6 + ["b", "leaving", "leaving", "leaving"]
+    plan = plan_zone(Zone(members, owners, [1, 9, 9, 4, 30, 6, 12, 1, 8, 1]))
+    assert [(move.source, move.bucket, move.load) for move in plan.moves] == [
+        ("leaving", 8, 8), ("leaving", 7, 1), ("leaving", 9, 1), ("a", 1, 9), ("a", 2, 9)
+    ]  # fmt: skip
+
+
+def test_a_shard_of_hardly_any_weight_counts_as_a_thousandth() -> None:
+    loads = [1_001_000 + number for number in range(100)]
+    plan = plan_zone(Zone([Member("large"), Member("tiny", 0.000_01)], ["large"] * 100, loads))
+    large, tiny = plan.shares
+    assert large.target / tiny.target == pytest.approx(1000, rel=1e-6)
+
+
+def test_numbers_of_buckets_are_levelled_along_with_loads() -> None:
+    """Courses to come are spread over buckets, and not over the loads of today."""
+    chance = random.Random(3)
+    loads = [chance.randrange(100, 1000) for _ in range(1000)]
+    owners = ["a"] * 910 + ["b"] * 30 + ["c"] * 30 + ["d"] * 30
+    plan = plan_zone(Zone([Member(name) for name in "abcd"], owners, loads))
+    assert plan.over == []
+    counts = [share.buckets_after for share in plan.shares]
+    assert max(counts) - min(counts) <= 10
+
+
 def test_a_zone_without_a_shard_that_takes_buckets_is_refused() -> None:
-    with pytest.raises(Conflict, match="shards add"):
+    with pytest.raises(Conflict, match=r"^the zone has no active shard .* `atomic-guide shards add`$"):
         plan_zone(Zone([Member("a", state="draining")], assign(["a"])))
 
 
