@@ -3,6 +3,8 @@
 What is claimed on every database, in which order, is told in test_queue_order.py.
 """
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from atomic_guide.engines.data.database import Transaction
-from atomic_guide.engines.data.embedded import open_embedded
+from atomic_guide.engines.data.embedded import open_embedded, shard_file
 from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.queries import Query
 from atomic_guide.engines.data.settings import DataSettings
@@ -88,6 +90,18 @@ async def test_as_many_are_taken_as_are_wanted_the_first_of_all_shards(board: Bo
     assert {one[1:] for one in found.values() if one[0] == "running"} == {("w", now + 30)}
     assert await take_subjects(board) == ["b1", "a2", "b2"]
     assert await take_subjects(board) == []
+
+
+async def test_a_shard_whose_jobs_are_not_taken_is_only_read(board: Board, tmp_path: Path) -> None:
+    first, second = apart(board)
+    await board.publish(first, job("sooner"))
+    board.clock.advance(100)
+    await board.publish(second, job("later"))
+    with contextlib.closing(sqlite3.connect(shard_file(tmp_path / "databases", board.shards.all()[1].name))) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with capture_logs() as said:
+            assert await take_subjects(board, 1) == ["sooner"]
+    assert said == []
 
 
 async def test_another_queue_is_left_alone(board: Board) -> None:

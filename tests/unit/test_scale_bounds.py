@@ -44,6 +44,10 @@ def test_a_wish_stays_within_fewest_and_most_and_the_budget_does_not_go_below_th
 
 def test_one_unit_is_said_as_one() -> None:
     assert within(2, 0, 1, None) == Cut(1, ("at most 1 unit is allowed",), capped=True)
+    assert within(0, 1, 5, None) == Cut(1, ("at least 1 unit is kept",))
+    assert stepped(3, 1, FleetSettings(up_most=1)) == Cut(2, ("at most 1 unit is added at once",))
+    state = FleetState(wanted=[(1000.0, 1)])
+    assert steadied(0, 3, state, 1060.0, WINDOWS) == Cut(1, ("1 unit was wanted in the last 120 s",))
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,15 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from atomic_guide.operations.scaling.decide.decider import NOTHING, Decider, Outside, cleaned, limited
 from atomic_guide.operations.scaling.decide.memory import Asked, FleetState, Memory
-from atomic_guide.operations.scaling.decide.outlook import Entry, Outlook
+from atomic_guide.operations.scaling.decide.outlook import Entry, Outlook, Peak
 from atomic_guide.operations.scaling.fleet import Fleet
 from atomic_guide.operations.scaling.model import Decision, Key, Mode, Rejected, Seen
-from atomic_guide.operations.scaling.settings import FleetSettings, ScalingSettings
+from atomic_guide.operations.scaling.settings import FleetSettings, RuleSettings, ScalingSettings
 from tests.scaling_units import UNITS
 
 AT, TICK, HOUR = 1_760_000_000.0, 15.0, 3600.0
@@ -39,6 +40,71 @@ def test_the_fewest_are_kept_and_that_is_said_with_its_urgency() -> None:
     (made,) = decided(settings(), Memory(), 10.0, 1)
     assert (made.before, made.after, made.rule, made.urgency) == (1, 2, "minimum", "high")
     assert made.reason == "at least 2 units are kept"
+
+
+def test_demand_is_told_in_the_measure_of_its_fleet_and_one_unit_as_one() -> None:
+    (made,) = decided(settings(), Memory(), 500.0, 2)
+    assert "500 cores" in made.reason
+    one = msgspec.structs.replace(settings(), web=FleetSettings(mode="auto", min=1))
+    (made,) = decided(one, Memory(), None, 0)
+    assert made.reason == "at least 1 unit is kept"
+
+
+def test_a_tick_is_decided_once_and_the_next_from_half_of_it_on() -> None:
+    for later, made in ((7.4, 0), (7.5, 1)):
+        memory = Memory()
+        memory.state.at = AT
+        assert len(decided(settings(), memory, 500.0, 2, AT + later)) == made, later
+
+
+def test_windows_hold_a_wish_back_and_not_what_is_over_the_most() -> None:
+    web = FleetSettings(mode="auto", min=2, max=9, up_window_seconds=60.0, down_window_seconds=300.0)
+    own = msgspec.structs.replace(settings(), web=web)
+    memory = Memory()
+    memory.state.fleets["web"] = FleetState(wanted=[(AT - 15, 2)])
+    (held,) = decided(own, memory, 500.0, 2)
+    assert (held.action, held.after) == ("hold", 2)
+    assert "more has not been wanted for 60 s yet" in held.reason
+    memory = Memory()
+    memory.state.fleets["web"] = FleetState(wanted=[(AT - 15, 12)])
+    (made,) = decided(own, memory, 1200.0, 12)
+    assert (made.before, made.after) == (12, 9)
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "asks"),
+    [("auto", FleetState(asked=Asked("a", AT - TICK, 2, 4)), [5]), ("shadow", FleetState(virtual=4), [])],
+    ids=["auto", "shadow"],
+)
+def test_a_rule_asks_for_more_than_is_under_way_and_in_shadow_for_more_than_runs(
+    mode: Mode, state: FleetState, asks: list[int]
+) -> None:
+    """In shadow nothing relieves what it looks at."""
+    rule = RuleSettings("errors", "web", "web", "errors", "add_process", above=0.05, for_seconds=0.0)
+    own = settings(mode, rules=(rule,))
+    own = msgspec.structs.replace(own, web=msgspec.structs.replace(own.web, start_delay_seconds=0.0))
+    memory = Memory()
+    memory.state.at = AT - TICK
+    memory.state.fleets["web"] = state
+    seen = Seen(AT, {DEMAND: 150.0, Key("web", "errors"): 0.5})
+    made = Decider(own, UNITS).decide(seen, {"web": Fleet(2, 0, 1, 50, 100.0)}, memory)
+    assert [one.after for one in made if one.rule == "errors"] == asks
+
+
+def test_a_forecast_is_watched_by_the_demand_of_its_fleet_and_its_peak_told() -> None:
+    memory = Memory()
+    outlook = Outlook(
+        made_at=AT,
+        begins=AT - HOUR,
+        p50=[100.0] * 9,
+        p95=[150.0] * 9,
+        peaks=[Peak(AT + 9 * HOUR, AT + 10 * HOUR, 900.0)],
+    )
+    memory.state.outlooks["web"] = outlook
+    (held,) = decided(settings(), memory, 150.0, 2)
+    assert (held.rule, held.action) == ("next-peak", "hold")
+    assert "900 cores" in held.reason
+    assert [slot.actual for slot in memory.state.watches["web"].slots] == [150.0]
 
 
 def test_what_the_budget_holds_back_is_told_with_its_figures() -> None:

@@ -95,6 +95,24 @@ def test_a_hold_says_whose_wish_was_cut_and_by_what() -> None:
     )  # fmt: skip
 
 
+def test_what_the_most_cut_is_marked_whatever_is_done() -> None:
+    for capped in (False, True):
+        cut = Cut(6, ("at most 6",), capped=capped)
+        assert decision(now(), Weighed(9, MORE), cut).capped is capped
+        kept = said(Weighed(6, MORE), Cut(4, ("at most 4",), capped=capped))
+        assert kept is not None
+        assert kept.capped is capped
+
+
+def test_one_unit_is_said_as_one_with_all_that_holds_it_back() -> None:
+    found = said(Weighed(1, MORE), Cut(0, ("too dear", "too soon")), at=now(stands=0))
+    assert found is not None
+    assert found.reason == "1 unit is wanted (12,000 wait), but too dear; too soon"
+    lost = said(Weighed(1, MORE), Cut(1), loss="web.demand is not measured", at=now(stands=1))
+    assert lost is not None
+    assert lost.reason == "web.demand is not measured: nothing is taken away, and 1 unit stays"
+
+
 def test_a_hold_says_who_would_let_go_and_what_it_waits_for() -> None:
     found = said(Weighed(2, MORE, FEWER), Cut(4, ("a step up was 9 s ago", "and more")))
     assert found is not None

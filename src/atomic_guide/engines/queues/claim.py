@@ -126,7 +126,7 @@ async def release_leases(shards: Shards, owner_prefix: str = "") -> int:
 
     For the process that holds the lock on the data directory, before it starts workers: no other can be alive.
     """
-    pattern = owner_prefix.replace("%", "").replace("_", "") + "%" if owner_prefix else "%"
+    pattern = owner_prefix.replace("%", "").replace("_", "") + "%"
 
     async def work(tx: Transaction) -> int:
         return await tx.execute(QUERIES["release_leases"], {"owners": pattern})
