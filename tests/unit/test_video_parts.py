@@ -12,7 +12,7 @@ from atomic_guide.course.video.chapters import Chapter, check_chapters
 from atomic_guide.course.video.containers import container_of, describe
 from atomic_guide.course.video.ladder import ladder
 from atomic_guide.course.video.probe import Picture, read_report
-from atomic_guide.course.video.uploads import checked_title, shown_filename
+from atomic_guide.course.video.upload import checked_title, shown_filename
 from atomic_guide.errors import Invalid
 
 HEIGHTS = (480, 720, 1080)

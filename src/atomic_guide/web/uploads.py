@@ -23,7 +23,7 @@ from starlette.responses import Response
 from atomic_guide import errors
 from atomic_guide.course.video.limits import UPLOAD_BYTES
 from atomic_guide.course.video.spool import CHECKSUMS, Checksum
-from atomic_guide.course.video.uploads import Upload, checked_title, shown_filename
+from atomic_guide.course.video.upload import Upload, checked_title, shown_filename
 from atomic_guide.web.crossing import BEGAN
 from atomic_guide.web.idempotency import Hashed
 from atomic_guide.web.multipart import FormStream

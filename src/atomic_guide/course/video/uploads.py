@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from atomic_guide.course.video.incoming import Incoming, size_of
 from atomic_guide.course.video.limits import COURSE_BYTES, UNFINISHED_UPLOADS, UPLOAD_BYTES
 from atomic_guide.course.video.space.sweep import Sweep
 from atomic_guide.course.video.spool import Checksum, Spool, cut, locked, make
+from atomic_guide.course.video.upload import Upload, checked_title, shown_filename
 from atomic_guide.course.video.videos import QUERIES, QUEUE, Step, publish_transcode, to_text
 from atomic_guide.engines.assets.bucket import BucketStore
 from atomic_guide.engines.data.placement import CourseKey
@@ -37,7 +37,6 @@ from atomic_guide.errors import (
     Conflict,
     Gone,
     GuideError,
-    Invalid,
     NotFound,
     OutOfSpace,
     TooLarge,
@@ -47,12 +46,10 @@ from atomic_guide.errors import (
 if TYPE_CHECKING:
     from atomic_guide.course.video.announce import Announce
     from atomic_guide.course.video.videos import Parts
-    from atomic_guide.engines.data.database import Row, Transaction
+    from atomic_guide.engines.data.database import Transaction
 
 _log = structlog.get_logger(__name__)
 
-TITLE_CHARACTERS = 300
-_FILENAME_CHARACTERS = 200
 _EXPIRED = "the upload stood still for too long and was dropped; begin it again"
 _REMEMBERED_SECONDS = 7 * 86400.0
 """How long an expired upload's address answers 410 instead of 404: a browser left open over a week-end asks again."""
@@ -61,22 +58,6 @@ _CHECKPOINT = 64 * 1024 * 1024
 
 _STEP = 8 * 1024 * 1024
 """Bytes that are set aside at once for an upload of undeclared length: about a second of a good line."""
-
-
-class Upload(msgspec.Struct, frozen=True):
-    """An upload: `received` bytes of `length` are on disk for certain. `user` is the uploader's LMS id."""
-
-    id: str
-    user: str
-    title: str
-    filename: str
-    length: int
-    received: int
-    created_at: float
-    expires_at: float
-    finished: bool = False
-    parts: str = ""
-    """The objects that hold what was received, where that is a bucket's."""
 
 
 class Receiving:
@@ -173,7 +154,7 @@ class Uploads:
             size, created_at = int(row["size"]), float(row["created_at"])
             who = (row["id"], row["uploader"], row["title"], row["filename"])
             return Upload(*who, size, size, created_at, created_at, finished=True)
-        found = _upload(row)
+        found = Upload.of(row)
         if row["dropped_at"] is not None or self._has_expired(found):
             raise Gone(_EXPIRED)
         if found.received == found.length:
@@ -336,7 +317,7 @@ class Uploads:
         for shard in self._parts.shards.all():
             for row in await shard.read(QUERIES["list_idle_uploads"], {"now": now}):
                 key = CourseKey(row["tenant"], row["course"], row["bucket"])
-                upload = _upload(row)
+                upload = Upload.of(row)
                 try:
                     if row["dropped_at"] is not None:
                         await self._forget(key, upload.id)
@@ -435,25 +416,6 @@ class Uploads:
             raise COURSE_BYTES.over(OutOfSpace(message, details={"used": int(row["used"]), "limit": limit}))
 
 
-def checked_title(text: str) -> str:
-    """A title for people: one line, 1 to 300 characters. Raises `Invalid`."""
-    title = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split())
-    if not 1 <= len(title) <= TITLE_CHARACTERS:
-        raise Invalid(f"a title has 1 to {TITLE_CHARACTERS} characters", details={"field": "title"})
-    return title
-
-
-def shown_filename(text: str) -> str:
-    """The last part of a client's file name, for showing; no file of ours is ever called so."""
-    name = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.split(r"[/\\]", text)[-1]).strip()
-    return name[-_FILENAME_CHARACTERS:] or "video"
-
-
 def _check_offset(upload: Upload, offset: int) -> None:
     if offset != upload.received:
         raise Conflict(f"the upload stands at {upload.received}, not at {offset}", details={"offset": upload.received})
-
-
-def _upload(row: Row) -> Upload:
-    fields = [name for name in Upload.__struct_fields__ if name != "finished"]
-    return msgspec.convert({name: row[name] for name in fields}, Upload)
