@@ -180,6 +180,22 @@ def test_a_volley_sends_to_all_in_turn_and_tells_who_did_not_take_it(
             assert theirs.recv(100) == data * 20
 
 
+def test_a_volley_that_was_interrupted_leaves_nothing_to_the_next(
+    volley: Volley, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pair
+
+    def interrupted(*_: int) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(volley, "_syscall", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            volley.send(array("i", [ours.fileno()] * 5), b"old")
+    assert volley.send(array("i", [ours.fileno()] * 3), b"new") == []
+    assert theirs.recv(100) == b"newnewnew"
+
+
 def test_a_volley_tells_how_much_was_taken_of_what_is_too_much(
     volley: Volley, pair: tuple[socket.socket, socket.socket]
 ) -> None:

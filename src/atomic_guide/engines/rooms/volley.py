@@ -103,15 +103,15 @@ class Volley:
         self._requests[: wanted * _REQUEST.size] = request * wanted
         self._descriptors[:wanted] = memoryview(descriptors)
         self._numbers[:wanted] = self._count[:wanted]
-        tail = self._tail[0]
+        # From where the kernel has come to: what it left, without memory or by an interruption here, never goes out.
+        head = self._head[0]
         # The queue goes round, and the table of requests begins at 0 each time.
-        turn = -tail % self._places
+        turn = -head % self._places
         self._order[:] = self._turned[turn : turn + self._places]
-        self._tail[0] = (tail + wanted) & 0xFFFFFFFF
+        self._tail[0] = (head + wanted) & 0xFFFFFFFF
+        told = self._failed_tail[0]
         sent = max(self._syscall(_ENTER, self._descriptor, wanted, 0, 0, 0, 0), 0)
-        # Without memory the kernel stops early; the rest must not go out with the next call.
-        self._tail[0] = self._head[0]
-        return [*self._failures_since(self._failed_head[0]), *((place, 0) for place in range(sent, wanted))]
+        return [*self._failures_since(told), *((place, 0) for place in range(sent, wanted))]
 
     def _failures_since(self, head: int) -> list[tuple[int, int]]:
         found = []
