@@ -1,4 +1,4 @@
-"""Every limit that is declared is reached once: it answers as it says, counts that, and is warned of once."""
+"""Every limit that is declared is reached once: it answers as it says and counts that; a level is warned of once."""
 
 import time
 from pathlib import Path
@@ -28,7 +28,10 @@ def warnings_of(limit: Limit, reached: Reached) -> list[str]:
     register.add(lambda: reached.used or [])
     with capture_logs() as logs:
         first, second = register.look(), register.look()
-    assert first[0].share == second[0].share >= 0.8
+    share = first[0].share
+    assert share == second[0].share >= 0.8
+    # Of what one message, person or job may take, and of what forgets, only that it was over is worth a line.
+    assert bool(logs) == (limit.about == "level" or share > 1)
     return [f"{line['event']} {line['limit']} {line['setting']}" for line in logs]
 
 
@@ -45,4 +48,4 @@ async def test_a_limit_is_kept(limit: Limit, tmp_path: Path) -> None:
     reached = await CASES[limit.name](Ground(tmp_path, servers))
     assert reached.answer == limit.answer
     assert (limit.refused > before) == (limit.answer not in QUIET)
-    assert warnings_of(limit, reached) == [f"limit nearly reached {limit.name} {limit.key or 'fixed'}"]
+    assert warnings_of(limit, reached) in ([], [f"limit nearly reached {limit.name} {limit.key or 'fixed'}"])
