@@ -27,7 +27,7 @@ from atomic_guide.engines.data.placement import CourseKey
 from atomic_guide.engines.data.shards import Shards
 from bench._bars import Bars
 from bench._sheets import sheet, write_sheet
-from tests.engines import SHARD, opened_shards
+from tests.engines import SHARD, installed, opened_shards
 from tests.postgres import Cluster, fresh_cluster, fresh_database
 
 KEY = CourseKey.of("bench", "course")
@@ -204,7 +204,7 @@ print(re.search("VmHWM:[^0-9]*([0-9]+) kB", Path("/proc/self/status").read_text(
 def import_peak(folder: Path, rows: int) -> int:
     """Bytes that the process of `atomic-guide scores import` holds at most. Linux only."""
     file = write_sheet(folder / "sheet.csv", rows)
-    options = ("--tenant", "bench", "--context", "course", "--data", str(folder / "data"))
+    options = ("--tenant", "bench", "--context", "course", "--data", str(installed(folder / "data")))
     command = [sys.executable, "-c", PEAK, "scores", "import", str(file), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=3600)
     # How far and how fast, as it said last; a short import says nothing.

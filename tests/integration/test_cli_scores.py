@@ -16,6 +16,7 @@ from atomic_guide.cli import program
 from atomic_guide.clock import SystemClock
 from atomic_guide.course.analytics.imports import Imports
 from atomic_guide.engines.data.embedded import open_embedded
+from tests.engines import installed
 from tests.score_files import KEY, WRITERS, count_stored, scores, write_csv
 
 COURSE = ("--tenant", "t1", "--context", "course-1")
@@ -29,7 +30,7 @@ def run(data: Path, *arguments: str) -> Any:
 
 
 def call(data: Path, *arguments: str) -> Result:
-    answer = CliRunner().invoke(program, ["scores", *arguments, "--data", str(data)])
+    answer = CliRunner().invoke(program, ["scores", *arguments, "--data", str(installed(data))])
     if answer.exception and not isinstance(answer.exception, SystemExit):
         raise answer.exception
     return answer
@@ -145,7 +146,7 @@ print(re.search("VmHWM:[^0-9]*([0-9]+) kB", Path("/proc/self/status").read_text(
 
 def peak(data: Path, file: Path) -> int:
     """Bytes that an import held at most."""
-    command = [sys.executable, "-c", MEASURED, "scores", "import", str(file), *COURSE, "--data", str(data)]
+    command = [sys.executable, "-c", MEASURED, "scores", "import", str(file), *COURSE, "--data", str(installed(data))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
     return int(done.stderr.splitlines()[-1]) * 1024
 

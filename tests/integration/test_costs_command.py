@@ -142,6 +142,7 @@ def test_a_bad_price_list_is_refused_at_start_with_its_line(tmp_path: Path, monk
 
 
 def test_a_new_server_has_no_figures_yet_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path / "data")
     assert "nothing has a price" in ask(tmp_path / "data", "report").stdout
     monkeypatch.setenv("ATOMIC_GUIDE_COSTS_PRICES", "own-hardware")
     assert "nothing was measured in the last hour" in ask(tmp_path / "data", "report").stdout

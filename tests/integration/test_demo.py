@@ -92,6 +92,7 @@ def test_it_is_refused_beside_an_lms_unless_told_otherwise(tmp_path: Path) -> No
     assert refused.returncode == 1
     assert "the platform Our LMS is registered here" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+    assert str(tmp_path) not in refused.stderr, "nothing is filled"
     planned = answer(tmp_path, "demo", "--anyway", "--dry-run")
     assert planned["dry_run"]
     assert planned["courses"] is None

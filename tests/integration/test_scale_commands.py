@@ -20,6 +20,7 @@ from atomic_guide.operations.scaling.controls import Controls
 from atomic_guide.operations.scaling.decide.memory import Memory, Pace, State
 from atomic_guide.operations.scaling.events import Record
 from atomic_guide.operations.scaling.model import Seen
+from tests.engines import installed
 from tests.running import running_server
 from tests.scaling_acts import Controller, RecordingTarget, decision, refusal
 
@@ -74,7 +75,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_nothing_has_been_scaled_yet(tmp_path: Path) -> None:
-    found = told(tmp_path / "new", "status")
+    found = told(installed(tmp_path / "new"), "status")
     assert (found["at"], found["leader"], found["fleets"]) == (None, None, [])
     assert found["success"]["rate"] is None
     assert "no server has scaled anything here yet" in ask(tmp_path / "new", "status").stdout

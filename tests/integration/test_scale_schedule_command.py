@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from atomic_guide.cli import program
 from atomic_guide.errors import GuideError
+from tests.engines import installed
 
 CALENDAR = """BEGIN:VCALENDAR
 BEGIN:VEVENT
@@ -35,6 +36,7 @@ END:VCALENDAR
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "terms.ics").write_text(CALENDAR)
+    installed(tmp_path / "data")
     (tmp_path / "settings.toml").write_text('[scaling]\ntime_zone = "Europe/Berlin"\n')
     return tmp_path
 

@@ -41,6 +41,7 @@ def text(data: Path, *arguments: str) -> str:
 
 
 def test_a_shard_is_added_and_stays_whatever_the_setting_says(tmp_path: Path) -> None:
+    installed(tmp_path)
     assert [one["name"] for one in run(tmp_path, "list")["shards"]] == [f"shard-{number}" for number in range(4)]
     assert run(tmp_path, "add", "--dry-run") == {"shard": "shard-4", "added": False, "dry_run": True}
     assert len(run(tmp_path, "list")["shards"]) == 4
@@ -54,12 +55,14 @@ def test_a_shard_is_added_and_stays_whatever_the_setting_says(tmp_path: Path) ->
 
 
 def test_a_shard_that_the_setting_names_is_the_next_to_be_added(tmp_path: Path) -> None:
+    installed(tmp_path)
     run(tmp_path, "list")
     assert len(run(tmp_path, "list", DATABASES_SHARDS="5")["shards"]) == 4
     assert run(tmp_path, "add", DATABASES_SHARDS="5") == {"shard": "shard-4", "added": True, "dry_run": False}
 
 
 def test_a_plan_is_shown_with_the_shares_before_and_after(tmp_path: Path) -> None:
+    installed(tmp_path)
     assert run(tmp_path, "plan")["zones"][0]["moves"] == []
     assert "nothing to move" in text(tmp_path, "plan")
     run(tmp_path, "add")
@@ -95,6 +98,7 @@ def test_a_running_server_takes_a_new_shard_in_and_lets_a_removed_one_go(tmp_pat
 
 
 def test_what_does_not_exist_is_named(tmp_path: Path) -> None:
+    installed(tmp_path)
     for arguments, said in [
         (("weight", "shard-9", "1"), "there is no shard shard-9"),
         (("zone", "t1", "mars"), "there is no zone mars"),
@@ -194,6 +198,7 @@ def test_a_course_is_moved_pinned_and_unpinned_beside_a_running_server(tmp_path:
 
 
 def test_what_takes_two_operators_is_noted_until_another_one_agrees_and_is_in_their_log(tmp_path: Path) -> None:
+    installed(tmp_path)
     two = {"OPERATORS_TWO_PERSON": "true"}
     target = next(
         name for name in ("shard-3", "shard-2") if run(tmp_path, "move", "7", "--to", name, "--dry-run")["moves"]

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from atomic_guide.cli import program
+from atomic_guide.errors import NotFound
 from tests.engines import installed
 
 LOADED = """
@@ -50,6 +51,32 @@ def test_a_command_loads_only_what_it_needs(words: tuple[str, ...], without: set
     loaded = set(done.stderr.split())
     assert "click" in loaded
     assert without & loaded == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "queues", "scale status", "scale schedule", "platforms list",
+        "platforms remove --issuer https://lms.example.edu --yes", "demo --dry-run", "demo remove", "shards", "alerts",
+        "operators", "costs", "capacity", "cache", "limits", "regions", "residency", "assets quota",
+        "dead-letters", "scores", "replicas", "backup",
+    ],
+)  # fmt: skip
+def test_where_nothing_is_installed_a_command_says_so_and_makes_nothing(line: str, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nope"
+    done = CliRunner().invoke(program, [*line.split(), "--data", str(nowhere)])
+    assert isinstance(done.exception, NotFound), done.output
+    assert str(nowhere) in done.exception.message
+    assert "--data" in done.exception.message
+    assert not nowhere.exists()
+
+
+def test_an_lms_and_an_operator_may_be_registered_before_the_first_start(tmp_path: Path) -> None:
+    for line in ("platforms invite", "operators add ada@example.edu"):
+        data = tmp_path / line.split()[0]
+        done = CliRunner().invoke(program, [*line.split(), "--data", str(data)])
+        assert done.exit_code == 0, done.output
+        assert (data / "databases").is_dir()
 
 
 LEADS = {

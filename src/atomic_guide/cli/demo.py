@@ -36,7 +36,15 @@ def command(call: click.Context, context: Context, *, dry_run: bool, anyway: boo
         if given:
             raise click.UsageError(f"write options after `{call.invoked_subcommand}`")
         return
-    found = _with(context, lambda demo: demo.preview(anyway=anyway) if dry_run else demo.add(anyway=anyway))
+
+    async def work(demo: Demo) -> Outcome:
+        planned = await demo.preview(anyway=anyway)
+        if dry_run:
+            return planned
+        click.echo(_where(context), err=True)
+        return await demo.add(anyway=anyway)
+
+    found = _with(context, work, first=not dry_run)
     context.emit({**msgspec.to_builtins(found), "dry_run": dry_run}, "\n".join(_lines(found, dry_run=dry_run)))
 
 
@@ -55,6 +63,17 @@ def remove(context: Context) -> None:
     context.emit({"removed": msgspec.to_builtins(found)}, text)
 
 
+def _where(context: Context) -> str:
+    """Which installation is filled: who forgot --data finds out before it is."""
+    from atomic_guide.app.supervisor import holder
+    from atomic_guide.engines.data.opening import is_embedded
+
+    if not is_embedded(context.settings.databases):
+        return "adding demo data to the servers that the settings name"
+    runs = "whose server runs" if holder(context.data) else "where no server runs; name another one with --data"
+    return f"adding demo data to {context.data.resolve()}, {runs}"
+
+
 def _lines(found: Outcome, *, dry_run: bool) -> list[str]:
     would = "would add" if dry_run else "added"
     lines = [f"{would} demo data: a made-up history from {found.begins_at} to {found.until}, tenant {found.tenant}"]
@@ -71,11 +90,11 @@ def _lines(found: Outcome, *, dry_run: bool) -> list[str]:
     return lines
 
 
-def _with(context: Context, work: Callable[[Demo], Awaitable[T]]) -> T:
+def _with(context: Context, work: Callable[[Demo], Awaitable[T]], *, first: bool = False) -> T:
     async def whole() -> T:
         from atomic_guide.app.demo.demo import Demo
 
-        async with context.open_shards() as shards:
+        async with context.open_shards(first=first) as shards:
             return await work(Demo(context.settings, shards, time.time(), Progress()))
 
     return asyncio.run(whole())

@@ -55,7 +55,9 @@ def add_person(context: Context, who: str, role: Role, name: str, *, subject: bo
     whom = _whom(context, who, subject=subject)
     if not (whom.email or whom.subject):
         raise click.UsageError(f"{who!r} is no e-mail address; with --subject it is what the provider calls somebody")
-    person = _noted(context, "add_operator", whom, lambda people: people.add(whom, role, actor(), name), role=role)
+    person = _noted(
+        context, "add_operator", whom, lambda people: people.add(whom, role, actor(), name), first=True, role=role
+    )
     without = "" if context.settings.operators.issuer else "; set operators.issuer, so that they have where to sign in"
     context.emit(_shown(person), f"{person.name} may sign in as {person.role}{without}")
 
@@ -176,9 +178,9 @@ def _whom(context: Context, who: str, *, subject: bool) -> Whom:
     return Whom(email=who.strip().lower()) if "@" in who else Whom(id=who)
 
 
-def _run(context: Context, work: Callable[[Database], Awaitable[T]]) -> T:
+def _run(context: Context, work: Callable[[Database], Awaitable[T]], *, first: bool = False) -> T:
     async def run() -> T:
-        async with context.open_shards() as shards:
+        async with context.open_shards(first=first) as shards:
             return await work(shards.directory)
 
     return asyncio.run(run())
@@ -190,7 +192,15 @@ def _with_people(context: Context, work: Callable[[People], Awaitable[T]]) -> T:
     return _run(context, lambda directory: work(People(directory, SystemClock())))
 
 
-def _noted(context: Context, action: str, whom: Whom, work: Callable[[People], Awaitable[T]], **objects: str) -> T:
+def _noted(
+    context: Context,
+    action: str,
+    whom: Whom,
+    work: Callable[[People], Awaitable[T]],
+    *,
+    first: bool = False,
+    **objects: str,
+) -> T:
     """Change something of people, and write it down."""
     from atomic_guide.operations.operators.people import People
 
@@ -199,7 +209,7 @@ def _noted(context: Context, action: str, whom: Whom, work: Callable[[People], A
         await _note(context, directory, action, {"operator": str(whom), **objects})
         return done
 
-    return _run(context, change)
+    return _run(context, change, first=first)
 
 
 async def _note(context: Context, directory: Database, action: str, objects: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from atomic_guide.clock import from_iso
+from atomic_guide.errors import NotFound
 
 if TYPE_CHECKING:
     from atomic_guide.config import Settings
@@ -44,10 +45,16 @@ class Context:
         return Path(self.settings.data)
 
     @asynccontextmanager
-    async def open_shards(self) -> AsyncIterator[Shards]:
-        """The databases, migrated where needed; works beside a running server."""
+    async def open_shards(self, *, first: bool = False) -> AsyncIterator[Shards]:
+        """The databases, migrated where needed; works beside a running server.
+
+        Makes them where there are none only if the command may be the `first` one of an installation. Raises
+        `NotFound` else.
+        """
         from atomic_guide.engines.data.opening import open_databases
 
+        if not first:
+            check_installed(self.settings)
         shards = await open_databases(self.data, self.settings.databases)
         try:
             yield shards
@@ -65,6 +72,18 @@ class Context:
         """Print what was found in all shards, and of which shards it lacks something, and why."""
         lacks = [f"incomplete, without {shard}: {reason}" for shard, reason in missing.items()]
         self.emit({name: rows, "complete": not missing, "missing": missing}, "\n".join([text, *lacks]))
+
+
+def check_installed(settings: Settings) -> None:
+    """Raise `NotFound` for a data directory that nothing was put into; who opens servers finds out by that."""
+    from atomic_guide.engines.data.embedded import present_files
+    from atomic_guide.engines.data.opening import is_embedded
+
+    if is_embedded(settings.databases) and not present_files(Path(settings.data))[0].exists():
+        raise NotFound(
+            f"there is no installation at {settings.data}; start one with `atomic-guide serve --data {settings.data}`,"
+            " or name the right one with --data"
+        )
 
 
 class Leading(click.Group):

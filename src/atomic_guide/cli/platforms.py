@@ -52,7 +52,7 @@ def add(context: Context, **options: Any) -> None:
     async def work(lti: Lti) -> Change:
         return await lti.platforms.add(draft)
 
-    change = _run(context, work)
+    change = _run(context, work, first=True)
     addresses = configuration.addresses(_base_url(context))
     said = {"added": "registered", "updated": "registration updated:", "unchanged": "already registered, unchanged:"}
     lines = [
@@ -146,27 +146,27 @@ def invite(context: Context, days: int) -> None:
     async def work(lti: Lti) -> str:
         return await lti.invitations.issue(days * 86_400)
 
-    url = f"{_base_url(context)}/lti/register?invitation={_run(context, work)}"
+    url = f"{_base_url(context)}/lti/register?invitation={_run(context, work, first=True)}"
     text = f"{url}\ngive it to the administrator of the LMS (tool registration URL); good once, for {days} days"
     context.emit({"url": url, "days": days}, text)
 
 
-def _run(context: Context, work: Callable[[Lti], Awaitable[T]]) -> T:
+def _run(context: Context, work: Callable[[Lti], Awaitable[T]], *, first: bool = False) -> T:
     async def whole() -> T:
-        async with _opened(context) as lti:
+        async with _opened(context, first=first) as lti:
             return await work(lti)
 
     return asyncio.run(whole())
 
 
 @asynccontextmanager
-async def _opened(context: Context) -> AsyncIterator[Lti]:
+async def _opened(context: Context, *, first: bool) -> AsyncIterator[Lti]:
     from atomic_guide.app.build import address, lti_settings
     from atomic_guide.clock import SystemClock
     from atomic_guide.course.lti.assembly import build_lti
 
     where = address(context.settings, context.settings.server.port)
-    async with context.open_shards() as shards:
+    async with context.open_shards(first=first) as shards:
         settings = lti_settings(context.settings, where)
         lti = build_lti(_base_url(context), shards.directory, SystemClock(), settings)
         try:

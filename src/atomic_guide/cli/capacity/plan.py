@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from atomic_guide import errors
 from atomic_guide.cli.options import Context, data_options
 from atomic_guide.cli.scale.demand import FILE, read_file
 
@@ -72,8 +71,6 @@ async def _recorded(context: Context, asked: Asked, points: Path | None) -> Plan
     from atomic_guide.app.capacity import made_capacity
     from atomic_guide.operations.capacity.points import read_points
 
-    if not context.data.is_dir() and context.settings.databases.directory is None:
-        raise errors.NotFound(f"there is no data directory {context.data}; give --data, or demand as --trace FILE")
     taken = read_points(points) if points is not None else None
     async with context.open_shards() as shards:
         return await made_capacity(context.settings, shards).plan(asked, taken)

@@ -99,10 +99,12 @@ def _of_fleet(fleet: str, since: float, data: str | None, config: Path | None) -
 
 
 async def _recorded(settings: Settings, fleet: str, since: float) -> Trace:
+    from atomic_guide.cli.options import check_installed
     from atomic_guide.engines.data.opening import open_databases
     from atomic_guide.operations.scaling.recorded import recorded_demand
     from atomic_guide.operations.scaling.series import Series
 
+    check_installed(settings)
     shards = await open_databases(Path(settings.data), settings.databases)
     try:
         now = time.time()
