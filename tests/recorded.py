@@ -45,6 +45,7 @@ def usual(times: Values) -> dict[Key, Values]:
         Key("database", "utilisation", "shard-0"): week(times, 0.35, seed=5),
         Key("database", "writers_busy", "shard-0"): week(times, 0.35, seed=5),
         Key("database", "readers_busy", "shard-0"): week(times, 0.12, seed=6),
+        Key("costs", "units", "web"): 2.5 * flat,
         Key("costs", "stored"): 2e9 + 5e7 * days,
         Key("costs", "database_bytes"): 3e8 + 2e6 * days,
     }

@@ -354,6 +354,8 @@ describe('a capacity plan', () => {
     const lasts = component('storage', until(null, null, null));
     const late = component('rooms', until('2027-08-01', null, null));
     expect(inOrder([lasts, late, WEB]).map((one) => one.name)).toEqual(['web', 'rooms', 'storage']);
+    const shard = component('database shard-0', until('2027-10-01', null, null));
+    expect(inOrder([lasts, shard, late]).map((one) => one.name)).toEqual(['rooms', 'database shard-0', 'storage']);
     expect(interval(late.runs_out)).toBe('1 Aug 2027 – later');
     expect(interval(lasts.runs_out)).toBe('–');
   });

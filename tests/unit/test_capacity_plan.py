@@ -213,6 +213,27 @@ def test_a_short_record_is_carried_on_for_a_short_time() -> None:
     assert "14 days were measured" in plan.components[0].unsupported
 
 
+def costs_of(one: Component, growth: str = "1x/year") -> list[float]:
+    plan = make_plan(Today([one], {}, {}), Asked(growth, 6, AT), SETTINGS, Prices())
+    assert plan.cost is not None
+    return [month.middle for month in plan.cost.months if month is not None]
+
+
+def test_a_month_costs_the_mean_and_not_its_peak_all_along() -> None:
+    assert set(costs_of(WEB)) == {300.0}, "the peak's units, where nothing else is known"
+    assert set(costs_of(WEB._replace(paid=1.25))) == {125.0}
+    grown = costs_of(WEB._replace(paid=1.25), "4x/year")
+    assert grown == sorted(grown)
+    assert 1.5 < grown[-1] / 125.0 < 2.5
+    assert set(costs_of(WEB._replace(paid=0.0))) == {0.0}
+
+
+def test_of_reads_only_replicas_are_paid_for() -> None:
+    reads = WEB._replace(name="reads", kind="add_read_replica", billed="replicas", least=0, others=1)
+    assert set(costs_of(reads)) == {200.0}
+    assert set(costs_of(reads._replace(need=Spread.exactly(0.1)))) == {0.0}
+
+
 def test_a_cost_lacks_what_has_no_price() -> None:
     class Free(Prices):
         def month(self, what: What) -> Price | None:

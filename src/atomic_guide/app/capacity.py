@@ -56,8 +56,10 @@ class ListedPrices:
         return Price(month, prices.currency, prices.version) if month else None
 
     def _hourly(self, what: What) -> float:
+        if what in {"database", "replicas"} and self._files:
+            return 0.0
         if what == "database":
-            return 0.0 if self._files else float(listed_price(self._terms.costs, self._terms.prices, DATABASE))
+            return float(listed_price(self._terms.costs, self._terms.prices, DATABASE))
         return self._terms.scaling.fleet(f"{REPLICAS}*" if what == "replicas" else what).unit_price
 
     def _gigabyte(self) -> float:

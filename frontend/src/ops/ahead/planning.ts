@@ -103,12 +103,10 @@ export function verdict(plan: Plan): Said {
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** Components in the order in which they run out; those that do not last, by name. */
+/** Components in the order in which they run out, as `first` of a plan has it; those that last at the end, by name. */
 export function inOrder(components: Component[]): Component[] {
-  const key = (one: Component): string => one.runs_out.middle ?? (one.runs_out.low === null ? '9999' : '9998');
-  return [...components].sort(
-    (one, other) => key(one).localeCompare(key(other)) || (one.runs_out.high ?? '9').localeCompare(other.runs_out.high ?? '9') || one.name.localeCompare(other.name),
-  );
+  const key = ({ runs_out: { low, middle, high } }: Component): string => [middle, low, high].map((date) => date ?? 'later').join();
+  return [...components].sort((one, other) => key(one).localeCompare(key(other)) || one.name.localeCompare(other.name));
 }
 
 /** Places of an interval between now and the horizon, 0 to 1; null where it does not come within it. */

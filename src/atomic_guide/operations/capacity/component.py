@@ -70,6 +70,10 @@ class Component(NamedTuple):
     season: Series | None = None
     table: Table | None = None
     billed: What | None = None
+    paid: float | None = None
+    """Units that were paid for in the mean of the last four weeks; None where that is not known."""
+    others: int = 0
+    """Of the units that are needed, those that another component pays for: of a shard's reads, its primary."""
     mode: Mode | None = None
     """Of the fleet that it is of; None where it is of none."""
     proof: str = ""

@@ -13,7 +13,7 @@ import numpy as np
 from atomic_guide.durations import seconds_of
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.capacity import erlang, operational
-from atomic_guide.operations.capacity.component import Component, Table, Today
+from atomic_guide.operations.capacity.component import Component, Kind, Table, Today
 from atomic_guide.operations.capacity.kept import memory, storage
 from atomic_guide.operations.capacity.settings import CapacitySettings
 from atomic_guide.operations.capacity.sight import TOO_LITTLE, Fleet, Lacking, Part, Sight, loaded
@@ -78,7 +78,7 @@ async def _web(sight: Sight) -> Part:
     return loaded(sight, load)._replace(
         name="web", what="processes that answer requests, by their CPU", unit="cores", driver="users",
         size=CORE, units=fleet.units, ceiling=fleet.ceiling, least=fleet.least, mode=fleet.mode, kind="add_process",
-        billed="web",
+        billed="web", paid=await _paid(sight, WEB),
         evidence=evidence, tested=tested,
         proof="run `atomic-guide loadtest run --steps {steps}`" if per_request else "",
         proof_scale=1 / per_request if per_request else 1.0,
@@ -149,9 +149,17 @@ async def _workers(sight: Sight) -> Part:
         name="workers", what="slots of processes that run jobs", unit="slots", driver="lectures",
         size=Spread.exactly(installed.slots), units=fleet.units, ceiling=fleet.ceiling, least=fleet.least,
         mode=fleet.mode,
-        kind="add_consumer", billed="workers", evidence=load.most, evidence_unit="busy slots",
-        table=table, notes=tuple(notes),
+        kind="add_consumer", billed="workers", paid=await _paid(sight, WORKERS), evidence=load.most,
+        evidence_unit="busy slots", table=table, notes=tuple(notes),
     )  # fmt: skip
+
+
+async def _paid(sight: Sight, fleet: str) -> float | None:
+    """Units of a fleet that costs have counted; none of a fleet while others were, where its work is theirs."""
+    found = await sight.record.mean(Key("costs", "units", fleet))
+    if found is None and await sight.record.mean(Key("costs", "units", WEB)) is not None:
+        return 0.0
+    return found
 
 
 def variation(counts: Mapping[int, int], mean: float) -> float:
@@ -203,13 +211,15 @@ async def _shard(sight: Sight, shard: str) -> list[Part]:
     name = f"database {shard}"
     if writes is not None and reads is not None:
         replicas = sight.installed.replicas.get(shard, Fleet(0, 0, 0))
+        # A file has no replicas: where its reads are too many, courses go to another one.
+        kind: Kind = "add_shard" if sight.installed.space is not None else "add_read_replica"
         found.append(loaded(sight, writes)._replace(
             name=f"{name} writes", what="the writer of a shard", unit="share", driver="users", size=size, units=1,
             ceiling=1, least=1, kind="add_shard", billed="database", evidence=writes.most))  # fmt: skip
         found.append(loaded(sight, reads)._replace(
             name=f"{name} reads", what="connections that read, of a shard and its replicas", unit="share",
-            driver="users", size=size, units=1, ceiling=1, kind="add_read_replica", evidence=reads.most,
-            billed="replicas", least=replicas.units))  # fmt: skip
+            driver="users", size=size, units=1, ceiling=1, kind=kind, evidence=reads.most,
+            billed="replicas" if kind == "add_read_replica" else None, least=replicas.units, others=1))  # fmt: skip
     elif both is not None:
         found.append(loaded(sight, both)._replace(
             name=name, what="the busier of a shard's writer and readers", unit="share", driver="users", size=size,

@@ -217,7 +217,11 @@ def _month(way: Way, label: str, span: tuple[int, int]) -> Month:
 
 
 def month_cost(way: Way, span: tuple[int, int]) -> Series | None:
-    """What a component costs in a month, by draw: the units that bear its peak, or its gigabytes; None if unknown."""
+    """What a component costs in a month, by draw: its gigabytes, or its units; None if unknown.
+
+    A peak does not last for a month. Where it is known how many units were paid for in the mean, a month has more of
+    them as its peak needs more than today's does; else the units that bear the peak count for all of it.
+    """
     if way.price is None or span[1] - 1 > way.found.supported:
         return None
     most = way.found.needs[:, span[0] : span[1]].max(axis=1)
@@ -227,8 +231,20 @@ def month_cost(way: Way, span: tuple[int, int]) -> Series | None:
     units = units_needed(way.found, most)
     if units is None:
         return None
-    cost: Series = np.maximum(units, way.component.least) * way.price.month
+    least, others = way.component.least, way.component.others
+    billed: Series = np.maximum(units - others, least)
+    today = units_needed(way.found, way.found.needs[:, 0])
+    if way.component.paid is not None and today is not None:
+        billed = _in_the_mean(way.component.paid, np.maximum(today - others, least), billed)
+    cost: Series = billed * way.price.month
     return cost
+
+
+def _in_the_mean(paid: float, now: Series, then: Series) -> Series:
+    """Units of a month's mean, from those of the last weeks, and what the peaks of now and then need at once."""
+    if not paid:
+        return np.maximum(then - now, 0.0)
+    return paid * then / np.maximum(now, 1.0)
 
 
 def total_cost(ways: Sequence[Way], calendar: Calendar) -> Cost | None:

@@ -21,6 +21,7 @@ SLOT = 900
 """A quarter of an hour: what is over capacity for longer is felt, what is shorter is a queue's business."""
 
 _DAY_HOURS = 24
+_MEAN_DAYS = 28
 _USUAL_DAYS = 119
 _ALL_DAYS = 399
 """As far as the series goes; read only for a trend, or where a calendar says what days a year ago were."""
@@ -62,6 +63,11 @@ class Record:
         if not len(total) or np.isnan(total).all():
             return None
         return load_of(times, total, self.at, self.kinds(-self._count, self._count), self._z)
+
+    async def mean(self, key: Key) -> float | None:
+        """The mean of the last four weeks, as far as they were measured; None where nothing was."""
+        found = await self._series.read(key, self.at - _MEAN_DAYS * DAY, self.at, 3600)
+        return float(np.nanmean(found.values)) if not np.isnan(found.values).all() else None
 
     async def values(self, key: Key) -> Series:
         """The quarters of an hour of the last eight weeks."""
