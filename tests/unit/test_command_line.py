@@ -71,6 +71,25 @@ def test_where_nothing_is_installed_a_command_says_so_and_makes_nothing(line: st
     assert not nowhere.exists()
 
 
+def test_settings_of_a_section_are_those_below_it() -> None:
+    found = json.loads(said("settings", "rooms", "--json"))["settings"]
+    assert {"rooms.room_sockets", "rooms.frame_limit"} <= {one["key"] for one in found}
+    assert all(one["key"].startswith("rooms.") for one in found)
+    (one,) = json.loads(said("settings", "rooms.room_sockets", "--json"))["settings"]
+    assert one["unit"] == "sockets"
+    assert "alerts.channels" in said("settings", "alerts")
+
+
+@pytest.mark.parametrize(
+    ("section", "meant"),
+    [("alert", "alerts"), ("room_sockets", "rooms.room_sockets"), ("nonsense9", "sections are"), ("roms", "rooms")],
+)
+def test_a_section_that_there_is_not_names_those_that_are_near(section: str, meant: str) -> None:
+    done = CliRunner().invoke(program, ["settings", section])
+    assert isinstance(done.exception, NotFound), done.output
+    assert meant in done.exception.message
+
+
 def test_an_lms_and_an_operator_may_be_registered_before_the_first_start(tmp_path: Path) -> None:
     for line in ("platforms invite", "operators add ada@example.edu"):
         data = tmp_path / line.split()[0]
@@ -114,6 +133,7 @@ def test_a_group_is_one_of_its_commands_where_none_is_named(group: str, lead: st
 
 
 def test_a_group_answers_as_its_command_does(tmp_path: Path) -> None:
+    installed(tmp_path)
     for group in ("platforms", "alerts", "scale schedule"):
         options = ("--data", str(tmp_path), "--json")
         assert json.loads(said(*group.split(), *options)) == json.loads(said(*group.split(), LEADS[group], *options))
