@@ -24,6 +24,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
+from atomic_guide.app import descriptors
 from atomic_guide.app.doctor_lectures import left_behind, tried
 from atomic_guide.app.doctor_limits import read_limits, read_reports, said, summed_up
 from atomic_guide.app.doctor_resilience import look_at_breakers, look_at_shedding, told_bounds
@@ -124,12 +125,25 @@ def _python(_settings: Settings) -> Findings:
     yield Finding("python", "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
-def _rooms(_settings: Settings) -> Findings:
+def _rooms(settings: Settings) -> Findings:
     if open_volley() is not None:
         text = "a message goes to all members of a room by one call of the kernel (io_uring)"
     else:
         text = "a message is a call of the kernel for each member; io_uring, which spares them, cannot be used here"
     yield Finding("rooms", "ok", text)
+    yield _open_files(settings.rooms.process_sockets)
+
+
+def _open_files(sockets: int) -> Finding:
+    most = descriptors.most_allowed()
+    lacks = descriptors.lacking(most, sockets)
+    if not lacks:
+        return Finding("open files", "ok", f"enough for the {sockets:,} sockets of rooms.process_sockets")
+    room = max(sockets - lacks, 0)
+    text = f"a process may open {most:,}: enough for {room:,} of the {sockets:,} sockets of rooms.process_sockets"
+    if most >= descriptors.FEW:
+        return Finding("open files", "ok", text)
+    return Finding("open files", "warning", text, "raise LimitNOFILE (ulimit -Hn), or lower rooms.process_sockets")
 
 
 def _data_directory(settings: Settings) -> Findings:
