@@ -87,7 +87,14 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Literal["auto", "json", "text"],
         setting("json for machines, text for people; auto: text where stderr is a terminal.", "form"),
     ] = "auto"
-    requests: Annotated[bool, setting("A line for each request; metrics count them anyway.", "switch")] = True
+    requests: Annotated[
+        bool | None,
+        setting(
+            "A line for each request; metrics count them anyway. Unset: yes, but not on a terminal, where they would"
+            " drive away what people look for.",
+            "switch",
+        ),
+    ] = None
 
 
 class ResilienceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -138,6 +138,20 @@ def test_a_big_body_at_an_unknown_path_is_refused(server: RunningServer) -> None
     assert answer.json()["error"]["code"] == "NOT_FOUND"
 
 
+def test_the_first_address_tells_people_what_is_here_and_programs_that_nothing_is(server: RunningServer) -> None:
+    page = httpx.get(f"{server.url}/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert 'href="/ops"' in page.text
+    practice = httpx.get(f"{server.url}/practice").status_code < 400
+    assert ('href="/practice"' in page.text) == practice
+    elsewhere = httpx.get(f"{server.url}/", headers={"Accept": "text/html", "X-Forwarded-For": "203.0.113.7"})
+    assert "/practice" not in elsewhere.text
+    for accept in ("application/json", "*/*"):
+        answer = httpx.get(f"{server.url}/", headers={"Accept": accept})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
 def test_pages_of_the_data_directory_are_not_served(server: RunningServer) -> None:
     assert Path(server.data / "databases").is_dir()
     for path in ("/static/../databases/directory.sqlite", "/static/%2e%2e/%2e%2e/server.py"):

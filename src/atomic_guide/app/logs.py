@@ -49,6 +49,11 @@ def set_up_logs(settings: LogSettings) -> None:
     _join_libraries(shared, as_json=as_json, level=level)
 
 
+def logs_requests(settings: LogSettings) -> bool:
+    """Whether each request is logged: as the settings say, else where no person watches."""
+    return settings.requests if settings.requests is not None else not sys.stderr.isatty()
+
+
 def _name_span(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Say in which trace and span something was logged."""
     if (ids := tracing.ids()) is not None:

@@ -31,7 +31,7 @@ from atomic_guide.app.job_metrics import JobMetrics
 from atomic_guide.app.keeping import log, schedule
 from atomic_guide.app.keeping.schedule import Keeper
 from atomic_guide.app.limits import measure_web
-from atomic_guide.app.logs import set_up_logs
+from atomic_guide.app.logs import logs_requests, set_up_logs
 from atomic_guide.app.measuring import made_reporter
 from atomic_guide.app.media_metrics import MediaMetrics
 from atomic_guide.app.memory import settle
@@ -377,7 +377,7 @@ class _Server(uvicorn.Server):
         proxies = server.trusted_proxies
         door = self.door = SocketDoor(tool.sessions, tool.chat, frozenset().union(*origins), proxies, server.handshakes)
         door.cross(tool.regions)
-        observed: Any = Observe(app, app.routes, metrics, access_log=settings.logs.requests, most=server.requests)
+        observed: Any = Observe(app, app.routes, metrics, access_log=logs_requests(settings.logs), most=server.requests)
         tool.health.registry.register(SheddingMetrics(tool))
         super().__init__(
             uvicorn.Config(

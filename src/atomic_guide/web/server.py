@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from atomic_guide import errors
 from atomic_guide.regions.here import NOWHERE, Here
+from atomic_guide.web.front import front_route
 from atomic_guide.web.problems import on_guide_error, on_http_exception, on_unexpected
 from atomic_guide.web.routing import Declared, routes
 from atomic_guide.web.settings import ServerSettings
@@ -79,8 +80,11 @@ def create_app(
     settings: ServerSettings | None = None,
     regions: Here = NOWHERE,
 ) -> Starlette:
-    """The application over a tool; `declared` are the calls of every part that this process serves."""
-    table: list[BaseRoute] = [*routes(declared), *(extra or [])]
+    """The application over a tool; `declared` are the calls of every part that this process serves.
+
+    `extra` are the routes of the practice LMS, where there is one.
+    """
+    table: list[BaseRoute] = [*routes(declared), *(extra or []), front_route(practice=bool(extra))]
     if STATIC.is_dir():
         table.append(Mount("/static", _ImmutableFiles(directory=STATIC)))
     app = _Application(
