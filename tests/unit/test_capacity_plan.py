@@ -211,6 +211,10 @@ def test_a_short_record_is_carried_on_for_a_short_time() -> None:
     plan = planned("2x/year", WEB._replace(history=14.0), months=24)
     assert plan.components[0].supported_until == "2027-05-28"
     assert "14 days were measured" in plan.components[0].unsupported
+    short = WEB._replace(history=14.0)
+    both = make_plan(Today([short, short._replace(name="other")], {}, {}), Asked("2x/year", 12, AT), SETTINGS, Prices())
+    assert told(both).count("14 days were measured") == 1
+    assert f"{short.name}, other: 14 days were measured" in told(both)
 
 
 def costs_of(one: Component, growth: str = "1x/year") -> list[float]:

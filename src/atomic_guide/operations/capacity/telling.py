@@ -33,10 +33,11 @@ def told(plan: Plan) -> str:
     if plan.cost is not None:
         lines += _cost(plan.cost)
     lines += _swings(plan)
-    said = [f"{one.name}: {one.unsupported}" for one in plan.components if one.unsupported]
-    lines += _listed("nothing is said beyond", said)
+    ends = ((one.name, one.unsupported) for one in plan.components if one.unsupported)
+    lines += _listed("nothing is said beyond", _joined(ends))
     lines += _listed("not known", (f"{name}: {why}" for name, why in sorted(plan.missing.items())))
-    return "\n".join([*lines, *_listed("notes", [*plan.notes, *_joined(plan.components)])]).rstrip()
+    notes = _joined((one.name, note) for one in plan.components for note in one.notes)
+    return "\n".join([*lines, *_listed("notes", [*plan.notes, *notes])]).rstrip()
 
 
 def quantity(value: float, unit: str = "") -> str:
@@ -54,6 +55,8 @@ def ranged(figure: Figure | None, unit: str = "") -> str:
     if figure is None:
         return "unknown"
     middle = quantity(figure.middle, unit)
+    if not figure.middle and not figure.low and figure.high:
+        return f"up to {quantity(figure.high, unit)}"
     if figure.low == figure.middle == figure.high == 1 and unit.endswith("s"):
         return f"1 {unit.removesuffix('es' if unit.endswith('sses') else 's')}"
     ends = [quantity(end, unit if unit in {"bytes", "share"} else "") for end in (figure.low, figure.high)]
@@ -152,12 +155,11 @@ def _swings(plan: Plan) -> list[str]:
     return [*_table(rows), ""] if len(rows) > 1 else []
 
 
-def _joined(components: Iterable[ComponentPlan]) -> list[str]:
-    """Notes of components, said once for all that share them."""
+def _joined(notes: Iterable[tuple[str, str]]) -> list[str]:
+    """What is said of components, by name, once for all that share it."""
     shared: dict[str, list[str]] = {}
-    for one in components:
-        for note in one.notes:
-            shared.setdefault(note, []).append(one.name)
+    for name, note in notes:
+        shared.setdefault(note, []).append(name)
     return [f"{', '.join(names)}: {note}" for note, names in shared.items()]
 
 
