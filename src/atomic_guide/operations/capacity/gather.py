@@ -13,7 +13,7 @@ import numpy as np
 from atomic_guide.durations import seconds_of
 from atomic_guide.errors import Invalid
 from atomic_guide.operations.capacity import erlang, operational
-from atomic_guide.operations.capacity.component import Component, Kind, Table, Today
+from atomic_guide.operations.capacity.component import Component, Kind, Table, Today, What
 from atomic_guide.operations.capacity.kept import memory, storage
 from atomic_guide.operations.capacity.settings import CapacitySettings
 from atomic_guide.operations.capacity.sight import TOO_LITTLE, Fleet, Lacking, Part, Sight, loaded
@@ -208,22 +208,24 @@ async def _shard(sight: Sight, shard: str) -> list[Part]:
     writes = await sight.record.load(Key(DATABASE, "writers_busy", shard))
     reads = await sight.record.load(Key(DATABASE, "readers_busy", shard))
     both = await sight.record.load(Key(DATABASE, "utilisation", shard)) if writes is None or reads is None else None
-    name = f"database {shard}"
+    name, files = f"database {shard}", sight.installed.space is not None
+    # Files have no servers to pay for.
+    billed: What | None = None if files else "database"
     if writes is not None and reads is not None:
         replicas = sight.installed.replicas.get(shard, Fleet(0, 0, 0))
         # A file has no replicas: where its reads are too many, courses go to another one.
-        kind: Kind = "add_shard" if sight.installed.space is not None else "add_read_replica"
+        kind: Kind = "add_shard" if files else "add_read_replica"
         found.append(loaded(sight, writes)._replace(
             name=f"{name} writes", what="the writer of a shard", unit="share", driver="users", size=size, units=1,
-            ceiling=1, least=1, kind="add_shard", billed="database", evidence=writes.most))  # fmt: skip
+            ceiling=1, least=1, kind="add_shard", billed=billed, evidence=writes.most))  # fmt: skip
         found.append(loaded(sight, reads)._replace(
             name=f"{name} reads", what="connections that read, of a shard and its replicas", unit="share",
             driver="users", size=size, units=1, ceiling=1, kind=kind, evidence=reads.most,
-            billed="replicas" if kind == "add_read_replica" else None, least=replicas.units, others=1))  # fmt: skip
+            billed=None if files else "replicas", least=replicas.units, others=1))  # fmt: skip
     elif both is not None:
         found.append(loaded(sight, both)._replace(
             name=name, what="the busier of a shard's writer and readers", unit="share", driver="users", size=size,
-            units=1, ceiling=1, least=1, kind="add_shard", billed="database", evidence=both.most))  # fmt: skip
+            units=1, ceiling=1, least=1, kind="add_shard", billed=billed, evidence=both.most))  # fmt: skip
     else:
         found.append(Lacking(name, TOO_LITTLE))
     return found

@@ -56,7 +56,8 @@ def ranged(figure: Figure | None, unit: str = "") -> str:
         return "unknown"
     middle = quantity(figure.middle, unit)
     if not figure.middle and not figure.low and figure.high:
-        return f"up to {quantity(figure.high, unit)}"
+        one = {"processes": "process", "workers": "worker", "shards": "shard", "replicas": "replica"}
+        return f"up to {quantity(figure.high, one.get(unit, unit) if figure.high == 1 else unit)}"
     if figure.low == figure.middle == figure.high == 1 and unit.endswith("s"):
         return f"1 {unit.removesuffix('es' if unit.endswith('sses') else 's')}"
     ends = [quantity(end, unit if unit in {"bytes", "share"} else "") for end in (figure.low, figure.high)]
