@@ -191,7 +191,7 @@ def test_a_setting_of_the_server_that_cannot_work_is_named(
 
 
 def test_what_a_command_makes_is_private(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "atomic_guide.cli", "platforms", "list", "--data", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "atomic_guide.cli", "platforms", "invite", "--data", str(tmp_path / "data")]
     subprocess.run(command, capture_output=True, timeout=60, check=True)
     made = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
     assert not [path for path in made if path.stat().st_mode & 0o077]
