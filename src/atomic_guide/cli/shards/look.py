@@ -135,7 +135,7 @@ async def _looked(context: Context, courses: int, shard: str | None) -> Listed:
 def _shards_table(views: list[ShardView]) -> str:
     heads = ["shard", "zone", "state", "weight", "target", "share", "buckets", "courses", "pinned", "rows", "size"]
     return table(
-        [*heads, "writes/day", "epochs", "moves"],
+        [*heads, "writes/day", "epochs", "moving"],
         [
             [
                 view.name,

@@ -233,7 +233,7 @@ def _carried(
         "failed": list(outcome.failed),
         "left": outcome.left,
     }
-    text = f"moved {len(outcome.done)}, {outcome.rows:,} rows" if outcome.done else "nothing was moved"
+    text = f"moved {len(outcome.done)}, {outcome.rows:,} rows of all tables" if outcome.done else "nothing was moved"
     if outcome.done:
         text += f"; writes of a bucket waited {outcome.longest_pause:.0f} ms at most"
     if outcome.pinned:
