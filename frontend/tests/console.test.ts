@@ -4,11 +4,20 @@ import { Api, search, sentence } from '../src/ops/api';
 import { Live } from '../src/ops/live.svelte';
 import { find, pages } from '../src/ops/pages';
 import { above, type Chart, gaps, highest, steps, thinned, total } from '../src/ops/parts/chart';
+import { placed } from '../src/ops/parts/command';
 import { bytes, percent, round, several, span } from '../src/ops/words.svelte';
 
 const answer = (status: number, body: unknown, headers: Record<string, string> = {}): Response =>
   new Response(JSON.stringify(body), { status, headers });
 const refused = (code: string): unknown => ({ error: { code, message: `it is ${code}`, details: {}, timestamp: '' } });
+
+describe('commands to copy', () => {
+  it('name the data directory where they would take another one', () => {
+    expect(placed('atomic-guide settings alerts', '')).toBe('atomic-guide settings alerts');
+    expect(placed('atomic-guide settings alerts', '/srv/guide')).toBe('atomic-guide settings alerts --data /srv/guide');
+    expect(placed('atomic-guide alerts', "/srv/it's here")).toBe("atomic-guide alerts --data '/srv/it'\\''s here'");
+  });
+});
 
 describe('asking the server', () => {
   it('sends the same key with each attempt of one change, and its own header', async () => {

@@ -15,6 +15,7 @@ from atomic_guide.clock import ManualClock
 from atomic_guide.engines.data.embedded import open_embedded
 from atomic_guide.errors import DataUnavailable
 from atomic_guide.operations.operators.people import Arrival
+from atomic_guide.setting import Shown
 from atomic_guide.web import operators as console
 from atomic_guide.web import pages
 from atomic_guide.web.routing import Call, Calls
@@ -48,6 +49,9 @@ async def drop_thing(call: Call[None]) -> Acted:
     return Acted(call.operator.name)
 
 
+SETTINGS = [Shown("data", "ATOMIC_GUIDE_DATA", "/srv/guide", "./var", "path", "--data", "Where everything is.")]
+
+
 class Site:
     def __init__(self, app: Any, tool: Any, clock: ManualClock) -> None:
         self.app = app
@@ -66,7 +70,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     shards = await open_embedded(installed(tmp_path))
     clock = ManualClock()
     tool: Any = SimpleNamespace(
-        clock=clock, shards=shards, operators=operators(shards.directory, clock, refused_tokens=5)
+        clock=clock, shards=shards, settings=SETTINGS, operators=operators(shards.directory, clock, refused_tokens=5)
     )
     declared = [row for row in DECLARED if row.access == "operator"]
     rest = [row for row in console.calls.declared if row.access == "none"]
@@ -92,7 +96,7 @@ async def test_the_token_begins_a_session_that_says_who_it_is(site: Site) -> Non
         shown = (await signed_in(client)).json()
         assert shown["operator"] == {"id": "token", "name": "operator", "role": "operator", "source": "token"}
         assert shown["sign_in"] == {"oidc": False, "provider": None}
-        assert (shown["two_person"], shown["demo"]) == (False, False)
+        assert (shown["two_person"], shown["demo"], shown["data"]) == (False, False, "/srv/guide")
         again = (await client.get("/api/ops/session")).json()
         assert again == shown
         assert (await client.get("/api/ops/things")).json() == {"by": "operator"}

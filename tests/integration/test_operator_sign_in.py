@@ -63,6 +63,7 @@ async def made_site(folder: Path, at: FakeProvider, **settings: Any) -> AsyncIte
     tool: Any = SimpleNamespace(
         clock=clock,
         shards=shards,
+        settings=[],
         lti=SimpleNamespace(logins=Logins(shards.directory, clock, LtiSettings(logins_per_minute=30))),
         operators=operators(shards.directory, clock, URL, **chosen),
     )

@@ -4,7 +4,7 @@ import { api, sentence } from './api';
 
 export type Operator = { id: string; name: string; role: 'operator' | 'read-only'; source: string };
 export type SignIn = { oidc: boolean; provider?: string | null };
-type Answer = { operator: Operator; expires_at: string; sign_in: SignIn; two_person: boolean; demo: boolean };
+type Answer = { operator: Operator; expires_at: string; sign_in: SignIn; two_person: boolean; demo: boolean; data: string };
 type Stage = 'asking' | 'out' | 'in' | 'failed';
 
 class Me {
@@ -13,6 +13,8 @@ class Me {
   signIn = $state.raw<SignIn>({ oidc: false });
   twoPerson = $state(false);
   demo = $state(false);
+  /** The data directory that commands have to name; empty where they take it by themselves. */
+  data = $state('');
   problem = $state('');
 
   /** Whether this person may change anything. */
@@ -68,6 +70,7 @@ class Me {
     this.signIn = answer.sign_in;
     this.twoPerson = answer.two_person;
     this.demo = answer.demo;
+    this.data = answer.data;
     this.stage = 'in';
   }
 

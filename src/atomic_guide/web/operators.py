@@ -6,6 +6,7 @@ begins a session, whose cookie the page's script never sees; docs/operators.md s
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -25,7 +26,7 @@ from atomic_guide.web.paging import TEXT, Limit
 from atomic_guide.web.routing import Answer, Call, Calls, Parameter, Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from atomic_guide.clock import Clock
     from atomic_guide.engines.data.database import Database
@@ -105,13 +106,17 @@ class Ways(msgspec.Struct, frozen=True):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """A session of the console; `expires_at` is null for who sends the token with each call."""
+    """A session of the console; `expires_at` is null for who sends the token with each call.
+
+    `data` is the data directory for commands to name, empty where it is the one that they take by themselves.
+    """
 
     operator: Who
     expires_at: str | None
     sign_in: Ways
     two_person: bool
     demo: bool
+    data: str
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -247,4 +252,11 @@ async def _signed(call: Call[Any], operator: Operator, session: Session | None) 
         ways(operators.settings),
         operators.settings.two_person,
         await demo_mark(operators.directory) is not None,
+        _named(call.tool.settings),
+    )
+
+
+def _named(settings: Iterable[Shown]) -> str:
+    return next(
+        (str(Path(row.value).absolute()) for row in settings if row.key == "data" and row.value != row.default), ""
     )
