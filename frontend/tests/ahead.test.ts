@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { wrong } from '../src/ops/ahead/asking';
 import {
+  best,
   chartOf,
   conclusion,
   costScale,
@@ -63,6 +65,21 @@ const FIVE = [
   policy('guide-schedule', 414, 1.04),
 ];
 
+describe('what is asked of a simulation', () => {
+  test('is refused with the field and what is allowed', () => {
+    expect(wrong({ start_delay: -5 })).toBe('The start delay: -5 is not possible; write from 0 to 86,400 s.');
+    expect(wrong({ unit_capacity: 0 })).toBe('What a unit does: 0 is not possible; write more than 0.');
+    expect(wrong({ min: 1.5 })).toBe('The fewest units: 1.5 is not possible; write a whole number from 0 to 1,000,000.');
+    expect(wrong({ days: 0.1 })).toBe('The last days: 0.1 is not possible; write from 0.25 to 400 days.');
+    expect(wrong({ min: 9, max: 3 })).toBe('The fewest units, 9, are more than the most, 3.');
+  });
+
+  test('is sent where fields are empty or within what is allowed', () => {
+    expect(wrong({ unit_capacity: null, start_delay: undefined, min: null, max: 3 })).toBe('');
+    expect(wrong({ days: 7, unit_capacity: 0.8, start_delay: 0, tick: 3600, min: 0, max: 1 })).toBe('');
+  });
+});
+
 describe('which policy to pick', () => {
   test('is what costs least with the price of a minute over capacity', () => {
     expect(worth(FIVE[0]!, PRICES)).toBeCloseTo(2.29 + 0.6 + 0.077 + 0.075);
@@ -80,6 +97,21 @@ describe('which policy to pick', () => {
     });
   });
 
+  test('is several where nothing tells them apart, and the default is the one to take', () => {
+    const same = [policy('hpa-50', 0, 2), policy('default', 0, 2), policy('hpa-60', 0, 2.004)];
+    expect(best(same, PRICES)).toEqual(same);
+    expect(picked(same, PRICES)?.name).toBe('default');
+    expect(conclusion(simulation(same), PRICES)).toEqual({
+      tone: 'good',
+      head: '“hpa-50”, “default” and “hpa-60” do equally well.',
+      text: '0 minutes over capacity at 2.00× the least cost. Nothing in this demand tells them apart: replay more of it, or with fewer or smaller units.',
+    });
+    const said = conclusion(simulation([...same, policy('guide-schedule', 9, 3)]), PRICES);
+    expect(said?.head).toBe('“hpa-50”, “default” and “hpa-60” do equally well.');
+    expect(said?.text).toBe('0 minutes over capacity, where guide-schedule has 9 and costs 50% more. They are the cheapest, too.');
+    expect(best([policy('hpa-50', 0, 2), policy('default', 1, 1.8)], PRICES)).toHaveLength(1);
+  });
+
   test('of one alone says so, and of two does not name the rival twice', () => {
     expect(conclusion(simulation([FIVE[0]!]), PRICES)?.text).toBe(
       '3 minutes over capacity at 2.29× the least cost. Choose another policy to compare with.',
@@ -90,8 +122,8 @@ describe('which policy to pick', () => {
   });
 
   test('that is the cheapest says that, and one minute is one', () => {
-    const said = conclusion(simulation([policy('a', 1, 1.2), policy('b', 1, 1.2)]), PRICES);
-    expect(said?.text).toBe('1 minute over capacity, where b has 1 and costs as much. It is the cheapest, too.');
+    const said = conclusion(simulation([policy('a', 1, 1.2), policy('b', 2, 1.2)]), PRICES);
+    expect(said?.text).toBe('1 minute over capacity, where b has 2 and costs as much. It is the cheapest, too.');
   });
 
   test('outside of the good corner is a warning', () => {

@@ -9,6 +9,7 @@ import pytest
 from atomic_guide.clock import SystemClock, iso
 from atomic_guide.engines.data.database import Engine
 from atomic_guide.errors import Conflict, NotFound
+from atomic_guide.operations.scaling.simulate import Terms
 from atomic_guide.operations.scaling.simulator.asked import Asked, TraceAsked
 from atomic_guide.operations.scaling.simulator.history import MOST, History
 from atomic_guide.operations.scaling.simulator.runs import Simulator
@@ -19,7 +20,7 @@ from tests.engines import ENGINES, opened_database
 from tests.postgres import Cluster
 
 QUICK = Asked(TraceAsked(csv="timestamp,value\n0,1\n60,2\n120,3\n"), ["hpa-60"], points=10)
-LONG = Asked(TraceAsked(name="flash-crowd"), ["default"], tick=1, wait=0)
+LONG = Asked(TraceAsked(name="flash-crowd"), ["default", "hpa-60", "guide-schedule"], tick=1, wait=0)
 """Some seconds of work."""
 
 
@@ -33,7 +34,10 @@ def process(directory: Engine) -> Simulator:
     async def record(fleet: str, days: float) -> Trace:
         raise AssertionError((fleet, days))
 
-    return Simulator(SimulatorSettings(), SystemClock(), record, History(directory), {})
+    async def usual() -> dict[str, Terms]:
+        return {}
+
+    return Simulator(SimulatorSettings(), SystemClock(), record, History(directory), usual)
 
 
 async def test_what_came_out_is_found_by_another_process_and_what_runs_is_called_off_there(directory: Engine) -> None:

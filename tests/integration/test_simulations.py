@@ -71,9 +71,12 @@ def test_a_demonstration_has_as_many_points_as_asked_for(operator: httpx.Client)
 
 
 def test_the_record_of_a_fleet_is_replayed_in_its_own_units(operator: httpx.Client) -> None:
-    found = simulated(operator, {"history": "web", "days": 3}, policies=["hpa-60"], tick=60, min=1)
+    found = simulated(operator, {"history": "web", "days": 3}, policies=["hpa-60"], tick=60)
     assert found["state"] == "done"
-    assert found["trace"]["unit_capacity"] == 1.0
+    known = next(one for one in operator.get(SIMULATIONS).json()["fleets"] if one["fleet"] == "web")
+    usual = {"unit_capacity": 0.8, "start_delay": 90.0, "min": 1, "max": 4}
+    assert {name: known[name] for name in usual} == usual
+    assert {name: found["trace"][name] for name in usual} == usual, "as the decider has them"
     assert 4000 < found["trace"]["ticks"] <= 4320
 
 

@@ -24,6 +24,7 @@ from atomic_guide.operations.loadtest.settings import LoadtestSettings
 from atomic_guide.operations.loadtest.spec import Spec, merged
 from atomic_guide.operations.loadtest.store import Store
 from atomic_guide.operations.scaling.model import Key
+from atomic_guide.operations.scaling.simulate import Terms
 from atomic_guide.operations.scaling.simulator.asked import Asked as Simulated
 from atomic_guide.operations.scaling.simulator.asked import TraceAsked
 from atomic_guide.operations.scaling.simulator.history import Standing
@@ -181,8 +182,12 @@ async def _no_record(fleet: str, days: float) -> Trace:
     raise AssertionError((fleet, days))
 
 
+async def _no_fleets() -> dict[str, Terms]:
+    return {}
+
+
 def _simulator(**settings: float) -> Simulator:
-    return Simulator(msgspec.convert(settings, SimulatorSettings), SystemClock(), _no_record, _Nowhere(), {})
+    return Simulator(msgspec.convert(settings, SimulatorSettings), SystemClock(), _no_record, _Nowhere(), _no_fleets)
 
 
 def _crowd(**more: Any) -> Simulated:

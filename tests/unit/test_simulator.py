@@ -116,12 +116,28 @@ def test_the_day_of_lectures_has_twelve_minutes_without_data_and_the_crowd_comes
         (Asked(TraceAsked()), "exactly one of"),
         (Asked(TraceAsked(name="lecture-day", csv="x")), "exactly one of"),
         (Asked(TraceAsked(name="lecture-day"), policies=["best"]), "no policy best"),
-        (Asked(TraceAsked(name="lecture-day"), min=5, max=4), "min 5 is over max 4"),
     ],
 )
 def test_what_cannot_be_replayed_is_refused(asked: Asked, says: str) -> None:
     with pytest.raises(Invalid, match=says):
         check_asked(asked)
+
+
+@pytest.mark.parametrize(
+    ("given", "least", "most"),
+    [({}, 1, 4), ({"min": 3}, 3, 4), ({"min": 9}, 9, 9), ({"max": 9}, 1, 9), ({"max": 0}, 0, 0), ({"min": 0}, 0, 4)],
+)
+def test_where_nothing_else_is_asked_the_usual_terms_hold(given: dict[str, int], least: int, most: int) -> None:
+    usual = Terms(0.8, 60.0, least=1, most=4)
+    terms = Asked(TraceAsked(history="web"), min=given.get("min"), max=given.get("max")).terms(usual)
+    assert terms == Terms(0.8, 60.0, 15.0, least, most)
+    asked = Asked(TraceAsked(history="web"), unit_capacity=2.0, start_delay=0, tick=30.0)
+    assert asked.terms(usual) == Terms(2.0, 0.0, 30.0, 1, 4)
+
+
+def test_fewest_over_most_are_refused() -> None:
+    with pytest.raises(Invalid, match="min 5 is over max 4"):
+        Asked(TraceAsked(name="lecture-day"), min=5, max=4).terms(Terms())
 
 
 def said(work: Work) -> list[dict[str, object]]:

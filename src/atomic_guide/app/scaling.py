@@ -22,6 +22,7 @@ from atomic_guide.app.sources.declared import UNITS
 from atomic_guide.app.targets.assembly import kubernetes_targets
 from atomic_guide.app.targets.processes import Bounds, process_targets
 from atomic_guide.app.targets.shards import ShardFleet
+from atomic_guide.app.units import WEB_UNIT
 from atomic_guide.engines.data.settings import DEFAULT_ZONE
 from atomic_guide.errors import GuideError
 from atomic_guide.operations.scaling.acting import Acting
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
     from atomic_guide.web.tool import Tool
 
 _log = structlog.get_logger(__name__)
-
-WEB_UNIT = 0.8
-"""Cores of demand that a web process takes: its loop is one thread, and above four fifths of a core answers queue."""
 
 _CHORES_SECONDS = 5.0
 _CHORES_LIMIT = 120.0

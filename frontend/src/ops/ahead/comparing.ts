@@ -29,9 +29,23 @@ export function worth(policy: Policy, prices: Worth): number {
   return (cost_ratio ?? 0) + prices.minute * violation_minutes_per_day + prices.change * events_per_day + prices.flap * flaps_per_day;
 }
 
-export function picked(policies: Policy[], prices: Worth): Policy | undefined {
-  return least(policies, (one) => worth(one, prices));
+/** Of so much less worth nobody takes one policy over another: it is less than the figures show. */
+const EQUAL = 0.005;
+
+/** Those that do best: one, or several where nothing that is shown tells them apart. */
+export function best(policies: Policy[], prices: Worth): Policy[] {
+  const first = least(policies, (one) => worth(one, prices));
+  if (!first) return [];
+  return policies.filter((one) => one.violation_minutes === first.violation_minutes && worth(one, prices) - worth(first, prices) < EQUAL);
 }
+
+/** The one to take: of several that do equally well the default, which runs here. */
+export function picked(policies: Policy[], prices: Worth): Policy | undefined {
+  const found = best(policies, prices);
+  return found.find((one) => one.name === 'default') ?? found[0];
+}
+
+const together = (names: string[]): string => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`);
 
 function least(policies: Policy[], of: (one: Policy) => number): Policy | undefined {
   return policies.reduce<Policy | undefined>((best, one) => (best === undefined || of(one) < of(best) ? one : best), undefined);
@@ -47,23 +61,25 @@ export function conclusion(found: Simulation, prices: Worth): Conclusion | undef
   const over = (one: Policy): number => minutes(one, trace);
   const told = (one: Policy): string => `${several(Number(round(over(one)).replaceAll(',', '')), 'minute')}${perDay(trace) ? ' a day' : ''}`;
   const good = pick.violation_minutes_per_day <= GOOD.minutes && (pick.cost_ratio ?? 0) <= GOOD.cost;
-  const others = policies.filter((one) => one !== pick);
+  const equals = best(policies, prices);
+  const others = policies.filter((one) => !equals.includes(one));
   const rival = least(others, (one) => over(one) * 1e6 + (one.cost_ratio ?? 0));
+  const tone = good ? 'good' : 'warning';
+  const head = equals.length > 1 ? `${together(equals.map((one) => `“${one.name}”`))} do equally well.` : `“${pick.name}” does best.`;
   if (!rival) {
     const cost = pick.cost_ratio === null ? '' : ` at ${times(pick.cost_ratio)} the least cost`;
-    return {
-      tone: good ? 'good' : 'warning',
-      head: `“${pick.name}” alone.`,
-      text: `${sentenceCase(told(pick))} over capacity${cost}. Choose another policy to compare with.`,
-    };
+    const text = `${sentenceCase(told(pick))} over capacity${cost}.`;
+    if (equals.length === 1) return { tone, head: `“${pick.name}” alone.`, text: `${text} Choose another policy to compare with.` };
+    return { tone, head, text: `${text} Nothing in this demand tells them apart: replay more of it, or with fewer or smaller units.` };
   }
   const parts = [`${sentenceCase(told(pick))} over capacity, where ${rival.name} has ${round(over(rival))}${costs(rival, pick)}.`];
   const cheapest = least(policies, (one) => one.cost_ratio ?? Infinity);
-  if (cheapest === pick) parts.push('It is the cheapest, too.');
-  else if (cheapest && cheapest !== rival) {
+  if (cheapest && equals.includes(cheapest)) {
+    parts.push(equals.length > 1 ? 'They are the cheapest, too.' : 'It is the cheapest, too.');
+  } else if (cheapest && cheapest !== rival) {
     parts.push(`“${cheapest.name}” is cheapest and leaves ${told(cheapest)} without enough capacity.`);
   }
-  return { tone: good ? 'good' : 'warning', head: `“${pick.name}” does best.`, text: parts.join(' ') };
+  return { tone, head, text: parts.join(' ') };
 }
 
 function costs(one: Policy, than: Policy): string {

@@ -12,10 +12,10 @@ export type Asked = {
   trace: { name: string } | { history: string; days: number } | { csv: string };
   policies: string[];
   unit_capacity: number | null;
-  start_delay: number;
+  start_delay: number | null;
   tick: number;
-  min: number;
-  max: number;
+  min: number | null;
+  max: number | null;
 };
 
 const path = (id: string): string => `${CALL}/${encodeURIComponent(id)}`;

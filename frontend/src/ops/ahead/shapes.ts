@@ -91,9 +91,21 @@ export type Simulation = {
   policies: Policy[];
 };
 export type Worth = { minute: number; change: number; flap: number };
+/** A fleet whose record can be replayed, with the terms that hold for it. */
+export type FleetChoice = {
+  fleet: string;
+  unit: string;
+  unit_capacity: number;
+  start_delay: number;
+  min: number;
+  max: number;
+  hours: number;
+  since: string | null;
+};
+
 export type Choices = {
   traces: { name: string; title: string; what: string; unit: string; unit_capacity: number }[];
-  fleets: { fleet: string; unit: string; unit_capacity: number; hours: number; since: string | null }[];
+  fleets: FleetChoice[];
   policies: { name: string; what: string }[];
   worth: Worth;
   running: number;

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from atomic_guide.app.scaling import WEB_UNIT
 from atomic_guide.app.sources.declared import UNITS
+from atomic_guide.app.units import fleet_units
 from atomic_guide.clock import ManualClock
 from atomic_guide.operations.alerts.rules import rules_of
 from atomic_guide.operations.costs.days import Days
@@ -42,8 +42,8 @@ _FORECAST_DAYS = 7
 _FORECAST_EVERY = 6 * 3600.0
 """As often as a server keeps one."""
 
-_PEAK = 0.25
-"""A usual peak, of what the most units do: the crowd takes most of them, and some months of growth the rest."""
+_PEAK = 0.3
+"""A usual peak, of what the most units do: two of four at it; the crowd takes three, some months of growth the rest."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class _Writing:
         self.mark = mark
         self.series = Series(shards.directory, settings.scaling.series_limit)
         self.slots = float(settings.queues.slots)
-        self.units = {WEB: WEB_UNIT, WORKERS: self.slots}
+        self.units = fleet_units(settings)
         most = {name: max(settings.scaling.fleet(name).max, 1) * self.units[name] * _PEAK for name in self.units}
         days = round((mark.until - mark.begins_at) // DAY)
         self.demand = made(mark.until, days, zone_of(settings.scaling), Sizes(most[WEB], most[WORKERS]))

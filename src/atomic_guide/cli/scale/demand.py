@@ -18,21 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from atomic_guide.config import Settings
+    from atomic_guide.operations.scaling.simulate import Terms
     from atomic_guide.operations.scaling.trace import Trace
 
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-_UNIT = 100.0
-"""Units of work a second of one replica, where the demand is a file's."""
-
 
 class Demand(NamedTuple):
-    """Demand, and the units of it that one replica does in a second."""
+    """Demand, and the terms that hold for the fleet whose it is; of a file those that are usual."""
 
     trace: Trace
-    unit: float
+    usual: Terms
 
 
 class Duration(click.ParamType[float]):
@@ -70,7 +68,7 @@ def demand_options(since: str) -> Callable[[Callable[..., Any]], Callable[..., A
             where = {name: arguments.pop(name) for name in ("since", "data", "config")}
             if (file is None) == (fleet is None):
                 raise click.UsageError("Give demand: either --trace FILE or --fleet NAME.")
-            demand = Demand(read_file(file), _UNIT) if file is not None else _of_fleet(str(fleet), **where)
+            demand = _of_file(file) if file is not None else _of_fleet(str(fleet), **where)
             return function(demand, **arguments)
 
         return wrapped
@@ -89,25 +87,32 @@ def read_file(file: Path) -> Trace:
         raise errors.Invalid(f"{file.name} is no text in UTF-8") from error
 
 
+def _of_file(file: Path) -> Demand:
+    from atomic_guide.operations.scaling.simulate import Terms
+
+    return Demand(read_file(file), Terms())
+
+
 def _of_fleet(fleet: str, since: float, data: str | None, config: Path | None) -> Demand:
     from atomic_guide.config import load_settings
 
-    settings = load_settings(file=config, data=data)
-    # A core of a web process; the slots of a worker.
-    unit = 1.0 if fleet == "web" else float(settings.queues.slots)
-    return Demand(asyncio.run(_recorded(settings, fleet, since)), unit)
+    return asyncio.run(_recorded(load_settings(file=config, data=data), fleet, since))
 
 
-async def _recorded(settings: Settings, fleet: str, since: float) -> Trace:
+async def _recorded(settings: Settings, fleet: str, since: float) -> Demand:
+    from atomic_guide.app.units import fleet_units
     from atomic_guide.cli.options import check_installed
     from atomic_guide.engines.data.opening import open_databases
     from atomic_guide.operations.scaling.recorded import recorded_demand
     from atomic_guide.operations.scaling.series import Series
+    from atomic_guide.operations.scaling.usual import usual_terms
 
     check_installed(settings)
     shards = await open_databases(Path(settings.data), settings.databases)
     try:
         now = time.time()
-        return await recorded_demand(Series(shards.directory), fleet, now - since, now)
+        trace = await recorded_demand(Series(shards.directory), fleet, now - since, now)
+        usual = await usual_terms(shards.directory, settings.scaling, fleet_units(settings))
+        return Demand(trace, usual[fleet])
     finally:
         await shards.close()

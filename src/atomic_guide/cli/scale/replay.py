@@ -27,13 +27,11 @@ if TYPE_CHECKING:
 @click.option("--policy", "names", metavar="NAME", multiple=True, help="What to replay; may be repeated. All, if none.")
 @click.option("--history", type=FILE, help="CSV file of demand before the trace, from which policies may learn.")
 @click.option("--unit-capacity", type=click.FloatRange(min=0, min_open=True),
-              help="What one replica does of it in a second; 100, or of a fleet what a process does.")  # fmt: skip
-@click.option("--start-delay", type=DURATION, default="90s", show_default=True, help="From a start to ready.")
+              help="What one replica does of it in a second; 100, or of a fleet what the decider takes.")  # fmt: skip
+@click.option("--start-delay", type=DURATION, help="From a start to ready; 90s, or that of the fleet.")
 @click.option("--tick", type=DURATION, default="15s", show_default=True, help="How often is decided.")
-@click.option(
-    "--min", "least", type=click.IntRange(0, 1_000_000), default=2, show_default=True, help="Fewest replicas."
-)
-@click.option("--max", "most", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="Most replicas.")
+@click.option("--min", "least", type=click.IntRange(0, 1_000_000), help="Fewest replicas; 2, or those of the fleet.")
+@click.option("--max", "most", type=click.IntRange(1, 1_000_000), help="Most replicas; 200, or those of the fleet.")
 @click.option("--timeline", is_flag=True, help="Give each tick in the JSON: demand, ready, desired, reason.")
 @click.option("--picture", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write an SVG picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -48,7 +46,7 @@ def simulate(given: Demand, *, names: tuple[str, ...], history: Path | None, pic
     from atomic_guide.operations.scaling.comparing import Before, chosen, compare
     from atomic_guide.operations.scaling.picture import draw
 
-    trace, assumed = given.trace, _terms(given.unit, **terms)
+    trace, assumed = given.trace, _terms(given.usual, **terms)
     demand = trace.ticks(assumed.tick)
     before = Before(*_before(history, trace, assumed)) if history is not None else None
     runs: dict[str, Run] = {}
@@ -115,16 +113,23 @@ def _tested(found: Backtest) -> str:
     )
 
 
-def _terms(unit: float, unit_capacity: float | None, start_delay: float, tick: float, least: int, most: int) -> Terms:
-    from atomic_guide.operations.scaling.simulate import Terms
+def _terms(
+    usual: Terms,
+    unit_capacity: float | None,
+    start_delay: float | None,
+    tick: float,
+    least: int | None,
+    most: int | None,
+) -> Terms:
+    from atomic_guide.operations.scaling.simulator.asked import replay_terms
 
     if not 1 <= tick <= SECONDS["h"]:
         raise errors.Invalid(f"--tick is 1s to 1h, not {tick:g}s")
-    if start_delay > SECONDS["d"]:
+    if start_delay is not None and start_delay > SECONDS["d"]:
         raise errors.Invalid(f"--start-delay is at most 1d, not {start_delay:g}s")
-    if least > most:
+    if least is not None and most is not None and least > most:
         raise errors.Invalid(f"--min {least} is over --max {most}")
-    return Terms(unit_capacity or unit, start_delay, tick, least, most)
+    return replay_terms(usual, unit_capacity, start_delay, tick, (least, most))
 
 
 def _before(file: Path, trace: Trace, terms: Terms) -> tuple[float, Series]:

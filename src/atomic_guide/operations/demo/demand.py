@@ -1,10 +1,10 @@
 """The made-up demand of a demo: a university's weeks, and a crowd that nobody expected. Nothing of it was measured.
 
 Working days rise from seven, with peaks at ten and at two, and a smaller one in the evening; weekends have a quarter of
-it. Each week is a little larger than the one before (2%), noise is that of the sum of many people, with a memory of
-some minutes. The crowd comes at five past eleven of the last day: within two minutes there is 2.4 times the load of a
-peak, for a quarter of an hour, and lectures are uploaded afterwards. Everything follows from a seed: the same moment
-gives the same history.
+it. Each week is a little larger than the one before (2%). Noise is that of the sum of many people, with a memory of
+some minutes, and of what makes a day unlike the same day a week before, with one of hours. The crowd comes at five past
+eleven of the last day: within two minutes there is 2.4 times the load of a peak, for a quarter of an hour, and lectures
+are uploaded afterwards. Everything follows from a seed: the same moment gives the same history.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ WORKING_DAY = (
 
 _WEEKEND = 0.25
 _GROWTH_A_WEEK = 0.02
-_NOISE = 0.05
-_NOISE_MEMORY = 0.97
-"""Of a tick before: noise that lasts about eight minutes."""
+_NOISES = ((0.05, 0.97), (0.09, 0.9985))
+"""How much, and of a tick before: noise that lasts about eight minutes, and some that lasts two or three hours."""
 
 CROWD_HOUR, CROWD_MINUTE = 11, 5
 _CROWD_SIZE = 2.4
@@ -93,13 +92,13 @@ def shares(begin: float, count: int, zone: ZoneInfo) -> Values:
 
 def _noise(draw: np.random.Generator, count: int) -> Values:
     """Around one; each value remembers the one before."""
-    scale = _NOISE * np.sqrt(1 - _NOISE_MEMORY**2)
-    steps = draw.standard_normal(count) * scale
-    values = np.empty(count)
-    level = 0.0
-    for place, step in enumerate(steps.tolist()):
-        level = _NOISE_MEMORY * level + step
-        values[place] = level
+    values = np.zeros(count)
+    for much, memory in _NOISES:
+        steps = draw.standard_normal(count) * much * np.sqrt(1 - memory**2)
+        level = 0.0
+        for place, step in enumerate(steps.tolist()):
+            level = memory * level + step
+            values[place] += level
     return np.exp(values)
 
 

@@ -35,11 +35,17 @@ class TraceChoice(msgspec.Struct, frozen=True):
 
 
 class FleetChoice(msgspec.Struct, frozen=True):
-    """A fleet whose recorded demand can be replayed: hours on record, from the first one; null where there is none."""
+    """A fleet whose recorded demand can be replayed: hours on record, from the first one; null where there is none.
+
+    `unit_capacity`, `start_delay`, `min` and `max` hold for it now, and for a replay that is told no others.
+    """
 
     fleet: str
     unit: str
     unit_capacity: float
+    start_delay: float
+    min: int
+    max: int
     hours: int
     since: str | None
 
@@ -81,11 +87,13 @@ async def choices(simulator: Simulator, directory: Database, worth: Worth, now: 
     """What can be chosen now."""
     series = Series(directory)
     fleets = []
-    for fleet, unit in simulator.units.items():
+    for fleet, usual in (await simulator.usual()).items():
         readings = await series.read(Key(fleet, "demand"), now - _LOOK_BACK, now, _HOUR)
         known = np.flatnonzero(~np.isnan(readings.values))
         since = iso(float(readings.times[known[0]])) if len(known) else None
-        fleets.append(FleetChoice(fleet, "cores" if fleet == WEB else "slots", unit, len(known), since))
+        unit = "cores" if fleet == WEB else "slots"
+        terms = (usual.unit, usual.delay, usual.least, usual.most)
+        fleets.append(FleetChoice(fleet, unit, *terms, len(known), since))
     settings = simulator.settings
     return Choices(
         traces=[TraceChoice(one.name, one.title, one.what, "requests/s", one.unit) for one in DEMONSTRATIONS],

@@ -26,6 +26,7 @@ from atomic_guide.clock import iso
 from atomic_guide.errors import Conflict, GuideError, Invalid, NotFound, RateLimited
 from atomic_guide.limit import Used
 from atomic_guide.operations.scaling.limits import SIMULATION_SECONDS, SIMULATION_TICKS, SIMULATIONS
+from atomic_guide.operations.scaling.simulate import Terms
 from atomic_guide.operations.scaling.simulator.asked import WAIT_MOST, Asked, check_asked
 from atomic_guide.operations.scaling.simulator.demonstration import find_demonstration
 from atomic_guide.operations.scaling.simulator.history import Standing
@@ -44,7 +45,6 @@ _LINE_LIMIT = 64 * 2**20
 """Bytes of an answer: eight policies, 2,000 points and 10,000 spans each."""
 
 _PIECE = 2**20
-_CSV_UNIT = 100.0
 _RETRY_SECONDS = 5.0
 
 _LOOK_SECONDS = 1.0
@@ -58,6 +58,9 @@ _said = msgspec.json.Decoder(Said)
 
 Record = Callable[[str, float], Awaitable["Trace"]]
 """Reads the recorded demand of a fleet, so many days back."""
+
+Usual = Callable[[], Awaitable[Mapping[str, Terms]]]
+"""The terms that hold for each fleet whose record can be replayed."""
 
 
 class Kept(Protocol):
@@ -113,13 +116,11 @@ class _Run:
 
 
 class Simulator:
-    """The simulations of one process. `units` are what one unit of a fleet does in a second, by fleet."""
+    """The simulations of one process. `usual` are the terms of the fleets whose record can be replayed."""
 
-    def __init__(
-        self, settings: SimulatorSettings, clock: Clock, record: Record, kept: Kept, units: Mapping[str, float]
-    ) -> None:
+    def __init__(self, settings: SimulatorSettings, clock: Clock, record: Record, kept: Kept, usual: Usual) -> None:
         self.settings = settings
-        self.units = units
+        self.usual = usual
         self._clock = clock
         self._record = record
         self._kept = kept
@@ -219,18 +220,19 @@ class Simulator:
         """The work of what is asked. Raises `Invalid` where a fleet has no record, or there is no such trace."""
         trace = asked.trace
         if trace.name is not None:
-            unit = find_demonstration(trace.name).unit
-            return Work(asked.terms(unit), names, asked.points, name=trace.name)
+            usual = Terms(find_demonstration(trace.name).unit)
+            return Work(asked.terms(usual), names, asked.points, name=trace.name)
         if trace.csv is not None:
             if not trace.csv.strip():
                 raise Invalid("the CSV file is empty", details={"field": "trace.csv"})
-            return Work(asked.terms(_CSV_UNIT), names, asked.points, csv=trace.csv)
+            return Work(asked.terms(Terms()), names, asked.points, csv=trace.csv)
         fleet = trace.history or ""
-        if fleet not in self.units:
-            message = f"no history of {fleet[:40] or 'nothing'} can be replayed; there are {', '.join(self.units)}"
+        fleets = await self.usual()
+        if fleet not in fleets:
+            message = f"no history of {fleet[:40] or 'nothing'} can be replayed; there are {', '.join(fleets)}"
             raise Invalid(message, details={"field": "trace.history"})
+        terms = asked.terms(fleets[fleet])
         found = await self._record(fleet, trace.days)
-        terms = asked.terms(self.units[fleet])
         return Work(terms, names, asked.points, start=found.start, step=found.step, values=found.values.tobytes())
 
     async def _follow(self, run: _Run, work: Work) -> None:
