@@ -163,6 +163,7 @@ def test_nothing_is_done_to_fleets_while_it_is_there(demo: Any, ops: httpx.Clien
     assert "demo data" in refused.json()["error"]["message"]
     fleets = {one["fleet"]: one for one in ops.get("/api/ops/scaling").json()["fleets"]}
     assert fleets["workers"]["mode"] == "shadow"
+    assert set(fleets) == {"web", "workers", "shards"}, "no replicas are made here"
 
 
 @pytest.mark.timeout(420)
@@ -194,6 +195,8 @@ def test_it_goes_without_a_trace_and_what_was_measured_stays(
     eventually(lambda: ops.get("/api/ops/scaling").json()["leader"] is not None, "nobody leads any more")
     fleets = {one["fleet"]: one for one in ops.get("/api/ops/scaling").json()["fleets"]}
     assert fleets["workers"]["mode"] == "auto"
+    assert set(fleets) <= {"web", "workers", "shards"}
+    assert all(one["mode"] and one["mode_from"] == "settings" for one in fleets.values())
     assert answer(server.data, "demo", "remove") == {"removed": None}, "again is harmless"
 
 

@@ -144,7 +144,9 @@ class Demo:
     async def _modes(self) -> dict[str, Mode | None]:
         """Fleets that something is done to, or may be once somebody agrees, with what operators have set for them."""
         controls = await Controls(self._directory).look()
-        names = [WEB, WORKERS, SHARDS, *(f"{REPLICAS}{shard.name}" for shard in self._shards.all())]
+        shards = [one.name for one in self._shards.all()]
+        copied = [name for name in shards if self._shards.named(name).replicas is not None]
+        names = [WEB, WORKERS, SHARDS, *(f"{REPLICAS}{name}" for name in copied)]
         set_ = {name: controls.get(name, NONE).mode for name in names}
         return {
             name: mode for name, mode in set_.items() if (mode or self._settings.scaling.fleet(name).mode) in _ACTING

@@ -66,7 +66,7 @@ class Controls:
         self._reader = Reader(directory)
 
     async def look(self) -> dict[str, Control]:
-        """What is set, by fleet."""
+        """What is set, by fleet; one of which nothing is set any more is left out."""
         found: dict[str, Control] = {}
         for row in await self._directory.read(QUERIES["read_controls"]):
             paused = row["paused_until"] is not None and row["paused_until"] > row["now"]
@@ -78,7 +78,7 @@ class Controls:
             )
         for fleet, limits in (await look_limits(self._directory)).items():
             found[fleet] = found.get(fleet, NONE)._replace(least=limits.least, most=limits.most)
-        return found
+        return {fleet: control for fleet, control in found.items() if control != NONE}
 
     async def set_bounds(self, fleet: str, least: int | None, most: int | None) -> None:
         """Fewest and most units beside the settings; None where those hold. Raises `Invalid`."""
