@@ -241,6 +241,11 @@ describe('a forecast', () => {
     );
   });
 
+  test('says of a peak that has begun that it is going on', () => {
+    const begun = forecast({ peaks: [{ begins: '2027-01-01T02:00:00Z', ends: '2027-01-01T04:00:00Z', demand: 4 }] });
+    expect(forecastVerdict(begun).text).toMatch(/^A peak is going on, expected from 02:00 to 04:00, at up to 4 cores\. /);
+  });
+
   test('that is not relied on says why', () => {
     const wrong = forecast({ trust: { ...forecast().trust, trusted: false, why: 'more came than it had expected' } });
     expect(forecastVerdict(wrong)).toMatchObject({ tone: 'warning', head: 'The forecast of web is not relied on:' });

@@ -235,3 +235,5 @@ def test_the_confidence_of_a_peak_is_how_often_it_was_kept() -> None:
     assert shaken is not None
     assert shaken < steady
     assert held_peaks(Trace(START, HOUR, values[:200]), None, []) is None
+    assert held_peaks(Trace(START, HOUR, values[: 4 * 168 + 12]), None, []) is None, "two weeks are no share"
+    assert held_peaks(Trace(START, HOUR, values[: 5 * 168 + 12]), None, []) is not None

@@ -46,6 +46,9 @@ export function soon(found: Forecast): string {
 function peak(found: Forecast): string {
   const next = found.peaks[0];
   if (!next) return 'No peak is expected in the next week. ';
+  if (seconds(next.begins) <= seconds(found.at)) {
+    return `A peak is going on, expected from ${clock(next.begins)} to ${clock(next.ends)}, at up to ${round(next.demand)} ${found.unit}. `;
+  }
   return `The next peak is expected ${moment(next.begins)} to ${clock(next.ends)}, at up to ${round(next.demand)} ${found.unit}. `;
 }
 

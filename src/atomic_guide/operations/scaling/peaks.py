@@ -32,6 +32,9 @@ _DAY = 24
 _SEASON_WEEKS = 53
 _TREND_WEEKS = 8
 
+_HELD_LEAST = 3
+"""Weeks: of one or two a share says nothing, and a single crowd makes it none."""
+
 
 class DailyPeak(NamedTuple):
     """From when to when (epoch seconds), its highest hour's p50 and p95, and that p50 over the day's mean."""
@@ -80,7 +83,10 @@ def daily_peaks(found: Forecast, slots: NDArray[np.int64]) -> list[DailyPeak]:
 
 
 def held_peaks(trace: Trace, zone: ZoneInfo | None, spans: Sequence[Span], most: int = 8) -> float | None:
-    """The share of past weeks in which the highest hour was at or under the highest p95 forecast before that week."""
+    """The share of past weeks in which the highest hour was at or under the highest p95 forecast before that week.
+
+    None where fewer than three weeks can be told.
+    """
     held: list[bool] = []
     for back in range(1, most + 1):
         origin = len(trace.values) - back * WEEK
@@ -92,7 +98,7 @@ def held_peaks(trace: Trace, zone: ZoneInfo | None, spans: Sequence[Span], most:
         except Invalid:
             continue
         held.append(bool(np.nanmax(actual) <= found.p95.max()))
-    return sum(held) / len(held) if held else None
+    return sum(held) / len(held) if len(held) >= _HELD_LEAST else None
 
 
 def usage(trace: Trace, slots: NDArray[np.int64]) -> Usage:
