@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FigureShown, Today } from '../src/ops/answers';
 import { chartOf, deepened } from '../src/ops/now/today';
-import { limitOf } from '../src/ops/now/words';
+import { effect, limitOf } from '../src/ops/now/words';
 
 const figure = (given: Partial<FigureShown> = {}): FigureShown => ({
   name: 'Utilisation',
@@ -24,6 +24,16 @@ const today = (given: Partial<Today> = {}): Today => ({
     { name: 'workers', title: 'Workers', state: 'good', figures: [figure()], facts: [{ name: 'jobs wait', unit: 'number', value: 0 }] },
   ],
   ...given,
+});
+
+describe('how a rule did', () => {
+  const rated = (judged: number, outcomes: Record<string, number>) => ({ rate: { rate: judged ? 1 : null, judged }, outcomes });
+
+  it('counts the acts that would not have been needed', () => {
+    expect(effect(rated(12, { met: 9, 'met anyway': 3 }))).toBe('100% of 12, 3 not needed');
+    expect(effect(rated(12, { met: 12 }))).toBe('100% of 12');
+    expect(effect(rated(0, { 'too early': 2 }))).toBe('none judged');
+  });
 });
 
 describe('a figure of the last day', () => {

@@ -141,6 +141,7 @@ def test_a_decision_is_explained(data: Path) -> None:
     text = ask(data, "explain", "d4").stdout
     assert "Nothing was done to workers." in text
     assert "add_consumer: 3 to 5 units, because the fleet is paused: a film is made" in text
+    assert "State: refused." in text, "the reason has been told as why"
     with pytest.raises(NotFound):
         told(data, "explain", "nothing")
 

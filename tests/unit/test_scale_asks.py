@@ -98,8 +98,8 @@ def test_the_highest_peak_of_the_next_week_is_told_with_what_will_be_done() -> N
     assert coming(Outlook(made_at=BEGIN, peaks=peaks), BEGIN, FLEET) == (
         peaks[1],
         (
-            "the highest peak of the next week begins on Tuesday at 06:30 UTC with up to 1,234 (p95),"
-            " over 80% of the 400 that 4 units do: 13 units are started 15 min before it"
+            "nothing more is wanted yet; the highest peak of the next week begins on Tuesday at 06:30 UTC with up to"
+            " 1,234 (p95), over 80% of the 400 that 4 units do: 13 units are started 15 min before it"
         ),
     )
     sure = coming(Outlook(made_at=BEGIN, peaks=peaks[3:], confidence=0.875), BEGIN, FLEET)

@@ -42,6 +42,13 @@ const outcomes: Record<string, Look> = {
   missed: { tone: 'bad', shape: 'bad', text: 'Did not help' },
 };
 
+/** How often the acts of a rule did what they should, and how many of them would not have been needed. */
+export function effect(rule: { rate: { rate: number | null; judged: number }; outcomes: Record<string, number> }): string {
+  if (rule.rate.rate === null) return 'none judged';
+  const needless = rule.outcomes['met anyway'] ?? 0;
+  return `${percent(rule.rate.rate)} of ${rule.rate.judged}${needless ? `, ${needless} not needed` : ''}`;
+}
+
 /** What became of a decision: its effect where it was judged, else how far it has come. */
 export function standing(event: Told): Look {
   if (event.state === 'refused' && event.action === 'hold') return { tone: 'unknown', shape: 'paused', text: 'Held' };

@@ -39,7 +39,8 @@ def _words(found: Explained) -> list[str]:
         f"{event.at}  {change} {event.fleet}{counts}.",
         f"Why: {event.reason} (rule {event.rule}, urgency {event.urgency}, mode {event.mode}).",
         f"State: {event.state}{' and approved' if event.approved else ''}"
-        + (f": {event.error}" if event.error else "."),
+        # Of what was held the reason is all there is to say, and it has been said.
+        + (f": {event.error}" if event.error and event.error != event.reason else "."),
     ]
     if event.started_at:
         lines.append(f"Begun {event.started_at}" + (f", ended {event.ended_at}." if event.ended_at else ", under way."))

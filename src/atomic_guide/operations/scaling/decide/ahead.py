@@ -94,7 +94,8 @@ def coming(outlook: Outlook | None, at: float, fleet: Fleet) -> tuple[Peak, str]
     sure = "" if outlook.confidence is None else f", kept by {outlook.confidence:.0%} of the weeks before"
     units = math.ceil(highest.demand / fleet.unit)
     text = (
-        f"the highest peak of the next week begins {_told(highest.begins)} with up to {fleet.work(highest.demand)}"
+        f"nothing more is wanted yet; the highest peak of the next week begins {_told(highest.begins)} with up to"
+        f" {fleet.work(highest.demand)}"
         f" (p95{sure}), over {CROWDED:.0%} of the {fleet.work(capacity)} that {of_units(fleet.coming, 'does', 'do')}:"
         f" {of_units(units, 'is', 'are')} started {BEFORE / 60:.0f} min before it"
     )
