@@ -127,6 +127,20 @@ def test_status_tells_how_the_budget_of_the_month_stands(tmp_path: Path, level: 
     assert text in ask(tmp_path, "status").stdout
 
 
+def test_bounds_are_told_as_they_hold_from_the_moment_they_are_set(data: Path) -> None:
+    def bounds() -> tuple[int, int]:
+        workers = next(one for one in told(data, "status")["fleets"] if one["fleet"] == "workers")
+        return workers["least"], workers["most"]
+
+    least, most = bounds()
+    opened(data, lambda directory: Controls(directory).set_bounds("workers", least + 1, most - 1))
+    assert bounds() == (least + 1, most - 1)
+    opened(data, lambda directory: Controls(directory).set_bounds("workers", most + 1, most + 2))
+    assert bounds() == (most, most), "the most of the settings is never passed"
+    opened(data, lambda directory: Controls(directory).set_bounds("workers", None, None))
+    assert bounds() == (least, most)
+
+
 def test_a_decision_is_explained(data: Path) -> None:
     found = told(data, "explain", "d1")
     assert found["inputs"] == {"backlog": 12_000.0}

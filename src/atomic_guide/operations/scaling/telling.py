@@ -236,6 +236,7 @@ def _fleet(
     control, pending, last = about
     acting = next((record for record in pending if record.event.state == "acting"), None)
     waiting = next((record.id for record in pending if record.event.state == "awaiting"), None)
+    least, most = _bounds(control, counted)
     wanted = counted.ready + counted.starting if counted else None
     if acting is not None:
         wanted = acting.event.decision.before if acting.step == "returning" else acting.event.decision.after
@@ -244,8 +245,8 @@ def _fleet(
         ready=counted.ready if counted else None,
         starting=counted.starting if counted else None,
         wanted=wanted,
-        least=control.least if control.least is not None else counted.least if counted else None,
-        most=control.most if control.most is not None else counted.most if counted else None,
+        least=least,
+        most=most,
         utilisation=counted.utilisation if counted else None,
         mode=control.mode or (counted.mode if counted else None),
         mode_from="operator" if control.mode else "settings",
@@ -256,6 +257,14 @@ def _fleet(
         last=last,
         forecast=ahead,
     )
+
+
+def _bounds(control: Control, counted: Counted | None) -> tuple[int | None, int | None]:
+    """Fewest and most units that hold: what operators have set, as far as the settings' most allows."""
+    if counted is None:
+        return control.least, control.most
+    most = counted.most if control.most is None else min(control.most, counted.most)
+    return min(counted.least if control.least is None else control.least, most), most
 
 
 async def _leading(directory: Database) -> Leading | None:
