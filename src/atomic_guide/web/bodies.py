@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -59,13 +60,33 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
+_PEOPLE_SAY = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+_KINDS = re.compile(r"`({0}(?: \| {0})*)`".format(f"(?:{'|'.join(_PEOPLE_SAY)})"))
+
+
+def _said(kinds: re.Match[str]) -> str:
+    return " or ".join(_PEOPLE_SAY[kind] for kind in kinds[1].split(" | "))
+
+
 def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     """A JSON body as what its call takes. Raises `Invalid` naming the field."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `")
-        raise errors.Invalid(text, details={"field": path.rstrip("`").removeprefix("$.")} if path else None) from error
+        field = path.rstrip("`").removeprefix("$.")
+        message = _KINDS.sub(_said, f"{text[0].lower()}{text[1:]}")
+        raise errors.Invalid(
+            f"{field}: {message}" if field else message, details={"field": field} if field else None
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not JSON in UTF-8: {error}"
         raise errors.Invalid(message) from error
