@@ -158,7 +158,7 @@ async def test_peaks_and_quiet_hours_are_by_the_clock_of_the_place_over_a_change
     assert lengths == {7, 6}
     assert found.usage["reliability"] is not None
     assert found.usage["reliability"] > 0.9
-    assert found.confidence is not None
+    assert found.confidence is None, "one week is no share"
 
 
 async def test_a_holiday_of_the_schedule_has_no_peak(directory: Database) -> None:
