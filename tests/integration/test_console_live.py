@@ -132,6 +132,7 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[Console]:
     tool: Any = SimpleNamespace(
         clock=clock,
         shards=shards,
+        settings=[],
         alerts=Desk(AlertSettings(), UTC, shards.directory, clock, list),
         health=Health(shards, CollectorRegistry(), clock, metrics_public=False),
         operators=operators(shards.directory, clock, **settings),

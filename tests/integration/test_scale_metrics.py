@@ -85,7 +85,7 @@ def test_the_record_is_replayed_from_its_file_and_from_the_data_directory(data: 
     assert any(line.endswith(",") for line in lines)
     trace = tmp_path / "web.csv"
     trace.write_text(out)
-    terms = ("--policy", "hpa-50", "--timeline")
+    terms = ("--policy", "hpa-50", "--timeline", "--max", "200")
     by_file = answer(data, "simulate", "--fleet", "web", "--since", "2h", *terms)["policies"][0]
     done = subprocess.run(
         [sys.executable, "-m", "atomic_guide.cli", "scale", "simulate", "--trace", str(trace), *terms, "--json",
